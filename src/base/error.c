@@ -1,0 +1,31 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const char *format, ...)
+{
+    va_list arguments;
+
+    err->kind = kind;
+    snprintf(err->code, sizeof err->code, "%s", code);
+    va_start(arguments, format);
+    vsnprintf(err->message, sizeof err->message, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool grid_error_out_of_memory(grid_error *err)
+{
+    return grid_error_set(err, GRID_REQUEST, "out_of_memory", "not enough memory");
+}
+
+const char *grid_kind_name(grid_kind kind)
+{
+    static const char *const names[] = {
+        [GRID_REQUEST] = "request",   [GRID_NETWORK] = "network", [GRID_TIMEOUT] = "timeout",
+        [GRID_TLS] = "tls",           [GRID_PROTOCOL] = "protocol", [GRID_CRYPTO] = "crypto",
+        [GRID_CANCELLED] = "cancelled",
+    };
+    return names[kind];
+}

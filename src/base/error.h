@@ -1,0 +1,37 @@
+/* Errors of the C core: what went wrong, in the words that Lua users will read.
+ *
+ * Owns: the kinds of failure, a stable machine name (`code`) and one line of prose (`message`).
+ * Refuses to know: Lua, HTTP status codes, libcurl's and OpenSSL's numbers.
+ * A grid_error lives in the caller's frame; it owns no memory, so nobody frees it. */
+#ifndef GRID_BASE_ERROR_H
+#define GRID_BASE_ERROR_H
+
+#include <stdbool.h>
+
+typedef enum grid_kind {
+    GRID_REQUEST,  /* cannot be sent as asked */
+    GRID_NETWORK,  /* name, connection, broken stream */
+    GRID_TIMEOUT,  /* a limit of time ran out */
+    GRID_TLS,      /* handshake or certificate */
+    GRID_PROTOCOL, /* an answer that makes no sense */
+    GRID_CRYPTO,   /* a key, a ciphertext or a signature that does not hold */
+    GRID_CANCELLED /* given up by the caller */
+} grid_kind;
+
+typedef struct grid_error {
+    grid_kind kind;
+    char code[40];
+    char message[216];
+} grid_error;
+
+/* Fills *err and returns false, so that a function can end with `return grid_error_set(…)`.
+ * The message must never carry bytes of a key, a token or a payload. */
+bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+bool grid_error_out_of_memory(grid_error *err);
+
+/* The kind's name in the public interface: "request", "network", … */
+const char *grid_kind_name(grid_kind kind);
+
+#endif
