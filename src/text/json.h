@@ -1,0 +1,55 @@
+/* JSON as bytes (RFC 8259): checked, walked and cut out, never turned into a tree.
+ *
+ * Owns: the grammar, the limits (64 levels, valid UTF-8, nothing after the value) and the escapes.
+ * Refuses to know: Lua, numbers as doubles, and which members anybody wants.
+ * Slices returned here point into the caller's text. */
+#ifndef GRID_TEXT_JSON_H
+#define GRID_TEXT_JSON_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+enum { GRID_JSON_MAX_DEPTH = 64 };
+
+typedef enum grid_json_token {
+    GRID_JSON_OBJECT_BEGIN, /* then key string, value, key string, value, …, OBJECT_END */
+    GRID_JSON_OBJECT_END,
+    GRID_JSON_ARRAY_BEGIN,
+    GRID_JSON_ARRAY_END,
+    GRID_JSON_STRING, /* raw slice includes the quotes */
+    GRID_JSON_NUMBER,
+    GRID_JSON_TRUE,
+    GRID_JSON_FALSE,
+    GRID_JSON_NULL,
+    GRID_JSON_END
+} grid_json_token;
+
+/* One JSON text, whole. Fails with kind "protocol" and code "bad_json", "bad_utf8" or "too_deep"; the message names the byte offset,
+ * never the bytes. A lone surrogate escape such as \ud800 passes (RFC 8259 section 8.2). */
+bool grid_json_validate(grid_slice text, grid_error *err);
+
+/* Everything below takes text that grid_json_validate accepted. */
+
+typedef struct grid_json_reader {
+    const char *at;
+    const char *end;
+} grid_json_reader;
+
+void grid_json_reader_init(grid_json_reader *reader, grid_slice text);
+grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
+
+/* What the value's first byte says; a slice may begin with blanks. */
+grid_json_token grid_json_type(grid_slice value);
+
+/* The exact bytes of a value, without the blanks around it. False: no such member, or not an object/array.
+ * Of a name that stands twice the last one counts, as in lua-cjson; escapes in names are understood. */
+bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
+bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
+
+/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone surrogate becomes U+FFFD. */
+bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err);
+
+/* A string as JSON, quotes and escapes included. The bytes must be UTF-8. Fails with code "bad_utf8". */
+bool grid_json_quote(grid_slice text, grid_buffer *out, grid_error *err);
+
+#endif
