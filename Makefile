@@ -1,0 +1,142 @@
+# lua-grid: `make help` lists what there is to make.
+#
+# This file is the one list of sources (the rockspec calls it too). Rooms without Lua are compiled
+# once into libgrid.a; src/lua is compiled and linked once for each VM. The slower checks, and what
+# `make check` runs, are in spec/support/check.mk.
+
+# ---- What is built, where, and with what ------------------------------------------------------
+
+ROOMS   := base text http crypto
+SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
+BINDING := $(wildcard src/lua/*.c)
+MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
+COMMAND := $(wildcard lua/bin/grid)
+
+B      := build$(if $(PORTABLE),/portable)$(if $(LUA_INCDIR),/rock)
+CC     ?= cc
+CFLAGS ?= -O2 -g
+
+pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
+has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
+
+LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto)
+FLAGS        := -std=gnu11 -fPIC -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
+                $(call pkg,--cflags,libcurl,) $(call pkg,--cflags,libcrypto,) \
+                $(if $(PORTABLE),-DGRID_NO_EPOLL)
+FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
+FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
+VMS          := $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm)))
+
+# LuaRocks names the headers of the Lua it runs on. Where it says 5.1, LuaJIT is meant, and
+# Debian's LuaRocks knows only the headers of PUC 5.1: LuaJIT's own are taken when there are any.
+ifdef LUA_INCDIR
+NUMBER := $(shell sed -n 's/^.define LUA_VERSION_NUM[^0-9]*//p' $(LUA_INCDIR)/lua.h)
+VMS    := $(or $(if $(filter 501,$(NUMBER)),luajit),$(if $(filter 504,$(NUMBER)),lua5.4),\
+            $(error lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on the Lua of $(LUA_INCDIR)))
+ifneq ($(wildcard $(LUA_INCDIR)/luajit.h)$(filter 504,$(NUMBER))$(if $(call has,$(FLAGS_luajit),luajit.h),,none),)
+FLAGS_$(VMS) := -I$(LUA_INCDIR)
+endif
+endif
+
+# ---- Build ------------------------------------------------------------------------------------
+
+.PHONY: all
+all: $(if $(VMS),$(VMS:%=$(B)/%/grid/core.so),no-vm)  ## the C module, for each VM whose headers are here
+
+.PHONY: no-vm
+no-vm:
+	@echo 'No headers of Lua 5.4 or LuaJIT here: run spec/support/setup test' >&2; exit 1
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SECONDEXPANSION:
+
+$(B)/obj/%.o: src/%.c | $$(@D)/.made
+	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -c -o $@ $<
+
+$(B)/libgrid.a: $(SOURCES:src/%.c=$(B)/obj/%.o)
+	rm -f $@ && ar rcs $@ $^
+
+define vm_rules
+$(B)/$1/obj/%.o: src/lua/%.c | $$$$(@D)/.made
+	$$(CC) $$(FLAGS) $$(FLAGS_$1) $$(CFLAGS) $$(EXTRA) -c -o $$@ $$<
+
+$(B)/$1/grid/core.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a | $$$$(@D)/.made
+	$$(CC) -shared $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+endef
+$(foreach vm,lua5.4 luajit,$(eval $(call vm_rules,$(vm))))
+
+%/.made:
+	@mkdir -p $(@D) && touch $@
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- Install ----------------------------------------------------------------------------------
+# `make install PREFIX=… VM=luajit` by hand; LuaRocks gives the three folders instead.
+
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+VM          ?= $(firstword $(VMS))
+ABI         := $(if $(filter luajit,$(VM)),5.1,5.4)
+INST_BINDIR ?= $(PREFIX)/bin
+INST_LUADIR ?= $(PREFIX)/share/lua/$(ABI)
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(ABI)
+
+.PHONY: install
+install: $(B)/$(VM)/grid/core.so  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
+	install -d $(DESTDIR)$(INST_LIBDIR)/grid
+	install -m 755 $< $(DESTDIR)$(INST_LIBDIR)/grid/core.so
+	for file in $(MODULES:lua/%=%); do \
+	  install -D -m 644 lua/$$file $(DESTDIR)$(INST_LUADIR)/$$file || exit 1; done
+	$(if $(COMMAND),install -d $(DESTDIR)$(INST_BINDIR) && \
+	  sed '1s|^#!.*|#!/usr/bin/env $(VM)|' $(COMMAND) > $(DESTDIR)$(INST_BINDIR)/grid && \
+	  chmod 755 $(DESTDIR)$(INST_BINDIR)/grid)
+
+# ---- Tests ------------------------------------------------------------------------------------
+
+SUITE    := spec/support/suite
+BUSTED   ?= /usr/bin/busted
+SPEC     ?= spec
+C_TESTS  := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c))
+unexport LUA_INIT LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT_5_4
+lua_env   = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(B)/$1/?.so;;'
+
+$(B)/c/%: spec/c/%.c $(B)/libgrid.a | $$(@D)/.made
+	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+.PHONY: test test-c spec spec-lua5.4 spec-luajit
+test:  ## sets up, builds, and runs everything on both VMs
+	spec/support/setup test
+	$(SUITE) clear
+	$(MAKE) -k test-c spec || true
+	$(SUITE) sum c lua5.4 luajit
+
+test-c: $(C_TESTS)  ## the units of the core, in C
+	@$(SUITE) tests $(AS)c spec/support/each $(C_TESTS)
+
+spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
+
+spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
+	@$(call lua_env,$*) $(SUITE) tests $(AS)$* $(UNDER) $* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+
+# ---- The rest ---------------------------------------------------------------------------------
+
+.PHONY: demo sandbox bench bench-nginx clean help
+demo:  ## from nothing to a refreshed session, on the sandbox server
+	spec/support/setup run
+	$(MAKE) --no-print-directory build/lua5.4/grid/core.so
+	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
+
+sandbox: all  ## a Grid server to test against, until ^C
+	spec/sandbox/run
+
+bench bench-nginx: all  ## measures calls, memory and crypto; inside nginx
+	spec/bench/run $(@:bench%=plain%)
+
+clean:  ## removes build/
+	rm -rf build
+
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z0-9. -]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+include spec/support/check.mk
