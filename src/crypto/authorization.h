@@ -1,0 +1,17 @@
+/* The authorization key that the service sends, sealed to a key of ours.
+ *
+ * Owns: the way from the two base64 members of `encrypted_authorization_key` to a key that signs.
+ * Refuses to know: JSON, sessions, expiry. */
+#ifndef GRID_CRYPTO_AUTHORIZATION_H
+#define GRID_CRYPTO_AUTHORIZATION_H
+
+#include "crypto/key.h"
+
+/* Fails with kind "crypto": "bad_base64", grid_hpke_open's codes, or "bad_key" when what was sealed is no private key. */
+grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsulated_key, grid_slice ciphertext, grid_error *err);
+
+/* The same by the other side, for the sandbox and for tests: appends the two base64 texts, with PKCS#8 inside. */
+bool grid_authorization_seal(const grid_public_key *recipient, const grid_key *authorization, grid_buffer *encapsulated_key,
+                             grid_buffer *ciphertext, grid_error *err);
+
+#endif
