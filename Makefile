@@ -112,12 +112,12 @@ test:  ## sets up, builds, and runs everything on both VMs
 	$(SUITE) sum c lua5.4 luajit
 
 test-c: $(C_TESTS)  ## the units of the core, in C
-	@$(SUITE) tests $(AS)c spec/support/each $(C_TESTS)
+	@$(SUITE) tests $(VARIANT)c spec/support/each $(C_TESTS)
 
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
-	@$(call lua_env,$*) $(SUITE) tests $(AS)$* $(UNDER) $* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) $* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
 
 # ---- The rest ---------------------------------------------------------------------------------
 

@@ -1,0 +1,41 @@
+rockspec_format = "3.0"
+package = "lua-grid"
+version = "scm-1"
+source = {
+  url = "git+file://.", -- built where it stands: `luarocks make`
+}
+description = {
+  summary = "Grid sessions, keys and signatures for Lua 5.4, LuaJIT and OpenResty",
+  detailed = [[
+    Refreshes Grid sessions, logs in, opens authorization keys and signs transactions, from plain
+    Lua, and without blocking from nginx, luv and cqueues, on a small C core on libcurl and OpenSSL.]],
+  license = "MIT",
+}
+supported_platforms = { "linux" }
+dependencies = {
+  "lua >= 5.1, < 5.5", -- 5.4, or LuaJIT 2.1 (which LuaRocks knows as 5.1); the Makefile refuses others
+  "lua-cjson >= 2.1",
+}
+-- Libraries are looked for, headers are not: LuaRocks does not see Debian's multiarch include
+-- folder, where curl/curl.h lives. The Makefile asks pkg-config for them.
+external_dependencies = {
+  CURL = { library = "curl" },
+  CRYPTO = { library = "crypto" },
+}
+build = {
+  type = "make", -- the list of sources is the Makefile's
+  build_variables = {
+    CFLAGS = "$(CFLAGS)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+  },
+  install_variables = {
+    CFLAGS = "$(CFLAGS)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    INST_BINDIR = "$(BINDIR)",
+    INST_LIBDIR = "$(LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
+  },
+}
+-- The command finds its modules from where it stands and names its VM itself: LuaRocks' wrapper would
+-- run it on PUC Lua 5.1 where LuaJIT was meant.
+deploy = { wrap_bin_scripts = false }
