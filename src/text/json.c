@@ -1,0 +1,172 @@
+/* Walking accepted text. A walk keeps no stack: the text is known to be well-formed, so commas and colons carry no news. */
+#include "text/json.h"
+
+#include "text/json_string.h"
+#include "text/scan.h"
+#include "text/utf8.h"
+
+void grid_json_reader_init(grid_json_reader *reader, grid_slice text)
+{
+    reader->at = text.size ? text.data : "";
+    reader->end = reader->at + text.size;
+}
+
+static const char *skip_separators(const char *at, const char *end)
+{
+    for (;;) {
+        at = grid_scan_blanks(at, end);
+        if (at == end || (*at != ',' && *at != ':'))
+            return at;
+        at++;
+    }
+}
+
+static grid_json_token token_of(char byte)
+{
+    switch (byte) {
+    case '{': return GRID_JSON_OBJECT_BEGIN;
+    case '}': return GRID_JSON_OBJECT_END;
+    case '[': return GRID_JSON_ARRAY_BEGIN;
+    case ']': return GRID_JSON_ARRAY_END;
+    case '"': return GRID_JSON_STRING;
+    case 't': return GRID_JSON_TRUE;
+    case 'f': return GRID_JSON_FALSE;
+    case 'n': return GRID_JSON_NULL;
+    default: return GRID_JSON_NUMBER;
+    }
+}
+
+/* `at` is behind the opening quote; the result is behind the closing one. */
+static const char *skip_string(const char *at, const char *end)
+{
+    while ((at = grid_scan_plain(at, end)) < end) {
+        if (*at == '"')
+            return at + 1;
+        at += *at == '\\' && end - at > 1 ? 2 : 1;
+    }
+    return end;
+}
+
+static const char *skip_word(const char *at, const char *end)
+{
+    while (at < end && (grid_scan_blanks(at, at + 1) == at) && *at != ',' && *at != ']' && *at != '}')
+        at++;
+    return at;
+}
+
+grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw)
+{
+    const char *start = skip_separators(reader->at, reader->end);
+    grid_json_token token = start < reader->end ? token_of(*start) : GRID_JSON_END;
+    const char *at = start;
+
+    switch (token) {
+    case GRID_JSON_OBJECT_BEGIN: case GRID_JSON_OBJECT_END: case GRID_JSON_ARRAY_BEGIN: case GRID_JSON_ARRAY_END:
+        at++;
+        break;
+    case GRID_JSON_STRING:
+        at = skip_string(at + 1, reader->end);
+        break;
+    case GRID_JSON_NUMBER: case GRID_JSON_TRUE: case GRID_JSON_FALSE: case GRID_JSON_NULL:
+        at = skip_word(at, reader->end);
+        break;
+    case GRID_JSON_END:
+        break;
+    }
+    reader->at = at;
+    *raw = (grid_slice){start, (size_t)(at - start)};
+    return token;
+}
+
+grid_json_token grid_json_type(grid_slice value)
+{
+    const char *start = value.size ? value.data : "";
+    const char *at = grid_scan_blanks(start, start + value.size);
+
+    return at < start + value.size ? token_of(*at) : GRID_JSON_END;
+}
+
+/* The next whole value, whatever it holds. False at the end of the container that is being walked. */
+static bool next_value(grid_json_reader *reader, grid_slice *value)
+{
+    size_t depth = 0;
+    grid_slice raw;
+
+    for (bool first = true;; first = false) {
+        grid_json_token token = grid_json_next(reader, &raw);
+
+        if (first)
+            *value = raw;
+        if (token == GRID_JSON_OBJECT_BEGIN || token == GRID_JSON_ARRAY_BEGIN)
+            depth++;
+        else if (token == GRID_JSON_OBJECT_END || token == GRID_JSON_ARRAY_END || token == GRID_JSON_END)
+            if (depth-- == 0 || token == GRID_JSON_END)
+                return false;
+        if (depth == 0)
+            break;
+    }
+    value->size = (size_t)(raw.data + raw.size - value->data);
+    return true;
+}
+
+/* Without memory: the name is compared piece by piece, each escape as the UTF-8 it stands for. */
+static bool is_name(grid_slice raw, const char *name, size_t name_size)
+{
+    const char *at = raw.data + 1;
+    const char *end = raw.data + raw.size - 1;
+
+    while (at < end) {
+        char bytes[GRID_UTF8_MAX] = {*at};
+        size_t length = 1;
+
+        if (*at == '\\') {
+            uint32_t code_point = grid_json_escape_read(&at, end);
+
+            length = grid_utf8_write(grid_json_is_surrogate(code_point) ? GRID_UTF8_REPLACEMENT : code_point, bytes);
+        } else {
+            at++;
+        }
+        if (length > name_size || memcmp(bytes, name, length) != 0)
+            return false;
+        name += length;
+        name_size -= length;
+    }
+    return name_size == 0;
+}
+
+bool grid_json_member(grid_slice object, const char *name, grid_slice *value)
+{
+    size_t name_size = strlen(name);
+    grid_json_reader reader;
+    grid_slice raw;
+    grid_slice candidate;
+    bool found = false;
+
+    grid_json_reader_init(&reader, object);
+    if (grid_json_next(&reader, &raw) != GRID_JSON_OBJECT_BEGIN)
+        return false;
+    while (grid_json_next(&reader, &raw) == GRID_JSON_STRING && next_value(&reader, &candidate)) {
+        if (is_name(raw, name, name_size)) {
+            *value = candidate;
+            found = true;
+        }
+    }
+    return found;
+}
+
+bool grid_json_element(grid_slice array, size_t index, grid_slice *value)
+{
+    grid_json_reader reader;
+    grid_slice raw;
+
+    grid_json_reader_init(&reader, array);
+    if (grid_json_next(&reader, &raw) != GRID_JSON_ARRAY_BEGIN)
+        return false;
+    while (next_value(&reader, &raw)) {
+        if (index-- == 0) {
+            *value = raw;
+            return true;
+        }
+    }
+    return false;
+}
