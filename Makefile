@@ -98,6 +98,8 @@ SUITE    := spec/support/suite
 BUSTED   ?= /usr/bin/busted
 SPEC     ?= spec
 C_TESTS  := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c))
+# VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
+# another command.
 unexport LUA_INIT LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT_5_4
 lua_env   = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(B)/$1/?.so;;'
 
@@ -117,7 +119,7 @@ test-c: $(C_TESTS)  ## the units of the core, in C
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
-	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) $* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
 
 # ---- The rest ---------------------------------------------------------------------------------
 

@@ -1,1 +1,113 @@
-# to come
+# The slower checks. Each is a target of its own and records its counts through spec/support/suite;
+# `make check` runs them all and adds up.
+
+STRICT := -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+          -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef
+ASAN   := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_SECONDS ?= 30
+
+ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
+FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
+C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c)
+
+SUITES := c lua5.4 luajit portable-c portable-lua5.4 gcc clang tidy luacheck layers \
+          asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
+          valgrind-c valgrind-lua5.4 valgrind-luajit gc-lua5.4 gc-luajit \
+          $(FUZZERS:%=fuzz-%) rock
+
+.PHONY: check
+check:  ## all that CI runs: the tests, then every check below
+	spec/support/setup check
+	$(MAKE) test || true
+	$(MAKE) -k portable lint layers sanitize valgrind gc fuzz rock-test || true
+	@$(SUITE) sum $(SUITES)
+
+.PHONY: portable
+portable:  ## the tests on the build without epoll
+	$(MAKE) -k PORTABLE=1 VARIANT=portable- test-c spec-lua5.4
+
+# ---- Reading the sources ----------------------------------------------------------------------
+
+.PHONY: lint lint-gcc lint-clang lint-tidy lint-lua layers
+lint: lint-gcc lint-clang lint-tidy lint-lua  ## warnings as errors, clang-tidy, luacheck
+
+lint-gcc lint-clang: lint-%:
+	@$(SUITE) check $* $(MAKE) --no-print-directory -k -j2 B=build/lint-$* CC=$* \
+	  CFLAGS=-O2 EXTRA='$(STRICT)' all every-program
+
+lint-tidy:
+	@$(SUITE) check tidy $(MAKE) --no-print-directory -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
+
+# Only what changed since it was last found clean.
+$(B)/tidy/%: % .clang-tidy $(wildcard src/*/*.h spec/c/*.h) | $$(@D)/.made
+	clang-tidy --quiet $< -- $(filter-out -MMD -MP,$(FLAGS)) $(FLAGS_lua5.4)
+	@touch $@
+
+lint-lua:
+	@$(SUITE) check luacheck luacheck --quiet lua spec $(COMMAND)
+
+layers: all  ## the walls between the rooms, and what core.so exports
+	@$(SUITE) check layers spec/support/layers $(VMS:%=$(B)/%/grid/core.so)
+
+# ---- Programs that embed Lua ------------------------------------------------------------------
+# Drivers and fuzzers may use the whole of grid.core inside Lua 5.4: they are linked with it.
+
+EMBED = $(BINDING:src/lua/%.c=$(B)/lua5.4/obj/%.o) $(B)/libgrid.a
+LIBS_lua5.4 := $(call pkg,--libs,lua5.4,-llua5.4)
+LIBS_luajit := $(call pkg,--libs,luajit,-lluajit-5.1)
+
+$(B)/c/alloc_%: spec/c/alloc_%.c $$(EMBED) | $$(@D)/.made
+	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS) $(LIBS_lua5.4)
+
+$(B)/fuzz/%: spec/fuzz/%_fuzz.c $$(EMBED) | $$(@D)/.made
+	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LIBS_lua5.4)
+
+$(B)/vm/%: spec/support/vm.c | $$(@D)/.made
+	$(CC) $(FLAGS) $(FLAGS_$*) $(CFLAGS) $(EXTRA) -o $@ $< -rdynamic $(LIBS_$*)
+
+.PHONY: every-program test-alloc
+every-program: $(C_TESTS) $(ALLOC_TESTS) $(VMS:%=$(B)/vm/%)
+
+test-alloc: $(ALLOC_TESTS)
+	@$(SUITE) tests $(VARIANT)alloc spec/support/each $(ALLOC_TESTS)
+
+# ---- Running under a magnifier ----------------------------------------------------------------
+
+.PHONY: sanitize sanitized-vms valgrind gc
+sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
+	$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
+	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	$(MAKE) -k B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' VARIANT=asan- VM_DIR=build/asan/vm/ \
+	  ARGS=--exclude-tags=slow test-c $(if $(ALLOC_TESTS),test-alloc) spec
+
+valgrind:  ## the C tests, and the specs of the core, under memcheck
+	UNDER='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	  --suppressions=spec/support/valgrind.supp' \
+	$(MAKE) -k VARIANT=valgrind- SPEC=spec/core ARGS=--exclude-tags=slow test-c spec
+
+gc:  ## the specs under a collector that never rests
+	$(MAKE) -k VARIANT=gc- ARGS='--exclude-tags=slow --helper=spec/support/stress_gc.lua' spec
+
+# ---- Fuzzers ----------------------------------------------------------------------------------
+# Found inputs stay in build/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
+
+FUZZ_BUILD = B=build/fuzz CC=clang CFLAGS='-O1 -g' \
+  EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+
+.PHONY: fuzz $(FUZZERS:%=fuzz-%)
+fuzz:  ## every fuzzer for FUZZ_SECONDS (30)
+	$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=build/fuzz/fuzz/%)
+	$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
+
+$(FUZZERS:%=fuzz-%): fuzz-%:
+	@mkdir -p build/fuzz/corpus/$* && cp -r spec/fuzz/corpus/$*/. build/fuzz/corpus/$*/ 2>/dev/null || true
+	@$(SUITE) check fuzz-$* build/fuzz/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$*- \
+	  $(patsubst %,-dict=%,$(wildcard spec/fuzz/$*.dict)) build/fuzz/corpus/$*
+
+# ---- The rock ---------------------------------------------------------------------------------
+
+.PHONY: rock-test
+rock-test:  ## installs with luarocks for both VMs, and runs what it installed from another folder
+	@$(SUITE) tests rock spec/support/rock-test

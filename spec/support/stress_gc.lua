@@ -1,0 +1,37 @@
+-- A busted helper: the specs run while the collector never rests. A value that C or Lua uses after
+-- letting go of it, or a finalizer that runs at a bad moment, shows here.
+local every = 1000 -- instructions between two steps of the collector
+local steps = 0
+
+collectgarbage "incremental"
+collectgarbage("setpause", 0)
+collectgarbage("setstepmul", 1000)
+
+local function disturb()
+  steps = steps + 1
+  if steps % 2000 == 0 then
+    collectgarbage()
+  else
+    collectgarbage("step", 0)
+  end
+end
+
+-- Compiled code calls no hooks, and in PUC Lua each coroutine has its own.
+if jit then jit.off() end
+debug.sethook(disturb, "", every)
+
+local create = coroutine.create
+function coroutine.create(body)
+  local thread = create(body)
+  debug.sethook(thread, disturb, "", every)
+  return thread
+end
+
+function coroutine.wrap(body)
+  local thread = coroutine.create(body)
+  local function pass(ok, ...)
+    if ok then return ... end
+    error((...), 0)
+  end
+  return function(...) return pass(coroutine.resume(thread, ...)) end
+end
