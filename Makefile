@@ -51,23 +51,24 @@ no-vm:
 .SECONDARY:
 .SECONDEXPANSION:
 
-$(B)/obj/%.o: src/%.c | $$(@D)/.made
+$(B)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -c -o $@ $<
 
 $(B)/libgrid.a: $(SOURCES:src/%.c=$(B)/obj/%.o)
+	@mkdir -p $(@D)
 	rm -f $@ && ar rcs $@ $^
 
 define vm_rules
-$(B)/$1/obj/%.o: src/lua/%.c | $$$$(@D)/.made
+$(B)/$1/obj/%.o: src/lua/%.c
+	@mkdir -p $$(@D)
 	$$(CC) $$(FLAGS) $$(FLAGS_$1) $$(CFLAGS) $$(EXTRA) -c -o $$@ $$<
 
-$(B)/$1/grid/core.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a | $$$$(@D)/.made
+$(B)/$1/grid/core.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a
+	@mkdir -p $$(@D)
 	$$(CC) -shared $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
 endef
 $(foreach vm,lua5.4 luajit,$(eval $(call vm_rules,$(vm))))
-
-%/.made:
-	@mkdir -p $(@D) && touch $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -101,9 +102,11 @@ C_TESTS  := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
 # another command.
 unexport LUA_INIT LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT_5_4
+export UNDER
 lua_env   = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(B)/$1/?.so;;'
 
-$(B)/c/%: spec/c/%.c $(B)/libgrid.a | $$(@D)/.made
+$(B)/c/%: spec/c/%.c $(B)/libgrid.a
+	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 .PHONY: test test-c spec spec-lua5.4 spec-luajit

@@ -1,9 +1,11 @@
 # The slower checks. Each is a target of its own and records its counts through spec/support/suite;
 # `make check` runs them all and adds up.
 
-STRICT := -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-          -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef
-ASAN   := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+STRICT   := -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef
+ASAN     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+            --suppressions=spec/support/valgrind.supp
 FUZZ_SECONDS ?= 30
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
@@ -39,7 +41,8 @@ lint-tidy:
 	@$(SUITE) check tidy $(MAKE) --no-print-directory -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
 
 # Only what changed since it was last found clean.
-$(B)/tidy/%: % .clang-tidy $(wildcard src/*/*.h spec/c/*.h) | $$(@D)/.made
+$(B)/tidy/%: % .clang-tidy $(wildcard src/*/*.h spec/c/*.h)
+	@mkdir -p $(@D)
 	clang-tidy --quiet $< -- $(filter-out -MMD -MP,$(FLAGS)) $(FLAGS_lua5.4)
 	@touch $@
 
@@ -56,13 +59,16 @@ EMBED = $(BINDING:src/lua/%.c=$(B)/lua5.4/obj/%.o) $(B)/libgrid.a
 LIBS_lua5.4 := $(call pkg,--libs,lua5.4,-llua5.4)
 LIBS_luajit := $(call pkg,--libs,luajit,-lluajit-5.1)
 
-$(B)/c/alloc_%: spec/c/alloc_%.c $$(EMBED) | $$(@D)/.made
+$(B)/c/alloc_%: spec/c/alloc_%.c $$(EMBED)
+	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS) $(LIBS_lua5.4)
 
-$(B)/fuzz/%: spec/fuzz/%_fuzz.c $$(EMBED) | $$(@D)/.made
+$(B)/fuzz/%: spec/fuzz/%_fuzz.c $$(EMBED)
+	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LIBS_lua5.4)
 
-$(B)/vm/%: spec/support/vm.c | $$(@D)/.made
+$(B)/vm/%: spec/support/vm.c
+	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(FLAGS_$*) $(CFLAGS) $(EXTRA) -o $@ $< -rdynamic $(LIBS_$*)
 
 .PHONY: every-program test-alloc
@@ -73,7 +79,7 @@ test-alloc: $(ALLOC_TESTS)
 
 # ---- Running under a magnifier ----------------------------------------------------------------
 
-.PHONY: sanitize sanitized-vms valgrind gc
+.PHONY: sanitize valgrind gc
 sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
 	$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
 	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
@@ -82,9 +88,8 @@ sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
 	  ARGS=--exclude-tags=slow test-c $(if $(ALLOC_TESTS),test-alloc) spec
 
 valgrind:  ## the C tests, and the specs of the core, under memcheck
-	UNDER='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	  --suppressions=spec/support/valgrind.supp' \
-	$(MAKE) -k VARIANT=valgrind- SPEC=spec/core ARGS=--exclude-tags=slow test-c spec
+	$(MAKE) all every-program
+	$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=build/vm/ SPEC=spec/core ARGS=--exclude-tags=slow test-c spec
 
 gc:  ## the specs under a collector that never rests
 	$(MAKE) -k VARIANT=gc- ARGS='--exclude-tags=slow --helper=spec/support/stress_gc.lua' spec

@@ -3,7 +3,7 @@
 local every = 1000 -- instructions between two steps of the collector
 local steps = 0
 
-collectgarbage "incremental"
+if not jit then collectgarbage "incremental" end
 collectgarbage("setpause", 0)
 collectgarbage("setstepmul", 1000)
 
