@@ -1,0 +1,31 @@
+/* The driver moves a libcurl multi handle on, without ever blocking in a step.
+ *
+ * Owns: the waiting: one epoll descriptor and the one timer that libcurl asks for (driver_epoll.c), or, where there is no
+ * epoll, curl_multi_poll (driver_portable.c, chosen by GRID_NO_EPOLL).
+ * Refuses to know: transfers, and what becomes of finished ones.
+ * The engine makes it, and frees it after the multi handle: libcurl still reports sockets while it cleans up. */
+#ifndef GRID_HTTP_DRIVER_H
+#define GRID_HTTP_DRIVER_H
+
+#include "base/error.h"
+
+#include <curl/curl.h>
+
+typedef struct grid_driver grid_driver;
+
+grid_driver *grid_driver_new(CURLM *multi, grid_error *err);
+void grid_driver_free(grid_driver *driver);
+
+/* Does what is ready and what is due. */
+void grid_driver_step(grid_driver *driver);
+
+/* Sleeps until something is ready or due, `seconds` at most; a signal ends the sleep early. */
+void grid_driver_wait(grid_driver *driver, double seconds);
+
+/* Seconds until a step is due even if the descriptor stays silent; negative: none. */
+double grid_driver_timeout(const grid_driver *driver);
+
+/* Readable when a step has work to do; -1 where there is no such descriptor. */
+int grid_driver_fd(const grid_driver *driver);
+
+#endif

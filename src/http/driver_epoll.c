@@ -1,0 +1,143 @@
+/* The driver on epoll: a step costs what is ready, not what is open. */
+#ifndef GRID_NO_EPOLL
+
+#include "base/alloc.h"
+#include "http/clock.h"
+#include "http/driver.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { BATCH = 64 };
+
+struct grid_driver {
+    CURLM *multi;
+    int epoll;
+    double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
+    int ready_count;
+    struct epoll_event ready[BATCH];
+};
+
+/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. Its own pointer for a socket, set with curl_multi_assign, tells
+ * the first time from the later ones. A socket that is closed already has left the epoll set by itself. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+    grid_driver *driver = context;
+    struct epoll_event event = {.data.fd = fd};
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(driver->epoll, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    if (known)
+        return epoll_ctl(driver->epoll, EPOLL_CTL_MOD, fd, &event);
+    if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return -1;
+    curl_multi_assign(driver->multi, fd, driver);
+    return 0;
+}
+
+/* CURLMOPT_TIMERFUNCTION: -1 deletes the timer; it is one-shot. */
+static int on_timer(CURLM *multi, long milliseconds, void *context)
+{
+    grid_driver *driver = context;
+
+    (void)multi;
+    driver->due = milliseconds < 0 ? -1 : grid_clock_now() + (double)milliseconds / 1000;
+    return 0;
+}
+
+grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
+{
+    grid_driver *driver = grid_calloc(sizeof *driver);
+
+    if (!driver) {
+        grid_error_out_of_memory(err);
+        return NULL;
+    }
+    driver->multi = multi;
+    driver->due = -1;
+    driver->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (driver->epoll < 0) {
+        grid_error_set(err, GRID_REQUEST, "no_descriptor", "no file descriptor is left for epoll");
+        grid_free(driver);
+        return NULL;
+    }
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, driver);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, driver);
+    return driver;
+}
+
+void grid_driver_free(grid_driver *driver)
+{
+    close(driver->epoll);
+    grid_free(driver);
+}
+
+static void poll_ready(grid_driver *driver, int milliseconds)
+{
+    int count = epoll_wait(driver->epoll, driver->ready, BATCH, milliseconds);
+
+    driver->ready_count = count > 0 ? count : 0;
+}
+
+/* curl_multi_socket_action: a mask of 0 (an error or a hang-up alone) makes libcurl look for itself. */
+static int action_mask(uint32_t events)
+{
+    return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
+}
+
+void grid_driver_step(grid_driver *driver)
+{
+    int running, i, count;
+
+    if (!driver->ready_count)
+        poll_ready(driver, 0);
+    count = driver->ready_count;
+    driver->ready_count = 0;
+    for (i = 0; i < count; i++)
+        curl_multi_socket_action(driver->multi, driver->ready[i].data.fd,
+                                 action_mask(driver->ready[i].events), &running);
+    if (driver->due >= 0 && driver->due <= grid_clock_now()) {
+        driver->due = -1;
+        curl_multi_socket_action(driver->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+}
+
+double grid_driver_timeout(const grid_driver *driver)
+{
+    double left;
+
+    if (driver->ready_count)
+        return 0;
+    if (driver->due < 0)
+        return -1;
+    left = driver->due - grid_clock_now();
+    return left > 0 ? left : 0;
+}
+
+void grid_driver_wait(grid_driver *driver, double seconds)
+{
+    double due = grid_driver_timeout(driver);
+
+    if (due >= 0 && due < seconds)
+        seconds = due;
+    if (seconds > 0 && !driver->ready_count)
+        poll_ready(driver, seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000));
+}
+
+int grid_driver_fd(const grid_driver *driver)
+{
+    return driver->epoll;
+}
+
+#else
+typedef int grid_driver_epoll_is_left_out; /* ISO C wants something in a file */
+#endif

@@ -1,0 +1,62 @@
+/* The driver where there is no epoll: libcurl looks at every open transfer in each step. */
+#ifdef GRID_NO_EPOLL
+
+#include "base/alloc.h"
+#include "http/driver.h"
+
+#include <limits.h>
+#include <math.h>
+
+struct grid_driver {
+    CURLM *multi;
+};
+
+grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
+{
+    grid_driver *driver = grid_malloc(sizeof *driver);
+
+    if (driver)
+        driver->multi = multi;
+    else
+        grid_error_out_of_memory(err);
+    return driver;
+}
+
+void grid_driver_free(grid_driver *driver)
+{
+    grid_free(driver);
+}
+
+void grid_driver_step(grid_driver *driver)
+{
+    int running;
+
+    curl_multi_perform(driver->multi, &running);
+}
+
+double grid_driver_timeout(const grid_driver *driver)
+{
+    long milliseconds = -1;
+
+    curl_multi_timeout(driver->multi, &milliseconds);
+    return milliseconds < 0 ? -1 : (double)milliseconds / 1000;
+}
+
+void grid_driver_wait(grid_driver *driver, double seconds)
+{
+    int ready;
+    int milliseconds = seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000);
+
+    if (milliseconds > 0) /* curl_multi_poll heeds libcurl's own timer */
+        curl_multi_poll(driver->multi, NULL, 0, milliseconds, &ready);
+}
+
+int grid_driver_fd(const grid_driver *driver)
+{
+    (void)driver;
+    return -1;
+}
+
+#else
+typedef int grid_driver_portable_is_left_out; /* ISO C wants something in a file */
+#endif

@@ -1,0 +1,213 @@
+#include "http/engine.h"
+
+#include "base/alloc.h"
+#include "http/driver.h"
+#include "http/engine_internal.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+enum { MAX_SPARES = 64 };
+
+struct grid_engine {
+    CURLM *multi;
+    grid_driver *driver;
+    grid_engine **home;
+    pid_t owner;
+    unsigned refs;
+    size_t in_flight;
+    grid_transfer *finished; /* oldest first, linked through grid_transfer_link */
+    grid_transfer **last;
+    int spare_count;
+    CURL *spares[MAX_SPARES];
+};
+
+static void start_libcurl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static bool acquire(grid_engine *engine, grid_error *err)
+{
+    engine->multi = curl_multi_init();
+    if (!engine->multi)
+        return grid_error_out_of_memory(err);
+    engine->driver = grid_driver_new(engine->multi, err);
+    return engine->driver != NULL;
+}
+
+/* libcurl reports the sockets that it closes to the driver: the multi handle goes first. In a child of the owner nothing of
+ * libcurl may be touched, since ending a TLS session would write into the parent's connection: the memory is let go. */
+static void release(grid_engine *engine)
+{
+    if (engine->home)
+        *engine->home = NULL;
+    if (grid_engine_is_ours(engine)) {
+        while (engine->spare_count)
+            curl_easy_cleanup(engine->spares[--engine->spare_count]);
+        if (engine->multi)
+            curl_multi_cleanup(engine->multi);
+    }
+    if (engine->driver)
+        grid_driver_free(engine->driver);
+    grid_free(engine);
+}
+
+grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    grid_engine *engine = grid_calloc(sizeof *engine);
+
+    if (!engine) {
+        grid_error_out_of_memory(err);
+        return NULL;
+    }
+    pthread_once(&once, start_libcurl);
+    engine->owner = getpid();
+    engine->refs = 1;
+    engine->last = &engine->finished;
+    if (!acquire(engine, err)) {
+        release(engine);
+        return NULL;
+    }
+    engine->home = home;
+    if (home)
+        *home = engine;
+    return engine;
+}
+
+void grid_engine_leave_home(grid_engine *engine)
+{
+    if (engine->home)
+        *engine->home = NULL;
+    engine->home = NULL;
+}
+
+grid_engine *grid_engine_ref(grid_engine *engine)
+{
+    engine->refs++;
+    return engine;
+}
+
+void grid_engine_unref(grid_engine *engine)
+{
+    if (--engine->refs == 0)
+        release(engine);
+}
+
+bool grid_engine_is_ours(const grid_engine *engine)
+{
+    return engine->owner == getpid();
+}
+
+static void collect_finished(grid_engine *engine)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(engine->multi, &left))) {
+        CURL *easy = message->easy_handle;
+        CURLcode code = message->data.result; /* gone once the handle leaves the multi handle */
+        char *private = NULL;
+        grid_transfer *transfer;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+        transfer = (grid_transfer *)(void *)private;
+        *engine->last = transfer;
+        engine->last = grid_transfer_link(transfer);
+        grid_transfer_on_finish(transfer, code);
+    }
+}
+
+void grid_engine_step(grid_engine *engine)
+{
+    grid_driver_step(engine->driver);
+    grid_engine_ref(engine); /* the transfers that finish let go of theirs */
+    collect_finished(engine);
+    grid_engine_unref(engine);
+}
+
+void grid_engine_wait(grid_engine *engine, double seconds)
+{
+    grid_driver_wait(engine->driver, seconds);
+}
+
+double grid_engine_timeout(const grid_engine *engine)
+{
+    return grid_driver_timeout(engine->driver);
+}
+
+int grid_engine_fd(const grid_engine *engine)
+{
+    return grid_driver_fd(engine->driver);
+}
+
+size_t grid_engine_in_flight(const grid_engine *engine)
+{
+    return engine->in_flight;
+}
+
+grid_transfer *grid_engine_take_finished(grid_engine *engine)
+{
+    grid_transfer *transfer = engine->finished;
+
+    if (transfer)
+        grid_engine_forget_finished(engine, transfer);
+    return transfer;
+}
+
+void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *transfer)
+{
+    grid_transfer **link = &engine->finished;
+
+    while (*link && *link != transfer)
+        link = grid_transfer_link(*link);
+    if (!*link)
+        return;
+    if (engine->last == grid_transfer_link(*link))
+        engine->last = link;
+    *link = *grid_transfer_link(*link);
+}
+
+CURL *grid_engine_take_easy(grid_engine *engine)
+{
+    return engine->spare_count ? engine->spares[--engine->spare_count] : curl_easy_init();
+}
+
+void grid_engine_return_easy(grid_engine *engine, CURL *easy)
+{
+    if (!grid_engine_is_ours(engine))
+        return; /* see release: let go, not cleaned up */
+    if (engine->spare_count == MAX_SPARES) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    engine->spares[engine->spare_count++] = easy;
+}
+
+bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)
+{
+    CURLMcode code = curl_multi_add_handle(engine->multi, easy);
+
+    if (code != CURLM_OK)
+        return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
+    grid_engine_ref(engine);
+    engine->in_flight++;
+    return true;
+}
+
+void grid_engine_withdraw(grid_engine *engine, CURL *easy)
+{
+    if (grid_engine_is_ours(engine))
+        curl_multi_remove_handle(engine->multi, easy);
+    engine->in_flight--;
+    grid_engine_unref(engine);
+}
+
+const char *grid_engine_version(void)
+{
+    return curl_version();
+}

@@ -1,0 +1,28 @@
+/* What the engine and its transfers tell each other; nobody else includes this. */
+#ifndef GRID_HTTP_ENGINE_INTERNAL_H
+#define GRID_HTTP_ENGINE_INTERNAL_H
+
+#include "http/engine.h"
+
+#include <curl/curl.h>
+
+/* An easy handle with no options set, in nobody's hands; NULL without memory. */
+CURL *grid_engine_take_easy(grid_engine *engine);
+
+/* Back to the spares. The handle must have left the multi handle. */
+void grid_engine_return_easy(grid_engine *engine, CURL *easy);
+
+/* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight. */
+bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err);
+
+/* Out of the multi handle, finished or not; drops the reference that launch took. */
+void grid_engine_withdraw(grid_engine *engine, CURL *easy);
+
+/* transfer.c: called by the engine when libcurl is done with it; links the transfer into the queue. */
+void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);
+grid_transfer **grid_transfer_link(grid_transfer *transfer);
+
+/* A transfer that is freed leaves the queue. */
+void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *transfer);
+
+#endif

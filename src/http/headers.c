@@ -1,0 +1,119 @@
+#include "http/headers.h"
+
+#include <string.h>
+
+void grid_headers_init(grid_headers *headers)
+{
+    grid_buffer_init(&headers->lines, GRID_HEADERS_MAX_BYTES);
+    headers->status = 0;
+}
+
+void grid_headers_clear(grid_headers *headers)
+{
+    grid_buffer_clear(&headers->lines);
+    headers->status = 0;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+static grid_slice trim(grid_slice text)
+{
+    while (text.size && is_blank(text.data[0])) {
+        text.data++;
+        text.size--;
+    }
+    while (text.size && is_blank(text.data[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200": RFC 9112 section 4; 0 if it is none. */
+static int status_of(grid_slice line)
+{
+    const char *digits = memchr(line.data, ' ', line.size);
+    int status = 0, i;
+
+    if (line.size < 5 || memcmp(line.data, "HTTP/", 5) != 0)
+        return 0;
+    if (!digits || line.data + line.size - digits < 4)
+        return 0;
+    for (i = 1; i <= 3; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return 0;
+        status = status * 10 + (digits[i] - '0');
+    }
+    return status;
+}
+
+bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
+{
+    int status;
+
+    line = trim(line);
+    if (!line.size)
+        return true;
+    status = status_of(line);
+    if (status) {
+        grid_headers_clear(headers);
+        headers->status = status;
+        return true;
+    }
+    if (!memchr(line.data, ':', line.size) || memchr(line.data, '\n', line.size))
+        return true; /* no header line; libcurl lets none pass, but nothing here depends on that */
+    if (line.size + 1 > headers->lines.limit - headers->lines.size)
+        return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
+                              "the answer's headers take more than %d bytes", GRID_HEADERS_MAX_BYTES);
+    return grid_buffer_append(&headers->lines, line.data, line.size, err) &&
+           grid_buffer_append(&headers->lines, "\n", 1, err);
+}
+
+bool grid_headers_next(const grid_headers *headers, size_t *at, grid_slice *name, grid_slice *value)
+{
+    const char *line = headers->lines.data + *at;
+    const char *end, *colon;
+
+    if (*at >= headers->lines.size)
+        return false;
+    end = memchr(line, '\n', headers->lines.size - *at);
+    colon = memchr(line, ':', (size_t)(end - line));
+    *name = trim((grid_slice){line, (size_t)(colon - line)});
+    *value = trim((grid_slice){colon + 1, (size_t)(end - colon) - 1});
+    *at += (size_t)(end - line) + 1;
+    return true;
+}
+
+/* RFC 9110 section 5.6.2 */
+static bool is_token(grid_slice text)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    size_t i;
+
+    for (i = 0; i < text.size; i++) {
+        char byte = text.data[i];
+        bool alnum = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                     (byte >= 'A' && byte <= 'Z');
+        if (!alnum && (!byte || !strchr(others, byte)))
+            return false;
+    }
+    return text.size > 0;
+}
+
+bool grid_header_check(grid_slice line, grid_error *err)
+{
+    const char *colon = memchr(line.data, ':', line.size);
+    size_t i, name = colon ? (size_t)(colon - line.data) : 0;
+
+    if (!is_token((grid_slice){line.data, name}))
+        return grid_error_set(err, GRID_REQUEST, "bad_header", "a header's name is not a token");
+    for (i = name + 1; i < line.size; i++) {
+        unsigned char byte = (unsigned char)line.data[i];
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+            return grid_error_set(err, GRID_REQUEST, "bad_header",
+                                  "the value of header %.*s holds a control character",
+                                  (int)(name < 64 ? name : 64), line.data);
+    }
+    return true;
+}

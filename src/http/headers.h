@@ -1,0 +1,33 @@
+/* Header lines: those that a request may carry, and those that an answer brought.
+ *
+ * Owns: the lines of the last header block of one answer, within a ceiling, and the rule of what a value may hold.
+ * Refuses to know: what any header means, but for the status line.
+ * Slices point into the headers' own memory, good until the next line is added or grid_headers_clear. */
+#ifndef GRID_HTTP_HEADERS_H
+#define GRID_HTTP_HEADERS_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+enum { GRID_HEADERS_MAX_BYTES = 64 * 1024 };
+
+typedef struct grid_headers {
+    grid_buffer lines; /* each "Name: value\n", as it came, blanks trimmed */
+    int status;        /* 0 until a status line came */
+} grid_headers;
+
+void grid_headers_init(grid_headers *headers);
+void grid_headers_clear(grid_headers *headers);
+
+/* One line of an answer as libcurl hands it over. A status line begins a new block and forgets the one before
+ * (100, 103). Fails with kind "protocol", code "headers_too_large". */
+bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err);
+
+/* Walks the lines: *at begins at 0; false at the end. */
+bool grid_headers_next(const grid_headers *headers, size_t *at, grid_slice *name, grid_slice *value);
+
+/* May this line, "Name: value", be sent? Fails with kind "request", code "bad_header": the name must be an RFC 9110 token,
+ * the value free of control characters. The message names the header, never its value. */
+bool grid_header_check(grid_slice line, grid_error *err);
+
+#endif

@@ -1,0 +1,336 @@
+#include "http/transfer.h"
+
+#include "base/alloc.h"
+#include "http/engine_internal.h"
+#include "http/failure.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* An option that libcurl cannot take (it copies strings, so memory may run out) fails the start. */
+#define SET(transfer, option, value)                                            \
+    do {                                                                        \
+        CURLcode set_code = curl_easy_setopt((transfer)->easy, option, (value)); \
+        if (set_code != CURLE_OK)                                               \
+            (transfer)->code = set_code;                                        \
+    } while (0)
+
+struct grid_transfer {
+    grid_engine *engine;
+    CURL *easy; /* NULL once finished */
+    struct curl_slist *header_lines;
+    grid_buffer request_body;
+    grid_headers headers;
+    grid_buffer body;
+    grid_transfer *next;
+    bool handed_over; /* the request has begun to leave: the server may have seen all of it */
+    bool refused;     /* by one of our callbacks; `failure` says why */
+    bool finished;
+    CURLcode code;
+    grid_error failure;
+    grid_timing timing;
+    double retry_after;
+    char detail[CURL_ERROR_SIZE];
+};
+
+/* CURLOPT_PREREQFUNCTION: called each time before a request goes out. libcurl would send one again by itself when a reused
+ * connection dies before an answer, or an HTTP/2 stream is refused; what has gone out once does not go out twice. */
+static int on_request(void *context, char *to, char *from, int to_port, int from_port)
+{
+    grid_transfer *transfer = context;
+
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    if (transfer->handed_over) {
+        transfer->refused = true;
+        grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
+                       "the connection was lost before an answer came");
+        return CURL_PREREQFUNC_ABORT;
+    }
+    transfer->handed_over = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *context)
+{
+    grid_transfer *transfer = context;
+
+    (void)one;
+    if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
+        return size;
+    transfer->refused = true;
+    return 0;
+}
+
+static size_t on_body(char *data, size_t one, size_t size, void *context)
+{
+    grid_transfer *transfer = context;
+    size_t room = transfer->body.limit - transfer->body.size;
+    bool fits = size <= room;
+
+    (void)one;
+    if (grid_buffer_append(&transfer->body, data, fits ? size : room, &transfer->failure) && fits)
+        return size;
+    transfer->refused = true;
+    if (!fits)
+        grid_error_set(&transfer->failure, GRID_PROTOCOL, "body_too_large",
+                       "the answer's body takes more than %zu bytes", transfer->body.limit);
+    return 0;
+}
+
+static bool add_header(grid_transfer *transfer, const char *line, grid_error *err)
+{
+    struct curl_slist *longer = curl_slist_append(transfer->header_lines, line);
+
+    if (!longer)
+        return grid_error_out_of_memory(err);
+    transfer->header_lines = longer;
+    return true;
+}
+
+/* libcurl takes "Name:" as "leave it out" and "Name;" as "send it empty". */
+static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->header_count; i++) {
+        if (!grid_header_check(exchange->headers[i], err) ||
+            !add_header(transfer, exchange->headers[i].data, err))
+            return false;
+    }
+    return add_header(transfer, "Expect:", err);
+}
+
+static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
+{
+    SET(transfer, CURLOPT_NOSIGNAL, 1L);
+    SET(transfer, CURLOPT_TIMEOUT_MS, (long)(exchange->timeout * 1000) + 1);
+    SET(transfer, CURLOPT_CONNECTTIMEOUT_MS, (long)(exchange->connect_timeout * 1000) + 1);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    SET(transfer, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    SET(transfer, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(transfer, CURLOPT_QUICK_EXIT, 1L); /* giving up must not wait for a name server */
+#endif
+    SET(transfer, CURLOPT_BUFFERSIZE, 8192L); /* per transfer in flight; answers are small */
+    SET(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+static void set_connection(grid_transfer *transfer, const grid_exchange *exchange)
+{
+    bool tls = strncmp(exchange->url, "https:", 6) == 0;
+
+    SET(transfer, CURLOPT_HTTP_VERSION,
+                     tls && !exchange->http1_only ? (long)CURL_HTTP_VERSION_2TLS
+                                                  : (long)CURL_HTTP_VERSION_1_1);
+    SET(transfer, CURLOPT_PIPEWAIT, tls && !exchange->http1_only ? 1L : 0L);
+    SET(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(transfer, CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
+    SET(transfer, CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
+    if (exchange->ca_file)
+        SET(transfer, CURLOPT_CAINFO, exchange->ca_file);
+    if (exchange->proxy || !tls) /* what goes out in the clear stays on this machine */
+        SET(transfer, CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
+    SET(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+static void set_request(grid_transfer *transfer, const grid_exchange *exchange)
+{
+    SET(transfer, CURLOPT_URL, exchange->url);
+    if (exchange->user_agent)
+        SET(transfer, CURLOPT_USERAGENT, exchange->user_agent);
+    if (exchange->body || strcmp(exchange->method, "POST") == 0) {
+        SET(transfer, CURLOPT_POST, 1L);
+        SET(transfer, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)transfer->request_body.size);
+        SET(transfer, CURLOPT_POSTFIELDS,
+                         transfer->request_body.data ? transfer->request_body.data : "");
+    }
+    if (strcmp(exchange->method, "HEAD") == 0)
+        SET(transfer, CURLOPT_NOBODY, 1L);
+    else if (strcmp(exchange->method, "POST") != 0)
+        SET(transfer, CURLOPT_CUSTOMREQUEST, exchange->method);
+}
+
+static void set_callbacks(grid_transfer *transfer)
+{
+    SET(transfer, CURLOPT_PRIVATE, transfer);
+    SET(transfer, CURLOPT_ERRORBUFFER, transfer->detail);
+    SET(transfer, CURLOPT_PREREQFUNCTION, on_request);
+    SET(transfer, CURLOPT_PREREQDATA, transfer);
+    SET(transfer, CURLOPT_HEADERFUNCTION, on_header);
+    SET(transfer, CURLOPT_HEADERDATA, transfer);
+    SET(transfer, CURLOPT_WRITEFUNCTION, on_body);
+    SET(transfer, CURLOPT_WRITEDATA, transfer);
+}
+
+static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
+{
+    if (exchange->body && !grid_buffer_append(&transfer->request_body, exchange->body->data,
+                                              exchange->body->size, err))
+        return false;
+    if (!add_headers(transfer, exchange, err))
+        return false;
+    transfer->easy = grid_engine_take_easy(transfer->engine);
+    if (!transfer->easy)
+        return grid_error_out_of_memory(err);
+    set_limits(transfer, exchange);
+    set_connection(transfer, exchange);
+    set_request(transfer, exchange);
+    set_callbacks(transfer);
+    SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
+    if (transfer->code != CURLE_OK) {
+        grid_failure_describe(err, transfer->code, "");
+        return false;
+    }
+    return grid_engine_launch(transfer->engine, transfer->easy, err);
+}
+
+/* The easy handle goes back to the engine, and with it every pointer that libcurl held into this transfer. */
+static void give_back(grid_transfer *transfer)
+{
+    if (transfer->easy)
+        grid_engine_return_easy(transfer->engine, transfer->easy);
+    transfer->easy = NULL;
+    curl_slist_free_all(transfer->header_lines);
+    transfer->header_lines = NULL;
+    grid_buffer_clear(&transfer->request_body);
+}
+
+static void destroy(grid_transfer *transfer)
+{
+    give_back(transfer);
+    grid_headers_clear(&transfer->headers);
+    grid_buffer_clear(&transfer->body);
+    grid_engine_unref(transfer->engine);
+    grid_free(transfer);
+}
+
+grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exchange,
+                                   grid_error *err)
+{
+    grid_transfer *transfer = grid_calloc(sizeof *transfer);
+
+    if (!transfer) {
+        grid_error_out_of_memory(err);
+        return NULL;
+    }
+    transfer->engine = grid_engine_ref(engine);
+    grid_buffer_init(&transfer->request_body, SIZE_MAX / 4);
+    grid_buffer_init(&transfer->body, exchange->max_response_bytes);
+    grid_headers_init(&transfer->headers);
+    if (prepare(transfer, exchange, err))
+        return transfer;
+    destroy(transfer);
+    return NULL;
+}
+
+void grid_transfer_free(grid_transfer *transfer)
+{
+    if (transfer->finished)
+        grid_engine_forget_finished(transfer->engine, transfer);
+    else
+        grid_engine_withdraw(transfer->engine, transfer->easy);
+    destroy(transfer);
+}
+
+static double seconds(CURL *easy, CURLINFO info)
+{
+    curl_off_t microseconds = 0;
+
+    curl_easy_getinfo(easy, info, &microseconds);
+    return (double)microseconds / 1e6;
+}
+
+static int http_version(CURL *easy)
+{
+    long version = CURL_HTTP_VERSION_NONE;
+
+    curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+    switch (version) {
+    case CURL_HTTP_VERSION_1_0:
+        return 10;
+    case CURL_HTTP_VERSION_1_1:
+        return 11;
+    case CURL_HTTP_VERSION_2_0:
+        return 20;
+    default:
+        return 0;
+    }
+}
+
+static void note_facts(grid_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    long connections = 0;
+    curl_off_t retry_after = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+    transfer->timing.total = seconds(easy, CURLINFO_TOTAL_TIME_T);
+    transfer->timing.connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0;
+    transfer->timing.reused = connections == 0;
+    transfer->timing.http_version = http_version(easy);
+    transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
+}
+
+void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
+{
+    note_facts(transfer);
+    transfer->finished = true;
+    transfer->code = code;
+    if (code != CURLE_OK && !transfer->refused) {
+        grid_failure_describe(&transfer->failure, code, transfer->detail);
+        if (code == CURLE_OPERATION_TIMEDOUT && !transfer->handed_over)
+            grid_error_set(&transfer->failure, GRID_TIMEOUT, "connect_timeout",
+                           "no connection in %.3f seconds", transfer->timing.total);
+    }
+    grid_engine_withdraw(transfer->engine, transfer->easy);
+    give_back(transfer);
+}
+
+grid_transfer **grid_transfer_link(grid_transfer *transfer)
+{
+    return &transfer->next;
+}
+
+bool grid_transfer_is_finished(const grid_transfer *transfer)
+{
+    return transfer->finished;
+}
+
+bool grid_transfer_succeeded(const grid_transfer *transfer, grid_error *err)
+{
+    if (transfer->code == CURLE_OK)
+        return true;
+    *err = transfer->failure;
+    return false;
+}
+
+grid_sent grid_transfer_sent(const grid_transfer *transfer)
+{
+    if (transfer->headers.status >= 200)
+        return GRID_SENT_YES;
+    return transfer->handed_over ? GRID_SENT_UNKNOWN : GRID_SENT_NO;
+}
+
+const grid_headers *grid_transfer_headers(const grid_transfer *transfer)
+{
+    return &transfer->headers;
+}
+
+grid_slice grid_transfer_body(const grid_transfer *transfer)
+{
+    return (grid_slice){transfer->body.data ? transfer->body.data : "", transfer->body.size};
+}
+
+grid_timing grid_transfer_timing(const grid_transfer *transfer)
+{
+    return transfer->timing;
+}
+
+double grid_transfer_retry_after(const grid_transfer *transfer)
+{
+    return transfer->retry_after;
+}
