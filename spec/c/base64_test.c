@@ -1,0 +1,164 @@
+/* Base64: one text for one run of bytes, and nothing else is taken. */
+#include "text/base64.h"
+
+#include "base/alloc.h"
+#include "check.h"
+
+static grid_slice slice(const char *text)
+{
+    return (grid_slice){text, strlen(text)};
+}
+
+/* RFC 4648 section 10. */
+static const char *const vectors[][2] = {
+    {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+};
+
+static void the_vectors_of_rfc_4648_hold_both_ways(void)
+{
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        grid_buffer out;
+        grid_error err;
+
+        grid_buffer_init(&out, 100);
+        CHECK(grid_base64_encode(slice(vectors[i][0]), &out, &err));
+        CHECK_STR(out.data, vectors[i][1]);
+        grid_buffer_clear(&out);
+        CHECK(grid_base64_decode(slice(vectors[i][1]), &out, &err));
+        CHECK_MEM(out.data, out.size, vectors[i][0], strlen(vectors[i][0]));
+        grid_buffer_clear(&out);
+    }
+}
+
+static void every_byte_survives_at_every_length(void)
+{
+    char bytes[256];
+
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (char)(i * 167 + 13); /* 167 is odd: each value once */
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        grid_buffer text;
+        grid_buffer back;
+        grid_error err;
+
+        grid_buffer_init(&text, 1000);
+        grid_buffer_init(&back, size);
+        CHECK(grid_base64_encode((grid_slice){bytes, size}, &text, &err));
+        CHECK(text.size == (size + 2) / 3 * 4);
+        CHECK(grid_base64_decode((grid_slice){text.data, text.size}, &back, &err));
+        CHECK_MEM(back.data, back.size, bytes, size);
+        grid_buffer_clear(&text);
+        grid_buffer_clear(&back);
+    }
+}
+
+static void what_is_not_canonical_is_refused(void)
+{
+    static const char *const bad[] = {
+        "Z",        "Zg",       "Zg=",      "Zm9vY",                          /* length */
+        "====",     "Z===",     "=Zg=",     "Zg=v",     "Zg==Zg==", "Zm9v====", /* padding */
+        "Zh==",     "Zm9=",     "Zm9vYh==",                                   /* bits left over */
+        "Zm9v\n",   "Zm9v\r\n ", " Zm9v",   "Zm 9",     "Zm-_",     "Zm9\xff", "Zm9*", "Zm9v\0AAA",
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        grid_buffer out;
+        grid_error err;
+
+        grid_buffer_init(&out, 100);
+        grid_buffer_append_text(&out, "kept", &err);
+        if (strcmp(bad[i], "Zm9v") != 0)
+            CHECK(!grid_base64_decode(slice(bad[i]), &out, &err));
+        else
+            CHECK(!grid_base64_decode((grid_slice){bad[i], 8}, &out, &err));
+        CHECK_STR(err.code, "bad_base64");
+        CHECK(err.kind == GRID_REQUEST);
+        CHECK_STR(out.data, "kept");
+        grid_buffer_clear(&out);
+    }
+}
+
+static void only_the_64_digits_are_digits(void)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (int byte = 0; byte < 256; byte++) {
+        bool digit = byte != 0 && strchr(digits, byte);
+
+        for (size_t place = 0; place < 4; place++) {
+            char text[] = "AAAA";
+            grid_buffer out;
+            grid_error err;
+
+            text[place] = (char)byte;
+            grid_buffer_init(&out, 100);
+            CHECK(grid_base64_decode((grid_slice){text, 4}, &out, &err) == (digit || (byte == '=' && place == 3)));
+            grid_buffer_clear(&out);
+        }
+    }
+}
+
+static void a_refused_text_leaves_no_bytes_behind(void)
+{
+    grid_buffer out;
+    grid_error err;
+
+    grid_buffer_init(&out, 100);
+    CHECK(!grid_base64_decode(slice("c2VjcmV0c2VjcmV0*AAA"), &out, &err));
+    CHECK(out.size == 0);
+    for (size_t i = 0; i < 15; i++)
+        CHECK(out.data[i] == 0);
+    grid_buffer_clear(&out);
+}
+
+static void the_ceiling_of_the_buffer_holds(void)
+{
+    grid_buffer out;
+    grid_error err;
+
+    grid_buffer_init(&out, 7);
+    CHECK(!grid_base64_encode(slice("foob"), &out, &err));
+    CHECK_STR(err.code, "too_large");
+    CHECK(grid_base64_encode(slice("foo"), &out, &err));
+    grid_buffer_clear(&out);
+    grid_buffer_init(&out, 4);
+    CHECK(!grid_base64_decode(slice("Zm9vYmE="), &out, &err));
+    CHECK_STR(err.code, "too_large");
+    CHECK(grid_base64_decode(slice("Zm9vYg=="), &out, &err));
+    grid_buffer_clear(&out);
+}
+
+static bool no_memory(void)
+{
+    return false;
+}
+
+static void a_failing_allocation_is_an_error(void)
+{
+    grid_buffer out;
+    grid_error err;
+
+    grid_buffer_init(&out, 100);
+    grid_alloc_set_gate(no_memory);
+    CHECK(!grid_base64_encode(slice("foo"), &out, &err));
+    CHECK_STR(err.code, "out_of_memory");
+    CHECK(!grid_base64_decode(slice("Zm9v"), &out, &err));
+    CHECK_STR(err.code, "out_of_memory");
+    grid_alloc_set_gate(NULL);
+    grid_buffer_clear(&out);
+}
+
+int main(void)
+{
+    long live = grid_alloc_live();
+
+    the_vectors_of_rfc_4648_hold_both_ways();
+    every_byte_survives_at_every_length();
+    what_is_not_canonical_is_refused();
+    only_the_64_digits_are_digits();
+    a_refused_text_leaves_no_bytes_behind();
+    the_ceiling_of_the_buffer_holds();
+    a_failing_allocation_is_an_error();
+    CHECK(grid_alloc_live() == live);
+    return check_report();
+}
