@@ -2,7 +2,7 @@
 # `make check` runs them all and adds up.
 
 STRICT   := -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef
+            -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
 ASAN     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --suppressions=spec/support/valgrind.supp
