@@ -1,0 +1,35 @@
+-- When the sandbox ends by itself: it watches the processes named at its start and quits when one of them is gone, so that a killed
+-- test leaves no server behind. It also tells the starting script, through a file, that requests can come.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+int kill(int pid, int sig);
+int getpid(void);
+]]
+
+local lifetime = {}
+
+local INTERVAL = 1 -- seconds
+local SIGTERM = 15
+local ESRCH = 3
+
+local function alive(pid)
+  return ffi.C.kill(pid, 0) == 0 or ffi.errno() ~= ESRCH
+end
+
+---@param pids string process ids, separated by blanks
+function lifetime.watch(pids)
+  local function look()
+    for pid in pids:gmatch "%d+" do
+      if not alive(tonumber(pid)) then ffi.C.kill(ffi.C.getpid(), SIGTERM) end
+    end
+  end
+  assert(ngx.timer.every(INTERVAL, look))
+end
+
+function lifetime.announce(path)
+  assert(io.open(path, "w")):close()
+end
+
+return lifetime

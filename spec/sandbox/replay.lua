@@ -1,0 +1,36 @@
+-- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the same bytes gets the stored answer again.
+
+local settings = require "sandbox.settings"
+local state = require "sandbox.state"
+
+local replay = {}
+
+local VALID = 24 * 3600 -- seconds; the documentation's figure
+local KEPT = 10000      -- answers; the oldest makes room
+
+local function active(request)
+  return settings.current.mode == "idempotent" and request.idempotency_key
+end
+
+---The stored answer, or nil and a failure when the key stood for another request, or nothing.
+function replay.find(request)
+  local stored = active(request) and state.replay[request.idempotency_key]
+  if not stored or ngx.now() - stored.at > VALID then return nil end
+  if stored.path == request.path and stored.body == request.body then
+    state.count "replays"
+    return stored.answer
+  end
+  return nil, { status = 409, code = "idempotency_key_reused", message = "The idempotency key was used for another request" }
+end
+
+function replay.keep(request, answer)
+  local key = active(request)
+  if not key or answer.status ~= 200 then return end
+  local oldest = state.replay_order[state.replay_next]
+  if oldest then state.replay[oldest] = nil end
+  state.replay_order[state.replay_next] = key
+  state.replay_next = state.replay_next % KEPT + 1
+  state.replay[key] = { path = request.path, body = request.body, answer = answer, at = ngx.now() }
+end
+
+return replay

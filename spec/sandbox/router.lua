@@ -1,0 +1,139 @@
+-- The way of a request to the API through the sandbox: counted, perhaps met by a fault, checked, executed, answered. What the
+-- endpoints do is in endpoints/, one file each; a new one is added to the list below.
+
+local answers = require "sandbox.answers"
+local checks = require "sandbox.checks"
+local deliver = require "sandbox.deliver"
+local faults = require "sandbox.faults"
+local replay = require "sandbox.replay"
+local session = require "sandbox.session"
+local settings = require "sandbox.settings"
+local spoil = require "sandbox.spoil"
+local state = require "sandbox.state"
+
+local router = {}
+
+local PREFIX = "/api/grid/v1"
+local SAMPLE_FRESH = 60 -- seconds for which one sample answer serves
+
+local endpoints = {}
+for _, name in ipairs { "auth", "verify", "refresh_session" } do
+  local endpoint = require("sandbox.endpoints." .. name)
+  endpoints[endpoint.path] = endpoint
+end
+
+-- The generator of P-256: a valid key, whose private half (1) everybody knows.
+router.SAMPLE_KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/"
+  .. "hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
+
+local sample, sample_made = nil, -math.huge
+
+local function sample_answer()
+  if ngx.now() - sample_made > SAMPLE_FRESH then
+    sample = answers.wrapped('{"kms_payload":' .. session.sample(router.SAMPLE_KEY) .. "}")
+    sample_made = ngx.now()
+  end
+  return {
+    status = 200, body = sample.body, content_type = sample.content_type, request_id = sample.request_id, headers = {},
+  }
+end
+
+local function open_request()
+  local var = ngx.var
+  local request = {
+    method = ngx.req.get_method(), path = var.uri:sub(#PREFIX + 1), query = var.args,
+    headers = ngx.req.get_headers(), http_version = ngx.req.http_version(),
+    connection = tonumber(var.connection), at = ngx.now(), executed = false,
+  }
+  state.count "requests"
+  if not state.connections[request.connection] then
+    state.connections[request.connection] = true
+    state.count "connections"
+  end
+  state.remember(request)
+  return request
+end
+
+local function read_body(request)
+  if request.body then return end
+  ngx.req.read_body()
+  request.body = ngx.req.get_body_data() or ""
+end
+
+local function find_endpoint(request)
+  local endpoint = endpoints[request.path]
+  if not endpoint then
+    return nil, answers.failure { status = 404, code = "not_found", message = "No such endpoint" }
+  elseif endpoint.method ~= request.method then
+    return nil, answers.failure { status = 405, code = "method_not_allowed", message = "Use " .. endpoint.method }
+  elseif request.query then
+    return nil, answers.invalid { { field = "query", code = "unknown_field", message = "This endpoint takes no query" } }
+  end
+  return endpoint
+end
+
+local function execute(request)
+  local endpoint, refusal = find_endpoint(request)
+  refusal = refusal or checks.authorization(request) or checks.headers(request)
+  if refusal then return refusal end
+  request.idempotency_key = request.headers["x-idempotency-key"]
+  local stored, conflict = replay.find(request)
+  if stored then return stored end
+  refusal = conflict and answers.failure(conflict) or checks.body(request, endpoint.shape)
+  if refusal then return refusal end
+
+  local answer = endpoint.run(request)
+  request.value, request.spans = nil, nil -- the request is kept for a while; these need not be
+  if request.executed then
+    state.count "executions"
+    if request.idempotency_key then state.count_execution("idempotency_key", request.idempotency_key) end
+    replay.keep(request, answer)
+  end
+  return answer
+end
+
+local function copy(answer)
+  local headers = {}
+  for name, value in pairs(answer.headers) do headers[name] = value end
+  return {
+    status = answer.status, body = answer.body, content_type = answer.content_type, request_id = answer.request_id,
+    headers = headers,
+  }
+end
+
+local function serve_fault(request, fault)
+  request.fault = fault.kind
+  ngx.sleep(fault.delay)
+  if fault.execute or fault.kind ~= "drop" then read_body(request) end
+  -- Copied, since an answer that is kept for a replay must not be spoiled with it.
+  local answer = fault.execute and copy(execute(request)) or sample_answer()
+  if spoil[fault.kind] then spoil[fault.kind](answer, fault) end
+  spoil.retry_after(answer, fault)
+  request.status = answer.status
+  ngx.sleep(fault.answer_delay)
+  return (deliver[fault.kind] or deliver.whole)(answer, fault)
+end
+
+local function serve_fixed()
+  ngx.req.read_body()
+  state.count "requests"
+  local delay = settings.current.fixed_delay
+  if delay > 0 then ngx.sleep(delay) end
+  return deliver.whole(sample_answer())
+end
+
+function router.serve()
+  if settings.current.fixed then return serve_fixed() end
+  local request = open_request()
+  if state.faults[1] then
+    if faults.need_body() then read_body(request) end
+    local fault = faults.take(request)
+    if fault then return serve_fault(request, fault) end
+  end
+  read_body(request)
+  local answer = execute(request)
+  request.status = answer.status
+  return deliver.whole(answer)
+end
+
+return router

@@ -1,0 +1,58 @@
+-- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no behaviour beyond counting and forgetting.
+
+local state = {}
+
+local RECENT = 64 -- requests kept for reading back
+
+---Zeroes what was counted and keeps the sessions.
+function state.reset_counters()
+  state.counters = {
+    requests = 0,    -- that came to the API, whatever became of them
+    connections = 0, -- that carried at least one of them
+    executions = 0,  -- that had their effect, whether or not an answer went out
+    replays = 0,     -- answered from memory (mode idempotent)
+    tier1 = 0, tier2 = 0,
+    reuses = 0,      -- spent refresh tokens that came again and were not taken
+    faults = 0,      -- requests that met a fault
+  }
+  state.connections = {}        -- connection serial -> true
+  state.executions = { refresh_token = {}, idempotency_key = {} } -- each: text -> count
+  state.recent, state.recent_count = {}, 0
+end
+
+function state.reset()
+  state.reset_counters()
+  state.sessions = {}           -- id -> session
+  state.session_count = 0
+  state.refresh_tokens = {}     -- text -> record, see session.lua
+  state.otps = {}               -- email -> pending log-in
+  state.faults = {}             -- waiting faults, oldest first
+  state.replay = {}             -- idempotency key -> stored answer
+  state.replay_order, state.replay_next = {}, 1
+end
+
+function state.count(name)
+  state.counters[name] = state.counters[name] + 1
+end
+
+function state.count_execution(kind, text)
+  local counts = state.executions[kind]
+  counts[text] = (counts[text] or 0) + 1
+end
+
+---Keeps the last requests in a ring.
+function state.remember(request)
+  state.recent[state.recent_count % RECENT + 1] = request
+  state.recent_count = state.recent_count + 1
+end
+
+---The kept requests, oldest first.
+function state.recall()
+  local list, count = {}, math.min(state.recent_count, RECENT)
+  for i = state.recent_count - count, state.recent_count - 1 do
+    list[#list + 1] = state.recent[i % RECENT + 1]
+  end
+  return list
+end
+
+return state

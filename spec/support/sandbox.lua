@@ -1,0 +1,83 @@
+-- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and the curl command, no sockets
+-- and no C module, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the process that started it has gone.
+
+local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local json = require "spec.sandbox.json"
+
+local sandbox = {}
+local Sandbox = { __name = "spec.sandbox" }
+Sandbox.__index = Sandbox
+
+local function quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local function own_pid()
+  local pipe = assert(io.popen "echo $PPID")
+  local pid = pipe:read "*l"
+  pipe:close()
+  return pid
+end
+
+---@param options table|nil  the options of spec/sandbox/run, with '_' for '-': {mode = "grace", key_lifetime = 60}
+---@return table  fields http, https (base addresses), ca (file), pid, dir, api_key
+function sandbox.start(options)
+  local words = { "exec", quote(here .. "sandbox/run"), "--watch", own_pid() }
+  for name, value in pairs(options or {}) do
+    words[#words + 1] = "--" .. name:gsub("_", "-") .. " " .. quote(value)
+  end
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  local line = pipe:read "*l"
+  if not line then
+    pipe:close()
+    error("the sandbox did not start", 2)
+  end
+  local self = setmetatable({ pipe = pipe, api_key = options and options.api_key or "sandbox-api-key" }, Sandbox)
+  for name, value in line:gmatch "(%l+)=(%S+)" do self[name] = value end
+  return self
+end
+
+---One call to the control address: `path` below /_control, `body` a table or nil. Raises what the sandbox refuses.
+function Sandbox:control(method, path, body)
+  local command = "curl -sS --max-time 20 -w '\\n%{http_code}' -X " .. method .. " " .. quote(self.http .. "/_control" .. path)
+  if body then command = command .. " --data-binary " .. quote(json.encode(body)) end
+  local pipe = assert(io.popen(command))
+  local text, status = pipe:read("*a"):match "^(.*)\n(%d+)$"
+  pipe:close()
+  local value, problem = json.decode(text or "")
+  if value == nil then error("the control address answered nonsense: " .. problem, 2) end
+  if status ~= "200" then error("control " .. path .. ": " .. tostring(value.error), 2) end
+  return value
+end
+
+---Sets a fault, see the sandbox's README: `s:fault {kind = "drop", execute = true}`.
+function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
+
+---Changes settings: `s:set {tier = "2"}`.
+function Sandbox:set(settings) return self:control("POST", "/settings", settings) end
+
+---A list of new sessions, each `{kms_payload_json, refresh_token, address}`; options count, email, encryption_public_key.
+function Sandbox:sessions(options) return self:control("POST", "/sessions", options or {}) end
+
+function Sandbox:stats() return self:control("GET", "/stats") end
+
+---The last request to the API as it came.
+function Sandbox:last() return self:control("GET", "/last") end
+
+---How often a `refresh_token` or an `idempotency_key` was executed: `s:executions("refresh_token", text)`.
+function Sandbox:executions(kind, text)
+  return self:control("GET", "/executions?" .. kind .. "=" .. text).executions
+end
+
+---Forgets sessions, counts, faults and changed settings.
+function Sandbox:reset() self:control("POST", "/reset", {}) end
+
+---Ends the server and waits for it; a second call does nothing.
+function Sandbox:stop()
+  if not self.pipe then return end
+  os.execute("kill " .. self.pid)
+  self.pipe:close()
+  self.pipe = nil
+end
+
+return sandbox
