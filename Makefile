@@ -132,11 +132,13 @@ demo:  ## from nothing to a refreshed session, on the sandbox server
 	$(MAKE) --no-print-directory build/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
 
-sandbox: all  ## a Grid server to test against, until ^C
-	spec/sandbox/run
+sandbox:  ## a Grid server to test your own programs against, until ^C
+	spec/support/setup run
+	@spec/sandbox/run
 
-bench bench-nginx: all  ## measures calls, memory and crypto; inside nginx
-	spec/bench/run $(@:bench%=plain%)
+bench bench-nginx: all  ## time and memory of calls and crypto; of calls inside nginx
+	spec/support/setup test
+	@spec/bench/run $(filter nginx,$(@:bench-%=%))
 
 clean:  ## removes build/
 	rm -rf build
