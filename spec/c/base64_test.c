@@ -58,7 +58,7 @@ static void what_is_not_canonical_is_refused(void)
         "Z",        "Zg",       "Zg=",      "Zm9vY",                          /* length */
         "====",     "Z===",     "=Zg=",     "Zg=v",     "Zg==Zg==", "Zm9v====", /* padding */
         "Zh==",     "Zm9=",     "Zm9vYh==",                                   /* bits left over */
-        "Zm9v\n",   "Zm9v\r\n ", " Zm9v",   "Zm 9",     "Zm-_",     "Zm9\xff", "Zm9*", "Zm9v\0AAA",
+        "Zm9v\n",   "Zm9v\r\n ", " Zm9v",   "Zm 9",     "Zm-_",     "Zm9\xff", "Zm9*",
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -67,10 +67,7 @@ static void what_is_not_canonical_is_refused(void)
 
         grid_buffer_init(&out, 100);
         grid_buffer_append_text(&out, "kept", &err);
-        if (strcmp(bad[i], "Zm9v") != 0)
-            CHECK(!grid_base64_decode(slice(bad[i]), &out, &err));
-        else
-            CHECK(!grid_base64_decode((grid_slice){bad[i], 8}, &out, &err));
+        CHECK(!grid_base64_decode(slice(bad[i]), &out, &err));
         CHECK_STR(err.code, "bad_base64");
         CHECK(err.kind == GRID_REQUEST);
         CHECK_STR(out.data, "kept");
