@@ -29,7 +29,7 @@ typedef struct grid_public_key {
 /* SEC 1 2.3.4: 65 bytes uncompressed, or 33 compressed. */
 bool grid_public_key_from_point(grid_slice point, grid_public_key *key, grid_error *err);
 
-/* Base64 of SPKI DER with the point in either form: 91 or 59 bytes. Blanks around it are fine. */
+/* Base64 of SPKI DER with the point in either form: 91 or 59 bytes. Blanks and line breaks are left out. */
 bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error *err);
 
 /* Appends the base64 of the 91-byte SPKI DER. */
@@ -47,7 +47,7 @@ grid_key *grid_key_new_random(grid_error *err);
  *   base64 of the 68 bytes that the TypeScript SDK exports: a PKCS#8 of 138 bytes, cut short behind the scalar;
  *   either of them behind "wallet-auth:" or "wallet-api:";
  *   PEM, "PRIVATE KEY" or "EC PRIVATE KEY".
- * Blanks and line breaks around it are fine. */
+ * Blanks and line breaks are left out. */
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err);
 
 /* The 32 bytes of the scalar, big-endian (RFC 9180 7.1.2, DeserializePrivateKey). */

@@ -1,0 +1,19 @@
+/* What the crypto room shares about keys with nobody else: OpenSSL's objects behind them, and the making of pairs. */
+#ifndef GRID_CRYPTO_KEY_INTERNAL_H
+#define GRID_CRYPTO_KEY_INTERNAL_H
+
+#include "crypto/key.h"
+#include "crypto/key_der.h"
+
+#include <openssl/evp.h>
+
+/* Borrowed: lives as long as the pair. */
+EVP_PKEY *grid_key_pkey(const grid_key *key);
+
+/* For EVP_PKEY_free. */
+EVP_PKEY *grid_public_key_new_pkey(const grid_public_key *key, grid_error *err);
+
+/* Checks the scalar, and that every point stated beside it is its own. */
+grid_key *grid_key_new_from_der(const grid_private_der *der, grid_error *err);
+
+#endif

@@ -1,0 +1,90 @@
+#include "crypto/library.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/obj_mac.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static _Atomic(grid_library *) shared;
+
+static EVP_PKEY *new_parameters(void)
+{
+    EVP_PKEY *parameters = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    OSSL_PARAM curve[] = {
+        OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)SN_X9_62_prime256v1, 0),
+        OSSL_PARAM_END,
+    };
+
+    if (!context || EVP_PKEY_fromdata_init(context) <= 0 ||
+        EVP_PKEY_fromdata(context, &parameters, EVP_PKEY_KEY_PARAMETERS, curve) <= 0)
+        parameters = NULL;
+    EVP_PKEY_CTX_free(context);
+    return parameters;
+}
+
+static void library_free(grid_library *library)
+{
+    if (!library)
+        return;
+    EVP_MD_free(library->sha256);
+    EVP_CIPHER_free(library->chacha20_poly1305);
+    EC_GROUP_free(library->p256);
+    EVP_PKEY_free(library->p256_parameters);
+    free(library);
+}
+
+/* Plain malloc: this block outlives every test and is no leak, so grid_alloc_live must not count it. */
+static grid_library *library_new(void)
+{
+    grid_library *library = calloc(1, sizeof *library);
+
+    if (!library)
+        return NULL;
+    library->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    library->chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    library->p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    library->p256_parameters = new_parameters();
+    if (library->sha256 && library->chacha20_poly1305 && library->p256 && library->p256_parameters)
+        return library;
+    library_free(library);
+    return NULL;
+}
+
+static void release(void)
+{
+    library_free(atomic_exchange(&shared, NULL));
+}
+
+const grid_library *grid_library_get(grid_error *err)
+{
+    grid_library *found = NULL;
+    grid_library *fresh;
+
+    if ((found = atomic_load_explicit(&shared, memory_order_acquire)))
+        return found;
+    fresh = library_new();
+    if (!fresh) {
+        grid_library_failed(err);
+        return NULL;
+    }
+    if (!atomic_compare_exchange_strong(&shared, &found, fresh)) {
+        library_free(fresh); /* another thread was first */
+        return found;
+    }
+    /* Registered after OpenSSL's own handler, so it runs before that one; and when this module is unloaded. */
+    atexit(release);
+    return fresh;
+}
+
+bool grid_library_failed(grid_error *err)
+{
+    return grid_library_refused(err, "crypto_failed", "OpenSSL could not do its work: out of memory, or a provider is missing");
+}
+
+bool grid_library_refused(grid_error *err, const char *code, const char *message)
+{
+    ERR_clear_error();
+    return grid_error_set(err, GRID_CRYPTO, code, "%s", message);
+}

@@ -1,0 +1,33 @@
+#include "crypto/random.h"
+
+#include "crypto/library.h"
+
+#include <limits.h>
+#include <openssl/rand.h>
+
+bool grid_random_bytes(void *out, size_t size, grid_error *err)
+{
+    if (size > INT_MAX || RAND_bytes(out, (int)size) != 1)
+        return grid_library_refused(err, "no_randomness", "OpenSSL gave no random bytes");
+    return true;
+}
+
+bool grid_random_uuid(char uuid[GRID_UUID_SIZE], grid_error *err)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char bytes[16];
+    char *at = uuid;
+
+    if (!grid_random_bytes(bytes, sizeof bytes, err))
+        return false;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40; /* version 4 */
+    bytes[8] = (bytes[8] & 0x3f) | 0x80; /* variant of RFC 9562 4.1 */
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *at++ = '-';
+        *at++ = digits[bytes[i] >> 4];
+        *at++ = digits[bytes[i] & 15];
+    }
+    *at = '\0';
+    return true;
+}

@@ -1,0 +1,68 @@
+#include "crypto/signature.h"
+
+#include "crypto/decode.h"
+#include "crypto/key_internal.h"
+#include "crypto/library.h"
+#include "text/base64.h"
+
+enum {
+    DIGEST_SIZE = 32,
+    SIGNATURE_MAX = 72 /* SEQUENCE of two INTEGERs of up to 33 bytes */
+};
+
+static bool hash(const grid_library *library, grid_slice message, unsigned char digest[DIGEST_SIZE], grid_error *err)
+{
+    return EVP_Digest(message.data, message.size, digest, NULL, library->sha256, NULL) || grid_library_failed(err);
+}
+
+bool grid_signature_create(const grid_key *key, grid_slice message, grid_buffer *signature, grid_error *err)
+{
+    const grid_library *library = grid_library_get(err);
+    unsigned char digest[DIGEST_SIZE], der[SIGNATURE_MAX];
+    size_t size = sizeof der;
+    EVP_PKEY_CTX *context;
+    bool done;
+
+    if (!library || !hash(library, message, digest, err))
+        return false;
+    context = EVP_PKEY_CTX_new_from_pkey(NULL, grid_key_pkey(key), NULL);
+    done = context && EVP_PKEY_sign_init(context) > 0 && EVP_PKEY_sign(context, der, &size, digest, sizeof digest) > 0;
+    EVP_PKEY_CTX_free(context);
+    if (!done)
+        return grid_library_failed(err);
+    return grid_base64_encode((grid_slice){(const char *)der, size}, signature, err);
+}
+
+static bool verify_der(const grid_public_key *key, const unsigned char digest[DIGEST_SIZE], const grid_buffer *der, grid_error *err)
+{
+    EVP_PKEY *pkey = grid_public_key_new_pkey(key, err);
+    EVP_PKEY_CTX *context;
+    bool ready, holds;
+
+    if (!pkey)
+        return false;
+    context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    ready = context && EVP_PKEY_verify_init(context) > 0;
+    holds = ready && EVP_PKEY_verify(context, (const unsigned char *)der->data, der->size, digest, DIGEST_SIZE) == 1;
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(pkey);
+    if (!ready)
+        return grid_library_failed(err);
+    return holds || grid_library_refused(err, "bad_signature", "the signature does not hold");
+}
+
+bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err)
+{
+    const grid_library *library = grid_library_get(err);
+    unsigned char digest[DIGEST_SIZE];
+    grid_buffer der;
+    bool holds;
+
+    if (!library || !hash(library, message, digest, err))
+        return false;
+    grid_buffer_init(&der, SIGNATURE_MAX);
+    holds = grid_crypto_decode(signature, "bad_signature", "the signature is not base64", &der, err) &&
+            verify_der(key, digest, &der, err);
+    grid_buffer_clear(&der);
+    return holds;
+}
