@@ -128,12 +128,12 @@ spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
 
 .PHONY: demo sandbox bench bench-nginx clean help
 demo:  ## from nothing to a refreshed session, on the sandbox server
-	spec/support/setup run
-	$(MAKE) --no-print-directory build/lua5.4/grid/core.so
+	@spec/support/setup run
+	@$(MAKE) -s --no-print-directory build/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
 
 sandbox:  ## a Grid server to test your own programs against, until ^C
-	spec/support/setup run
+	@spec/support/setup run
 	@spec/sandbox/run
 
 bench bench-nginx: all  ## time and memory of calls and crypto; of calls inside nginx
