@@ -1,0 +1,16 @@
+/* One spelling for Lua 5.4 and LuaJIT 2.1 (the 5.1 API with some of 5.2's). Everything else in this room is written for 5.4. */
+#ifndef GRID_LUA_COMPAT_H
+#define GRID_LUA_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen(L, index) lua_objlen(L, index)
+#define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
+#define GRID_LUA_HAS_INTEGERS 0
+#else
+#define GRID_LUA_HAS_INTEGERS 1
+#endif
+
+#endif

@@ -1,0 +1,10 @@
+/* See json.c. */
+#ifndef GRID_LUA_JSON_H
+#define GRID_LUA_JSON_H
+
+#include "lua/support.h"
+
+/* Adds json_decode, json_slice and refresh_body to the module table on top of the stack. */
+void gridL_open_json(lua_State *L);
+
+#endif

@@ -1,0 +1,58 @@
+/* grid.core: the C core as a Lua module.
+ *
+ * Owns: the module table. Nothing of libcurl starts here: the first engine does that, in the process that uses it. */
+#include "base/alloc.h"
+#include "crypto/random.h"
+#include "http/clock.h"
+#include "lua/engine.h"
+#include "lua/json.h"
+#include "lua/transfer.h"
+
+__attribute__((visibility("default"))) int luaopen_grid_core(lua_State *L);
+
+/* now() -> seconds on a clock that never jumps */
+static int now(lua_State *L)
+{
+    lua_pushnumber(L, grid_clock_now());
+    return 1;
+}
+
+/* uuid() -> a new random UUID, version 4 | nil, kind, code, message */
+static int uuid(lua_State *L)
+{
+    char text[GRID_UUID_SIZE];
+    grid_error err;
+
+    if (!grid_random_uuid(text, &err))
+        return gridL_fail(L, &err);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+/* live() -> blocks of memory that the C core holds */
+static int live(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)grid_alloc_live());
+    return 1;
+}
+
+/* version() -> libcurl's description of itself */
+static int version(lua_State *L)
+{
+    lua_pushstring(L, grid_engine_version());
+    return 1;
+}
+
+int luaopen_grid_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"now", now}, {"uuid", uuid}, {"live", live}, {"version", version}, {NULL, NULL}};
+
+    lua_newtable(L);
+    luaL_setfuncs(L, functions, 0);
+    gridL_open_buffer(L);
+    gridL_open_transfer(L);
+    gridL_open_engine(L);
+    gridL_open_json(L);
+    return 1;
+}

@@ -1,0 +1,247 @@
+/* grid.core.transfer: one exchange, from a Lua table and into one.
+ *
+ * Owns: the C transfer, from start until its answer is taken, it is closed, or collected (which cancels it).
+ * Refuses to know: JSON and the meaning of a status. Tables are read, never kept and never written to. */
+#include "lua/transfer.h"
+
+#include "http/transfer.h"
+#include "lua/engine.h"
+
+static const char TRANSFER[] = "grid.core.transfer";
+
+enum { MAX_HEADERS = 64 };
+
+typedef struct box {
+    grid_transfer *transfer; /* NULL once closed */
+} box;
+
+/* The strings stay where they are as long as the table does: it is an argument. */
+static size_t read_headers(lua_State *L, int index, grid_slice *headers)
+{
+    size_t count, i;
+
+    lua_getfield(L, index, "headers");
+    luaL_checktype(L, -1, LUA_TTABLE);
+    count = lua_rawlen(L, -1);
+    if (count > MAX_HEADERS)
+        luaL_error(L, "more than %d headers", MAX_HEADERS);
+    for (i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "field 'headers' must hold strings");
+        headers[i].data = lua_tolstring(L, -1, &headers[i].size);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return count;
+}
+
+static const grid_slice *read_body(lua_State *L, int index, grid_slice *body)
+{
+    lua_getfield(L, index, "body");
+    body->data = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &body->size) : NULL;
+    lua_pop(L, 1);
+    return body->data ? body : NULL;
+}
+
+static const char *string_field(lua_State *L, int index, const char *name)
+{
+    const char *text = gridL_opt_string_field(L, index, name);
+
+    if (!text)
+        luaL_error(L, "field '%s' must be a string", name);
+    return text;
+}
+
+static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    exchange->method = string_field(L, index, "method");
+    exchange->url = string_field(L, index, "url");
+    exchange->headers = headers;
+    exchange->header_count = read_headers(L, index, headers);
+    exchange->body = read_body(L, index, body);
+    exchange->timeout = gridL_number_field(L, index, "timeout");
+    exchange->connect_timeout = gridL_number_field(L, index, "connect_timeout");
+    exchange->max_response_bytes = (size_t)gridL_number_field(L, index, "max_response_bytes");
+    exchange->ca_file = gridL_opt_string_field(L, index, "ca_file");
+    exchange->proxy = gridL_opt_string_field(L, index, "proxy");
+    exchange->user_agent = gridL_opt_string_field(L, index, "user_agent");
+    exchange->http1_only = gridL_boolean_field(L, index, "http1_only");
+    exchange->insecure_skip_tls_verify = gridL_boolean_field(L, index, "insecure_skip_tls_verify");
+}
+
+int gridL_transfer_start(lua_State *L)
+{
+    grid_engine *engine = gridL_check_engine(L, 1);
+    grid_slice headers[MAX_HEADERS], body;
+    grid_exchange exchange;
+    grid_error err;
+    box *self;
+
+    read_exchange(L, 2, &exchange, headers, &body);
+    self = gridL_new_object(L, sizeof *self, TRANSFER);
+    self->transfer = grid_transfer_start(engine, &exchange, &err);
+    if (!self->transfer)
+        return gridL_fail(L, &err);
+    lua_pushlightuserdata(L, self->transfer);
+    return 2;
+}
+
+static int transfer_close(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, TRANSFER);
+
+    if (self->transfer)
+        grid_transfer_free(self->transfer);
+    self->transfer = NULL;
+    return 0;
+}
+
+static grid_transfer *check_transfer(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, TRANSFER);
+
+    if (!self->transfer)
+        luaL_argerror(L, 1, "the transfer is closed");
+    return self->transfer;
+}
+
+static int transfer_is_finished(lua_State *L)
+{
+    lua_pushboolean(L, grid_transfer_is_finished(check_transfer(L)));
+    return 1;
+}
+
+static void push_lower(lua_State *L, grid_slice name)
+{
+    char lower[256];
+    size_t i;
+
+    for (i = 0; i < name.size && i < sizeof lower; i++)
+        lower[i] = (char)(name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] + 32 : name.data[i]);
+    lua_pushlstring(L, lower, i);
+}
+
+/* A header that comes again is joined with ", " (RFC 9110 section 5.3). Expects the headers' table on top. */
+static void add_header(lua_State *L, grid_slice name, grid_slice value)
+{
+    push_lower(L, name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        gridL_push_slice(L, value);
+    } else {
+        lua_pushliteral(L, ", ");
+        gridL_push_slice(L, value);
+        lua_concat(L, 3);
+    }
+    lua_rawset(L, -3);
+}
+
+static bool is_set_cookie(grid_slice name)
+{
+    static const char lower[] = "set-cookie";
+    size_t i;
+
+    for (i = 0; i < name.size && i < sizeof lower - 1; i++)
+        if ((name.data[i] | 0x20) != lower[i])
+            return false;
+    return name.size == sizeof lower - 1;
+}
+
+/* Sets `headers` and `cookies` of the table on top. Cookies hold commas, so they are never joined. */
+static void set_headers(lua_State *L, const grid_headers *headers)
+{
+    grid_slice name, value;
+    size_t at = 0;
+    int cookies = 0;
+
+    lua_createtable(L, 0, 12);
+    lua_newtable(L);
+    while (grid_headers_next(headers, &at, &name, &value)) {
+        if (is_set_cookie(name)) {
+            gridL_push_slice(L, value);
+            lua_rawseti(L, -2, ++cookies);
+        } else {
+            lua_pushvalue(L, -2);
+            add_header(L, name, value);
+            lua_pop(L, 1);
+        }
+    }
+    lua_setfield(L, -3, "cookies");
+    lua_setfield(L, -2, "headers");
+}
+
+static void set_number(lua_State *L, const char *name, double number)
+{
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, name);
+}
+
+static void set_failure(lua_State *L, const grid_error *err)
+{
+    lua_pushstring(L, grid_kind_name(err->kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, err->code);
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, err->message);
+    lua_setfield(L, -2, "message");
+}
+
+static void set_facts(lua_State *L, const grid_transfer *transfer)
+{
+    static const char *const sent[] = {
+        [GRID_SENT_NO] = "no", [GRID_SENT_UNKNOWN] = "unknown", [GRID_SENT_YES] = "yes"};
+    grid_timing timing = grid_transfer_timing(transfer);
+    double retry_after = grid_transfer_retry_after(transfer);
+
+    lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
+    lua_setfield(L, -2, "sent");
+    lua_pushboolean(L, timing.reused);
+    lua_setfield(L, -2, "reused");
+    lua_pushinteger(L, timing.http_version);
+    lua_setfield(L, -2, "http_version");
+    set_number(L, "seconds", timing.total);
+    set_number(L, "connect_seconds", timing.connect);
+    if (retry_after >= 0)
+        set_number(L, "retry_after", retry_after);
+}
+
+/* transfer:take() -> answer. The answer holds what came, whole or not, and kind, code, message if it was not whole. */
+static int transfer_take(lua_State *L)
+{
+    grid_transfer *transfer = check_transfer(L);
+    const grid_headers *headers = grid_transfer_headers(transfer);
+    grid_error err;
+
+    if (!grid_transfer_is_finished(transfer))
+        return luaL_argerror(L, 1, "the transfer has not finished");
+    lua_createtable(L, 0, 12);
+    if (!grid_transfer_succeeded(transfer, &err))
+        set_failure(L, &err);
+    if (grid_transfer_sent(transfer) == GRID_SENT_YES) {
+        lua_pushinteger(L, headers->status);
+        lua_setfield(L, -2, "status");
+        gridL_push_slice(L, grid_transfer_body(transfer));
+        lua_setfield(L, -2, "body");
+        set_headers(L, headers);
+    }
+    set_facts(L, transfer);
+    lua_pushcfunction(L, transfer_close);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 0);
+    return 1;
+}
+
+void gridL_open_transfer(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"is_finished", transfer_is_finished},
+        {"take", transfer_take},
+        {NULL, NULL},
+    };
+
+    gridL_new_class(L, TRANSFER, methods, transfer_close, NULL);
+}

@@ -1,0 +1,12 @@
+/* See transfer.c. */
+#ifndef GRID_LUA_TRANSFER_H
+#define GRID_LUA_TRANSFER_H
+
+#include "lua/support.h"
+
+/* engine:start(exchange) -> transfer, id | nil, kind, code, message */
+int gridL_transfer_start(lua_State *L);
+
+void gridL_open_transfer(lua_State *L);
+
+#endif

@@ -1,0 +1,16 @@
+/* The body of POST /auth/refresh-session.
+ *
+ * Owns: its two members, and what a stored kms_payload must be before it may be sent. The payload goes out byte for byte.
+ * Refuses to know: HTTP, Lua, and what the tokens inside mean. */
+#ifndef GRID_TEXT_REFRESH_H
+#define GRID_TEXT_REFRESH_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+/* `kms_payload` NULL leaves the member out (the cookie flow). Fails with kind "request": "bad_payload" (not one JSON object),
+ * "turnkey_session" (the service has not implemented refreshing those), "bad_utf8" (the key's text). */
+bool grid_refresh_body(grid_slice encryption_public_key, const grid_slice *kms_payload,
+                       grid_buffer *out, grid_error *err);
+
+#endif
