@@ -1,6 +1,8 @@
 -- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without another byte: the connection on HTTP/1.1,
 -- the stream (by RST_STREAM) on HTTP/2.
 
+local wire = require "sandbox.wire"
+
 local deliver = {}
 
 local function send_headers(answer, length)
@@ -17,8 +19,10 @@ function deliver.whole(answer)
   ngx.print(answer.body)
 end
 
+-- Without an answer: an orderly end of the connection, a reset of it (HTTP/1.1), or of the stream alone (HTTP/2).
 function deliver.drop(_, fault)
   if fault.reset then return ngx.exec "@reset" end
+  if not fault.stream and ngx.req.http_version() >= 2 then wire.cut() end
   return ngx.exit(444)
 end
 
@@ -35,7 +39,7 @@ function deliver.slow(answer, fault)
   for i = 1, #answer.body, fault.bytes do
     ngx.print(answer.body:sub(i, i + fault.bytes - 1))
     if not ngx.flush(true) then return end -- the client has gone
-    ngx.sleep(fault.interval)
+    ngx.sleep(math.max(fault.interval, 0.001))
   end
 end
 

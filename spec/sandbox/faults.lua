@@ -28,7 +28,7 @@ local COMMON = {
 -- Members of one kind of fault.
 local KINDS = {
   delay = {},
-  drop = { reset = flag(false) },
+  drop = { reset = flag(false), stream = flag(false) },
   truncate = { bytes = number() },
   slow = { bytes = number(1), interval = number(0.1) },
   raw = { raw = required(text()) },

@@ -105,10 +105,13 @@ local function read_hard_string(text, position)
   end
 end
 
--- `position` stands on the opening quote. Most strings are ASCII without escapes and end in the first search.
+-- Whether the text being read is printable ASCII without a backslash, as nearly all are: then a string ends at the next quote.
+local simple
+
+-- `position` stands on the opening quote.
 local function read_string(text, position)
-  local stop = find(text, '["\\%c]', position + 1)
-  if stop and byte(text, stop) == 34 then return sub(text, position + 1, stop - 1), stop + 1 end
+  local stop = simple and find(text, '"', position + 1, true)
+  if stop then return sub(text, position + 1, stop - 1), stop + 1 end
   return read_hard_string(text, position + 1)
 end
 
@@ -125,6 +128,7 @@ local function read_number(text, position)
 end
 
 local function skip(text, position)
+  if (byte(text, position) or 0) > 32 then return position end
   return find(text, "[^ \t\r\n]", position) or #text + 1
 end
 
@@ -184,7 +188,8 @@ end
 ---Reads one JSON text. `spans[name] = {first, last}` tells where the members of an outermost object stand.
 ---@return any value, table|string spans_or_message  nil and a message when the text is not JSON
 function json.decode(text)
-  local bad = json.invalid_utf8(text)
+  simple = not find(text, "[^ -~]") and not find(text, "\\", 1, true)
+  local bad = not simple and json.invalid_utf8(text)
   if bad then return nil, "invalid UTF-8 at byte " .. bad end
   local spans = {}
   local fine, value, position = pcall(read_value, text, skip(text, 1), 0, spans)

@@ -101,24 +101,27 @@ local function copy(answer)
   }
 end
 
+local function pause(seconds)
+  if seconds > 0 then ngx.sleep(seconds) end
+end
+
 local function serve_fault(request, fault)
   request.fault = fault.kind
-  ngx.sleep(fault.delay)
+  pause(fault.delay)
   if fault.execute or fault.kind ~= "drop" then read_body(request) end
   -- Copied, since an answer that is kept for a replay must not be spoiled with it.
   local answer = fault.execute and copy(execute(request)) or sample_answer()
   if spoil[fault.kind] then spoil[fault.kind](answer, fault) end
   spoil.retry_after(answer, fault)
   request.status = answer.status
-  ngx.sleep(fault.answer_delay)
+  pause(fault.answer_delay)
   return (deliver[fault.kind] or deliver.whole)(answer, fault)
 end
 
 local function serve_fixed()
   ngx.req.read_body()
   state.count "requests"
-  local delay = settings.current.fixed_delay
-  if delay > 0 then ngx.sleep(delay) end
+  pause(settings.current.fixed_delay)
   return deliver.whole(sample_answer())
 end
 

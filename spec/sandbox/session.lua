@@ -89,10 +89,14 @@ function session.from_payload(payload)
   local privy = payload.session.Privy
   local record = state.refresh_tokens[privy.refresh_token]
   if not record then return refuse("invalid_refresh_token", "Invalid refresh token") end
-  local claims = jwt.read(privy.token)
-  if not claims or claims.sid ~= record.session.id then return refuse("invalid_token", "Invalid user token") end
+  local expires = record.token_expires
+  if privy.token ~= record.token then
+    local claims = jwt.read(privy.token)
+    if not claims or claims.sid ~= record.session.id then return refuse("invalid_token", "Invalid user token") end
+    expires = claims.exp
+  end
   return {
-    record = record, token = privy.token, token_expires = claims.exp,
+    record = record, token = privy.token, token_expires = expires,
     privy_access_token = privy.privy_access_token, refresh_token = privy.refresh_token,
   }
 end
