@@ -1,0 +1,121 @@
+/* ECDSA signatures, and the randomness beside them. */
+#include "crypto_support.h"
+
+#include "crypto/random.h"
+#include "crypto/signature.h"
+
+/* RFC 6979 A.2.5: P-256, SHA-256, message "sample". */
+#define RFC6979_SCALAR "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"
+#define RFC6979_SIGNATURE                                                              \
+    "3046"                                                                             \
+    "022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"           \
+    "022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+
+static bool holds(const grid_key *key, const char *message, const char *signature, grid_error *err)
+{
+    return grid_signature_verify(grid_key_public(key), slice_text(message), slice_text(signature), err);
+}
+
+static void a_signature_holds_for_its_key_and_message_only(void)
+{
+    grid_error err = {0};
+    grid_key *key = rfc_key(), *other = grid_key_new_random(&err);
+    grid_buffer signature;
+
+    grid_buffer_init(&signature, 1024);
+    CHECK(grid_signature_create(key, slice_text("message"), &signature, &err));
+    CHECK(holds(key, "message", signature.data, &err));
+    CHECK(refused_as(!holds(key, "massage", signature.data, &err), &err, "bad_signature"));
+    CHECK(refused_as(!holds(key, "", signature.data, &err), &err, "bad_signature"));
+    CHECK(refused_as(!holds(other, "message", signature.data, &err), &err, "bad_signature"));
+    grid_buffer_clear(&signature);
+    CHECK(grid_signature_create(key, nothing, &signature, &err));
+    CHECK(holds(key, "", signature.data, &err));
+    grid_buffer_clear(&signature);
+    grid_key_free(key);
+    grid_key_free(other);
+}
+
+static void the_signature_of_rfc_6979_holds(void)
+{
+    grid_error err = {0};
+    bytes scalar = unhex(RFC6979_SCALAR);
+    grid_key *key = grid_key_new_from_scalar(slice(&scalar), &err);
+
+    CHECK(holds(key, "sample", base64_of(RFC6979_SIGNATURE), &err));
+    CHECK(!holds(key, "test", base64_of(RFC6979_SIGNATURE), &err));
+    grid_key_free(key);
+}
+
+static void every_flipped_bit_of_a_signature_is_refused(void)
+{
+    grid_error err = {0};
+    bytes scalar = unhex(RFC6979_SCALAR), signature = unhex(RFC6979_SIGNATURE);
+    grid_key *key = grid_key_new_from_scalar(slice(&scalar), &err);
+    grid_buffer text;
+
+    grid_buffer_init(&text, 1024);
+    for (size_t bit = 0; bit < 8 * signature.size; bit++) {
+        signature.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        CHECK(grid_base64_encode(slice(&signature), &text, &err));
+        CHECK(refused_as(!holds(key, "sample", text.data, &err), &err, "bad_signature"));
+        signature.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        grid_buffer_clear(&text);
+    }
+    grid_key_free(key);
+}
+
+static void what_is_no_signature_is_refused(void)
+{
+    grid_error err = {0};
+    grid_key *key = rfc_key();
+    const char *const bad[] = {"", "*", "AAAA", "MAYCAQACAQA=", "MAYCAQECAQE="};
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(refused_as(!holds(key, "message", bad[i], &err), &err, "bad_signature"));
+    CHECK(refused_as(!holds(key, "sample", base64_of(RFC6979_SIGNATURE "00"), &err), &err, "bad_signature"));
+    grid_key_free(key);
+}
+
+static void a_uuid_has_the_form_of_version_4_and_comes_once(void)
+{
+    enum { MANY = 1000 };
+    static char made[MANY][GRID_UUID_SIZE];
+    grid_error err = {0};
+    int same = 0, bad = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        CHECK(grid_random_uuid(made[i], &err));
+        bad += strlen(made[i]) != 36 || strspn(made[i], "0123456789abcdef-") != 36 || made[i][8] != '-' || made[i][13] != '-' ||
+               made[i][14] != '4' || made[i][18] != '-' || !strchr("89ab", made[i][19]) || made[i][23] != '-';
+        for (int j = 0; j < i; j++)
+            same += strcmp(made[i], made[j]) == 0;
+    }
+    CHECK_INT(bad, 0);
+    CHECK_INT(same, 0);
+}
+
+static void random_bytes_fill_what_was_asked_for_and_no_more(void)
+{
+    unsigned char out[40] = {0}, zeros[40] = {0};
+    grid_error err = {0};
+
+    CHECK(grid_random_bytes(out, 32, &err));
+    CHECK(memcmp(out, zeros, 32) != 0);
+    CHECK(memcmp(out + 32, zeros, 8) == 0);
+    CHECK(grid_random_bytes(out, 0, &err));
+}
+
+int main(void)
+{
+    long live = grid_alloc_live();
+
+    a_signature_holds_for_its_key_and_message_only();
+    the_signature_of_rfc_6979_holds();
+    every_flipped_bit_of_a_signature_is_refused();
+    what_is_no_signature_is_refused();
+    a_uuid_has_the_form_of_version_4_and_comes_once();
+    random_bytes_fill_what_was_asked_for_and_no_more();
+    CHECK_INT(grid_alloc_live(), live);
+    return check_report();
+}
