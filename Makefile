@@ -16,6 +16,8 @@ B      := build$(if $(PORTABLE),/portable)$(if $(LUA_INCDIR),/rock)
 CC     ?= cc
 CFLAGS ?= -O2 -g
 
+MAKEFLAGS += --no-print-directory
+
 pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
 has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 
@@ -27,15 +29,14 @@ FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
 FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
 VMS          := $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm)))
 
-# LuaRocks names the headers of the Lua it runs on. Where it says 5.1, LuaJIT is meant, and
-# Debian's LuaRocks knows only the headers of PUC 5.1: LuaJIT's own are taken when there are any.
+# LuaRocks names the headers of the Lua it runs on. Its 5.1 is LuaJIT here, but Debian's LuaRocks knows
+# only the headers of PUC 5.1, so LuaJIT's own come before them.
 ifdef LUA_INCDIR
 NUMBER := $(shell sed -n 's/^.define LUA_VERSION_NUM[^0-9]*//p' $(LUA_INCDIR)/lua.h)
 VMS    := $(or $(if $(filter 501,$(NUMBER)),luajit),$(if $(filter 504,$(NUMBER)),lua5.4),\
             $(error lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on the Lua of $(LUA_INCDIR)))
-ifneq ($(wildcard $(LUA_INCDIR)/luajit.h)$(filter 504,$(NUMBER))$(if $(call has,$(FLAGS_luajit),luajit.h),,none),)
-FLAGS_$(VMS) := -I$(LUA_INCDIR)
-endif
+FLAGS_lua5.4 := -I$(LUA_INCDIR)
+FLAGS_luajit := $(patsubst %/luajit.h,-I%,$(wildcard $(LUA_INCDIR)/luajit.h)) $(FLAGS_luajit) -I$(LUA_INCDIR)
 endif
 
 # ---- Build ------------------------------------------------------------------------------------
@@ -59,6 +60,7 @@ $(B)/libgrid.a: $(SOURCES:src/%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	rm -f $@ && ar rcs $@ $^
 
+# nodelete: what OpenSSL and libcurl leave to be run at exit must still be there when Lua is gone.
 define vm_rules
 $(B)/$1/obj/%.o: src/lua/%.c
 	@mkdir -p $$(@D)
@@ -66,10 +68,11 @@ $(B)/$1/obj/%.o: src/lua/%.c
 
 $(B)/$1/grid/core.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a
 	@mkdir -p $$(@D)
-	$$(CC) -shared $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+	$$(CC) -shared -Wl,-z,nodelete $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
 endef
 $(foreach vm,lua5.4 luajit,$(eval $(call vm_rules,$(vm))))
 
+$(B)/%.d: ;
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- Install ----------------------------------------------------------------------------------
@@ -112,9 +115,9 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 .PHONY: test test-c spec spec-lua5.4 spec-luajit
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
-	$(SUITE) clear
-	$(MAKE) -k test-c spec || true
-	$(SUITE) sum c lua5.4 luajit
+	@$(SUITE) clear
+	@$(MAKE) -k test-c spec || true
+	@$(SUITE) sum c lua5.4 luajit
 
 test-c: $(C_TESTS)  ## the units of the core, in C
 	@$(SUITE) tests $(VARIANT)c spec/support/each $(C_TESTS)
@@ -122,14 +125,15 @@ test-c: $(C_TESTS)  ## the units of the core, in C
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
-	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) \
+	  $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
 
 # ---- The rest ---------------------------------------------------------------------------------
 
 .PHONY: demo sandbox bench bench-nginx clean help
 demo:  ## from nothing to a refreshed session, on the sandbox server
 	@spec/support/setup run
-	@$(MAKE) -s --no-print-directory build/lua5.4/grid/core.so
+	@$(MAKE) -s build/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
 
 sandbox:  ## a Grid server to test your own programs against, until ^C

@@ -6,6 +6,7 @@ STRICT   := -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototyp
 ASAN     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --suppressions=spec/support/valgrind.supp
+NOT_SLOW := --exclude-tags=slow
 FUZZ_SECONDS ?= 30
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
@@ -20,13 +21,13 @@ SUITES := c lua5.4 luajit portable-c portable-lua5.4 gcc clang tidy luacheck lay
 .PHONY: check
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
-	$(MAKE) test || true
-	$(MAKE) -k portable lint layers sanitize valgrind gc fuzz rock-test || true
+	@$(MAKE) test || true
+	@$(MAKE) -k portable lint layers sanitize valgrind gc fuzz rock-test || true
 	@$(SUITE) sum $(SUITES)
 
 .PHONY: portable
 portable:  ## the tests on the build without epoll
-	$(MAKE) -k PORTABLE=1 VARIANT=portable- test-c spec-lua5.4
+	@$(MAKE) -k PORTABLE=1 VARIANT=portable- test-c spec-lua5.4
 
 # ---- Reading the sources ----------------------------------------------------------------------
 
@@ -34,11 +35,11 @@ portable:  ## the tests on the build without epoll
 lint: lint-gcc lint-clang lint-tidy lint-lua  ## warnings as errors, clang-tidy, luacheck
 
 lint-gcc lint-clang: lint-%:
-	@$(SUITE) check $* $(MAKE) --no-print-directory -k -j2 B=build/lint-$* CC=$* \
+	@$(SUITE) check $* $(MAKE) -k -j2 B=build/lint-$* CC=$* \
 	  CFLAGS=-O2 EXTRA='$(STRICT)' all every-program
 
 lint-tidy:
-	@$(SUITE) check tidy $(MAKE) --no-print-directory -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
+	@$(SUITE) check tidy $(MAKE) -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
 
 # Only what changed since it was last found clean.
 $(B)/tidy/%: % .clang-tidy $(wildcard src/*/*.h spec/c/*.h)
@@ -67,7 +68,7 @@ $(B)/fuzz/%: spec/fuzz/%_fuzz.c $$(EMBED)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LIBS_lua5.4)
 
-$(B)/vm/%: spec/support/vm.c
+$(B)/vm/lua5.4 $(B)/vm/luajit: $(B)/vm/%: spec/support/vm.c
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(FLAGS_$*) $(CFLAGS) $(EXTRA) -o $@ $< -rdynamic $(LIBS_$*)
 
@@ -81,18 +82,19 @@ test-alloc: $(ALLOC_TESTS)
 
 .PHONY: sanitize valgrind gc
 sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
-	$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
-	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
-	UBSAN_OPTIONS=print_stacktrace=1 \
+	@$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
 	$(MAKE) -k B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' VARIANT=asan- VM_DIR=build/asan/vm/ \
-	  ARGS=--exclude-tags=slow test-c $(if $(ALLOC_TESTS),test-alloc) spec
+	  ARGS=$(NOT_SLOW) test-c $(if $(ALLOC_TESTS),test-alloc) spec
 
 valgrind:  ## the C tests, and the specs of the core, under memcheck
-	$(MAKE) all every-program
-	$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=build/vm/ SPEC=spec/core ARGS=--exclude-tags=slow test-c spec
+	@$(MAKE) all every-program
+	@$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=build/vm/ \
+	  ARGS=$(NOT_SLOW) SPEC=spec/core test-c spec
 
 gc:  ## the specs under a collector that never rests
-	$(MAKE) -k VARIANT=gc- ARGS='--exclude-tags=slow --helper=spec/support/stress_gc.lua' spec
+	@$(MAKE) -k VARIANT=gc- ARGS='$(NOT_SLOW) --helper=spec/support/stress_gc.lua' spec
 
 # ---- Fuzzers ----------------------------------------------------------------------------------
 # Found inputs stay in build/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
@@ -102,8 +104,8 @@ FUZZ_BUILD = B=build/fuzz CC=clang CFLAGS='-O1 -g' \
 
 .PHONY: fuzz $(FUZZERS:%=fuzz-%)
 fuzz:  ## every fuzzer for FUZZ_SECONDS (30)
-	$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=build/fuzz/fuzz/%)
-	$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
+	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=build/fuzz/fuzz/%)
+	@$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
 
 $(FUZZERS:%=fuzz-%): fuzz-%:
 	@mkdir -p build/fuzz/corpus/$* && cp -r spec/fuzz/corpus/$*/. build/fuzz/corpus/$*/ 2>/dev/null || true
