@@ -28,7 +28,8 @@ bool grid_signature_create(const grid_key *key, grid_slice message, grid_buffer 
     context = EVP_PKEY_CTX_new_from_pkey(NULL, grid_key_pkey(key), NULL);
     done = context && EVP_PKEY_sign_init(context) > 0 && EVP_PKEY_sign(context, der, &size, digest, sizeof digest) > 0;
     EVP_PKEY_CTX_free(context);
-    if (!done)
+    /* Out of memory at its very end, OpenSSL 3.0 reports success and a size of -1. */
+    if (!done || size > sizeof der)
         return grid_library_failed(err);
     return grid_base64_encode((grid_slice){(const char *)der, size}, signature, err);
 }

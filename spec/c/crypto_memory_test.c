@@ -1,0 +1,238 @@
+/* The crypto room without memory: the Nth allocation fails, for every N, first of our own blocks and then of OpenSSL's. Nothing
+ * crashes, nothing leaks, and the same work succeeds right afterwards.
+ * OpenSSL takes its allocator only before it first allocates, hence a program of its own. */
+#include "crypto_support.h"
+
+#include "crypto/authorization.h"
+#include "crypto/random.h"
+#include "crypto/signature.h"
+
+#include <openssl/crypto.h>
+
+static long countdown = -1; /* < 0: nothing fails */
+static long outstanding;    /* OpenSSL's blocks */
+
+static bool allowed(void)
+{
+    return countdown < 0 || countdown-- > 0;
+}
+
+/* The one that failed, failed; what comes after it works again, which finds more than a memory that stays empty. */
+static bool allowed_but_one(void)
+{
+    bool now = countdown != 0;
+
+    if (countdown >= 0)
+        countdown--;
+    return now;
+}
+
+static bool (*openssl_gate)(void);
+
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (openssl_gate && !openssl_gate())
+        return NULL;
+    outstanding++;
+    return malloc(size);
+}
+
+static void openssl_free(void *block, const char *file, int line)
+{
+    (void)file, (void)line;
+    outstanding -= block != NULL;
+    free(block);
+}
+
+static void *openssl_realloc(void *block, size_t size, const char *file, int line)
+{
+    if (!block)
+        return openssl_malloc(size, file, line);
+    if (size == 0) {
+        openssl_free(block, file, line);
+        return NULL;
+    }
+    return openssl_gate && !openssl_gate() ? NULL : realloc(block, size);
+}
+
+/* ---- The work: each piece either succeeds, or fails with an error that says so -------------------------- */
+
+static char private_text[512], public_text[512], enc_text[512], ciphertext_text[512], signature_text[512];
+static grid_key *recipient;
+
+static bool keep(grid_buffer *from, char *to)
+{
+    memcpy(to, from->data, from->size + 1);
+    grid_buffer_clear(from);
+    return true;
+}
+
+static bool prepare(void)
+{
+    grid_buffer out, second;
+    grid_error err;
+
+    recipient = rfc_key();
+    grid_buffer_init(&out, 511);
+    grid_buffer_init(&second, 511);
+    return recipient && grid_key_export(recipient, &out, &err) && keep(&out, private_text) &&
+           grid_public_key_to_text(grid_key_public(recipient), &out, &err) && keep(&out, public_text) &&
+           grid_signature_create(recipient, slice_text("message"), &out, &err) && keep(&out, signature_text) &&
+           grid_authorization_seal(grid_key_public(recipient), recipient, &out, &second, &err) && keep(&out, enc_text) &&
+           keep(&second, ciphertext_text);
+}
+
+static bool made(grid_key *key)
+{
+    grid_key_free(key);
+    return key != NULL;
+}
+
+static bool make_a_key(grid_error *err)
+{
+    return made(grid_key_new_random(err));
+}
+
+static bool read_a_key(grid_error *err)
+{
+    return made(grid_key_new_from_text(slice_text(private_text), err));
+}
+
+static bool write_a_key(grid_error *err)
+{
+    grid_buffer out;
+    char fingerprint[GRID_FINGERPRINT_SIZE];
+    bool done;
+
+    grid_buffer_init(&out, 1024);
+    done = grid_key_export(recipient, &out, err) && grid_public_key_fingerprint(grid_key_public(recipient), fingerprint, err);
+    grid_buffer_clear(&out);
+    return done;
+}
+
+static bool read_a_public_key(grid_error *err)
+{
+    grid_public_key key;
+
+    return grid_public_key_from_text(slice_text(public_text), &key, err);
+}
+
+static bool open_a_key(grid_error *err)
+{
+    return made(grid_authorization_open(recipient, slice_text(enc_text), slice_text(ciphertext_text), err));
+}
+
+static bool seal_a_key(grid_error *err)
+{
+    grid_buffer enc, ciphertext;
+    bool done;
+
+    grid_buffer_init(&enc, 1024);
+    grid_buffer_init(&ciphertext, 1024);
+    done = grid_authorization_seal(grid_key_public(recipient), recipient, &enc, &ciphertext, err);
+    grid_buffer_clear(&enc);
+    grid_buffer_clear(&ciphertext);
+    return done;
+}
+
+static bool sign(grid_error *err)
+{
+    grid_buffer signature;
+    bool done;
+
+    grid_buffer_init(&signature, 1024);
+    done = grid_signature_create(recipient, slice_text("message"), &signature, err);
+    grid_buffer_clear(&signature);
+    return done;
+}
+
+static bool verify(grid_error *err)
+{
+    return grid_signature_verify(grid_key_public(recipient), slice_text("message"), slice_text(signature_text), err);
+}
+
+static bool draw(grid_error *err)
+{
+    char uuid[GRID_UUID_SIZE];
+
+    return grid_random_uuid(uuid, err);
+}
+
+static const struct {
+    const char *name;
+    bool (*work)(grid_error *err);
+} works[] = {
+    {"make a key", make_a_key}, {"read a key", read_a_key}, {"write a key", write_a_key}, {"read a public key", read_a_public_key},
+    {"open", open_a_key},       {"seal", seal_a_key},       {"sign", sign},               {"verify", verify},
+    {"uuid", draw},
+};
+enum { WORKS = sizeof works / sizeof *works, LIMIT = 3000 };
+
+/* ---- The failing ----------------------------------------------------------------------------------------- */
+
+/* Fails allocation 0, 1, 2, … of one piece of work until it runs without meeting the failure. How many there were. */
+static long fail_each(bool (*work)(grid_error *err), bool of_openssl, bool (*gate)(void))
+{
+    long n, met = 0;
+
+    for (n = 0; n < LIMIT; n++) {
+        grid_error err = {0};
+        long blocks = outstanding, live = grid_alloc_live();
+        bool done, reached;
+
+        countdown = n;
+        *(of_openssl ? &openssl_gate : &(bool (*)(void)){NULL}) = gate;
+        grid_alloc_set_gate(of_openssl ? NULL : gate);
+        done = work(&err);
+        openssl_gate = NULL;
+        grid_alloc_set_gate(NULL);
+        reached = countdown < 0;
+        countdown = -1;
+        CHECK(done || (err.code[0] && err.message[0] && ERR_peek_error() == 0));
+        ERR_clear_error(); /* OpenSSL can do without some blocks, and says so in the queue of a success */
+        CHECK_INT(grid_alloc_live(), live);
+        if (!CHECK_INT(outstanding, blocks))
+            printf("    after allocation %ld failed\n", n);
+        if (!reached)
+            return met;
+        met += !done;
+    }
+    return -1;
+}
+
+static void every_piece_of_work_survives_each_failing_allocation(bool of_openssl)
+{
+    for (int i = 0; i < WORKS; i++) {
+        long all = fail_each(works[i].work, of_openssl, allowed);
+        long one = fail_each(works[i].work, of_openssl, allowed_but_one);
+        grid_error err;
+
+        printf("%s: %ld and %ld failures of %s\n", works[i].name, all, one, of_openssl ? "OpenSSL" : "ours");
+        CHECK(all >= 0 && one >= 0);
+        CHECK(works[i].work(&err));
+    }
+}
+
+/* What OpenSSL keeps for ever, it takes now: the first run of everything, and the text of the 16 errors that a queue holds. */
+static void warm_up(void)
+{
+    for (int i = 0; i < WORKS; i++) {
+        grid_error err;
+        CHECK(works[i].work(&err));
+    }
+    for (int i = 0; i < 16; i++)
+        ERR_raise_data(ERR_LIB_USER, 1, "a text as long as any that OpenSSL itself puts beside an error in its queue: %080d", i);
+    ERR_clear_error();
+}
+
+int main(void)
+{
+    if (CHECK(CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free)) && CHECK(prepare())) {
+        warm_up();
+        every_piece_of_work_survives_each_failing_allocation(false);
+        every_piece_of_work_survives_each_failing_allocation(true);
+        grid_key_free(recipient);
+    }
+    return check_report();
+}
