@@ -79,29 +79,42 @@ static bool decode_last(const char *digit, size_t padding, char *to)
     return good;
 }
 
+/* Decodes to `to`; false when the text is not canonical. */
+static bool decode(grid_slice text, size_t padding, char *to)
+{
+    unsigned bad = 0;
+
+    if (text.size == 0)
+        return true;
+    for (size_t i = 0; i + 4 < text.size; i += 4, to += 3)
+        bad |= decode_group(text.data + i, to);
+    return decode_last(text.data + text.size - 4, padding, to) && !bad;
+}
+
+static size_t padding_of(grid_slice text)
+{
+    if (text.size == 0 || text.data[text.size - 1] != '=')
+        return 0;
+    return text.data[text.size - 2] == '=' ? 2 : 1;
+}
+
 bool grid_base64_decode(grid_slice text, grid_buffer *out, grid_error *err)
 {
-    size_t padding = 0;
-    size_t size = 0;
-    unsigned bad = text.size % 4;
-    char *to;
+    if (text.size % 4 == 0) {
+        size_t padding = padding_of(text);
+        size_t size = text.size / 4 * 3 - padding;
+        bool good;
 
-    if (bad == 0 && text.size > 0) {
-        padding = text.data[text.size - 1] != '=' ? 0 : text.data[text.size - 2] != '=' ? 1 : 2;
-        size = text.size / 4 * 3 - padding;
         if (!grid_buffer_reserve(out, size, err))
             return false;
-        to = out->data + out->size;
-        for (size_t i = 0; i + 4 < text.size; i += 4, to += 3)
-            bad |= decode_group(text.data + i, to);
-        bad |= !decode_last(text.data + text.size - 4, padding, to);
-        if (bad)
-            grid_wipe(out->data + out->size, size);
-        else
+        good = decode(text, padding, out->data + out->size);
+        if (good)
             out->size += size;
+        else
+            grid_wipe(out->data + out->size, size);
         out->data[out->size] = '\0';
+        if (good)
+            return true;
     }
-    if (bad)
-        return grid_error_set(err, GRID_REQUEST, "bad_base64", "not canonical base64");
-    return true;
+    return grid_error_set(err, GRID_REQUEST, "bad_base64", "not canonical base64");
 }

@@ -3,7 +3,6 @@
 
 #include "text/json_string.h"
 #include "text/scan.h"
-#include "text/utf8.h"
 
 void grid_json_reader_init(grid_json_reader *reader, grid_slice text)
 {
@@ -119,13 +118,10 @@ static bool is_name(grid_slice raw, const char *name, size_t name_size)
         char bytes[GRID_UTF8_MAX] = {*at};
         size_t length = 1;
 
-        if (*at == '\\') {
-            uint32_t code_point = grid_json_escape_read(&at, end);
-
-            length = grid_utf8_write(grid_json_is_surrogate(code_point) ? GRID_UTF8_REPLACEMENT : code_point, bytes);
-        } else {
+        if (*at == '\\')
+            length = grid_json_unescape(&at, end, bytes);
+        else
             at++;
-        }
         if (length > name_size || memcmp(bytes, name, length) != 0)
             return false;
         name += length;

@@ -4,7 +4,7 @@
 #include "text/json.h"
 #include "text/scan.h"
 
-enum { HIGH_FIRST = 0xD800, LOW_FIRST = 0xDC00, LOW_LAST = 0xDFFF, WORD_LENGTH = 6 /* \uXXXX */ };
+enum { HIGH_FIRST = 0xD800, LOW_FIRST = 0xDC00, LOW_LAST = 0xDFFF, ESCAPE_MAX = 6 /* \uXXXX */ };
 
 static uint32_t read_hex4(const char *digit)
 {
@@ -25,7 +25,7 @@ bool grid_json_is_surrogate(uint32_t code_point)
 
 static bool low_follows(const char *at, const char *end, uint32_t *low)
 {
-    if (end - at < WORD_LENGTH || at[0] != '\\' || at[1] != 'u')
+    if (end - at < ESCAPE_MAX || at[0] != '\\' || at[1] != 'u')
         return false;
     *low = read_hex4(at + 2);
     return *low >= LOW_FIRST && *low <= LOW_LAST;
@@ -49,16 +49,16 @@ uint32_t grid_json_escape_read(const char **at, const char *end)
         }
     }
     high = read_hex4(*at + 2);
-    *at += WORD_LENGTH;
+    *at += ESCAPE_MAX;
     if (high < HIGH_FIRST || high >= LOW_FIRST || !low_follows(*at, end, &low))
         return high;
-    *at += WORD_LENGTH;
+    *at += ESCAPE_MAX;
     return 0x10000 + ((high - HIGH_FIRST) << 10) + (low - LOW_FIRST);
 }
 
-static char short_escape(uint32_t code_point)
+static char short_escape(unsigned char byte)
 {
-    switch (code_point) {
+    switch (byte) {
     case '\b': return 'b';
     case '\f': return 'f';
     case '\n': return 'n';
@@ -70,21 +70,20 @@ static char short_escape(uint32_t code_point)
     }
 }
 
-size_t grid_json_escape_write(uint32_t code_point, char text[GRID_JSON_ESCAPE_MAX])
+/* A byte that cannot stand for itself, in the form of RFC 8785 section 3.2.2.2. */
+static size_t write_escape(unsigned char byte, char text[ESCAPE_MAX])
 {
     static const char hex[] = "0123456789abcdef";
-    char letter = short_escape(code_point);
+    char letter = short_escape(byte);
 
-    if (!letter && code_point >= 0x20)
-        return grid_utf8_write(code_point, text);
     text[0] = '\\';
     text[1] = letter;
     if (letter)
         return 2;
     memcpy(text + 1, "u00", 3);
-    text[4] = hex[code_point >> 4];
-    text[5] = hex[code_point & 15];
-    return WORD_LENGTH;
+    text[4] = hex[byte >> 4];
+    text[5] = hex[byte & 15];
+    return ESCAPE_MAX;
 }
 
 void grid_text_rewind(grid_buffer *buffer, size_t size)
@@ -95,29 +94,31 @@ void grid_text_rewind(grid_buffer *buffer, size_t size)
     }
 }
 
+size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX])
+{
+    uint32_t code_point = grid_json_escape_read(at, end);
+
+    return grid_utf8_write(grid_json_is_surrogate(code_point) ? GRID_UTF8_REPLACEMENT : code_point, bytes);
+}
+
 static bool unquote(grid_slice raw, grid_buffer *out, grid_error *err)
 {
     const char *at = raw.data + 1;
     const char *end = raw.data + raw.size - 1;
 
-    while (at < end) {
+    for (;;) {
         const char *escape = memchr(at, '\\', (size_t)(end - at));
         const char *stop = escape ? escape : end;
         char bytes[GRID_UTF8_MAX];
-        uint32_t code_point;
 
         if (!grid_buffer_append(out, at, (size_t)(stop - at), err))
             return false;
+        if (stop == end)
+            return true;
         at = stop;
-        if (at == end)
-            break;
-        code_point = grid_json_escape_read(&at, end);
-        if (grid_json_is_surrogate(code_point))
-            code_point = GRID_UTF8_REPLACEMENT;
-        if (!grid_buffer_append(out, bytes, grid_utf8_write(code_point, bytes), err))
+        if (!grid_buffer_append(out, bytes, grid_json_unescape(&at, end, bytes), err))
             return false;
     }
-    return true;
 }
 
 bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err)
@@ -130,6 +131,22 @@ bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err)
     return false;
 }
 
+/* Moves *at over the characters that need no escape. False: it stands before bytes that are not UTF-8. */
+static bool skip_unescaped(const char **at, const char *end)
+{
+    for (;;) {
+        size_t length;
+
+        *at = grid_scan_plain(*at, end);
+        if (*at == end || (unsigned char)**at < 0x80)
+            return true;
+        length = grid_utf8_length(*at, end);
+        if (length == 0)
+            return false;
+        *at += length;
+    }
+}
+
 static bool quote(grid_slice text, grid_buffer *out, grid_error *err)
 {
     const char *at = text.data;
@@ -137,17 +154,14 @@ static bool quote(grid_slice text, grid_buffer *out, grid_error *err)
 
     while (at < end) {
         const char *run = at;
-        char escape[GRID_JSON_ESCAPE_MAX];
-        size_t length = 1;
+        char escape[ESCAPE_MAX];
 
-        while (length > 0 && (at = grid_scan_plain(at, end)) < end && (unsigned char)*at >= 0x80)
-            at += length = grid_utf8_length(at, end);
-        if (length == 0)
+        if (!skip_unescaped(&at, end))
             return grid_error_set(err, GRID_REQUEST, "bad_utf8", "not UTF-8 at byte %zu",
                                   (size_t)(at - text.data));
         if (!grid_buffer_append(out, run, (size_t)(at - run), err))
             return false;
-        if (at < end && !grid_buffer_append(out, escape, grid_json_escape_write((unsigned char)*at++, escape), err))
+        if (at < end && !grid_buffer_append(out, escape, write_escape((unsigned char)*at++, escape), err))
             return false;
     }
     return true;

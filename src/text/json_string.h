@@ -1,6 +1,6 @@
 /* The escapes of JSON strings (RFC 8259 section 7).
  *
- * Owns: both directions, for the files of this room. Refuses to know: where a string stands.
+ * Owns: what an escape stands for, for the files of this room. Refuses to know: where a string stands.
  * Takes text that grid_json_validate accepted. */
 #ifndef GRID_TEXT_JSON_STRING_H
 #define GRID_TEXT_JSON_STRING_H
@@ -17,9 +17,8 @@ uint32_t grid_json_escape_read(const char **at, const char *end);
 
 bool grid_json_is_surrogate(uint32_t code_point);
 
-/* The shortest text for a code point inside a string: RFC 8785 section 3.2.2.2. Returns its length. */
-enum { GRID_JSON_ESCAPE_MAX = 6 };
-size_t grid_json_escape_write(uint32_t code_point, char text[GRID_JSON_ESCAPE_MAX]);
+/* The same as UTF-8, which has no place for lone surrogates: they become U+FFFD. Returns the length. */
+size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX]);
 
 /* Back to what the buffer held when its size was `size`. */
 void grid_text_rewind(grid_buffer *buffer, size_t size);
