@@ -1,6 +1,6 @@
 -- Both VMs, and nothing that only one of them has without asking.
 std = "lua54+luajit"
-max_line_length = 120
+max_line_length = 132
 max_cyclomatic_complexity = 15
 unused_secondaries = true
 self = false

@@ -42,7 +42,7 @@ lint-tidy:
 	@$(SUITE) check tidy $(MAKE) -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
 
 # Only what changed since it was last found clean.
-$(B)/tidy/%: % .clang-tidy $(wildcard src/*/*.h spec/c/*.h)
+$(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
 	@mkdir -p $(@D)
 	clang-tidy --quiet $< -- $(filter-out -MMD -MP,$(FLAGS)) $(FLAGS_lua5.4)
 	@touch $@
