@@ -17,14 +17,14 @@ static int now(lua_State *L)
     return 1;
 }
 
-/* uuid() -> a new random UUID, version 4 | nil, kind, code, message */
+/* uuid() -> a new random UUID, version 4. Throws where there is no randomness: nothing could go on without it. */
 static int uuid(lua_State *L)
 {
     char text[GRID_UUID_SIZE];
     grid_error err;
 
     if (!grid_random_uuid(text, &err))
-        return gridL_fail(L, &err);
+        return luaL_error(L, "%s", err.message);
     lua_pushstring(L, text);
     return 1;
 }

@@ -1,0 +1,162 @@
+-- A call: one idempotency key, one exact body, one deadline, and the tries it takes.
+-- Owns: the decision to try again, and when. Knows nothing of waiting: a flight carries it.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local result = require "grid.result"
+
+---@class grid.Event
+---@field name "request"|"retry"|"response"
+---@field method string
+---@field path string
+---@field attempt integer
+---@field bytes integer? of the body, sent or received
+---@field seconds number? of the exchange
+---@field connect_seconds number? of them until connected; 0 on a reused connection
+---@field delay number? seconds until the next try
+---@field status integer?
+---@field kind string? of the error, as in grid.Error
+---@field code string?
+---@field request_id string?
+---@field idempotency_key string?
+
+local call = {}
+local Call = { __index = call }
+
+local WITH_KEY = { POST = true, PUT = true, PATCH = true }
+local REPEATABLE = { GET = true, HEAD = true }
+
+local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
+
+local function headers_of(client, plan, options, key)
+  local headers = {
+    "Authorization: Bearer " .. client.options.api_key,
+    "Accept: application/json",
+    "x-grid-environment: " .. client.options.environment,
+  }
+  if plan.body then headers[#headers + 1] = "Content-Type: application/json" end
+  if key then headers[#headers + 1] = "x-idempotency-key: " .. key end
+  if options.cookie then headers[#headers + 1] = "Cookie: " .. options.cookie end
+  return headers
+end
+
+local function exchange_of(client, plan, headers)
+  local options = client.options
+  return {
+    method = plan.method,
+    url = client.endpoint .. plan.path,
+    headers = headers,
+    body = plan.body,
+    max_response_bytes = options.max_response_bytes,
+    ca_file = options.ca_file,
+    proxy = options.proxy,
+    user_agent = options.user_agent,
+    http1_only = options.http_version == "1.1",
+    insecure_skip_tls_verify = options.insecure_skip_tls_verify,
+  }
+end
+
+local function refuse(code, message)
+  return nil, errors.new { kind = "request", code = code, message = message }
+end
+
+--- A call that is ready to go | nil, error. `now` is the host's clock.
+function call.new(client, plan, options, now)
+  if not client.options.api_key then
+    return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY")
+  end
+  local key = options.idempotency_key
+  if key and not key:find("^[%w_-]+$") then
+    return refuse("bad_idempotency_key", "an idempotency key holds letters, digits, '-' and '_' only")
+  end
+  if not key and WITH_KEY[plan.method] then key = core.uuid() end
+  return setmetatable({
+    client = client,
+    method = plan.method,
+    path = plan.path,
+    finish = plan.finish,
+    idempotency_key = key,
+    exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),
+    secrets = { client.options.api_key, plan.body or "", options.cookie or "" },
+    deadline = now + (options.timeout or client.options.timeout),
+    attempts = 0,
+  }, Call)
+end
+
+-- What a handler does wrong must not cost the caller an answer.
+function call:tell(name, fields)
+  local handler = self.client.options.on_event
+  if not handler then return end
+  fields.name, fields.method, fields.path = name, self.method, self.path
+  fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
+  pcall(handler, fields)
+end
+
+function call:fail(err)
+  err.attempts, err.idempotency_key = self.attempts, self.idempotency_key
+  self.err = err
+end
+
+--- Begins a try. -> transfer, id; or nil, and the call is over with `self.err`.
+function call:start(engine, now)
+  local exchange = self.exchange
+  self.attempts = self.attempts + 1
+  exchange.timeout = math.max(self.deadline - now, 0.001)
+  exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
+  self:tell("request", { bytes = exchange.body and #exchange.body or 0 })
+  local transfer, id, code, message = engine:start(exchange)
+  if transfer then return transfer, id end
+  self:fail(errors.from_core(id, code, message))
+end
+
+-- Contract, section 4: what was certainly not executed, 429 and 503; of what may be repeated, also the unknown.
+local function may_repeat(self, err)
+  if err.kind == "network" or err.kind == "timeout" or err.kind == "tls" then
+    return err.sent == "no" or REPEATABLE[self.method] == true
+  end
+  return err.status == 429 or err.status == 503
+end
+
+-- Between half of the delay and all of it, so that many clients do not come back together.
+local function jittered(delay)
+  local fraction = tonumber(core.uuid():sub(1, 8), 16) / 2 ^ 32
+  return delay * (0.5 + fraction / 2)
+end
+
+local function delay_before(self, err)
+  if err.retry_after then return err.retry_after end
+  return jittered(math.min(FIRST_DELAY * 2 ^ (self.attempts - 1), LONGEST_DELAY))
+end
+
+function call:tell_response(answer)
+  local outcome = self.res or self.err
+  self:tell("response", {
+    status = answer.status,
+    bytes = answer.body and #answer.body,
+    seconds = answer.seconds,
+    connect_seconds = answer.connect_seconds,
+    request_id = outcome.request_id,
+    kind = self.err and self.err.kind,
+    code = self.err and self.err.code,
+  })
+end
+
+--- Takes the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
+function call:conclude(answer, now)
+  if answer.kind then
+    self.err = result.failure(self, answer)
+  else
+    self.res, self.err = result.read(self, answer)
+  end
+  self:tell_response(answer)
+  if self.res then return end
+  local err = self.err
+  err.retryable = may_repeat(self, err)
+  if not err.retryable or self.attempts > self.client.options.retries then return end
+  local delay = delay_before(self, err)
+  if now + delay >= self.deadline then return end
+  self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
+  return now + delay
+end
+
+return call

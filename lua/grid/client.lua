@@ -1,0 +1,158 @@
+-- The client: the friendly interface to one service with one key.
+-- Owns: its options, one holder of the shared engine, and the methods that users call. Knows nothing of how calls are tried or waited for.
+
+local call = require "grid.call"
+local core = require "grid.core"
+local endpoints = require "grid.endpoints"
+local flight = require "grid.flight"
+local hosts = require "grid.host"
+local misuse = require "grid.misuse"
+local options = require "grid.options"
+local shape = require "grid.shape"
+
+local client = {}
+
+---@class grid.Client
+local Client = { __name = "grid.client" }
+Client.__index = Client
+
+--- A client. Nothing is sent and nothing of libcurl starts before its first call.
+---@param given? grid.Options
+---@return grid.Client
+function client.new(given)
+  local resolved = options.resolve("grid.new", given or {})
+  return setmetatable({
+    options = resolved,
+    endpoint = options.endpoint(resolved.base_url),
+    host = hosts.choose(resolved.host),
+  }, Client)
+end
+
+function Client:__tostring()
+  return ("grid.client: %s, %s"):format(self.endpoint, self.closed and "closed" or self.options.environment)
+end
+
+-- The engine of this process: after a fork the child gets its own.
+function Client:engine()
+  if self.holder and self.holder:is_usable() then return self.holder end
+  if self.holder then self.holder:close() end
+  local holder, _, _, message = core.engine()
+  if not holder then error(message, 0) end
+  self.holder = holder
+  return holder
+end
+
+local function check_open(self, what)
+  if getmetatable(self) ~= Client then misuse.raise("%s: call it with a colon, on a client", what) end
+  if self.closed then misuse.raise("%s: the client is closed", what) end
+end
+
+-- One call from its plan to its end.
+local function perform(self, plan, given)
+  local one, err = call.new(self, plan, given, self.host.now())
+  if not one then return nil, err end
+  local waiting = one
+  local function source()
+    local first = waiting
+    waiting = nil
+    return first
+  end
+  flight.new(self, source, 1, function() end):run()
+  return one.res, one.err
+end
+
+local function method(name, build)
+  local what = "client:" .. name
+  return function(self, request, given)
+    check_open(self, what)
+    if given ~= nil then shape.check(what, options.call, given) end
+    local plan, err = build(what, request)
+    if not plan then return nil, err end
+    local res
+    res, err = perform(self, plan, given or {})
+    return res, err
+  end
+end
+
+--- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
+---@type fun(self: grid.Client, request: grid.RefreshRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
+Client.refresh_session = method("refresh_session", endpoints.refresh_session)
+
+--- Sends a one-time password to an address: POST /auth.
+Client.init_auth = method("init_auth", endpoints.init_auth)
+
+--- Turns the one-time password into a session: POST /auth/verify. The result carries kms_payload_json.
+Client.complete_auth = method("complete_auth", endpoints.complete_auth)
+
+--- Any other endpoint of the service. A body given as text goes out byte for byte.
+---@param verb "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"
+---@param path string below /api/grid/v1
+---@param body? string|table
+---@param given? grid.CallOptions
+---@return grid.Result?, grid.Error?
+function Client:request(verb, path, body, given)
+  check_open(self, "client:request")
+  if given ~= nil then shape.check("client:request", options.call, given) end
+  local plan, err = endpoints.request("client:request", verb, path, body)
+  if not plan then return nil, err end
+  local res
+  res, err = perform(self, plan, given or {})
+  return res, err
+end
+
+local MANY = {
+  concurrency = { type = "number", check = function(value)
+    return (value < 1 or shape.whole(value)) and "a whole number, 1 or more" or nil
+  end },
+  on_progress = { type = "function" },
+}
+
+--- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }.
+---@param requests grid.RefreshRequest[]
+---@param given? { concurrency?: integer, on_progress?: fun(done: integer, total: integer) }
+function Client:refresh_sessions(requests, given)
+  local what = "client:refresh_sessions"
+  check_open(self, what)
+  given = given or {}
+  shape.check(what, MANY, given)
+  if type(requests) ~= "table" then misuse.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
+  local total, results, position, done = #requests, {}, 0, 0
+  local plans = {}
+  for i = 1, total do plans[i] = { endpoints.refresh_session(("%s: request %d"):format(what, i), requests[i]) } end
+
+  local function finish(i, res, err)
+    results[i] = { res, err }
+    done = done + 1
+    if given.on_progress then given.on_progress(done, total) end
+  end
+
+  local function source()
+    while position < total do
+      position = position + 1
+      local plan, err = plans[position][1], plans[position][2]
+      local one
+      if plan then one, err = call.new(self, plan, {}, self.host.now()) end
+      plans[position] = false
+      if one then
+        one.position = position
+        return one
+      end
+      finish(position, nil, err)
+    end
+  end
+
+  flight.new(self, source, given.concurrency or 64, function(one) finish(one.position, one.res, one.err) end):run()
+  return results
+end
+
+--- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
+function Client:close()
+  self.closed = true
+  if self.holder then self.holder:close() end
+  self.holder = nil
+end
+
+Client.__gc = Client.close
+Client.__close = Client.close
+
+return client

@@ -1,0 +1,151 @@
+-- The calls of Grid's API: what each one is asked with, what goes out, and what its answer must hold.
+-- Owns: paths, fields and bodies. Knows nothing of connections, tries and hosts.
+--
+-- Each builder returns a plan { method, path, body, secrets, finish } or nil and an error. `finish(res, slice)` completes a result and
+-- returns nothing, or a sentence on what is wrong with the answer.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local json = require "grid.json"
+local shape = require "grid.shape"
+
+local endpoints = {}
+
+-- The members that a stored session has, by path, and the types that they must have where they stand.
+local SESSION_MEMBERS = {
+  { "provider", "string" },
+  { "session", "table", required = true },
+  { "session.Privy", "table", required = true },
+  { "session.Privy.token", "string" },
+  { "session.Privy.refresh_token", "string" },
+  { "session.Privy.privy_access_token", "string" },
+  { "session.Privy.session", "table" },
+  { "session.Privy.session.expires_at", "number" },
+}
+
+local function find(value, path)
+  for name in path:gmatch("[^.]+") do
+    if type(value) ~= "table" then return nil end
+    value = value[name]
+  end
+  return value
+end
+
+-- Liberal: what is absent or null may be so, but what stands there must be of its type.
+local function check_session(payload)
+  if type(payload) ~= "table" then return "the answer has no kms_payload" end
+  for _, member in ipairs(SESSION_MEMBERS) do
+    local path, expected = member[1], member[2]
+    local value = find(payload, path)
+    local absent = value == nil or value == json.null
+    if absent and member.required or not absent and type(value) ~= expected then
+      return ("kms_payload.%s is not what it should be"):format(path)
+    end
+  end
+end
+
+local function finish_refresh(res, slice)
+  local problem = check_session(type(res.data) == "table" and res.data.kms_payload)
+  if problem then return problem end
+  res.kms_payload_json = slice("kms_payload")
+end
+
+---@class (exact) grid.RefreshRequest
+---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
+---@field kms_payload? string|table JSON text (sent byte for byte) or a table; nil or grid.null in the cookie flow
+local REFRESH = {
+  encryption_public_key = { type = "string", required = true, check = shape.not_empty },
+  kms_payload = { type = { "string", "table", type(json.null) } },
+}
+
+local function payload_text(payload)
+  if payload == nil or payload == json.null or type(payload) == "string" then
+    return payload ~= json.null and payload or nil
+  end
+  return json.encode(payload)
+end
+
+--- POST /auth/refresh-session
+function endpoints.refresh_session(what, request)
+  shape.check(what, REFRESH, request)
+  if type(request.kms_payload) == "userdata" and request.kms_payload ~= json.null then
+    shape.check_field(what, "kms_payload", { type = { "string", "table" } }, request.kms_payload)
+  end
+  local payload, kind, code, message = payload_text(request.kms_payload)
+  if kind then return nil, errors.from_core(kind, code, message) end
+  local body
+  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload)
+  if not body then return nil, errors.from_core(kind, code, message) end
+  return { method = "POST", path = "/auth/refresh-session", body = body, finish = finish_refresh }
+end
+
+local INIT_AUTH = {
+  email = { type = "string", required = true, check = shape.not_empty },
+  provider = { type = "string", check = shape.not_empty },
+}
+
+local function plan(method, path, fields, finish)
+  local body, kind, code, message = json.encode(fields)
+  if not body then return nil, errors.from_core(kind, code, message) end
+  return { method = method, path = path, body = body, finish = finish }
+end
+
+--- POST /auth
+function endpoints.init_auth(what, request)
+  shape.check(what, INIT_AUTH, request)
+  return plan("POST", "/auth", { email = request.email, provider = request.provider or "privy" })
+end
+
+local COMPLETE_AUTH = {
+  email = { type = "string", required = true, check = shape.not_empty },
+  otp_code = { type = "string", required = true, check = shape.not_empty },
+  encryption_public_key = { type = "string", required = true, check = shape.not_empty },
+  otp_id = { type = "string", check = shape.not_empty },
+}
+
+-- The first authentication of the answer is what refresh-session takes as kms_payload.
+local function finish_complete_auth(res, slice)
+  local authentication = type(res.data) == "table" and res.data.authentication
+  local problem = check_session(type(authentication) == "table" and authentication[1])
+  if problem then return (problem:gsub("kms_payload", "authentication")) end
+  res.kms_payload_json = slice("authentication", 1)
+end
+
+--- POST /auth/verify
+function endpoints.complete_auth(what, request)
+  shape.check(what, COMPLETE_AUTH, request)
+  return plan("POST", "/auth/verify", {
+    email = request.email,
+    otp_code = request.otp_code,
+    kms_provider = "privy",
+    kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
+  }, finish_complete_auth)
+end
+
+local METHODS = shape.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+local function check_path(path)
+  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
+end
+
+local REQUEST = {
+  method = { type = "string", required = true, check = METHODS },
+  path = { type = "string", required = true, check = check_path },
+  body = { type = { "string", "table" } },
+}
+
+--- Any other endpoint.
+function endpoints.request(what, method, path, body)
+  shape.check(what, REQUEST, { method = method, path = path, body = body })
+  if type(body) == "table" then
+    local text, kind, code, message = json.encode(body)
+    if not text then return nil, errors.from_core(kind, code, message) end
+    body = text
+  elseif body then
+    local value, _, code, message = json.decode(body)
+    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
+  end
+  return { method = method, path = path, body = body }
+end
+
+return endpoints

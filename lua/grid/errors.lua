@@ -1,0 +1,79 @@
+-- Errors as values: what the world did, in one table.
+-- Owns: their form, the line they print as, and the raw body of an answer, kept where no dump of the table shows it.
+-- Knows nothing of how a call came to fail.
+
+local errors = {}
+
+---@class (exact) grid.Error
+---@field kind "request"|"network"|"timeout"|"tls"|"api"|"auth"|"rate_limit"|"retired"|"protocol"|"crypto"|"store"|"cancelled"
+---@field code string stable machine name: the API's own, else ours
+---@field message string one line, without secrets
+---@field sent "no"|"yes"|"unknown" was the request executed? "yes": it was answered
+---@field retryable boolean the same call may be made again as it is
+---@field status integer? HTTP status, when an answer came
+---@field request_id string?
+---@field details table? as the API gave them
+---@field headers table<string, string>? lower-case name to value
+---@field retry_after number? seconds
+---@field attempts integer? tries that were made
+---@field idempotency_key string? as sent
+---@field cause any what went wrong below
+---@field body string? the raw bytes of the answer, as far as they came; not shown by pairs
+local Error = { __name = "grid.error" }
+
+local bodies = setmetatable({}, { __mode = "k" })
+
+function Error:__index(name)
+  if name == "body" then return bodies[self] end
+end
+
+function Error:__tostring()
+  local parts = { "grid: ", self.kind, " error" }
+  if self.status then parts[#parts + 1] = (", status %d"):format(self.status) end
+  parts[#parts + 1] = (" (%s): %s"):format(self.code, self.message)
+  if self.sent == "unknown" then parts[#parts + 1] = "; whether it was executed is unknown" end
+  if self.request_id then parts[#parts + 1] = (" [request %s]"):format(self.request_id) end
+  return table.concat(parts)
+end
+
+function Error.__concat(a, b)
+  return tostring(a) .. tostring(b)
+end
+
+local MAX_TEXT = 300
+
+local function one_line(text)
+  text = text:gsub("[%c\127]+", " ")
+  return #text > MAX_TEXT and text:sub(1, MAX_TEXT) .. "…" or text
+end
+
+--- Foreign text on one line, without any longer word that stands in one of `secrets` too (services echo what they refuse).
+function errors.harmless(text, secrets)
+  text = text:gsub("[%w_+/=.%-]+", function(word)
+    if #word < 8 then return nil end
+    for _, secret in ipairs(secrets) do
+      if secret:find(word, 1, true) then return "[redacted]" end
+    end
+  end)
+  return one_line(text)
+end
+
+--- Takes the table over. `body` is kept aside.
+function errors.new(fields, body)
+  fields.sent = fields.sent or "no"
+  fields.retryable = fields.retryable or false
+  bodies[fields] = body
+  return setmetatable(fields, Error)
+end
+
+--- The three values with which grid.core reports a failure.
+function errors.from_core(kind, code, message)
+  return errors.new { kind = kind, code = code, message = message }
+end
+
+--- Of `value`: is it an error of ours, and of that kind if one is named?
+function errors.is_error(value, kind)
+  return getmetatable(value) == Error and (kind == nil or value.kind == kind)
+end
+
+return errors

@@ -1,0 +1,141 @@
+-- A flight carries calls to their end: it starts their tries, steps the engine, and waits in the way of its host.
+-- Owns: which of its calls are in the air and which wait for their next try. Knows nothing of HTTP, nor of what a call decides.
+-- All flights of a Lua state share one engine. Whoever steps it hands every finished transfer to the flight it belongs to.
+
+local errors = require "grid.errors"
+
+local flight = {}
+local Flight = { __index = flight }
+
+-- Transfer's id -> its flight and call. Weak: a flight that is given up takes its entries, and so its transfers, with it.
+local in_the_air = setmetatable({}, { __mode = "v" })
+
+--- A flight for calls of one client. `source()` gives the next call, or nothing; `on_done(call)` takes each that is over.
+function flight.new(client, source, limit, on_done)
+  return setmetatable({
+    client = client,
+    engine = client:engine(),
+    host = client.host,
+    source = source,
+    limit = limit,
+    on_done = on_done,
+    active = 0,
+    entries = {},  -- by id: what is in the air
+    landed = {},   -- entries whose transfer has finished
+    sleeping = {}, -- call -> time of its next try
+  }, Flight)
+end
+
+function flight:is_over()
+  return self.active == 0 and not self.source
+end
+
+function flight:done(call)
+  self.active = self.active - 1
+  self.on_done(call)
+end
+
+function flight:launch(call)
+  local transfer, id = call:start(self.engine, self.host.now())
+  if not transfer then return self:done(call) end
+  local entry = { id = id, call = call, transfer = transfer, flight = self }
+  self.entries[id] = entry
+  in_the_air[id] = entry
+end
+
+function flight:fill()
+  while self.source and self.active < self.limit and not self.client.closed do
+    local call = self.source()
+    if call then
+      self.active = self.active + 1
+      self:launch(call)
+    else
+      self.source = nil
+    end
+  end
+end
+
+--- One step of the engine, for everybody.
+function flight.step(engine)
+  engine:step()
+  local id = engine:next_finished()
+  while id do
+    local entry = in_the_air[id]
+    if entry then
+      in_the_air[id] = nil
+      local owner = entry.flight
+      owner.landed[#owner.landed + 1] = entry
+      if owner.wake then owner.wake() end
+    end
+    id = engine:next_finished()
+  end
+end
+
+function flight:land()
+  local landed = self.landed
+  self.landed = {}
+  for _, entry in ipairs(landed) do
+    self.entries[entry.id] = nil
+    local again = entry.call:conclude(entry.transfer:take(), self.host.now())
+    if again then
+      self.sleeping[entry.call] = again
+    else
+      self:done(entry.call)
+    end
+  end
+  return #landed > 0
+end
+
+-- Wakes what is due. -> seconds until the next one, or nil.
+function flight:wake_sleepers()
+  local now, soonest = self.host.now(), nil
+  for call, due in pairs(self.sleeping) do
+    if due <= now then
+      self.sleeping[call] = nil
+      self:launch(call)
+    elseif not soonest or due < soonest then
+      soonest = due
+    end
+  end
+  return soonest and soonest - now
+end
+
+local function cancelled(sent)
+  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
+end
+
+-- The client was closed by a handler or by another thread of control.
+function flight:cancel()
+  self.source = nil
+  for id, entry in pairs(self.entries) do
+    self.entries[id] = nil
+    entry.transfer:close()
+    entry.call:fail(cancelled("unknown"))
+    self:done(entry.call)
+  end
+  for call in pairs(self.sleeping) do
+    self.sleeping[call] = nil
+    call:fail(cancelled(call.err.sent))
+    self:done(call)
+  end
+end
+
+-- Long enough to cost nothing, short enough to notice a clock that misbehaves.
+local LONGEST_WAIT = 60
+
+--- Runs until every call is over.
+function flight:run()
+  while true do
+    self:fill()
+    if self.client.closed then self:cancel() end
+    if self:is_over() then return end
+    flight.step(self.engine)
+    local moved = self:land()
+    local pause = next(self.sleeping) and self:wake_sleepers()
+    if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then
+      self.host.idle(self.engine, pause or LONGEST_WAIT, self)
+    end
+  end
+end
+
+return flight

@@ -1,0 +1,52 @@
+-- Hosts: how a program waits. A host is { name, now, sleep } and perhaps `wait`; this module makes one fit for flights.
+-- Owns: the choice of a host, and the waiting of those that can only sleep. Knows nothing of calls.
+
+local blocking = require "grid.host.blocking"
+local shape = require "grid.shape"
+
+local host = {}
+
+---@class grid.Host
+---@field name string
+---@field now fun(): number seconds on a clock that never goes back
+---@field sleep? fun(seconds: number) lets others run meanwhile
+---@field wait? fun(descriptor: integer, seconds: number) until the descriptor is readable, `seconds` at most
+---@field idle? fun(engine: userdata, seconds: number, flight: table) of the hosts that come with the library
+
+local HOST = {
+  name = { type = "string", required = true },
+  now = { type = "function", required = true },
+  sleep = { type = "function" },
+  wait = { type = "function" },
+  idle = { type = "function" },
+}
+
+-- Without a descriptor to wait for, steps come often while things move, and more and more rarely while they do not.
+local SHORTEST_SLEEP, LONGEST_SLEEP = 0.001, 0.01
+
+local function sleeping_idle(sleep)
+  return function(engine, seconds, flight)
+    local nap = math.min((flight.nap or SHORTEST_SLEEP / 2) * 2, LONGEST_SLEEP)
+    flight.nap = engine:timeout() == 0 and SHORTEST_SLEEP or nap
+    sleep(math.min(flight.nap, seconds))
+  end
+end
+
+local function waiting_idle(wait, sleep)
+  return function(engine, seconds, flight)
+    local fd = engine:fd()
+    if not fd then return sleeping_idle(sleep)(engine, seconds, flight) end
+    wait(fd, math.min(seconds, engine:timeout() or seconds))
+  end
+end
+
+--- The host that a client uses: the one given, else the one that fits where the program runs.
+function host.choose(given)
+  if not given then return blocking end
+  shape.check("host", HOST, given)
+  if given.idle then return given end
+  local idle = given.wait and waiting_idle(given.wait, given.sleep) or sleeping_idle(given.sleep)
+  return { name = given.name, now = given.now, idle = idle }
+end
+
+return host

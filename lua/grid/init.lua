@@ -1,0 +1,76 @@
+-- lua-grid: sessions that stay fresh.
+-- Owns: the module's face, and the clients behind grid.refresh_session. Everything else is in the modules it names.
+
+local client = require "grid.client"
+local errors = require "grid.errors"
+local json = require "grid.json"
+local options = require "grid.options"
+local shape = require "grid.shape"
+
+local grid = {
+  _VERSION = "lua-grid scm",
+  null = json.null,
+  array = json.array,
+  new = client.new,
+  is_error = errors.is_error,
+}
+
+local MAX_CLIENTS = 32
+
+local clients = {} -- newest last: { key, client }
+
+-- Functions and tables are told apart by identity.
+local identities, identity_count = setmetatable({}, { __mode = "k" }), 0
+
+local function identity(value)
+  if type(value) ~= "function" and type(value) ~= "table" then return tostring(value) end
+  if not identities[value] then
+    identity_count = identity_count + 1
+    identities[value] = identity_count
+  end
+  return identities[value]
+end
+
+local function key_of(resolved)
+  local parts = {}
+  for name, value in pairs(resolved) do parts[#parts + 1] = name .. "=" .. identity(value) end
+  table.sort(parts)
+  return table.concat(parts, "\0")
+end
+
+-- The client for these options, made once: connections are reused. The longest unused one is forgotten first.
+local function client_for(given)
+  local key = key_of(options.resolve("grid.refresh_session", given))
+  for i, entry in ipairs(clients) do
+    if entry.key == key then
+      table.insert(clients, table.remove(clients, i))
+      return entry.client
+    end
+  end
+  if #clients == MAX_CLIENTS then table.remove(clients, 1) end
+  local entry = { key = key, client = client.new(given) }
+  clients[#clients + 1] = entry
+  return entry.client
+end
+
+local function split(given)
+  local for_client, for_call = {}, {}
+  for name, value in pairs(given) do
+    local goes_to = options.call[name] and for_call or for_client
+    goes_to[name] = value
+  end
+  return for_client, for_call
+end
+
+--- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
+---@param request grid.RefreshRequest
+---@param given? grid.Options|grid.CallOptions
+---@return grid.Result?, grid.Error?
+function grid.refresh_session(request, given)
+  shape.check("grid.refresh_session", options.both, given or {})
+  local for_client, for_call = split(given or {})
+  local res, err = client_for(for_client):refresh_session(request, for_call)
+  return res, err
+end
+
+return grid

@@ -1,0 +1,106 @@
+-- What a client and a call may be given, and what they are when nothing is given.
+-- Owns: names, types, defaults, the environment variables, and the rules for a base_url.
+
+local misuse = require "grid.misuse"
+local shape = require "grid.shape"
+
+local options = {}
+
+local API_PATH = "/api/grid/v1"
+
+local function is_loopback(host)
+  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+end
+
+local function check_base_url(url)
+  local scheme, authority, path = url:match("^(https?)://([^/?#]+)([^?#]*)$")
+  if not scheme or url:find("[%s%c]") or authority:find("@", 1, true) then
+    return "a URL like https://grid.squads.xyz, without user, query or fragment"
+  end
+  local host = authority:match("^(%[[%x:.]+%])") or authority:match("^([^:]+)")
+  local port = host and authority:sub(#host + 1)
+  if not host or not (port == "" or port:find("^:%d+$")) then return "a URL with a host and perhaps a port" end
+  if scheme == "http" and not is_loopback(host) then
+    return "https: http is for a loopback address only"
+  end
+  if path:find("//", 1, true) then return "a URL whose path has no empty step" end
+end
+
+---@class (exact) grid.Options
+---@field api_key? string default $GRID_API_KEY; needed by the first call
+---@field environment? "sandbox"|"production"|"devnet"|"mainnet" default $GRID_ENVIRONMENT, else "production"
+---@field base_url? string default $GRID_BASE_URL, else https://grid.squads.xyz
+---@field timeout? number seconds for a whole call, tries and waits included; 10
+---@field connect_timeout? number seconds for one connection, TLS included; 3
+---@field retries? integer further tries after the first; 2
+---@field ca_file? string PEM file of the authorities to trust; default the system's
+---@field proxy? string URL; "" for none; default as libcurl reads the environment
+---@field user_agent? string
+---@field max_response_bytes? integer 1048576
+---@field http_version? "2"|"1.1" the highest to use; "2"
+---@field insecure_skip_tls_verify? boolean
+---@field on_event? fun(event: grid.Event)
+---@field host? grid.Host
+options.client = {
+  api_key = { type = "string" },
+  environment = { type = "string", check = shape.one_of("sandbox", "production", "devnet", "mainnet"), default = "production" },
+  base_url = { type = "string", check = check_base_url, default = "https://grid.squads.xyz" },
+  timeout = { type = "number", check = shape.positive, default = 10 },
+  connect_timeout = { type = "number", check = shape.positive, default = 3 },
+  retries = { type = "number", check = shape.whole, default = 2 },
+  ca_file = { type = "string", check = shape.not_empty },
+  proxy = { type = "string" },
+  user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/0.1" },
+  max_response_bytes = { type = "number", check = shape.positive, default = 1024 * 1024 },
+  http_version = { type = "string", check = shape.one_of("2", "1.1"), default = "2" },
+  insecure_skip_tls_verify = { type = "boolean", default = false },
+  on_event = { type = "function" },
+  host = { type = "table" },
+}
+
+---@class (exact) grid.CallOptions
+---@field idempotency_key? string letters, digits, "-" and "_"; default a new UUID
+---@field cookie? string value of the Cookie header
+---@field timeout? number seconds; default the client's
+options.call = {
+  idempotency_key = { type = "string", check = shape.not_empty },
+  cookie = { type = "string", check = shape.not_empty },
+  timeout = { type = "number", check = shape.positive },
+}
+
+--- What grid.refresh_session takes in one table.
+options.both = {}
+for _, declared in ipairs { options.client, options.call } do
+  for name, field in pairs(declared) do options.both[name] = field end
+end
+
+local environment = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT", base_url = "GRID_BASE_URL" }
+
+local function from_environment(name)
+  local variable = environment[name]
+  local value = variable and os.getenv(variable)
+  if value == nil or value == "" then return nil end
+  local expected = options.client[name].check and options.client[name].check(value)
+  if expected then misuse.raise("$%s must be %s", variable, expected) end
+  return value
+end
+
+--- The options of a client: a new table, every default filled in, the environment read now.
+function options.resolve(what, given)
+  shape.check(what, options.client, given)
+  local resolved = {}
+  for name, field in pairs(options.client) do
+    resolved[name] = given[name]
+    if resolved[name] == nil then resolved[name] = from_environment(name) end
+    if resolved[name] == nil then resolved[name] = field.default end
+  end
+  return resolved
+end
+
+--- Where paths of the API begin.
+function options.endpoint(base_url)
+  local trimmed = base_url:gsub("/+$", "")
+  return trimmed:sub(-#API_PATH) == API_PATH and trimmed or trimmed .. API_PATH
+end
+
+return options

@@ -1,0 +1,139 @@
+-- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
+-- Owns: the reading of success and error bodies as the service documents them. Knows nothing of tries and connections.
+
+local errors = require "grid.errors"
+local json = require "grid.json"
+
+local result = {}
+
+---@class (exact) grid.Result
+---@field data any what the API answers; an unwrapped answer as a whole
+---@field metadata table as the API answers; empty where it gives none
+---@field kms_payload_json string? the exact bytes of the new kms_payload: store this
+---@field status integer
+---@field request_id string?
+---@field idempotency_key string? as sent
+---@field attempts integer tries that were made
+---@field cookies string[] values of Set-Cookie
+---@field headers table<string, string> lower-case name to value
+local Result = { __name = "grid.result" }
+
+function Result:__tostring()
+  return ("grid.result: status %d, request %s"):format(self.status, self.request_id or "unknown")
+end
+
+local function text_or_nil(value)
+  if type(value) == "string" and value ~= "" then return value end
+end
+
+local function table_or_empty(value)
+  return type(value) == "table" and value or {}
+end
+
+local function request_id_of(answer, body)
+  body = table_or_empty(body)
+  return text_or_nil(answer.headers["x-request-id"])
+    or text_or_nil(table_or_empty(body.metadata).request_id)
+    or text_or_nil(body.request_id)
+end
+
+local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
+
+-- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error": "text"}, plain text, HTML, nothing.
+local function read_error_body(body)
+  body = table_or_empty(body)
+  local nested = table_or_empty(body.error)
+  local details = nested.details or body.details
+  local first = table_or_empty(table_or_empty(details)[1])
+  return {
+    code = text_or_nil(nested.code) or text_or_nil(first.code) or text_or_nil(body.code),
+    message = text_or_nil(nested.message) or text_or_nil(body.message) or text_or_nil(body.error)
+      or text_or_nil(first.message),
+    details = type(details) == "table" and details or nil,
+  }
+end
+
+local function base_fields(call, answer)
+  return {
+    sent = answer.sent,
+    status = answer.status,
+    headers = answer.headers,
+    retry_after = answer.retry_after,
+    attempts = call.attempts,
+    idempotency_key = call.idempotency_key,
+  }
+end
+
+--- The exchange did not bring a whole answer. What came of it stays reachable.
+function result.failure(call, answer)
+  local fields = base_fields(call, answer)
+  fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
+  if answer.headers then fields.request_id = request_id_of(answer) end
+  return errors.new(fields, answer.body)
+end
+
+-- A whole answer came, and makes no sense.
+local function nonsense(call, answer, code, message, body)
+  local fields = base_fields(call, answer)
+  fields.kind, fields.code, fields.message = "protocol", code, message
+  fields.request_id = request_id_of(answer, body)
+  return nil, errors.new(fields, answer.body)
+end
+
+local function api_error(call, answer)
+  local body = json.decode(answer.body)
+  local said = read_error_body(body)
+  local fields = base_fields(call, answer)
+  fields.kind = STATUS_KINDS[answer.status] or "api"
+  fields.code = errors.harmless(said.code or "http_" .. answer.status, call.secrets)
+  fields.message = errors.harmless(said.message or "the service answered with status " .. answer.status, call.secrets)
+  fields.details = said.details
+  fields.request_id = request_id_of(answer, body)
+  return nil, errors.new(fields, answer.body)
+end
+
+local function read_success(call, answer, body, ...)
+  local wrapped = body.data ~= nil
+  local res = setmetatable({
+    data = body,
+    metadata = {},
+    status = answer.status,
+    request_id = request_id_of(answer, body),
+    idempotency_key = call.idempotency_key,
+    attempts = call.attempts,
+    cookies = answer.cookies,
+    headers = answer.headers,
+  }, Result)
+  if wrapped then
+    res.data, res.metadata = body.data, table_or_empty(body.metadata)
+  end
+  local finish = call.finish
+  local problem = finish and finish(res, function(...)
+    if wrapped then return json.slice(answer.body, "data", ...) end
+    return json.slice(answer.body, ...)
+  end)
+  if problem then return nonsense(call, answer, "bad_answer", problem, body) end
+  return res
+end
+
+local NO_CONTENT = { [204] = true, [205] = true }
+
+--- -> grid.Result | nil, grid.Error
+function result.read(call, answer)
+  local status = answer.status
+  if status >= 400 then return api_error(call, answer) end
+  if status >= 300 then
+    return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
+  end
+  if answer.body == "" and (NO_CONTENT[status] or call.method == "HEAD") then
+    return read_success(call, answer, {})
+  end
+  local body, _, code, message = json.decode(answer.body)
+  if body == nil then return nonsense(call, answer, code, message) end
+  if type(body) ~= "table" or body[1] ~= nil then
+    return nonsense(call, answer, "bad_answer", "the answer is not a JSON object")
+  end
+  return read_success(call, answer, body)
+end
+
+return result

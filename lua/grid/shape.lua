@@ -1,0 +1,75 @@
+-- Tables that come from a caller, checked against one declared shape.
+-- Owns: the checking. Knows no shape itself; reads tables, never writes to them.
+--
+-- A shape maps a field's name to { type = "string" | "number" | … (or a list of types), required, check, default }.
+-- `check(value)` returns nothing, or what the field must be instead.
+
+local misuse = require "grid.misuse"
+
+local shape = {}
+
+local function accepts(field, value)
+  if type(field.type) == "string" then return type(value) == field.type end
+  for _, name in ipairs(field.type) do
+    if type(value) == name then return true end
+  end
+  return false
+end
+
+local function type_name(field)
+  return type(field.type) == "string" and field.type or table.concat(field.type, " or ")
+end
+
+--- Checks one value that was given for `name`.
+function shape.check_field(what, name, field, value)
+  if not accepts(field, value) then
+    misuse.raise("%s: '%s' must be a %s, got %s", what, name, type_name(field), type(value))
+  end
+  local expected = field.check and field.check(value)
+  if expected then misuse.raise("%s: '%s' must be %s", what, name, expected) end
+end
+
+--- Raises unless `given` is a table of that shape; nil stands for an empty one where nothing is required.
+function shape.check(what, declared, given)
+  if type(given) ~= "table" then
+    misuse.raise("%s: a table is expected, got %s", what, type(given))
+  end
+  for name, value in pairs(given) do
+    local field = declared[name]
+    if not field then
+      misuse.raise("%s: unknown field '%s'%s", what, tostring(name),
+        type(name) == "string" and misuse.suggest(name, declared) or "")
+    end
+    shape.check_field(what, name, field, value)
+  end
+  for name, field in pairs(declared) do
+    if field.required and given[name] == nil then
+      misuse.raise("%s: field '%s' is missing", what, name)
+    end
+  end
+end
+
+-- Checks that several shapes share.
+
+function shape.positive(value)
+  if not (value > 0 and value < math.huge) then return "greater than 0" end
+end
+
+function shape.whole(value)
+  if value < 0 or value ~= math.floor(value) or value == math.huge then return "a whole number, 0 or more" end
+end
+
+function shape.not_empty(value)
+  if value == "" then return "a string that is not empty" end
+end
+
+function shape.one_of(...)
+  local names = { ... }
+  local known = {}
+  for _, name in ipairs(names) do known[name] = true end
+  return function(value)
+    if not known[value] then return "one of " .. table.concat(names, ", ") end
+  end
+end
+
+return shape
