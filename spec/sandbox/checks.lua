@@ -1,5 +1,5 @@
--- What every request to the API must have, whichever endpoint it is for: the API key, the headers, a JSON object. Each check
--- answers nil when all is well, else the answer to send.
+-- What every request to the API must have, whichever endpoint it is for: the API key, the headers, a JSON object.
+-- Each check answers nil when all is well, else the answer to send.
 
 local answers = require "sandbox.answers"
 local json = require "sandbox.json"
@@ -24,22 +24,22 @@ function checks.authorization(request)
   end
 end
 
-local function problem(header, code, message)
-  return { field = header, code = code, message = header .. " " .. message }
+local function problem(header, message)
+  return { field = header, code = "invalid_header", message = header .. " " .. message }
 end
 
 function checks.headers(request)
   local headers, problems = request.headers, {}
   local kind = headers["content-type"]
   if type(kind) ~= "string" or not CONTENT_TYPES[kind:lower()] then
-    problems[#problems + 1] = problem("content-type", "invalid_header", "must be application/json")
+    problems[#problems + 1] = problem("content-type", "must be application/json")
   end
   if not ENVIRONMENTS[headers["x-grid-environment"]] then
-    problems[#problems + 1] = problem("x-grid-environment", "invalid_header", "must be sandbox, production, devnet or mainnet")
+    problems[#problems + 1] = problem("x-grid-environment", "must be sandbox, production, devnet or mainnet")
   end
   local key = headers["x-idempotency-key"]
   if key ~= nil and (type(key) ~= "string" or #key > 255 or not key:find "^[%w_-]+$") then
-    problems[#problems + 1] = problem("x-idempotency-key", "invalid_header", "must be letters, digits, '-' and '_'")
+    problems[#problems + 1] = problem("x-idempotency-key", "must be letters, digits, '-' and '_'")
   end
   if problems[1] then return answers.invalid(problems) end
 end

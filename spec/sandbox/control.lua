@@ -1,5 +1,5 @@
--- The control address, /_control/…: what a test sets and reads. JSON both ways; it answers 400 `{"error": …}` to what it does not
--- understand. It is reachable on loopback only, because the whole sandbox is.
+-- The control address, /_control/…: what a test sets and reads. JSON both ways; it answers 400 `{"error": …}` to
+-- what it does not understand. It is reachable on loopback only, because the whole sandbox is.
 
 local faults = require "sandbox.faults"
 local json = require "sandbox.json"
@@ -90,7 +90,8 @@ routes["GET /sessions"] = function()
   for id, owner in pairs(state.sessions) do
     list[#list + 1] = {
       id = id, email = owner.email, address = owner.address, generation = owner.generation, revoked = owner.revoked,
-      refresh_token = owner.newest.refresh_token, token_expires = owner.newest.token_expires, key_expires = owner.key_expires,
+      refresh_token = owner.newest.refresh_token, token_expires = owner.newest.token_expires,
+      key_expires = owner.key_expires,
     }
   end
   return list

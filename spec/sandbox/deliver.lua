@@ -1,5 +1,5 @@
--- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without another byte: the connection on HTTP/1.1,
--- the stream (by RST_STREAM) on HTTP/2.
+-- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without another byte: the
+-- connection on HTTP/1.1, the stream (by RST_STREAM) on HTTP/2.
 
 local wire = require "sandbox.wire"
 
@@ -43,7 +43,7 @@ function deliver.slow(answer, fault)
   end
 end
 
----The bytes given and nothing else, then the end of the connection. HTTP/1.1 only: HTTP/2 has no such thing, its stream is closed.
+---The bytes given and nothing else, then the end of the connection. HTTP/2 has no such thing: its stream is closed.
 function deliver.raw(_, fault)
   if ngx.req.http_version() < 2 then
     local socket = assert(ngx.req.socket(true))

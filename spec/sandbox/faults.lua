@@ -1,5 +1,6 @@
--- Faults waiting for requests. Each is a flat table that was checked when it was set; it says which requests it is for, how many of
--- them, whether they are executed, and what becomes of the answer. The first fault that fits a request gets it.
+-- Faults waiting for requests. Each is a flat table that was checked when it was set; it says which requests it is
+-- for, how many of them, whether they are executed, and what becomes of the answer. The first fault that fits a
+-- request gets it.
 
 local json = require "sandbox.json"
 local state = require "sandbox.state"

@@ -1,8 +1,9 @@
 -- JSON for the sandbox: a strict reader and a plain writer in pure Lua.
 --
--- The sandbox judges what clients send, so it shares no JSON code with the library it tests. Unlike lua-cjson this reader
--- tells `[]` from `{}`, keeps the digits of big integers, refuses doubled names, and says where each member of the outermost
--- object stood, so that a payload can be compared byte for byte. It knows nothing of nginx: specs use it from either VM.
+-- The sandbox judges what clients send, so it shares no JSON code with the library it tests. Unlike lua-cjson this
+-- reader tells `[]` from `{}`, keeps the digits of big integers, refuses doubled names, and says where each member
+-- of the outermost object stood, so that a payload can be compared byte for byte. It knows nothing of nginx: specs
+-- use it from either VM.
 
 local byte, char, concat, find, format, match, sub =
   string.byte, string.char, table.concat, string.find, string.format, string.match, string.sub
@@ -65,7 +66,8 @@ local function utf8_char(code)
   if code < 0x800 then return char(0xC0 + (code - code % 64) / 64, 0x80 + code % 64) end
   local low, middle = code % 64, ((code - code % 64) / 64) % 64
   if code < 0x10000 then return char(0xE0 + (code - code % 4096) / 4096, 0x80 + middle, 0x80 + low) end
-  return char(0xF0 + (code - code % 262144) / 262144, 0x80 + ((code - code % 4096) / 4096) % 64, 0x80 + middle, 0x80 + low)
+  local high, highest = ((code - code % 4096) / 4096) % 64, (code - code % 262144) / 262144
+  return char(0xF0 + highest, 0x80 + high, 0x80 + middle, 0x80 + low)
 end
 
 local ESCAPES = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
@@ -105,7 +107,8 @@ local function read_hard_string(text, position)
   end
 end
 
--- Whether the text being read is printable ASCII without a backslash, as nearly all are: then a string ends at the next quote.
+-- Whether the text being read is printable ASCII without a backslash, as nearly all are: then a string ends at the
+-- next quote.
 local simple
 
 -- `position` stands on the opening quote.
@@ -205,9 +208,7 @@ end
 ---Whether two read values mean the same: member order and number spelling aside, nothing may differ.
 function json.equal(a, b)
   if a == b then return true end
-  if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) ~= getmetatable(b) or a == json.null or b == json.null then
-    return false
-  end
+  if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) ~= getmetatable(b) then return false end
   for name, value in pairs(a) do
     if not json.equal(value, b[name]) then return false end
   end

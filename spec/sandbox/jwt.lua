@@ -1,5 +1,5 @@
--- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token tells its session and expiry by itself
--- and nothing has to be remembered for it.
+-- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token tells its session and
+-- expiry by itself and nothing has to be remembered for it.
 
 local ffi = require "ffi"
 local bytes = require "sandbox.bytes"
@@ -23,10 +23,11 @@ local function sign(text)
   return bytes.base64url(ffi.string(mac, 32))
 end
 
----@param claims {aud: string, session: string, user: string, issued: integer, expires: integer} times in seconds
+---@param claims {id: integer, aud: string, session: string, user: string, issued: integer, expires: integer}  in seconds
 function jwt.issue(claims)
-  local text = header .. "." .. bytes.base64url('{"sid":"' .. claims.session .. '","iss":"grid-sandbox","aud":"' .. claims.aud
-    .. '","sub":"' .. claims.user .. '","iat":' .. claims.issued .. ',"exp":' .. claims.expires .. "}")
+  local text = header .. "." .. bytes.base64url('{"sid":"' .. claims.session .. '","iss":"grid-sandbox","aud":"'
+    .. claims.aud .. '","sub":"' .. claims.user .. '","iat":' .. claims.issued .. ',"exp":' .. claims.expires
+    .. ',"jti":"' .. claims.id .. '"}')
   return text .. "." .. sign(text)
 end
 

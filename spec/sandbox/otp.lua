@@ -1,5 +1,5 @@
--- One-time passwords: six random digits per email address, three tries, fifteen minutes. Nothing is mailed; the control address
--- shows them.
+-- One-time passwords: six random digits per email address, three tries, fifteen minutes. Nothing is mailed; the
+-- control address shows them.
 
 local bytes = require "sandbox.bytes"
 local ffi = require "ffi"

@@ -1,4 +1,5 @@
--- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the same bytes gets the stored answer again.
+-- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the same bytes gets the stored
+-- answer again.
 
 local settings = require "sandbox.settings"
 local state = require "sandbox.state"
@@ -20,7 +21,7 @@ function replay.find(request)
     state.count "replays"
     return stored.answer
   end
-  return nil, { status = 409, code = "idempotency_key_reused", message = "The idempotency key was used for another request" }
+  return nil, { status = 409, code = "idempotency_key_reused", message = "The idempotency key has been used" }
 end
 
 function replay.keep(request, answer)

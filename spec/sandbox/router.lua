@@ -1,5 +1,5 @@
--- The way of a request to the API through the sandbox: counted, perhaps met by a fault, checked, executed, answered. What the
--- endpoints do is in endpoints/, one file each; a new one is added to the list below.
+-- The way of a request to the API through the sandbox: counted, perhaps met by a fault, checked, executed,
+-- answered. What the endpoints do is in endpoints/, one file each; a new one is added to the list below.
 
 local answers = require "sandbox.answers"
 local checks = require "sandbox.checks"
@@ -67,7 +67,7 @@ local function find_endpoint(request)
   elseif endpoint.method ~= request.method then
     return nil, answers.failure { status = 405, code = "method_not_allowed", message = "Use " .. endpoint.method }
   elseif request.query then
-    return nil, answers.invalid { { field = "query", code = "unknown_field", message = "This endpoint takes no query" } }
+    return nil, answers.invalid { { field = "query", code = "unknown_field", message = "query is not a known field" } }
   end
   return endpoint
 end

@@ -1,5 +1,5 @@
--- The encrypted authorization key of a session. For now it is opaque: random bytes in the right shape and of the right lengths,
--- which no one can open. True sealing needs to replace these two functions only.
+-- The encrypted authorization key of a session. For now it is opaque: random bytes in the right shape and of the
+-- right lengths, which no one can open. True sealing needs to replace these two functions only.
 
 local bytes = require "sandbox.bytes"
 local encode_base64 = ngx.encode_base64

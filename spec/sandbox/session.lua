@@ -1,6 +1,6 @@
--- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that rotates, an authorization key. One session
--- is one log-in; its refresh tokens form a family that is revoked as a whole when a spent one comes again. It knows nothing of HTTP:
--- what it refuses, it refuses with a failure `{status, code, message}`.
+-- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that rotates, an authorization
+-- key. One session is one log-in; its refresh tokens form a family that is revoked as a whole when a spent one
+-- comes again. It knows nothing of HTTP: what it refuses, it refuses with a failure `{status, code, message}`.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -14,21 +14,24 @@ local session = {}
 local ISSUED_KEPT = 2 -- payload texts kept for comparison
 
 -- What a later version of the API might add. The number is the largest that a double holds exactly with all below it.
-local UNKNOWN_FIELDS = [["x_future":{"list":[],"table":{},"none":null,"number":9007199254740991,"text":"caf\u00e9 \/ th\u00e9"},]]
+local UNKNOWN_FIELDS = '"x_future":{"list":[],"table":{},"none":null,"number":9007199254740991,'
+  .. [["text":"caf\u00e9 \/ th\u00e9"},]]
 
 ---A new user and refresh token for the session: generation + 1.
 local function rotate(owner)
+  owner.generation = owner.generation + 1
   local issued = math.floor(ngx.now())
   local claims = {
+    id = owner.generation, -- or two tokens of one second would be the same
     aud = "grid", session = owner.id, user = owner.user_id,
     issued = issued, expires = issued + settings.current.token_lifetime,
   }
-  local record = { session = owner, born = issued, refresh_token = bytes.random_text(32), token_expires = claims.expires }
+  local record = {
+    session = owner, born = issued, refresh_token = bytes.random_text(32), token_expires = claims.expires,
+  }
   record.token = jwt.issue(claims)
   claims.aud = "privy"
   record.privy_access_token = jwt.issue(claims)
-  owner.generation = owner.generation + 1
-  record.generation = owner.generation
   owner.newest = record
   return record
 end
@@ -50,8 +53,8 @@ end
 
 local function new_wallets(address, created)
   return '[{"id":"' .. bytes.random_text(18) .. '","address":"' .. address .. '","chain_type":"solana","created_at":'
-    .. string.format("%.0f", created * 1000) .. ',"policy_ids":[],"additional_signers":[],"owner_id":"' .. bytes.random_text(18)
-    .. '","public_key":null,"exported_at":null,"imported_at":null}]'
+    .. string.format("%.0f", created * 1000) .. ',"policy_ids":[],"additional_signers":[],"owner_id":"'
+    .. bytes.random_text(18) .. '","public_key":null,"exported_at":null,"imported_at":null}]'
 end
 
 local function new_owner(email)
@@ -84,6 +87,21 @@ local function refuse(code, message)
   return nil, { status = 401, code = code, message = message }
 end
 
+-- object.a.b.c, where any of them may be missing or no object.
+local function dig(value, ...)
+  for i = 1, select("#", ...) do
+    if not json.is_object(value) then return nil end
+    value = value[select(i, ...)]
+  end
+  return value
+end
+
+---Whether `text`, read as `value`, is the very payload that its session was given last: then it needs no further look.
+function session.issued_last(text, value)
+  local record = state.refresh_tokens[dig(value, "session", "Privy", "refresh_token") or ""]
+  return record ~= nil and record.session.issued[1].text == text
+end
+
 ---Who a payload (its read value) belongs to. What it presents is answered with the record of its refresh token.
 function session.from_payload(payload)
   local privy = payload.session.Privy
@@ -113,10 +131,10 @@ end
 
 ---How a payload came back: `exact`, `equal` in meaning, `altered`, or `unknown` (issued too long ago to compare).
 function session.compare(record, text, value)
-  local key = value.session.Privy.session.encrypted_authorization_key
+  local key = dig(value, "session", "Privy", "session", "encrypted_authorization_key", "encapsulated_key")
   for _, issued in ipairs(record.session.issued) do
     if issued.text == text then return "exact" end
-    if json.is_object(key) and key.encapsulated_key == issued.encapsulated_key then
+    if key == issued.encapsulated_key then
       return json.equal(value, (json.decode(issued.text))) and "equal" or "altered"
     end
   end

@@ -1,5 +1,5 @@
--- How the sandbox behaves: one declared list, filled from the command line at start and changed through the control address.
--- Times are seconds. Who reads a setting takes it from `settings.current` at the moment of use.
+-- How the sandbox behaves: one declared list, filled from the command line at start and changed through the control
+-- address. Times are seconds. Who reads a setting takes it from `settings.current` at the moment of use.
 
 local settings = {}
 
@@ -17,7 +17,7 @@ local DECLARED = {
   error_shape = { "flat", "nested", "upstream" },
   unknown_fields = false,                             -- issue payloads with members that no documentation names
   api_key = "sandbox-api-key",
-  fixed = false,                                      -- answer every request alike, unread and unchecked: for benchmarks
+  fixed = false,                                      -- answer every request alike and unchecked: for benchmarks
   fixed_delay = 0,
 }
 

@@ -1,5 +1,6 @@
--- Small combinators that say what a JSON value must look like. A shape is a function `(value, path, problems)` that appends a
--- problem `{field, code, message}` for whatever is amiss; the documented bodies at the end are made of them.
+-- Small combinators that say what a JSON value must look like. A shape is a function `(value, path, problems)` that
+-- appends a problem `{field, code, message}` for whatever is amiss; the documented bodies at the end are made of
+-- them.
 
 local json = require "sandbox.json"
 local keys = require "sandbox.keys"
@@ -76,7 +77,9 @@ local base64 = shape.matching("^[%w+/]+=?=?$", "base64")
 local wallet = shape.object({
   id = shape.text, address = shape.text, chain_type = shape.literal "solana", created_at = shape.integer,
   policy_ids = shape.list(shape.text),
-  additional_signers = shape.list(shape.object { signer_id = shape.text, override_policy_ids = shape.list(shape.text) }),
+  additional_signers = shape.list(shape.object {
+    signer_id = shape.text, override_policy_ids = shape.list(shape.text),
+  }),
 }, {
   owner_id = shape.or_null(shape.text), public_key = shape.or_null(shape.text),
   exported_at = shape.or_null(shape.integer), imported_at = shape.or_null(shape.integer),
@@ -100,7 +103,7 @@ shape.kms_payload = shape.object({
     },
   },
 }, {
-  x_future = function() end, -- issued when the setting unknown_fields is on; session.compare sees whether it came back whole
+  x_future = function() end, -- of the setting unknown_fields; session.compare sees whether it came back whole
 })
 
 shape.email = shape.matching("^[^%s@]+@[^%s@]+%.[^%s@]+$", "an email address")

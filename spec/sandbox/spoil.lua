@@ -1,5 +1,5 @@
--- Ways to spoil an answer: each takes a sound answer and the fault, and changes the answer in place. How the answer then goes out
--- (whole, cut off, slowly, not at all) is deliver.lua's.
+-- Ways to spoil an answer: each takes a sound answer and the fault, and changes the answer in place. How the answer
+-- then goes out (whole, cut off, slowly, not at all) is deliver.lua's.
 
 local answers = require "sandbox.answers"
 
@@ -7,7 +7,8 @@ local spoil = {}
 
 local CODES = {
   [400] = "validation_error", [401] = "unauthorized", [403] = "forbidden", [404] = "not_found", [409] = "conflict",
-  [410] = "gone", [429] = "rate_limited", [500] = "internal_error", [502] = "bad_gateway", [503] = "service_unavailable",
+  [410] = "gone", [429] = "rate_limited",
+  [500] = "internal_error", [502] = "bad_gateway", [503] = "service_unavailable",
 }
 
 -- Puts a first member into the outermost object.

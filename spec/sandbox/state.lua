@@ -1,4 +1,5 @@
--- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no behaviour beyond counting and forgetting.
+-- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no behaviour beyond counting and
+-- forgetting.
 
 local state = {}
 

@@ -1,5 +1,6 @@
--- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and the curl command, no sockets
--- and no C module, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the process that started it has gone.
+-- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and the curl
+-- command, no sockets and no C module, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the
+-- process that started it has gone.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"
@@ -39,7 +40,8 @@ end
 
 ---One call to the control address: `path` below /_control, `body` a table or nil. Raises what the sandbox refuses.
 function Sandbox:control(method, path, body)
-  local command = "curl -sS --max-time 20 -w '\\n%{http_code}' -X " .. method .. " " .. quote(self.http .. "/_control" .. path)
+  local address = quote(self.http .. "/_control" .. path)
+  local command = "curl -sS --max-time 20 -w '\\n%{http_code}' -X " .. method .. " " .. address
   if body then command = command .. " --data-binary " .. quote(json.encode(body)) end
   local pipe = assert(io.popen(command))
   local text, status = pipe:read("*a"):match "^(.*)\n(%d+)$"
@@ -56,7 +58,8 @@ function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
 ---Changes settings: `s:set {tier = "2"}`.
 function Sandbox:set(settings) return self:control("POST", "/settings", settings) end
 
----A list of new sessions, each `{kms_payload_json, refresh_token, address}`; options count, email, encryption_public_key.
+---A list of new sessions, each `{kms_payload_json, refresh_token, address}`. Options: count, email,
+---encryption_public_key.
 function Sandbox:sessions(options) return self:control("POST", "/sessions", options or {}) end
 
 function Sandbox:stats() return self:control("GET", "/stats") end

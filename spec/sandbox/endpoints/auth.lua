@@ -15,8 +15,9 @@ function endpoint.run(request)
   request.executed = true
   local pending = otp.issue(request.value.email)
   return answers.success(json.encode {
-    type = "email-based", email = pending.email, status = "pending", otp_sent = true, otp_id = pending.otp_id,
-    provider = "privy", created_at = answers.timestamp(pending.created_at), expires_at = answers.timestamp(pending.expires_at),
+    type = "email-based", email = pending.email, status = "pending", provider = "privy",
+    otp_sent = true, otp_id = pending.otp_id,
+    created_at = answers.timestamp(pending.created_at), expires_at = answers.timestamp(pending.expires_at),
   })
 end
 

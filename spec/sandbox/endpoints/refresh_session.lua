@@ -33,13 +33,9 @@ local ACCEPTED = {
 }
 
 local function present_payload(request, payload)
-  local refresh_token = json.is_object(payload) and json.is_object(payload.session) and json.is_object(payload.session.Privy)
-    and payload.session.Privy.refresh_token
-  local record = type(refresh_token) == "string" and state.refresh_tokens[refresh_token]
   local span = request.spans.kms_payload
   local text = request.body:sub(span[1], span[2])
-  local newest = record and record.session.issued[1]
-  if not newest or newest.text ~= text then
+  if not session.issued_last(text, payload) then
     local problems = {}
     shape.kms_payload(payload, "kms_payload", problems)
     if problems[1] then return nil, answers.invalid(problems) end

@@ -1,5 +1,5 @@
--- POST /auth/verify: ends a log-in and gives out a session. Answered unwrapped, as documented; the cookies of the cookie flow
--- come along, since a browser would get its first ones here.
+-- POST /auth/verify: ends a log-in and gives out a session. Answered unwrapped, as documented; the cookies of the
+-- cookie flow come along, since a browser would get its first ones here.
 
 local answers = require "sandbox.answers"
 local cookies = require "sandbox.cookies"
@@ -19,7 +19,11 @@ local endpoint = {
   },
 }
 
-local PERMISSIONS = json.array { "CAN_INITIATE", "CAN_VOTE", "CAN_EXECUTE" }
+local function primary_signer(address)
+  return {
+    address = address, role = "primary", provider = "privy", permissions = { "CAN_INITIATE", "CAN_VOTE", "CAN_EXECUTE" },
+  }
+end
 
 function endpoint.run(request)
   local value = request.value
@@ -33,7 +37,7 @@ function endpoint.run(request)
     authentication = json.array { json.raw(payload) },
     grid_user_id = owner.grid_user_id,
     policies = {
-      signers = json.array { { address = owner.address, role = "primary", permissions = PERMISSIONS, provider = "privy" } },
+      signers = json.array { primary_signer(owner.address) },
       threshold = 1, admin_address = json.null, time_lock = json.null,
     },
   })
