@@ -8,6 +8,8 @@
 #include "crypto/signature.h"
 
 #include <openssl/crypto.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static long countdown = -1; /* < 0: nothing fails */
 static long outstanding;    /* OpenSSL's blocks */
@@ -214,6 +216,30 @@ static void every_piece_of_work_survives_each_failing_allocation(bool of_openssl
     }
 }
 
+/* In a process that has not used OpenSSL yet, so its own start is what fails. How the child ended: by a signal, or well. */
+static bool first_use_survives(bool (*work)(grid_error *err), long n)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        grid_error err = {0};
+
+        countdown = n;
+        openssl_gate = allowed;
+        _exit(work(&err) || err.code[0] ? 0 : 1);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void the_first_use_survives_each_failing_allocation(void)
+{
+    for (long n = 0; n < 4000; n += n < 60 ? 7 : 500) {
+        CHECK(first_use_survives(make_a_key, n));
+        CHECK(first_use_survives(draw, n));
+    }
+}
+
 /* What OpenSSL keeps for ever, it takes now: the first run of everything, and the text of the 16 errors that a queue holds. */
 static void warm_up(void)
 {
@@ -228,7 +254,10 @@ static void warm_up(void)
 
 int main(void)
 {
-    if (CHECK(CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free)) && CHECK(prepare())) {
+    if (!CHECK(CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free)))
+        return check_report();
+    the_first_use_survives_each_failing_allocation();
+    if (CHECK(prepare())) {
         warm_up();
         every_piece_of_work_survives_each_failing_allocation(false);
         every_piece_of_work_survives_each_failing_allocation(true);

@@ -7,6 +7,8 @@
 
 bool grid_random_bytes(void *out, size_t size, grid_error *err)
 {
+    if (!grid_library_get(err)) /* or a first call without memory would crash in OpenSSL 3.0 */
+        return false;
     if (size > INT_MAX || RAND_bytes(out, (int)size) != 1)
         return grid_library_refused(err, "no_randomness", "OpenSSL gave no random bytes");
     return true;

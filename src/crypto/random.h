@@ -1,6 +1,6 @@
 /* Randomness, from OpenSSL's generator: safe across fork, fit for keys.
  *
- * Fails with kind "crypto", code "no_randomness", and then nothing in the output is to be used. */
+ * Fails with kind "crypto", code "no_randomness" or "crypto_failed", and then nothing in the output is to be used. */
 #ifndef GRID_CRYPTO_RANDOM_H
 #define GRID_CRYPTO_RANDOM_H
 
