@@ -11,7 +11,13 @@ static grid_slice slice(const char *text)
 
 /* RFC 4648 section 10. */
 static const char *const vectors[][2] = {
-    {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+    {"", ""},
+    {"f", "Zg=="},
+    {"fo", "Zm8="},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg=="},
+    {"fooba", "Zm9vYmE="},
+    {"foobar", "Zm9vYmFy"},
 };
 
 static void the_vectors_of_rfc_4648_hold_both_ways(void)
@@ -55,10 +61,10 @@ static void every_byte_survives_at_every_length(void)
 static void what_is_not_canonical_is_refused(void)
 {
     static const char *const bad[] = {
-        "Z",        "Zg",       "Zg=",      "Zm9vY",                          /* length */
-        "====",     "Z===",     "=Zg=",     "Zg=v",     "Zg==Zg==", "Zm9v====", /* padding */
-        "Zh==",     "Zm9=",     "Zm9vYh==",                                   /* bits left over */
-        "Zm9v\n",   "Zm9v\r\n ", " Zm9v",   "Zm 9",     "Zm-_",     "Zm9\xff", "Zm9*",
+        "Z",      "Zg",        "Zg=",      "Zm9vY",                         /* length */
+        "====",   "Z===",      "=Zg=",     "Zg=v",  "Zg==Zg==", "Zm9v====", /* padding */
+        "Zh==",   "Zm9=",      "Zm9vYh==",                                  /* bits left over */
+        "Zm9v\n", "Zm9v\r\n ", " Zm9v",    "Zm 9",  "Zm-_",     "Zm9\xff",  "Zm9*",
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -89,7 +95,8 @@ static void only_the_64_digits_are_digits(void)
 
             text[place] = (char)byte;
             grid_buffer_init(&out, 100);
-            CHECK(grid_base64_decode((grid_slice){text, 4}, &out, &err) == (digit || (byte == '=' && place == 3)));
+            CHECK(grid_base64_decode((grid_slice){text, 4}, &out, &err) ==
+                  (digit || (byte == '=' && place == 3)));
             grid_buffer_clear(&out);
         }
     }

@@ -41,7 +41,7 @@ static void refused_with(grid_slice text, const char *code)
     CHECK(grid_alloc_live() == live);
 }
 
-/* ---- The vectors that come with the RFC --------------------------------------------------------------------------- */
+/* ---- The vectors that come with the RFC ---------------------------------------------------- */
 
 static grid_slice read_file(const char *folder, const char *name)
 {
@@ -62,7 +62,8 @@ static grid_slice read_file(const char *folder, const char *name)
 
 static void the_vectors_of_rfc_8785_hold(void)
 {
-    static const char *const names[] = {"arrays", "french", "structures", "unicode", "values", "weird"};
+    static const char *const names[] = {"arrays",  "french", "structures",
+                                        "unicode", "values", "weird"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         grid_slice input = read_file("input", names[i]);
@@ -78,7 +79,7 @@ static void the_vectors_of_rfc_8785_hold(void)
     }
 }
 
-/* ---- Form --------------------------------------------------------------------------------------------------------- */
+/* ---- Form ---------------------------------------------------------------------------------- */
 
 static void scalars_and_empty_containers_stand_alone(void)
 {
@@ -94,8 +95,10 @@ static void scalars_and_empty_containers_stand_alone(void)
 
 static void strings_keep_only_the_escapes_they_need(void)
 {
-    canonical_is("\"\\u0041\\/\\u00e9\\u20ac\\ud83d\\ude00\\u007f\"", "\"A/\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\"");
-    canonical_is("\"\\u0022\\u005c\\u0008\\u0009\\u000A\\u000c\\u000D\"", "\"\\\"\\\\\\b\\t\\n\\f\\r\"");
+    canonical_is("\"\\u0041\\/\\u00e9\\u20ac\\ud83d\\ude00\\u007f\"",
+                 "\"A/\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\"");
+    canonical_is("\"\\u0022\\u005c\\u0008\\u0009\\u000A\\u000c\\u000D\"",
+                 "\"\\\"\\\\\\b\\t\\n\\f\\r\"");
     canonical_is("\"\\u0000\\u001F\\u000b\"", "\"\\u0000\\u001f\\u000b\"");
     canonical_is("\"e\\u0301\"", "\"e\xcc\x81\""); /* no normalization: section 3.1 */
 }
@@ -107,8 +110,10 @@ static void array_elements_stay_where_they_are(void)
 
 static void members_are_sorted_at_every_level(void)
 {
-    canonical_is("{\"b\":{\"z\":1,\"y\":[{\"d\":1,\"c\":2}]},\"a\":0}", "{\"a\":0,\"b\":{\"y\":[{\"c\":2,\"d\":1}],\"z\":1}}");
-    canonical_is("{\"aa\":1,\"a\":2,\"\":3,\"B\":4,\"ab\":5,\"10\":6,\"9\":7}", "{\"\":3,\"10\":6,\"9\":7,\"B\":4,\"a\":2,\"aa\":1,\"ab\":5}");
+    canonical_is("{\"b\":{\"z\":1,\"y\":[{\"d\":1,\"c\":2}]},\"a\":0}",
+                 "{\"a\":0,\"b\":{\"y\":[{\"c\":2,\"d\":1}],\"z\":1}}");
+    canonical_is("{\"aa\":1,\"a\":2,\"\":3,\"B\":4,\"ab\":5,\"10\":6,\"9\":7}",
+                 "{\"\":3,\"10\":6,\"9\":7,\"B\":4,\"a\":2,\"aa\":1,\"ab\":5}");
 }
 
 static void names_are_sorted_by_what_they_stand_for(void)
@@ -120,9 +125,12 @@ static void names_are_sorted_by_what_they_stand_for(void)
 /* U+10000 is D800 DC00 in UTF-16, and so comes before U+E000 and U+FFFF, but after U+D7FF. */
 static void names_are_sorted_by_utf16_code_units(void)
 {
-    canonical_is("{\"\\uffff\":1,\"\\ue000\":2,\"\\ud800\\udc00\":3,\"\\ud7ff\":4,\"\\udbff\\udfff\":5}",
-                 "{\"\xed\x9f\xbf\":4,\"\xf0\x90\x80\x80\":3,\"\xf4\x8f\xbf\xbf\":5,\"\xee\x80\x80\":2,\"\xef\xbf\xbf\":1}");
-    canonical_is("{\"x\xef\xac\xb3\":1,\"x\xf0\x9f\x98\x80\":2}", "{\"x\xf0\x9f\x98\x80\":2,\"x\xef\xac\xb3\":1}");
+    canonical_is(
+        "{\"\\uffff\":1,\"\\ue000\":2,\"\\ud800\\udc00\":3,\"\\ud7ff\":4,\"\\udbff\\udfff\":5}",
+        "{\"\xed\x9f\xbf\":4,\"\xf0\x90\x80\x80\":3,\"\xf4\x8f\xbf\xbf\":5,\"\xee\x80\x80\":2,"
+        "\"\xef\xbf\xbf\":1}");
+    canonical_is("{\"x\xef\xac\xb3\":1,\"x\xf0\x9f\x98\x80\":2}",
+                 "{\"x\xf0\x9f\x98\x80\":2,\"x\xef\xac\xb3\":1}");
 }
 
 static int by_text(const void *a, const void *b)
@@ -146,7 +154,8 @@ static void objects_of_any_size_are_sorted(void)
         }
         qsort(order, count, sizeof *order, by_text);
         for (size_t i = 0; i < count; i++)
-            sprintf(want + strlen(want), "%s\"%s\":%zu", i ? "," : "", order[i], (size_t)(order[i] - names[0]) / sizeof *names);
+            sprintf(want + strlen(want), "%s\"%s\":%zu", i ? "," : "", order[i],
+                    (size_t)(order[i] - names[0]) / sizeof *names);
         strcat(text, "}");
         strcat(want, "}");
         canonical_is(text, want);
@@ -155,10 +164,11 @@ static void objects_of_any_size_are_sorted(void)
 
 static void what_is_canonical_stays_as_it_is(void)
 {
-    canonical_is("{\"a\":[1,2.5,1e+21,1e-7],\"b\":{\"c\":\"\xc3\xa9\\n\"}}", "{\"a\":[1,2.5,1e+21,1e-7],\"b\":{\"c\":\"\xc3\xa9\\n\"}}");
+    canonical_is("{\"a\":[1,2.5,1e+21,1e-7],\"b\":{\"c\":\"\xc3\xa9\\n\"}}",
+                 "{\"a\":[1,2.5,1e+21,1e-7],\"b\":{\"c\":\"\xc3\xa9\\n\"}}");
 }
 
-/* ---- What is refused ---------------------------------------------------------------------------------------------- */
+/* ---- What is refused ----------------------------------------------------------------------- */
 
 static void what_is_not_json_is_refused_as_a_bad_request(void)
 {
@@ -180,7 +190,8 @@ static void a_name_that_stands_twice_is_refused(void)
     refused_with(slice("{\"a\":1,\"a\":1}"), "duplicate_name");
     refused_with(slice("{\"a\":1,\"b\":2,\"\\u0061\":3}"), "duplicate_name");
     refused_with(slice("{\"z\":1,\"\":2,\"y\":3,\"\":4}"), "duplicate_name");
-    refused_with(slice("[{\"x\":{\"\\ud83d\\ude00\":1,\"a\":1,\"\xf0\x9f\x98\x80\":2}}]"), "duplicate_name");
+    refused_with(slice("[{\"x\":{\"\\ud83d\\ude00\":1,\"a\":1,\"\xf0\x9f\x98\x80\":2}}]"),
+                 "duplicate_name");
     canonical_is("[{\"a\":{\"a\":1}},{\"a\":2}]", "[{\"a\":{\"a\":1}},{\"a\":2}]");
 }
 
@@ -219,7 +230,7 @@ static void the_ceiling_of_the_buffer_holds(void)
     }
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------------------------- */
 
 static long allowed;
 

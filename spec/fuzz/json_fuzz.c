@@ -1,4 +1,5 @@
-/* Whatever the gate takes can be walked, cut, unquoted and quoted again, and what is cut out is JSON itself. */
+/* Whatever the gate takes can be walked, cut, unquoted and quoted again, and what is cut out is
+ * JSON itself. */
 #include "text/json.h"
 
 #include <stdint.h>
@@ -81,7 +82,8 @@ static void cut_members(grid_slice object)
     grid_error err;
 
     grid_json_reader_init(&reader, object);
-    for (size_t tried = 0; tried < ELEMENTS_TRIED && (token = grid_json_next(&reader, &raw)) != GRID_JSON_END;) {
+    for (size_t tried = 0;
+         tried < ELEMENTS_TRIED && (token = grid_json_next(&reader, &raw)) != GRID_JSON_END;) {
         grid_buffer name;
 
         if (token != GRID_JSON_STRING)

@@ -63,10 +63,12 @@ static unsigned decode_group(const char *digit, char to[3])
     return (a | b | c | d) & NOT_A_DIGIT;
 }
 
-/* RFC 4648 section 3.5: the bits that the padding leaves over must be zero, or two texts would mean the same bytes. */
+/* RFC 4648 section 3.5: the bits that the padding leaves over must be zero, or two texts would mean
+ * the same bytes. */
 static bool decode_last(const char *digit, size_t padding, char *to)
 {
-    char filled[4] = {digit[0], digit[1], padding < 2 ? digit[2] : 'A', padding < 1 ? digit[3] : 'A'};
+    char filled[4] = {digit[0], digit[1], padding < 2 ? digit[2] : 'A',
+                      padding < 1 ? digit[3] : 'A'};
     char bytes[3];
     bool good = decode_group(filled, bytes) == 0;
 

@@ -1,7 +1,7 @@
 /* Standard base64 (RFC 4648 section 4), with padding.
  *
- * Owns: the alphabet. Refuses to know: what the bytes are, and line breaks, blanks or the URL alphabet:
- * what is not exactly canonical is refused. */
+ * Owns: the alphabet. Refuses to know: what the bytes are, and line breaks, blanks or the URL
+ * alphabet: what is not exactly canonical is refused. */
 #ifndef GRID_TEXT_BASE64_H
 #define GRID_TEXT_BASE64_H
 

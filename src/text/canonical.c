@@ -27,7 +27,7 @@ struct block {
 struct tree {
     grid_json_reader reader;
     struct block *blocks;
-    grid_buffer unescaped; /* reserved once, for all that the text can hold: slices of it stay where they are */
+    grid_buffer unescaped; /* reserved once for all that can come: its bytes never move */
     grid_error *err;
 };
 
@@ -62,7 +62,7 @@ static void tree_clear(struct tree *tree)
     grid_buffer_clear(&tree->unescaped);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------- */
 
 static bool unescape(struct tree *tree, grid_slice raw, grid_slice *text)
 {
@@ -78,8 +78,8 @@ static bool unescape(struct tree *tree, grid_slice raw, grid_slice *text)
     return true;
 }
 
-/* UTF-16 code units order as code points do, but for one thing: what needs a surrogate pair (D800-DFFF, in UTF-8
- * led by F0-F4) comes before U+E000-U+FFFF (led by EE and EF). */
+/* UTF-16 code units order as code points do, but for one thing: what needs a surrogate pair
+ * (D800-DFFF, in UTF-8 led by F0-F4) comes before U+E000-U+FFFF (led by EE and EF). */
 static unsigned utf16_rank(char byte)
 {
     unsigned rank = (unsigned char)byte;
@@ -149,8 +149,8 @@ static bool order_members(struct tree *tree, struct node *object)
     if (is_ascending(object->first))
         return true;
     object->first = sort(object->first);
-    return is_ascending(object->first) ||
-           grid_error_set(tree->err, GRID_REQUEST, "duplicate_name", "an object holds the same name twice");
+    return is_ascending(object->first) || grid_error_set(tree->err, GRID_REQUEST, "duplicate_name",
+                                                         "an object holds the same name twice");
 }
 
 static bool read_children(struct tree *tree, struct node *parent);
@@ -197,7 +197,7 @@ static bool read_children(struct tree *tree, struct node *parent)
     }
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ------------------------------------------------------------------------------- */
 
 static bool write_number(grid_slice number, grid_buffer *out, grid_error *err)
 {
@@ -205,7 +205,8 @@ static bool write_number(grid_slice number, grid_buffer *out, grid_error *err)
     size_t size = grid_number_canonical(number, text);
 
     if (size == 0)
-        return grid_error_set(err, GRID_REQUEST, "number_range", "a number is beyond what a double can hold");
+        return grid_error_set(err, GRID_REQUEST, "number_range",
+                              "a number is beyond what a double can hold");
     return grid_buffer_append(out, text, size, err);
 }
 
@@ -214,10 +215,11 @@ static bool write_children(const struct node *parent, grid_buffer *out, grid_err
 static bool write_value(const struct node *value, grid_buffer *out, grid_error *err)
 {
     switch (value->token) {
-    case GRID_JSON_OBJECT_BEGIN: case GRID_JSON_ARRAY_BEGIN:
+    case GRID_JSON_OBJECT_BEGIN:
+    case GRID_JSON_ARRAY_BEGIN:
         return write_children(value, out, err);
     case GRID_JSON_STRING:
-        return grid_json_quote(value->text, out, err); /* its escapes are those of RFC 8785 section 3.2.2.2 */
+        return grid_json_quote(value->text, out, err);
     case GRID_JSON_NUMBER:
         return write_number(value->text, out, err);
     default:
@@ -234,7 +236,8 @@ static bool write_children(const struct node *parent, grid_buffer *out, grid_err
     for (const struct node *child = parent->first; child; child = child->next) {
         if (child != parent->first && !grid_buffer_append_text(out, ",", err))
             return false;
-        if (object && !(grid_json_quote(child->name, out, err) && grid_buffer_append_text(out, ":", err)))
+        if (object &&
+            !(grid_json_quote(child->name, out, err) && grid_buffer_append_text(out, ":", err)))
             return false;
         if (!write_value(child, out, err))
             return false;
@@ -242,7 +245,7 @@ static bool write_children(const struct node *parent, grid_buffer *out, grid_err
     return grid_buffer_append_text(out, object ? "}" : "]", err);
 }
 
-/* ---- Both --------------------------------------------------------------------------------------------------------- */
+/* ---- Both ---------------------------------------------------------------------------------- */
 
 /* Backslashes stand in strings only, so that one run over the text meets every escape. */
 static bool refuse_lone_surrogates(grid_slice text, grid_error *err)
@@ -254,7 +257,8 @@ static bool refuse_lone_surrogates(grid_slice text, grid_error *err)
         size_t offset = (size_t)(at - text.data);
 
         if (grid_json_is_surrogate(grid_json_escape_read(&at, end)))
-            return grid_error_set(err, GRID_REQUEST, "lone_surrogate", "half a surrogate pair at byte %zu", offset);
+            return grid_error_set(err, GRID_REQUEST, "lone_surrogate",
+                                  "half a surrogate pair at byte %zu", offset);
     }
     return true;
 }

@@ -1,4 +1,5 @@
-/* Walking accepted text. A walk keeps no stack: the text is known to be well-formed, so commas and colons carry no news. */
+/* Walking accepted text. A walk keeps no stack: the text is known to be well-formed, so commas and
+ * colons carry no news. */
 #include "text/json.h"
 
 #include "text/json_string.h"
@@ -23,15 +24,24 @@ static const char *skip_separators(const char *at, const char *end)
 static grid_json_token token_of(char byte)
 {
     switch (byte) {
-    case '{': return GRID_JSON_OBJECT_BEGIN;
-    case '}': return GRID_JSON_OBJECT_END;
-    case '[': return GRID_JSON_ARRAY_BEGIN;
-    case ']': return GRID_JSON_ARRAY_END;
-    case '"': return GRID_JSON_STRING;
-    case 't': return GRID_JSON_TRUE;
-    case 'f': return GRID_JSON_FALSE;
-    case 'n': return GRID_JSON_NULL;
-    default: return GRID_JSON_NUMBER;
+    case '{':
+        return GRID_JSON_OBJECT_BEGIN;
+    case '}':
+        return GRID_JSON_OBJECT_END;
+    case '[':
+        return GRID_JSON_ARRAY_BEGIN;
+    case ']':
+        return GRID_JSON_ARRAY_END;
+    case '"':
+        return GRID_JSON_STRING;
+    case 't':
+        return GRID_JSON_TRUE;
+    case 'f':
+        return GRID_JSON_FALSE;
+    case 'n':
+        return GRID_JSON_NULL;
+    default:
+        return GRID_JSON_NUMBER;
     }
 }
 
@@ -48,7 +58,8 @@ static const char *skip_string(const char *at, const char *end)
 
 static const char *skip_word(const char *at, const char *end)
 {
-    while (at < end && (grid_scan_blanks(at, at + 1) == at) && *at != ',' && *at != ']' && *at != '}')
+    while (at < end && (grid_scan_blanks(at, at + 1) == at) && *at != ',' && *at != ']' &&
+           *at != '}')
         at++;
     return at;
 }
@@ -60,13 +71,19 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw)
     const char *at = start;
 
     switch (token) {
-    case GRID_JSON_OBJECT_BEGIN: case GRID_JSON_OBJECT_END: case GRID_JSON_ARRAY_BEGIN: case GRID_JSON_ARRAY_END:
+    case GRID_JSON_OBJECT_BEGIN:
+    case GRID_JSON_OBJECT_END:
+    case GRID_JSON_ARRAY_BEGIN:
+    case GRID_JSON_ARRAY_END:
         at++;
         break;
     case GRID_JSON_STRING:
         at = skip_string(at + 1, reader->end);
         break;
-    case GRID_JSON_NUMBER: case GRID_JSON_TRUE: case GRID_JSON_FALSE: case GRID_JSON_NULL:
+    case GRID_JSON_NUMBER:
+    case GRID_JSON_TRUE:
+    case GRID_JSON_FALSE:
+    case GRID_JSON_NULL:
         at = skip_word(at, reader->end);
         break;
     case GRID_JSON_END:
@@ -85,24 +102,30 @@ grid_json_token grid_json_type(grid_slice value)
     return at < start + value.size ? token_of(*at) : GRID_JSON_END;
 }
 
-/* The next whole value, whatever it holds. False at the end of the container that is being walked. */
+static bool opens(grid_json_token token)
+{
+    return token == GRID_JSON_OBJECT_BEGIN || token == GRID_JSON_ARRAY_BEGIN;
+}
+
+static bool closes(grid_json_token token)
+{
+    return token == GRID_JSON_OBJECT_END || token == GRID_JSON_ARRAY_END || token == GRID_JSON_END;
+}
+
+/* The next whole value, whatever it holds. False where the container that is walked ends. */
 static bool next_value(grid_json_reader *reader, grid_slice *value)
 {
-    size_t depth = 0;
-    grid_slice raw;
+    grid_json_token token = grid_json_next(reader, value);
+    grid_slice raw = *value;
 
-    for (bool first = true;; first = false) {
-        grid_json_token token = grid_json_next(reader, &raw);
-
-        if (first)
-            *value = raw;
-        if (token == GRID_JSON_OBJECT_BEGIN || token == GRID_JSON_ARRAY_BEGIN)
-            depth++;
-        else if (token == GRID_JSON_OBJECT_END || token == GRID_JSON_ARRAY_END || token == GRID_JSON_END)
-            if (depth-- == 0 || token == GRID_JSON_END)
-                return false;
-        if (depth == 0)
-            break;
+    if (closes(token))
+        return false;
+    for (size_t depth = opens(token); depth > 0;) {
+        token = grid_json_next(reader, &raw);
+        if (token == GRID_JSON_END)
+            return false;
+        depth += opens(token);
+        depth -= closes(token);
     }
     value->size = (size_t)(raw.data + raw.size - value->data);
     return true;

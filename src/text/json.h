@@ -24,8 +24,9 @@ typedef enum grid_json_token {
     GRID_JSON_END
 } grid_json_token;
 
-/* One JSON text, whole. Fails with kind "protocol" and code "bad_json", "bad_utf8" or "too_deep"; the message names the byte offset,
- * never the bytes. A lone surrogate escape such as \ud800 passes (RFC 8259 section 8.2). */
+/* One JSON text, whole. Fails with kind "protocol" and code "bad_json", "bad_utf8" or "too_deep";
+ * the message names the byte offset, never the bytes. A lone surrogate escape such as \ud800 passes
+ * (RFC 8259 section 8.2). */
 bool grid_json_validate(grid_slice text, grid_error *err);
 
 /* Everything below takes text that grid_json_validate accepted. */
@@ -41,15 +42,18 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
 /* What the value's first byte says; a slice may begin with blanks. */
 grid_json_token grid_json_type(grid_slice value);
 
-/* The exact bytes of a value, without the blanks around it. False: no such member, or not an object/array.
- * Of a name that stands twice the last one counts, as in lua-cjson; escapes in names are understood. */
+/* The exact bytes of a value, without the blanks around it. False: no such member, or not an
+ * object/array. Of a name that stands twice the last one counts, as in lua-cjson; escapes in names
+ * are understood. */
 bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
-/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone surrogate becomes U+FFFD. */
+/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone surrogate becomes
+ * U+FFFD. */
 bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err);
 
-/* A string as JSON, quotes and escapes included. The bytes must be UTF-8. Fails with code "bad_utf8". */
+/* A string as JSON, quotes and escapes included. The bytes must be UTF-8. Fails with code
+ * "bad_utf8". */
 bool grid_json_quote(grid_slice text, grid_buffer *out, grid_error *err);
 
 #endif

@@ -6,6 +6,18 @@
 
 enum { HIGH_FIRST = 0xD800, LOW_FIRST = 0xDC00, LOW_LAST = 0xDFFF, ESCAPE_MAX = 6 /* \uXXXX */ };
 
+/* The escapes of one letter: \b is a backspace, … */
+static const char letters[] = "bfnrt\"\\";
+static const char meanings[] = "\b\f\n\r\t\"\\";
+
+/* NUL when there is none. */
+static char translate(char byte, const char *from, const char *to)
+{
+    const char *found = strchr(from, byte);
+
+    return found ? to[found - from] : '\0';
+}
+
 static uint32_t read_hex4(const char *digit)
 {
     uint32_t value = 0;
@@ -34,19 +46,14 @@ static bool low_follows(const char *at, const char *end, uint32_t *low)
 uint32_t grid_json_escape_read(const char **at, const char *end)
 {
     char letter = (*at)[1];
+    char meaning;
     uint32_t high;
     uint32_t low;
 
     if (letter != 'u') {
         *at += 2;
-        switch (letter) {
-        case 'b': return '\b';
-        case 'f': return '\f';
-        case 'n': return '\n';
-        case 'r': return '\r';
-        case 't': return '\t';
-        default: return (unsigned char)letter;
-        }
+        meaning = translate(letter, letters, meanings);
+        return (unsigned char)(meaning ? meaning : letter); /* the solidus stands for itself */
     }
     high = read_hex4(*at + 2);
     *at += ESCAPE_MAX;
@@ -56,25 +63,11 @@ uint32_t grid_json_escape_read(const char **at, const char *end)
     return 0x10000 + ((high - HIGH_FIRST) << 10) + (low - LOW_FIRST);
 }
 
-static char short_escape(unsigned char byte)
-{
-    switch (byte) {
-    case '\b': return 'b';
-    case '\f': return 'f';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case '"': return '"';
-    case '\\': return '\\';
-    default: return '\0';
-    }
-}
-
 /* A byte that cannot stand for itself, in the form of RFC 8785 section 3.2.2.2. */
 static size_t write_escape(unsigned char byte, char text[ESCAPE_MAX])
 {
     static const char hex[] = "0123456789abcdef";
-    char letter = short_escape(byte);
+    char letter = translate((char)byte, meanings, letters);
 
     text[0] = '\\';
     text[1] = letter;
@@ -98,7 +91,8 @@ size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8
 {
     uint32_t code_point = grid_json_escape_read(at, end);
 
-    return grid_utf8_write(grid_json_is_surrogate(code_point) ? GRID_UTF8_REPLACEMENT : code_point, bytes);
+    return grid_utf8_write(grid_json_is_surrogate(code_point) ? GRID_UTF8_REPLACEMENT : code_point,
+                           bytes);
 }
 
 static bool unquote(grid_slice raw, grid_buffer *out, grid_error *err)
@@ -131,7 +125,8 @@ bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err)
     return false;
 }
 
-/* Moves *at over the characters that need no escape. False: it stands before bytes that are not UTF-8. */
+/* Moves *at over the characters that need no escape. False: it stands before bytes that are not
+ * UTF-8. */
 static bool skip_unescaped(const char **at, const char *end)
 {
     for (;;) {
@@ -161,7 +156,8 @@ static bool quote(grid_slice text, grid_buffer *out, grid_error *err)
                                   (size_t)(at - text.data));
         if (!grid_buffer_append(out, run, (size_t)(at - run), err))
             return false;
-        if (at < end && !grid_buffer_append(out, escape, write_escape((unsigned char)*at++, escape), err))
+        if (at < end &&
+            !grid_buffer_append(out, escape, write_escape((unsigned char)*at++, escape), err))
             return false;
     }
     return true;

@@ -9,7 +9,7 @@ typedef struct scanner {
     const char *start;
     const char *at;
     const char *end;
-    uint64_t objects; /* one bit for each open level, the innermost lowest: 1 is an object, 0 an array */
+    uint64_t objects; /* one bit for each open level, the innermost lowest: 0 is an array */
     unsigned depth;
     grid_error *err;
 } scanner;
@@ -56,7 +56,14 @@ static bool scan_escape(scanner *scan)
 {
     scan->at++;
     switch (peek(scan)) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
         scan->at++;
         return true;
     case 'u':
@@ -175,13 +182,25 @@ static progress begin_value(scanner *scan)
     bool good;
 
     switch (peek_past_blanks(scan)) {
-    case '{': return open_level(scan, true);
-    case '[': return open_level(scan, false);
-    case '"': good = scan_string(scan); break;
-    case 't': good = scan_word(scan, "true"); break;
-    case 'f': good = scan_word(scan, "false"); break;
-    case 'n': good = scan_word(scan, "null"); break;
-    default: good = scan_number(scan); break;
+    case '{':
+        return open_level(scan, true);
+    case '[':
+        return open_level(scan, false);
+    case '"':
+        good = scan_string(scan);
+        break;
+    case 't':
+        good = scan_word(scan, "true");
+        break;
+    case 'f':
+        good = scan_word(scan, "false");
+        break;
+    case 'n':
+        good = scan_word(scan, "null");
+        break;
+    default:
+        good = scan_number(scan);
+        break;
     }
     return good ? AFTER_VALUE : REFUSED;
 }

@@ -23,7 +23,8 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* Digits past DIGITS_MAX change nothing but which side of a middle the number lies on: one 1 stands for them all. */
+/* Digits past DIGITS_MAX change nothing but which side of a middle the number lies on: one 1 stands
+ * for them all. */
 static void add_digit(decimal *number, char digit)
 {
     if (number->count == 0 && digit == '0')
@@ -86,12 +87,13 @@ static double value_of(const decimal *number)
     char text[DIGITS_MAX + 32];
 
     memcpy(text, number->digits, number->count);
-    snprintf(text + number->count, sizeof text - number->count, "e%lld", number->point - (long long)number->count);
+    snprintf(text + number->count, sizeof text - number->count, "e%lld",
+             number->point - (long long)number->count);
     return strtod(text, NULL);
 }
 
-/* The decimal of `count` digits that is nearest to a positive value; printf ties go to the even digit, as ECMAScript's do.
- * What stands between the digits is the locale's decimal point. */
+/* The decimal of `count` digits that is nearest to a positive value; printf ties go to the even
+ * digit, as ECMAScript's do. What stands between the digits is the locale's decimal point. */
 static void nearest(double value, int count, decimal *number)
 {
     char text[64];
@@ -121,9 +123,10 @@ static void one_up(decimal *number)
 
 /* The fewest digits that read back as `value`, and of those the nearest.
  *
- * Of decimals with DBL_DIG digits at most one reads back, so fewer than that are found as its trailing zeros; below DBL_MIN doubles
- * have less precision, and every count is tried. Doubles just below a power of two lie twice as close as those above it: there the
- * nearest decimal may lie below and read back as the lower neighbour, while the next one up reads back right. */
+ * Of decimals with DBL_DIG digits at most one reads back, so fewer than that are found as its
+ * trailing zeros; below DBL_MIN doubles have less precision, and every count is tried. Doubles just
+ * below a power of two lie twice as close as those above it: there the nearest decimal may lie
+ * below and read back as the lower neighbour, while the next one up reads back right. */
 static void shortest(double value, decimal *number)
 {
     int exponent;
@@ -200,11 +203,12 @@ static size_t write_decimal(const decimal *number, char text[GRID_NUMBER_MAX])
     return (size_t)(to.at - text);
 }
 
-/* A decimal of up to DBL_DIG digits, well inside a double's range, reads back as itself and from no shorter one:
- * its digits are the answer already. */
+/* A decimal of up to DBL_DIG digits, well inside a double's range, reads back as itself and from no
+ * shorter one: its digits are the answer already. */
 static bool is_shortest(const decimal *number)
 {
-    return number->count <= DBL_DIG && number->point > DBL_MIN_10_EXP + 1 && number->point < DBL_MAX_10_EXP;
+    return number->count <= DBL_DIG && number->point > DBL_MIN_10_EXP + 1 &&
+           number->point < DBL_MAX_10_EXP;
 }
 
 size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX])

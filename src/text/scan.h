@@ -1,4 +1,5 @@
-/* What every reader of JSON text in this room does: run over blanks and over the plain part of a string.
+/* What every reader of JSON text in this room does: run over blanks and over the plain part of a
+ * string.
  *
  * Owns: nothing. Never reads at or past `end`; returns `end` when the run does not stop earlier. */
 #ifndef GRID_TEXT_SCAN_H
@@ -21,8 +22,9 @@ static inline bool grid_scan_is_plain(char byte)
     return (signed char)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* Eight bytes at once: subtracting 1 (or 0x20) from a byte borrows into its top bit exactly when the byte is 0 (or below 0x20);
- * a borrow that runs into the next byte can only make the answer "no" too often, and the caller then looks byte by byte. */
+/* Eight bytes at once: subtracting 1 (or 0x20) from a byte borrows into its top bit exactly when
+ * the byte is 0 (or below 0x20); a borrow that runs into the next byte can only make the answer
+ * "no" too often, and the caller then looks byte by byte. */
 static inline bool grid_scan_are_plain(const char bytes[8])
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -31,7 +33,8 @@ static inline bool grid_scan_are_plain(const char bytes[8])
     memcpy(&word, bytes, sizeof word);
     uint64_t quote = word ^ (ones * '"');
     uint64_t backslash = word ^ (ones * '\\');
-    return ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & (ones * 0x80)) == 0;
+    return ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & (ones * 0x80)) ==
+           0;
 }
 
 static inline const char *grid_scan_plain(const char *at, const char *end)

@@ -1,7 +1,7 @@
 /* UTF-8 (RFC 3629), one character at a time.
  *
- * Owns: which byte sequences are a character: no overlong forms, no surrogates, nothing above U+10FFFF.
- * Refuses to know: JSON, and what a character means. Never reads at or past `end`. */
+ * Owns: which byte sequences are a character: no overlong forms, no surrogates, nothing above
+ * U+10FFFF. Refuses to know: JSON, and what a character means. Never reads at or past `end`. */
 #ifndef GRID_TEXT_UTF8_H
 #define GRID_TEXT_UTF8_H
 
