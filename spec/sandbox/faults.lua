@@ -47,7 +47,9 @@ local KINDS = {
 local SHAPES = { flat = true, nested = true, upstream = true }
 
 local function take_defaults(fault, members)
-  for name, member in pairs(members) do fault[name] = member.default end
+  for name, member in pairs(members) do
+    if member.default ~= nil then fault[name] = member.default end
+  end
 end
 
 local function problem_with(name, member, value)
