@@ -4,6 +4,7 @@
 local call = require "grid.call"
 local core = require "grid.core"
 local endpoints = require "grid.endpoints"
+local errors = require "grid.errors"
 local flight = require "grid.flight"
 local hosts = require "grid.host"
 local misuse = require "grid.misuse"
@@ -47,9 +48,18 @@ local function check_open(self, what)
   if self.closed then misuse.raise("%s: the client is closed", what) end
 end
 
+local function ignore() end
+
+-- A call that is ready to go, where the host can wait for it: nginx cannot in some of its phases.
+local function prepare(self, plan, given)
+  local obstacle = self.host.obstacle and self.host.obstacle()
+  if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
+  return call.new(self, plan, given, self.host.now())
+end
+
 -- One call from its plan to its end.
 local function perform(self, plan, given)
-  local one, err = call.new(self, plan, given, self.host.now())
+  local one, err = prepare(self, plan, given)
   if not one then return nil, err end
   local waiting = one
   local function source()
@@ -57,7 +67,10 @@ local function perform(self, plan, given)
     waiting = nil
     return first
   end
-  flight.new(self, source, 1, function() end):run()
+  local function work()
+    flight.new(self, source, 1, ignore):run()
+  end
+  if given.detached and self.host.detached then self.host.detached(work) else work() end
   return one.res, one.err
 end
 
@@ -126,13 +139,14 @@ function Client:refresh_sessions(requests, given)
     if given.on_progress then given.on_progress(done, total) end
   end
 
+  -- The next call that can be sent; those that cannot are over at once.
   local function source()
     while position < total do
       position = position + 1
       local plan, err = plans[position][1], plans[position][2]
-      local one
-      if plan then one, err = call.new(self, plan, {}, self.host.now()) end
       plans[position] = false
+      local one
+      if plan then one, err = prepare(self, plan, {}) end
       if one then
         one.position = position
         return one

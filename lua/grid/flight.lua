@@ -55,10 +55,11 @@ function flight:fill()
   end
 end
 
---- One step of the engine, for everybody.
+--- One step of the engine, for everybody. -> true if something landed.
 function flight.step(engine)
   engine:step()
   local id = engine:next_finished()
+  local landed = id ~= nil
   while id do
     local entry = in_the_air[id]
     if entry then
@@ -69,6 +70,7 @@ function flight.step(engine)
     end
     id = engine:next_finished()
   end
+  return landed
 end
 
 function flight:land()

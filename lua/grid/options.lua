@@ -62,10 +62,12 @@ options.client = {
 ---@field idempotency_key? string letters, digits, "-" and "_"; default a new UUID
 ---@field cookie? string value of the Cookie header
 ---@field timeout? number seconds; default the client's
+---@field detached? boolean inside nginx: the call goes on to its end even if the request that waits for it is aborted
 options.call = {
   idempotency_key = { type = "string", check = shape.not_empty },
   cookie = { type = "string", check = shape.not_empty },
   timeout = { type = "number", check = shape.positive },
+  detached = { type = "boolean" },
 }
 
 --- What grid.refresh_session takes in one table.

@@ -40,9 +40,14 @@ local function waiting_idle(wait, sleep)
   end
 end
 
+local function is_nginx()
+  local ngx = rawget(_G, "ngx")
+  return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.timer ~= nil
+end
+
 --- The host that a client uses: the one given, else the one that fits where the program runs.
 function host.choose(given)
-  if not given then return blocking end
+  if not given then return is_nginx() and require "grid.host.nginx" or blocking end
   shape.check("host", HOST, given)
   if given.idle then return given end
   local idle = given.wait and waiting_idle(given.wait, given.sleep) or sleeping_idle(given.sleep)
