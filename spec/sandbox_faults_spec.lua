@@ -131,6 +131,15 @@ describe("a fault of the sandbox", function()
       end
     end)
 
+    it("answers that are odd but sound", function()
+      local function privy_in(kind)
+        return json.decode(bodies({ kind = kind, execute = true })[1]).data.kms_payload.session.Privy
+      end
+      assert.is_nil(privy_in("no_refresh_token").refresh_token)
+      assert.equal(json.null, privy_in("no_key").session.encrypted_authorization_key)
+      assert.is_true(math.abs(privy_in("expires_in_seconds").session.expires_at - os.time() - 900) < 10)
+    end)
+
     it("HTML, or any body that it is given", function()
       for _, answer in ipairs(answers { kind = "html", status = 502 }) do
         assert.equal(502, answer.status)

@@ -36,6 +36,7 @@ local KINDS = {
   huge = { bytes = number(8 * 1024 * 1024) },
   deep = { depth = number(1000) },
   non_utf8 = {}, trailing = {}, missing_payload = {}, wrong_types = {},
+  no_refresh_token = {}, no_key = {}, expires_in_seconds = {},
   html = { status = number() },
   empty = { status = number() },
   body = { body = required(text()), status = number(), content_type = text() },
