@@ -144,7 +144,7 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
     unsigned char version;
 
     if (!take_last(&der, SEQUENCE, &fields) || !take_version(&fields, &version) || version != 1 ||
-        !take(&fields, OCTET_STRING, &key->scalar) || key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE)
+        !take(&fields, OCTET_STRING, &key->scalar))
         return bad_key(err);
     *named = next_is(fields, CONTEXT_0);
     if (*named) {
@@ -153,6 +153,8 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
         if (!check_curve(inner, err))
             return false;
     }
+    if (key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE) /* after the curve, whose fault it may be */
+        return bad_key(err);
     if (next_is(fields, CONTEXT_1) &&
         (!take(&fields, CONTEXT_1, &inner) || !take_last(&inner, BIT_STRING, &bits) || !whole_bytes(bits, &key->points[0])))
         return bad_key(err);
@@ -161,7 +163,7 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
 
 bool grid_der_read_ec_private_key(grid_slice der, grid_private_der *key, grid_error *err)
 {
-    bool named;
+    bool named = false;
 
     *key = (grid_private_der){0};
     return read_ec_private_key(der, key, &named, err) && (named || wrong_curve(err));
@@ -171,7 +173,7 @@ bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
 {
     grid_slice info, private_key, attributes, bits;
     unsigned char version;
-    bool named;
+    bool named = false;
 
     *key = (grid_private_der){0};
     if (der.size == SDK_SIZE && memcmp(der.data, pkcs8_head, sizeof pkcs8_head) == 0) {
