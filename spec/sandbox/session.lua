@@ -73,7 +73,6 @@ function session.create(email, public_key)
   local record = rotate(owner)
   state.refresh_tokens[record.refresh_token] = record
   state.sessions[owner.id] = owner
-  state.session_count = state.session_count + 1
   return owner, issue(owner, record, public_key)
 end
 
@@ -165,7 +164,7 @@ function session.refresh(presented, public_key)
     return refuse("refresh_token_expired", "The refresh token has expired")
   end
   if tier == "auto" then tier = presented.token_expires > ngx.now() and "1" or "2" end
-  if tier == "1" and presented.token then
+  if tier == "1" and presented.token then -- a spent cookie has none
     state.count "tier1"
     return issue(owner, presented, public_key), record
   end

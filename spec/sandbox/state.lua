@@ -24,7 +24,6 @@ end
 function state.reset()
   state.reset_counters()
   state.sessions = {}           -- id -> session
-  state.session_count = 0
   state.refresh_tokens = {}     -- text -> record, see session.lua
   state.otps = {}               -- email -> pending log-in
   state.faults = {}             -- waiting faults, oldest first
