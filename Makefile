@@ -140,9 +140,14 @@ sandbox:  ## a Grid server to test your own programs against, until ^C
 	@spec/support/setup run
 	@spec/sandbox/run
 
-bench bench-nginx: all  ## time and memory of calls and crypto; of calls inside nginx
+BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
+bench bench-nginx: all $(BENCH_PROGRAMS)  ## time and memory of calls and crypto; of calls inside nginx
 	spec/support/setup test
-	@spec/bench/run $(filter nginx,$(@:bench-%=%))
+	@BUILD=$(B) spec/bench/run $(if $(filter bench,$@),plain,nginx)
+
+$(B)/bench/%: spec/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $< $(LDFLAGS) $(LIBS)
 
 clean:  ## removes build/
 	rm -rf build

@@ -1,0 +1,100 @@
+/* What the two bare programs share: one POST as the library would send it, on an easy handle, and a clock.
+ *
+ * Owns: the request, read from files that spec/bench/plain.lua writes, until the program ends.
+ * Refuses to know: Lua, JSON, retries. An answer is counted and thrown away. */
+#ifndef GRID_BENCH_BARE_H
+#define GRID_BENCH_BARE_H
+
+#include <curl/curl.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct request {
+    const char *url;
+    const char *ca_file;
+    struct curl_slist *headers; /* one line of the file each */
+    char *body;
+    size_t body_size;
+} request;
+
+static inline void die(const char *what)
+{
+    fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+}
+
+static inline char *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = malloc(1 << 20);
+
+    if (!file || !text)
+        die(path);
+    *size = fread(text, 1, (1 << 20) - 1, file);
+    text[*size] = '\0';
+    fclose(file);
+    return text;
+}
+
+/* DIR/headers and DIR/body */
+static inline void request_load(request *self, const char *url, const char *dir, const char *ca_file)
+{
+    char path[4096];
+    size_t size;
+    char *line;
+
+    *self = (request){.url = url, .ca_file = ca_file};
+    snprintf(path, sizeof path, "%s/headers", dir);
+    for (line = strtok(read_file(path, &size), "\n"); line; line = strtok(NULL, "\n"))
+        self->headers = curl_slist_append(self->headers, line);
+    snprintf(path, sizeof path, "%s/body", dir);
+    self->body = read_file(path, &self->body_size);
+}
+
+static inline size_t count_bytes(char *data, size_t one, size_t size, void *total)
+{
+    (void)data, (void)one;
+    *(size_t *)total += size;
+    return size;
+}
+
+static inline CURL *request_to_easy(const request *self, size_t *answered)
+{
+    CURL *easy = curl_easy_init();
+
+    if (!easy)
+        die("no memory");
+    curl_easy_setopt(easy, CURLOPT_URL, self->url);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, self->headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)self->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, self->body);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, self->ca_file);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, count_bytes);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, answered);
+    return easy;
+}
+
+static inline void check_answer(CURL *easy, CURLcode code)
+{
+    long status = 0;
+
+    if (code != CURLE_OK)
+        die(curl_easy_strerror(code));
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        die("the answer's status is not 200");
+}
+
+static inline double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+#endif

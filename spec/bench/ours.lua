@@ -1,0 +1,90 @@
+-- The library's side of each measurement, on the VM that runs it: `ours.lua MODE CALLS [CONCURRENCY]`.
+-- Prints seconds (or bytes); the request comes from files that plain.lua wrote into $BENCH_DIR.
+
+local grid = require "grid"
+local core = require "grid.core"
+local json = require "grid.json"
+
+local function read(name)
+  local file = assert(io.open(os.getenv "BENCH_DIR" .. "/" .. name))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local key, payload = read "key", read "payload"
+
+local options = {
+  base_url = os.getenv "BENCH_URL", ca_file = os.getenv "BENCH_CA", api_key = os.getenv "BENCH_API_KEY",
+  environment = "sandbox", timeout = 60,
+}
+
+local mode, calls, concurrency = arg[1], tonumber(arg[2]), tonumber(arg[3])
+
+local function request()
+  return { encryption_public_key = key, kms_payload = json.decode(payload) }
+end
+
+local function requests(count)
+  local list = {}
+  for i = 1, count do list[i] = request() end
+  return list
+end
+
+local function check(res, err)
+  if not res then error(err) end
+  assert(res.data.kms_payload.session.Privy and res.kms_payload_json)
+end
+
+local modes = {}
+
+-- One call after another, tables in and out.
+function modes.sequential()
+  local client, table_payload = grid.new(options), request()
+  check(client:refresh_session(table_payload))
+  local start = core.now()
+  for _ = 1, calls do check(client:refresh_session(table_payload)) end
+  return core.now() - start
+end
+
+function modes.concurrent()
+  local client, list = grid.new(options), requests(calls)
+  check(client:refresh_session(list[1]))
+  local start = core.now()
+  local results = client:refresh_sessions(list, { concurrency = concurrency })
+  local took = core.now() - start
+  for i = 1, calls do check(results[i][1], results[i][2]) end
+  return took
+end
+
+local function resident_bytes()
+  local file = assert(io.open "/proc/self/status")
+  local kib = file:read("*a"):match "VmRSS:%s*(%d+)"
+  file:close()
+  return kib * 1024
+end
+
+-- Bytes per call in flight beyond the first: the server takes its time, so all are in flight before the first is answered.
+function modes.memory()
+  local most, done = 0, 0
+  options.host = {
+    name = "bench", now = core.now,
+    idle = function(engine, seconds)
+      if done == 0 then most = math.max(most, resident_bytes()) end
+      engine:wait(seconds)
+    end,
+  }
+  local client, list = grid.new(options), requests(calls)
+  check(client:refresh_session(list[1]))
+  collectgarbage()
+  collectgarbage()
+  done = 0
+  local before
+  most = 0
+  before = resident_bytes()
+  local results = client:refresh_sessions(list, { concurrency = calls, on_progress = function(n) done = n end })
+  for i = 1, calls do check(results[i][1], results[i][2]) end
+  return (most - before) / (calls - 1)
+end
+
+print(modes[mode]())
