@@ -176,6 +176,8 @@ CURL *grid_engine_take_easy(grid_engine *engine)
     return engine->spare_count ? engine->spares[--engine->spare_count] : curl_easy_init();
 }
 
+/* curl_easy_reset keeps the receive buffer of a handle that had to wait for its connection, but not the size that
+ * CURLOPT_BUFFERSIZE gave it (7.88.1): that option must stay untouched on handles that are used again. */
 void grid_engine_return_easy(grid_engine *engine, CURL *easy)
 {
     if (!grid_engine_is_ours(engine))

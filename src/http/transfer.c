@@ -113,7 +113,6 @@ static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
 #if LIBCURL_VERSION_NUM >= 0x075700
     SET(transfer, CURLOPT_QUICK_EXIT, 1L); /* giving up must not wait for a name server */
 #endif
-    SET(transfer, CURLOPT_BUFFERSIZE, 8192L); /* per transfer in flight; answers are small */
     SET(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
 }
 

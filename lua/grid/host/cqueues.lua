@@ -1,0 +1,61 @@
+-- The host of cqueues programs: a call made inside a controller's coroutine lets the others run.
+-- Owns: one driver coroutine for each controller. It sleeps on the engine's descriptor while a flight waits, and ends with the last.
+-- Outside of a controller there is nobody to let run, and a call blocks. Knows nothing of HTTP and of what the calls are for.
+
+local condition = require "cqueues.condition"
+local cqueues = require "cqueues"
+
+local core = require "grid.core"
+local flights = require "grid.flight"
+
+local host = { name = "cqueues", now = core.now }
+
+local drivers = setmetatable({}, { __mode = "k" }) -- controller -> driver
+
+-- A polled descriptor must be cancelled before it is closed, and the engine goes with its last holder: the driver holds it too.
+local function drive(driver)
+  local engine = core.engine()
+  local descriptor = { pollfd = engine:fd(), events = "r" }
+  while driver.waiting > 0 do
+    driver.pause = engine:timeout()
+    cqueues.poll(descriptor, driver.changed, driver.pause)
+    flights.step(engine)
+  end
+  cqueues.cancel(engine:fd())
+  engine:close()
+  driver.running = false
+end
+
+local function driver_of(controller)
+  if not drivers[controller] then drivers[controller] = { waiting = 0, changed = condition.new() } end
+  return drivers[controller]
+end
+
+-- A step that a flight made by itself may have moved the engine's next date forward.
+local function alert(driver, controller, engine)
+  local pause = engine:timeout()
+  if not driver.running then
+    driver.running = true
+    controller:wrap(drive, driver)
+  elseif pause and (not driver.pause or pause < driver.pause) then
+    driver.changed:signal()
+  end
+end
+
+--- Waits until something of the flight's has landed, `seconds` at most.
+function host.idle(engine, seconds, flight)
+  local controller = cqueues.running()
+  if not controller or not engine:fd() then return engine:wait(seconds) end
+  if not flight.condition then
+    flight.condition = condition.new()
+    flight.wake = function() flight.condition:signal() end
+  end
+  local driver = driver_of(controller)
+  driver.waiting = driver.waiting + 1
+  alert(driver, controller, engine)
+  flight.condition:wait(seconds)
+  driver.waiting = driver.waiting - 1
+  if driver.waiting == 0 then driver.changed:signal() end
+end
+
+return host

@@ -1,0 +1,127 @@
+-- Event loops: many calls at once in coroutines, nothing polled, nothing left behind.
+
+local core = require "grid.core"
+local grid = require "grid"
+local sandbox = require "spec.support.sandbox"
+
+local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
+
+-- How each kind of program starts a coroutine, and runs until all have ended.
+local programs = {
+  luv = function()
+    local uv = require "luv"
+    return {
+      host = require "grid.host.luv",
+      spawn = function(work) coroutine.wrap(work)() end,
+      run = function() uv.run() end,
+      sleep = function(seconds)
+        local thread, timer = coroutine.running(), uv.new_timer()
+        timer:start(math.floor(seconds * 1000), 0, function()
+          timer:close()
+          coroutine.resume(thread)
+        end)
+        coroutine.yield()
+      end,
+    }
+  end,
+  cqueues = function()
+    local cqueues = require "cqueues"
+    local controller = cqueues.new()
+    return {
+      host = require "grid.host.cqueues",
+      spawn = function(work) controller:wrap(work) end,
+      run = function() assert(controller:loop()) end,
+      sleep = cqueues.sleep,
+    }
+  end,
+}
+
+for name, new_program in pairs(programs) do
+  describe("the host of " .. name, function()
+    local server, client, program
+
+    before_each(function()
+      server = server or sandbox.start {}
+      server:reset()
+      program = new_program()
+      client = grid.new { api_key = server.api_key, base_url = server.https, ca_file = server.ca, host = program.host }
+    end)
+
+    after_each(function()
+      client:close()
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, core.live())
+    end)
+
+    teardown(function() server:stop() end)
+
+    local function refresh(session)
+      return client:refresh_session { encryption_public_key = KEY, kms_payload = session.kms_payload_json }
+    end
+
+    it("runs calls side by side, and other coroutines meanwhile", function()
+      local count, ticks, refreshed = 20, 0, 0
+      server:fault { kind = "delay", delay = 0.3, count = count }
+      local began = core.now()
+      for _, session in ipairs(server:sessions { count = count }) do
+        program.spawn(function()
+          local res, err = refresh(session)
+          assert(res, tostring(err))
+          refreshed = refreshed + 1
+        end)
+      end
+      program.spawn(function()
+        while refreshed < count do
+          program.sleep(0.02)
+          ticks = ticks + 1
+        end
+      end)
+      program.run()
+      assert.equal(count, refreshed)
+      assert.is_true(ticks >= 5, "other coroutines did not run")
+      assert.is_true(core.now() - began < 0.3 * count / 2, "the calls ran one after another")
+    end)
+
+    it("waits on the engine's descriptor instead of looking again and again", function()
+      local session = server:sessions {}[1]
+      server:fault { kind = "delay", delay = 1, count = 1 }
+      local used
+      program.spawn(function()
+        local before = os.clock()
+        assert(refresh(session))
+        used = os.clock() - before
+      end)
+      program.run()
+      assert.is_true(used < 0.25, "a call that waits for a second used " .. used .. " s of the processor")
+    end)
+
+    it("tries again after a delay", function()
+      local session = server:sessions {}[1]
+      server:fault { kind = "status", status = 503, count = 1 }
+      local outcome
+      program.spawn(function() outcome = { refresh(session) } end)
+      program.run()
+      assert.is_nil(outcome[2])
+      assert.equal(2, outcome[1].attempts)
+    end)
+
+    it("carries refresh_sessions", function()
+      local results
+      program.spawn(function()
+        local requests = {}
+        for i, session in ipairs(server:sessions { count = 10 }) do
+          requests[i] = { encryption_public_key = KEY, kms_payload = session.kms_payload_json }
+        end
+        results = client:refresh_sessions(requests, { concurrency = 4 })
+      end)
+      program.run()
+      assert.equal(10, #results)
+      for _, outcome in ipairs(results) do assert.is_nil(outcome[2]) end
+    end)
+
+    it("blocks where there is no coroutine to yield", function()
+      assert(refresh(server:sessions {}[1]))
+    end)
+  end)
+end
