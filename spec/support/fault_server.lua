@@ -1,0 +1,56 @@
+-- Starts the server of fault_server.mjs for a spec, asks it what it executed, stops it. Needs a shell, node and the curl
+-- command, no sockets and no C module.
+
+local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local json = require "spec.sandbox.json"
+
+local fault_server = {}
+local Server = { __name = "spec.fault_server" }
+Server.__index = Server
+
+local function own_pid()
+  local pipe = assert(io.popen "echo $PPID")
+  local pid = pipe:read "*l"
+  pipe:close()
+  return pid
+end
+
+local function output_of(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  pipe:close()
+  return text
+end
+
+--- -> fields http, https (base addresses), ca (file), pid
+function fault_server.start()
+  local pipe = assert(io.popen(("exec node '%ssupport/fault_server.mjs' --watch %s"):format(here, own_pid())))
+  local self = setmetatable({ pipe = pipe }, Server)
+  local line = pipe:read "*l"
+  if not line then
+    pipe:close()
+    error("the fault server did not start", 2)
+  end
+  for name, value in line:gmatch "(%l+)=(%S+)" do self[name] = value end
+  return self
+end
+
+--- What was executed under this name: a list of { connection, position, version, method, key }.
+function Server:executions(name)
+  return json.decode(output_of(("curl -sS --max-time 20 '%s/executions?case=%s'"):format(self.http, name)))
+end
+
+--- The curl command posts to each of these addresses in turn, over one connection where it can. libcurl has all freedom here.
+function Server:post_with_curl(options, ...)
+  output_of(("curl -s --max-time 20 --cacert '%s' -d '{}' %s '%s' 2>&1"):format(self.ca, options, table.concat({ ... }, "' '")))
+end
+
+--- Ends the server and waits for it; a second call does nothing.
+function Server:stop()
+  if not self.pipe then return end
+  os.execute("kill " .. self.pid)
+  self.pipe:close()
+  self.pipe = nil
+end
+
+return fault_server

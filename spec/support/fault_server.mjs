@@ -1,0 +1,118 @@
+// A server that executes requests and then breaks, for the specs that count executions.
+//
+// Owns: a folder for its certificate, two free loopback ports, and the list of what it executed. It knows nothing of Grid:
+// the last step of the path says what happens after the request was read to its end, and counted:
+//
+//   ok             an answer
+//   silent         nothing, ever
+//   drop           the connection is closed
+//   reset          the same with a TCP reset
+//   half           the connection is closed after a part of the status line    (HTTP/1.1)
+//   refuse         RST_STREAM with REFUSED_STREAM                              (HTTP/2, and all that follow)
+//   cancel         RST_STREAM with CANCEL
+//   downgrade      RST_STREAM with HTTP_1_1_REQUIRED
+//   goaway         GOAWAY that names this stream, then the end
+//   goaway-below   GOAWAY whose last stream comes before this one, which must not be the first
+//
+// `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them. It ends with the process of --watch.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import http2 from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const REFUSED_STREAM = 7, CANCEL = 8, HTTP_1_1_REQUIRED = 13; // RFC 9113 section 7
+
+const dir = mkdtempSync(join(tmpdir(), "fault-server-"));
+process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(0));
+
+const watched = process.argv[2] === "--watch" && Number(process.argv[3]);
+if (watched) {
+  setInterval(() => {
+    try { process.kill(watched, 0); } catch { process.exit(0); }
+  }, 500).unref();
+}
+
+const executions = new Map(); // case -> [{ connection, position, version, method, key }]
+const connections = new WeakMap(); // socket or session -> { number, requests }
+let connectionCount = 0;
+
+function placeOf(carrier) {
+  if (!connections.has(carrier)) connections.set(carrier, { number: ++connectionCount, requests: 0 });
+  const place = connections.get(carrier);
+  return { connection: place.number, position: ++place.requests };
+}
+
+function execute(name, req, carrier) {
+  const list = executions.get(name) ?? [];
+  executions.set(name, list);
+  list.push({ ...placeOf(carrier), version: req.httpVersion, method: req.method,
+    key: req.headers["x-idempotency-key"] });
+}
+
+function answer(res, value) {
+  res.setHeader("content-type", "application/json");
+  res.end(JSON.stringify(value));
+}
+
+const sockets = new Map(); // remote port -> TCP socket, below TLS and HTTP/2
+
+function track(socket) {
+  sockets.set(socket.remotePort, socket);
+  socket.on("close", () => sockets.delete(socket.remotePort));
+}
+
+const ok = (carrier, res) => answer(res, { data: {} });
+const silent = () => {};
+const drop = (socket) => sockets.get(socket.remotePort).destroy();
+const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
+
+const faultsOfSocket = { ok, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+
+const faultsOfStream = {
+  ok, silent,
+  drop: (stream) => drop(stream.session.socket),
+  reset: (stream) => reset(stream.session.socket),
+  refuse: (stream) => stream.close(REFUSED_STREAM),
+  cancel: (stream) => stream.close(CANCEL),
+  downgrade: (stream) => stream.close(HTTP_1_1_REQUIRED),
+  goaway: (stream) => stream.session.destroy(),
+  "goaway-below": (stream) => stream.session.goaway(0, stream.id - 2),
+};
+
+function serve(req, res) {
+  const url = new URL(req.url, "http://server");
+  const name = url.searchParams.get("case") ?? "";
+  if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
+  const fault = url.pathname.split("/").pop();
+  req.resume();
+  req.on("end", () => {
+    const second = req.httpVersionMajor === 2;
+    execute(name, req, second ? req.stream.session : req.socket);
+    const act = (second ? faultsOfStream : faultsOfSocket)[fault];
+    if (act) return act(second ? req.stream : req.socket, res);
+    res.statusCode = 404;
+    answer(res, { error: `no fault ${fault}` });
+  });
+}
+
+function certificate() {
+  const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
+  { stdio: "ignore" });
+  return { key: readFileSync(key), cert: readFileSync(cert), file: cert };
+}
+
+const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
+
+const { key, cert, file } = certificate();
+const plain = http.createServer({ keepAliveTimeout: 60000 }, serve);
+const secure = http2.createSecureServer({ key, cert, allowHTTP1: true }, serve);
+for (const server of [plain, secure]) server.on("connection", track);
+secure.on("sessionError", () => {});
+plain.on("clientError", () => {});
+const [httpPort, httpsPort] = [await listening(plain), await listening(secure)];
+console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} ca=${file} pid=${process.pid}`);
