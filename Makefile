@@ -131,7 +131,8 @@ spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
 # ---- The rest ---------------------------------------------------------------------------------
 
 .PHONY: demo sandbox bench bench-nginx clean help
-demo:  ## from nothing to a refreshed session, on the sandbox server
+demo: export GRID_SESSION_FILE := $(or $(SESSION),$(GRID_SESSION_FILE))
+demo:  ## from nothing to a refreshed session, on the sandbox server; SESSION=file does it for real
 	@spec/support/setup run
 	@$(MAKE) -s build/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
