@@ -93,11 +93,9 @@ end
 -- ---- For real ---------------------------------------------------------------------------------
 
 -- What to store. An answer without a refresh token means: keep the one you have.
-local function payload_to_keep(old, res)
-  local new = res.data.kms_payload.session.Privy
-  if new.refresh_token ~= nil and new.refresh_token ~= grid.null then return res.kms_payload_json end
-  local before = json.decode(old)
-  new.refresh_token = before.session.Privy.refresh_token
+local function payload_to_keep(old_token, res)
+  if payload.refresh_token(res.kms_payload_json) or not old_token then return res.kms_payload_json end
+  res.data.kms_payload.session.Privy.refresh_token = old_token
   return json.encode(res.data.kms_payload)
 end
 
@@ -125,7 +123,7 @@ local function refresh_file(client, timings, path, text)
     stop(1, err)
   end
   local saved
-  saved, message = replacement:commit(payload_to_keep(text, res))
+  saved, message = replacement:commit(payload_to_keep(payload.refresh_token(text), res))
   if not saved then stop(1, ("demo: refreshed, but not saved: %s (look for it in %s)"):format(message, replacement.temporary)) end
   show(text, res, timings)
   screen.note("The new session is in " .. path)

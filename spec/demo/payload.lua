@@ -1,4 +1,4 @@
--- What may be told of a kms_payload: when its parts expire, and their fingerprints. No token leaves this file.
+-- What may be told of a kms_payload: when its parts expire, and their fingerprints. Liberal: what is missing is nil.
 
 local cjson = require "cjson"
 local sha256 = require "spec.demo.sha256"
@@ -45,10 +45,20 @@ local function at(value, ...)
   return value
 end
 
+local function privy_of(text)
+  local ok, value = pcall(cjson.decode, text)
+  return at(ok and value, "session", "Privy")
+end
+
+--- The refresh token itself, or nil: not to be shown.
+function payload.refresh_token(text)
+  local token = at(privy_of(text), "refresh_token")
+  return type(token) == "string" and token or nil
+end
+
 --- A list of { name, fingerprint?, expires? }, in an order to be read in. `expires` is in seconds since 1970.
 function payload.describe(text)
-  local ok, value = pcall(cjson.decode, text)
-  local privy = at(ok and value, "session", "Privy")
+  local privy = privy_of(text)
   local key = at(privy, "session")
   return {
     { name = "authorization key", fingerprint = fingerprint(at(key, "encrypted_authorization_key", "ciphertext")),

@@ -1,0 +1,81 @@
+-- For specs that run whole programs: a folder of its own for each, and a VM like the one that runs the spec.
+-- Owns: the folder, until `folder:remove`. Works on Lua 5.4 and LuaJIT.
+
+local child = {}
+local Folder = { __name = "spec.folder" }
+Folder.__index = Folder
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function capture(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  pipe:close()
+  return (text:gsub("\n$", ""))
+end
+
+child.root = capture "pwd"
+
+-- Entries like lua/?.lua mean the project's folder, wherever the child runs.
+local function absolute(path)
+  return (path:gsub("[^;]+", function(entry)
+    if entry:sub(1, 1) ~= "/" then return child.root .. "/" .. entry end
+  end))
+end
+
+local function interpreter()
+  local command = arg[-1]
+  return command:find("/", 1, true) and absolute(command) or command
+end
+
+--- What a shell needs to run a program on this VM with this build: assignments, then the interpreter.
+child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
+  quote(absolute(package.path)), quote(absolute(package.cpath)), quote(interpreter()))
+
+--- A new, empty folder.
+function child.folder()
+  return setmetatable({ path = capture "mktemp -d" }, Folder)
+end
+
+function Folder:write(name, text)
+  local file = assert(io.open(self.path .. "/" .. name, "wb"))
+  file:write(text)
+  file:close()
+end
+
+--- The text of a file, or nil.
+function Folder:read(name)
+  local file = io.open(self.path .. "/" .. name, "rb")
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+--- The names of all files and folders in it, one a line.
+function Folder:list(name)
+  return capture("ls -A " .. quote(self.path .. "/" .. (name or "")))
+end
+
+--- Runs a shell script from `where` (default: this folder), with the variables of `env`. -> exit code, stdout, stderr
+function Folder:run(script, env, where)
+  local words = { "cd", quote(where or self.path), "&& env" }
+  for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  self:write(".script", script)
+  for _, word in ipairs { "sh", quote(self.path .. "/.script"), "</dev/null" } do words[#words + 1] = word end
+  words[#words + 1] = ("2>%s; echo; echo $?"):format(quote(self.path .. "/.stderr"))
+  local out = capture(table.concat(words, " "))
+  local stdout, code = out:match "^(.*)\n(%d+)$"
+  local stderr = self:read ".stderr"
+  os.remove(self.path .. "/.script")
+  os.remove(self.path .. "/.stderr")
+  return tonumber(code), stdout, stderr
+end
+
+function Folder:remove()
+  os.execute("rm -rf " .. quote(self.path))
+end
+
+return child
