@@ -65,7 +65,7 @@ function Folder:run(script, env, where)
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   self:write(".script", script)
   for _, word in ipairs { "sh", quote(self.path .. "/.script"), "</dev/null" } do words[#words + 1] = word end
-  words[#words + 1] = ("2>%s; printf '\\n%%%%s' $?"):format(quote(self.path .. "/.stderr"))
+  words[#words + 1] = ("2>%s; printf '\\n%%d' $?"):format(quote(self.path .. "/.stderr"))
   local out = capture(table.concat(words, " "))
   local stdout, code = out:match "^(.*)\n(%d+)$"
   local stderr = self:read ".stderr"
