@@ -75,6 +75,7 @@ function call.new(client, plan, options, now)
     method = plan.method,
     path = plan.path,
     finish = plan.finish,
+    again = plan.again,
     idempotency_key = key,
     exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),
     secrets = { client.options.api_key, plan.body or "", options.cookie or "" },
@@ -123,7 +124,11 @@ local function jittered(delay)
   return delay * (0.5 + fraction / 2)
 end
 
-local function delay_before(self, err)
+-- Seconds, or nil: this was the last try.
+local function delay_before_next(self, err)
+  local asked = self.again and self.again(err)
+  if asked then return asked end
+  if not err.retryable or self.attempts > self.client.options.retries then return nil end
   if err.retry_after then return err.retry_after end
   return jittered(math.min(FIRST_DELAY * 2 ^ (self.attempts - 1), LONGEST_DELAY))
 end
@@ -152,9 +157,8 @@ function call:conclude(answer, now)
   if self.res then return end
   local err = self.err
   err.retryable = may_repeat(self, err)
-  if not err.retryable or self.attempts > self.client.options.retries then return end
-  local delay = delay_before(self, err)
-  if now + delay >= self.deadline then return end
+  local delay = delay_before_next(self, err)
+  if not delay or now + delay >= self.deadline then return end
   self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
   return now + delay
 end

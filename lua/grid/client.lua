@@ -1,6 +1,8 @@
 -- The client: the friendly interface to one service with one key.
--- Owns: its options, one holder of the shared engine, and the methods that users call. Knows nothing of how calls are tried or waited for.
+-- Owns: its options, one holder of the shared engine, and the methods that users call.
+-- Knows nothing of how calls are tried or waited for.
 
+local accounts = require "grid.accounts"
 local call = require "grid.call"
 local core = require "grid.core"
 local endpoints = require "grid.endpoints"
@@ -96,6 +98,87 @@ Client.init_auth = method("init_auth", endpoints.init_auth)
 
 --- Turns the one-time password into a session: POST /auth/verify. The result carries kms_payload_json.
 Client.complete_auth = method("complete_auth", endpoints.complete_auth)
+
+local ADMIN = { type = "boolean" }
+
+-- update_account has an option of its own.
+local function split_admin(what, given)
+  if type(given) ~= "table" then return given end
+  local for_call = {}
+  for name, value in pairs(given) do for_call[name] = value end
+  if given.admin ~= nil then shape.check_field(what, "admin", ADMIN, given.admin) end
+  for_call.admin = nil
+  return for_call, given.admin
+end
+
+-- The calls below take an address first, and the options of a call last.
+local function on_account(self, name, given, build)
+  local what = "client:" .. name
+  check_open(self, what)
+  if given ~= nil then shape.check(what, options.call, given) end
+  local plan, err = build(what)
+  if not plan then return nil, err end
+  local res
+  res, err = perform(self, plan, given or {})
+  return res, err
+end
+
+--- GET /accounts/{address}
+---@param address string
+---@param given? grid.CallOptions
+---@return grid.Result?, grid.Error?
+function Client:get_account(address, given)
+  local res, err = on_account(self, "get_account", given, function(what) return accounts.get(what, address) end)
+  return res, err
+end
+
+--- Prepares a transaction that changes the account: PATCH /accounts/{address}. `res.data` is what client:sign takes.
+---@param address string
+---@param changes grid.AccountChanges
+---@param given? { admin?: boolean }|grid.CallOptions
+---@return grid.Result?, grid.Error?
+function Client:update_account(address, changes, given)
+  local for_call, admin = split_admin("client:update_account", given)
+  local res, err = on_account(self, "update_account", for_call, function(what)
+    return accounts.update(what, address, changes, admin)
+  end)
+  return res, err
+end
+
+--- Signs a prepared transaction. Nothing is sent.
+---@param transaction_payload table the data of update_account's result
+---@param authorization_key grid.AuthorizationKey
+---@return table?, grid.Error?
+function Client:sign(transaction_payload, authorization_key)
+  check_open(self, "client:sign")
+  local signed, err = accounts.sign("client:sign", transaction_payload, authorization_key)
+  return signed, err
+end
+
+--- POST /accounts/{address}/submit. Never repeated after an unknown outcome, but by the caller with the same idempotency key.
+---@param address string
+---@param signed table what client:sign gives
+---@param given? grid.CallOptions
+---@return grid.Result?, grid.Error?
+function Client:submit(address, signed, given)
+  local res, err = on_account(self, "submit", given, function(what) return accounts.submit(what, address, signed) end)
+  return res, err
+end
+
+--- Signs and submits. A key younger than about two seconds that is refused is tried once more, with the same signed bytes.
+---@param address string
+---@param transaction_payload table
+---@param authorization_key grid.AuthorizationKey
+---@param given? grid.CallOptions
+---@return grid.Result?, grid.Error?
+function Client:sign_and_submit(address, transaction_payload, authorization_key, given)
+  local res, err = on_account(self, "sign_and_submit", given, function(what)
+    local signed, problem = accounts.sign(what, transaction_payload, authorization_key)
+    if not signed then return nil, problem end
+    return accounts.submit_fresh(what, address, signed, authorization_key)
+  end)
+  return res, err
+end
 
 --- Any other endpoint of the service. A body given as text goes out byte for byte.
 ---@param verb "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"

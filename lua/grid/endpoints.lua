@@ -1,12 +1,11 @@
--- The calls of Grid's API: what each one is asked with, what goes out, and what its answer must hold.
--- Owns: paths, fields and bodies. Knows nothing of connections, tries and hosts.
---
--- Each builder returns a plan { method, path, body, secrets, finish } or nil and an error. `finish(res, slice)` completes a result and
--- returns nothing, or a sentence on what is wrong with the answer.
+-- The session calls of Grid's API, and the door to any other: what goes out, and what the answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns a plan, or nil and an error.
+-- Knows nothing of connections, tries and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
+local plans = require "grid.plan"
 local shape = require "grid.shape"
 
 local endpoints = {}
@@ -84,16 +83,10 @@ local INIT_AUTH = {
   provider = { type = "string", check = shape.not_empty },
 }
 
-local function plan(method, path, fields, finish)
-  local body, kind, code, message = json.encode(fields)
-  if not body then return nil, errors.from_core(kind, code, message) end
-  return { method = method, path = path, body = body, finish = finish }
-end
-
 --- POST /auth
 function endpoints.init_auth(what, request)
   shape.check(what, INIT_AUTH, request)
-  return plan("POST", "/auth", { email = request.email, provider = request.provider or "privy" })
+  return plans.new("POST", "/auth", { email = request.email, provider = request.provider or "privy" })
 end
 
 local COMPLETE_AUTH = {
@@ -114,7 +107,7 @@ end
 --- POST /auth/verify
 function endpoints.complete_auth(what, request)
   shape.check(what, COMPLETE_AUTH, request)
-  return plan("POST", "/auth/verify", {
+  return plans.new("POST", "/auth/verify", {
     email = request.email,
     otp_code = request.otp_code,
     kms_provider = "privy",

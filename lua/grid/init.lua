@@ -4,6 +4,7 @@
 local client = require "grid.client"
 local errors = require "grid.errors"
 local json = require "grid.json"
+local keys = require "grid.keys"
 local options = require "grid.options"
 local shape = require "grid.shape"
 
@@ -13,6 +14,9 @@ local grid = {
   array = json.array,
   new = client.new,
   is_error = errors.is_error,
+  keypair = keys.keypair,
+  authorization_key = keys.authorization_key,
+  canonicalize = keys.canonicalize,
 }
 
 local MAX_CLIENTS = 32

@@ -92,7 +92,7 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer.body)
 end
 
-local function read_success(call, answer, body, ...)
+local function read_success(call, answer, body)
   local wrapped = body.data ~= nil
   local res = setmetatable({
     data = body,

@@ -6,6 +6,7 @@
 #include "http/clock.h"
 #include "lua/engine.h"
 #include "lua/json.h"
+#include "lua/key.h"
 #include "lua/transfer.h"
 
 __attribute__((visibility("default"))) int luaopen_grid_core(lua_State *L);
@@ -54,5 +55,6 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_transfer(L);
     gridL_open_engine(L);
     gridL_open_json(L);
+    gridL_open_key(L);
     return 1;
 }

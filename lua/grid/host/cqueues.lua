@@ -1,5 +1,5 @@
 -- The host of cqueues programs: a call made inside a controller's coroutine lets the others run.
--- Owns: one driver coroutine for each controller. It sleeps on the engine's descriptor while a flight waits, and ends with the last.
+-- Owns: one driver coroutine for each controller. It sleeps on the engine's descriptor while a flight waits; it ends with the last.
 -- Outside of a controller there is nobody to let run, and a call blocks. Knows nothing of HTTP and of what the calls are for.
 
 local condition = require "cqueues.condition"

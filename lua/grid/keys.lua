@@ -1,0 +1,164 @@
+-- Keys: the pair that receives authorization keys, and the authorization keys that sign.
+-- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed or collected, and prints as a fingerprint.
+-- Knows nothing of HTTP and of how sessions are kept.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local json = require "grid.json"
+local misuse = require "grid.misuse"
+
+local keys = {}
+
+-- What both kinds of key are: a C key, its public half, and how they end.
+local function new_class(name)
+  local Class = { __name = name }
+  Class.__index = Class
+
+  function Class:__tostring()
+    return ("%s (%s)"):format(name, self.closed and "closed" or self.key:fingerprint())
+  end
+
+  --- The private key: base64 of its PKCS#8 DER. A secret.
+  function Class:export()
+    keys.check(name, self, Class)
+    return self.key:export()
+  end
+
+  --- Wipes the key. May be called again.
+  function Class:close()
+    self.closed = true
+    self.key:close()
+  end
+
+  Class.__close = Class.close
+  return Class
+end
+
+--- Raises unless `value` is an open key of that class.
+function keys.check(what, value, Class)
+  if getmetatable(value) ~= Class then misuse.raise("%s: a %s is expected, got %s", what, Class.__name, type(value)) end
+  if value.closed then misuse.raise("%s: the key is closed", what) end
+end
+
+---@class grid.KeyPair
+---@field public_key string base64 of the 91-byte SPKI DER
+local KeyPair = new_class "grid.keypair"
+
+---@class grid.AuthorizationKey
+---@field public_key string base64 of the 91-byte SPKI DER
+---@field opened_at number seconds, on core.now's clock
+---@field signers table<string, true>? addresses that it may sign for, where the session named them
+local AuthorizationKey = new_class "grid.authorization_key"
+keys.AuthorizationKey = AuthorizationKey
+
+local function wrap(Class, key, kind, code, message)
+  if not key then return nil, errors.from_core(kind, code, message) end
+  return setmetatable({ key = key, public_key = key:public_key() }, Class)
+end
+
+local function from_text(what, Class, text)
+  if type(text) ~= "string" then misuse.raise("%s: a string is expected, got %s", what, type(text)) end
+  local key, kind, code, message = core.key_from_text(text)
+  local wrapped, err = wrap(Class, key, kind, code, message)
+  return wrapped, err
+end
+
+--- A new P-256 pair, or the pair of a private key: PKCS#8 DER in base64, PEM, or the form that the TypeScript SDK exports.
+---@param text? string
+---@return grid.KeyPair?, grid.Error?
+function keys.keypair(text)
+  local pair, err
+  if text ~= nil then
+    pair, err = from_text("grid.keypair", KeyPair, text)
+  else
+    local key, kind, code, message = core.key_new()
+    pair, err = wrap(KeyPair, key, kind, code, message)
+  end
+  return pair, err
+end
+
+--- An authorization key that was opened before: PKCS#8 DER in base64, PEM, "wallet-auth:…".
+---@param text string
+---@return grid.AuthorizationKey?, grid.Error?
+function keys.authorization_key(text)
+  local auth, err = from_text("grid.authorization_key", AuthorizationKey, text)
+  if auth then auth.opened_at = core.now() end
+  return auth, err
+end
+
+local function refuse(code, message)
+  return nil, errors.new { kind = "crypto", code = code, message = message }
+end
+
+-- The innermost session of a kms_payload; any other table is what it is.
+local function key_session_of(value)
+  for _, step in ipairs { "session", "Privy", "session" } do
+    if type(value[step]) == "table" then value = value[step] end
+  end
+  return value
+end
+
+local function signers_of(session)
+  if type(session.wallets) ~= "table" then return nil end
+  local signers = {}
+  for _, wallet in ipairs(session.wallets) do
+    if type(wallet) == "table" and type(wallet.address) == "string" then signers[wallet.address] = true end
+  end
+  return signers
+end
+
+local function read_encrypted(value)
+  if type(value) ~= "string" then return value end
+  local decoded, _, code, message = json.decode(value)
+  if decoded == nil then return refuse(code, "the encrypted authorization key: " .. message) end
+  return decoded
+end
+
+--- Opens what the service sealed to this pair (HPKE, RFC 9180).
+--- Takes the API's encrypted_authorization_key, or a whole kms_payload around it, which also tells whom the key may sign for;
+--- each as a table or as JSON text.
+---@param encrypted table|string
+---@return grid.AuthorizationKey?, grid.Error?
+function KeyPair:open(encrypted)
+  keys.check("keys:open", self, KeyPair)
+  local value, err = read_encrypted(encrypted)
+  if err then return nil, err end
+  if type(value) ~= "table" then return refuse("no_encrypted_key", "there is no encrypted authorization key to open") end
+  local session = key_session_of(value)
+  local sealed = session.encapsulated_key and session or session.encrypted_authorization_key
+  if type(sealed) ~= "table" then return refuse("no_encrypted_key", "the session holds no encrypted authorization key") end
+  if sealed.encryption_type ~= nil and sealed.encryption_type ~= "HPKE" then
+    return refuse("unknown_encryption", "the authorization key is encrypted in a way that is not HPKE")
+  end
+  if type(sealed.encapsulated_key) ~= "string" or type(sealed.ciphertext) ~= "string" then
+    return refuse("bad_encrypted_key", "encapsulated_key and ciphertext must be base64 texts")
+  end
+  local key, kind, code, message = self.key:open(sealed.encapsulated_key, sealed.ciphertext)
+  local auth
+  auth, err = wrap(AuthorizationKey, key, kind, code, message)
+  if auth then auth.opened_at, auth.signers = core.now(), signers_of(session) end
+  return auth, err
+end
+
+--- The signature over a prepared payload: base64 DER of ECDSA P-256/SHA-256 over the canonical JSON (RFC 8785).
+---@param payload string base64 of JSON text
+---@return string?, grid.Error?
+function AuthorizationKey:sign(payload)
+  keys.check("auth:sign", self, AuthorizationKey)
+  if type(payload) ~= "string" then misuse.raise("auth:sign: a string is expected, got %s", type(payload)) end
+  local signature, kind, code, message = self.key:sign_payload(payload)
+  if not signature then return nil, errors.from_core(kind, code, message) end
+  return signature
+end
+
+--- The canonical form of a JSON text (RFC 8785).
+---@param text string
+---@return string?, grid.Error?
+function keys.canonicalize(text)
+  if type(text) ~= "string" then misuse.raise("grid.canonicalize: a string is expected, got %s", type(text)) end
+  local canonical, kind, code, message = core.canonicalize(text)
+  if not canonical then return nil, errors.from_core(kind, code, message) end
+  return canonical
+end
+
+return keys
