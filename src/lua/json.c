@@ -5,6 +5,7 @@
  * Refuses to know: how lua-cjson is set up; its decode function is handed in. */
 #include "lua/json.h"
 
+#include "lua/encode.h"
 #include "text/json.h"
 #include "text/refresh.h"
 
@@ -197,19 +198,6 @@ static int json_slice(lua_State *L)
     return 1;
 }
 
-/* json_quote(text) -> text with quotes and escapes | nil, kind, code, message */
-static int json_quote(lua_State *L)
-{
-    grid_slice text = gridL_check_slice(L, 1);
-    grid_buffer *out = gridL_new_buffer(L);
-    grid_error err;
-
-    if (!grid_json_quote(text, out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
-}
-
 /* refresh_body(encryption_public_key, kms_payload | nil) -> body | nil, kind, code, message */
 static int refresh_body(lua_State *L)
 {
@@ -234,10 +222,10 @@ void gridL_open_json(lua_State *L)
     static const luaL_Reg functions[] = {
         {"json_decode", json_decode},
         {"json_slice", json_slice},
-        {"json_quote", json_quote},
         {"refresh_body", refresh_body},
         {NULL, NULL},
     };
 
     luaL_setfuncs(L, functions, 0);
+    gridL_open_encode(L);
 }

@@ -1,0 +1,226 @@
+/* From Lua values to JSON text.
+ *
+ * Owns: what counts as an array, the order of names (sorted, so that the same value is the same text each time), and the
+ * writing of numbers so that they come back the same. Tables are read raw: no metamethod runs, nothing in them changes.
+ * Refuses to know: which metatables mark arrays; they are handed in. */
+#include "lua/encode.h"
+
+#include "text/json.h"
+#include "text/number.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The arguments of json_encode */
+enum { VALUE = 1, ARRAY_METATABLE, EMPTY_ARRAY_METATABLE, EMPTY_ARRAY };
+
+typedef struct writer {
+    lua_State *L;
+    grid_buffer *out;
+    grid_error *err;
+    int depth;
+} writer;
+
+static bool write_value(writer *self);
+
+#define REFUSE(self, ...) grid_error_set((self)->err, GRID_REQUEST, "bad_value", __VA_ARGS__)
+
+static bool put(writer *self, const char *text)
+{
+    return grid_buffer_append_text(self->out, text, self->err);
+}
+
+static bool write_string(writer *self, grid_slice text)
+{
+    if (grid_json_quote(text, self->out, self->err))
+        return true;
+    if (strcmp(self->err->code, "bad_utf8") == 0)
+        REFUSE(self, "a string is not valid UTF-8");
+    return false;
+}
+
+/* The shortest form that reads back as the same double. What stands between printf's digits is the locale's point. */
+static bool write_fraction(writer *self, lua_Number number)
+{
+    char digits[GRID_NUMBER_MAX], text[GRID_NUMBER_MAX];
+    size_t i, size = (size_t)snprintf(digits, sizeof digits, "%.17g", number);
+
+    for (i = 0; i < size; i++)
+        if (!strchr("0123456789+-e", digits[i]))
+            digits[i] = '.';
+    size = grid_number_canonical((grid_slice){digits, size}, text);
+    return grid_buffer_append(self->out, text, size, self->err);
+}
+
+static bool write_number(writer *self)
+{
+    lua_Number number = lua_tonumber(self->L, -1);
+    char text[GRID_NUMBER_MAX];
+
+#if GRID_LUA_HAS_INTEGERS
+    if (lua_isinteger(self->L, -1)) {
+        snprintf(text, sizeof text, LUA_INTEGER_FMT, lua_tointeger(self->L, -1));
+        return put(self, text);
+    }
+#endif
+    if (!isfinite(number))
+        return REFUSE(self, "%s is no JSON number", isnan(number) ? "nan" : "inf");
+    if (number != floor(number) || fabs(number) >= 0x1p63)
+        return write_fraction(self, number);
+    snprintf(text, sizeof text, "%.0f", number);
+    return put(self, text);
+}
+
+static bool has_metatable(lua_State *L, int expected)
+{
+    bool same;
+
+    if (lua_isnoneornil(L, expected) || !lua_getmetatable(L, -1))
+        return false;
+    same = lua_rawequal(L, -1, expected);
+    lua_pop(L, 1);
+    return same;
+}
+
+/* Counts the members of the table on top. True: positions without holes are all it has. */
+static bool count_members(lua_State *L, size_t *count)
+{
+    bool numbers = true;
+
+    *count = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        numbers = numbers && lua_type(L, -2) == LUA_TNUMBER;
+        ++*count;
+    }
+    return numbers && *count > 0 && *count == lua_rawlen(L, -1);
+}
+
+static bool write_array(writer *self)
+{
+    size_t i, size = lua_rawlen(self->L, -1);
+
+    if (!put(self, "["))
+        return false;
+    for (i = 1; i <= size; i++) {
+        lua_rawgeti(self->L, -1, (int)i);
+        if ((i > 1 && !put(self, ",")) || !write_value(self))
+            return false;
+        lua_pop(self->L, 1);
+    }
+    return put(self, "]");
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const grid_slice *one = a, *other = b;
+    size_t least = one->size < other->size ? one->size : other->size;
+    int order = memcmp(one->data, other->data, least);
+
+    return order ? order : (one->size > other->size) - (one->size < other->size);
+}
+
+/* The names' bytes stay where they are: they are keys of the table, which nobody changes meanwhile. */
+static bool collect_names(writer *self, grid_slice *names)
+{
+    lua_State *L = self->L;
+
+    for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1), names++) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            return REFUSE(self, "a table mixes names and positions, or has holes");
+        names->data = lua_tolstring(L, -2, &names->size);
+    }
+    return true;
+}
+
+static bool write_object(writer *self, size_t count)
+{
+    lua_State *L = self->L;
+    grid_slice *names = lua_newuserdatauv(L, count * sizeof *names + 1, 0);
+    size_t i;
+
+    if (!put(self, "{") || !collect_names(self, names))
+        return false;
+    qsort(names, count, sizeof *names, compare_names);
+    for (i = 0; i < count; i++) {
+        if ((i > 0 && !put(self, ",")) || !write_string(self, names[i]) || !put(self, ":"))
+            return false;
+        gridL_push_slice(L, names[i]);
+        lua_rawget(L, -3);
+        if (!write_value(self))
+            return false;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return put(self, "}");
+}
+
+static bool write_table(writer *self)
+{
+    size_t count = 0;
+    bool good;
+
+    if (self->depth == GRID_JSON_MAX_DEPTH)
+        return REFUSE(self, "tables are nested deeper than %d levels", GRID_JSON_MAX_DEPTH);
+    luaL_checkstack(self->L, 6, "JSON too deep");
+    self->depth++;
+    if (has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE) ||
+        count_members(self->L, &count))
+        good = write_array(self);
+    else
+        good = write_object(self, count);
+    self->depth--;
+    return good;
+}
+
+/* The value on top, which stays there. After a refusal the stack is left as it is. */
+static bool write_value(writer *self)
+{
+    lua_State *L = self->L;
+    grid_slice text;
+
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+        text.data = lua_tolstring(L, -1, &text.size);
+        return write_string(self, text);
+    case LUA_TNUMBER:
+        return write_number(self);
+    case LUA_TBOOLEAN:
+        return put(self, lua_toboolean(L, -1) ? "true" : "false");
+    case LUA_TTABLE:
+        return write_table(self);
+    case LUA_TLIGHTUSERDATA:
+        if (!lua_touserdata(L, -1)) /* cjson.null */
+            return put(self, "null");
+        if (lua_rawequal(L, -1, EMPTY_ARRAY))
+            return put(self, "[]");
+        break;
+    default:
+        break;
+    }
+    return REFUSE(self, "a %s has no JSON form", luaL_typename(L, -1));
+}
+
+/* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) -> text | nil, kind, code, message */
+static int json_encode(lua_State *L)
+{
+    grid_error err;
+    writer self = {.L = L, .err = &err};
+
+    lua_settop(L, EMPTY_ARRAY);
+    self.out = gridL_new_buffer(L);
+    lua_pushvalue(L, VALUE);
+    if (write_value(&self)) {
+        gridL_push_buffer(L, self.out);
+        return 1;
+    }
+    grid_buffer_clear(self.out);
+    return gridL_fail(L, &err);
+}
+
+void gridL_open_encode(lua_State *L)
+{
+    lua_pushcfunction(L, json_encode);
+    lua_setfield(L, -2, "json_encode");
+}
