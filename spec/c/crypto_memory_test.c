@@ -70,7 +70,8 @@ static bool holds(const unsigned char *block, size_t size, const bytes *what)
     return false;
 }
 
-/* OpenSSL 3.0 itself, multiplying a point by the key in ecp_nistz256.c, gives back its work area as it is: nothing that a caller can help. */
+/* OpenSSL 3.0 itself, multiplying a point by the key in ecp_nistz256.c, gives back its work area as it is: nothing that a
+ * caller can help. */
 static void look_for_secrets(void *block, const char *file)
 {
     size_t size = block ? malloc_usable_size(block) : 0;

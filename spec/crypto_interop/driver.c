@@ -1,7 +1,7 @@
 /* The crypto room behind a pipe, so that other implementations can talk to it.
  *
- * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at all); answers each with one line, "ok result…" in
- * the same form or "error code". Ends with its input. */
+ * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at all); answers each with one line,
+ * "ok result…" in the same form or "error code". Ends with its input. */
 #include "base/buffer.h"
 #include "crypto/authorization.h"
 #include "crypto/hpke.h"

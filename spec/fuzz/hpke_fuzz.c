@@ -37,15 +37,16 @@ static void refused(const grid_error *err)
 static void open_strange(const grid_key *key, grid_slice input)
 {
     size_t enc = input.size < GRID_HPKE_ENC_SIZE ? input.size : GRID_HPKE_ENC_SIZE;
+    grid_slice point = {input.data, enc}, rest = {input.data + enc, input.size - enc};
     grid_buffer out;
     grid_error err = {0};
 
     grid_buffer_init(&out, LIMIT);
-    must(!grid_hpke_open(key, (grid_slice){input.data, enc}, nothing, nothing, (grid_slice){input.data + enc, input.size - enc}, &out, &err));
+    must(!grid_hpke_open(key, point, nothing, nothing, rest, &out, &err));
     refused(&err);
     must(out.size == 0);
     grid_buffer_clear(&out);
-    must(!grid_authorization_open(key, (grid_slice){input.data, enc}, (grid_slice){input.data + enc, input.size - enc}, &err));
+    must(!grid_authorization_open(key, point, rest, &err));
     refused(&err);
 }
 

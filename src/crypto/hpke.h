@@ -1,7 +1,8 @@
 /* Hybrid Public Key Encryption (RFC 9180), base mode, single-shot, of one suite:
  * DHKEM(P-256, HKDF-SHA256) 0x0010, HKDF-SHA256 0x0001, ChaCha20-Poly1305 0x0003.
  *
- * Owns: the suite's steps, in the RFC's names and order (hpke_internal.h shows them to the tests), and the wiping of every secret on the way.
+ * Owns: the suite's steps, in the RFC's names and order (hpke_internal.h shows them to the tests), and the wiping of every
+ * secret on the way.
  * Refuses to know: base64, JSON, and what the plaintext is.
  * Output is appended to the caller's buffers, all or nothing. */
 #ifndef GRID_CRYPTO_HPKE_H
