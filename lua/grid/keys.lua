@@ -1,5 +1,5 @@
 -- Keys: the pair that receives authorization keys, and the authorization keys that sign.
--- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed or collected, and prints as a fingerprint.
+-- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed or collected; it prints as a fingerprint.
 -- Knows nothing of HTTP and of how sessions are kept.
 
 local core = require "grid.core"

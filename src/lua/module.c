@@ -5,6 +5,7 @@
 #include "crypto/random.h"
 #include "http/clock.h"
 #include "lua/engine.h"
+#include "lua/file.h"
 #include "lua/json.h"
 #include "lua/key.h"
 #include "lua/transfer.h"
@@ -54,6 +55,7 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_buffer(L);
     gridL_open_transfer(L);
     gridL_open_engine(L);
+    gridL_open_file(L);
     gridL_open_json(L);
     gridL_open_key(L);
     return 1;

@@ -1,0 +1,144 @@
+#define _GNU_SOURCE /* syncfs */
+
+#include "base/file.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct grid_file {
+    char target[PATH_MAX];
+    char temporary[PATH_MAX];
+    int fd; /* negative once closed */
+};
+
+static bool failed(grid_error *err, const char *what, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, "not_written", "%s %.120s: %s", what, path, strerror(errno));
+}
+
+/* Where a symbolic link leads; a file that is not there yet is itself. */
+static bool resolve(const char *path, char target[PATH_MAX])
+{
+    if (realpath(path, target))
+        return true;
+    if (errno != ENOENT || strlen(path) >= PATH_MAX)
+        return false;
+    strcpy(target, path);
+    return true;
+}
+
+/* mkstemp makes it 0600, and refuses what is there already. */
+static bool begin(grid_file *file, const char *path, grid_error *err)
+{
+    static const char suffix[] = ".XXXXXX";
+
+    if (!resolve(path, file->target))
+        return failed(err, "cannot write", path);
+    if (strlen(file->target) + sizeof suffix > sizeof file->temporary) {
+        errno = ENAMETOOLONG;
+        return failed(err, "cannot write", path);
+    }
+    strcpy(file->temporary, file->target);
+    strcat(file->temporary, suffix);
+    file->fd = mkstemp(file->temporary);
+    return file->fd >= 0 || failed(err, "cannot write", path);
+}
+
+grid_file *grid_file_begin(const char *path, grid_error *err)
+{
+    grid_file *file = grid_malloc(sizeof *file);
+
+    if (!file) {
+        grid_error_out_of_memory(err);
+        return NULL;
+    }
+    if (begin(file, path, err))
+        return file;
+    grid_free(file);
+    return NULL;
+}
+
+static bool write_all(int fd, grid_slice bytes)
+{
+    while (bytes.size) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return false;
+        bytes.data += written;
+        bytes.size -= (size_t)written;
+    }
+    return true;
+}
+
+static bool sync_parent(const char *path)
+{
+    char folder[PATH_MAX];
+    char *slash;
+    int fd;
+    bool done;
+
+    strcpy(folder, path);
+    slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder ? 1 : 0] = '\0';
+    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    done = fsync(fd) == 0;
+    close(fd);
+    return done;
+}
+
+bool grid_file_commit(grid_file *file, grid_slice bytes, bool durable, grid_error *err)
+{
+    bool written = write_all(file->fd, bytes) && (!durable || fsync(file->fd) == 0);
+    int fd = file->fd;
+
+    file->fd = -1;
+    if (close(fd) != 0 || !written)
+        return failed(err, "cannot write", file->target);
+    if (rename(file->temporary, file->target) != 0)
+        return failed(err, "cannot replace", file->target);
+    file->temporary[0] = '\0';
+    if (durable && !sync_parent(file->target))
+        return failed(err, "cannot make durable", file->target);
+    return true;
+}
+
+void grid_file_free(grid_file *file)
+{
+    if (!file)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->temporary[0])
+        unlink(file->temporary);
+    grid_free(file);
+}
+
+bool grid_file_sync_folder(const char *folder, grid_error *err)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done;
+
+    if (fd < 0)
+        return failed(err, "cannot open", folder);
+#ifdef __linux__
+    done = syncfs(fd) == 0;
+#else
+    sync();
+    done = true;
+#endif
+    close(fd);
+    return done || failed(err, "cannot make durable", folder);
+}
