@@ -28,6 +28,7 @@ function client.new(given)
     options = resolved,
     endpoint = options.endpoint(resolved.base_url),
     host = hosts.choose(resolved.host),
+    flights = setmetatable({}, { __mode = "k" }),
   }, Client)
 end
 
@@ -69,10 +70,8 @@ local function perform(self, plan, given)
     waiting = nil
     return first
   end
-  local function work()
-    flight.new(self, source, 1, ignore):run()
-  end
-  if given.detached and self.host.detached then self.host.detached(work) else work() end
+  local alone = flight.new(self, source, 1, ignore)
+  if given.detached and self.host.carry then self.host.carry(alone) else alone:run() end
   return one.res, one.err
 end
 
@@ -247,6 +246,9 @@ function Client:close()
   self.closed = true
   if self.holder then self.holder:close() end
   self.holder = nil
+  for one in pairs(self.flights) do
+    if one.wake then one.wake() end
+  end
 end
 
 Client.__gc = Client.close

@@ -12,7 +12,7 @@ local in_the_air = setmetatable({}, { __mode = "v" })
 
 --- A flight for calls of one client. `source()` gives the next call, or nothing; `on_done(call)` takes each that is over.
 function flight.new(client, source, limit, on_done)
-  return setmetatable({
+  local self = setmetatable({
     client = client,
     engine = client:engine(),
     host = client.host,
@@ -24,6 +24,8 @@ function flight.new(client, source, limit, on_done)
     landed = {},   -- entries whose transfer has finished
     sleeping = {}, -- call -> time of its next try
   }, Flight)
+  client.flights[self] = true
+  return self
 end
 
 function flight:is_over()
@@ -125,18 +127,30 @@ end
 -- Long enough to cost nothing, short enough to notice a clock that misbehaves.
 local LONGEST_WAIT = 60
 
---- Runs until every call is over.
-function flight:run()
+--- Does all that can be done now, without waiting. -> seconds until there may be more, or nil: every call is over.
+function flight:advance()
   while true do
     self:fill()
-    if self.client.closed then self:cancel() end
-    if self:is_over() then return end
+    if self.client.closed then
+      self:land() -- what was answered before counts
+      self:cancel()
+    end
+    if self:is_over() then return nil end
     flight.step(self.engine)
     local moved = self:land()
     local pause = next(self.sleeping) and self:wake_sleepers()
     if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then
-      self.host.idle(self.engine, pause or LONGEST_WAIT, self)
+      return pause or LONGEST_WAIT
     end
+  end
+end
+
+--- Runs until every call is over.
+function flight:run()
+  local pause = self:advance()
+  while pause do
+    self.host.idle(self.engine, pause, self)
+    pause = self:advance()
   end
 end
 

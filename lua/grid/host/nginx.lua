@@ -1,7 +1,7 @@
 -- The host inside nginx (OpenResty, ngx_http_lua): waiting yields, and the worker serves others meanwhile.
--- Owns: one driver for each Lua VM, a timer that steps the engine while anything is in flight and ends when nothing is.
--- A timer belongs to no request, so a client that aborts takes nobody else's driver with it.
--- Knows nothing of HTTP and of what the calls are for.
+-- Owns: one driver for each Lua VM, a timer that steps the engine while anything is in flight and ends when nothing is; and
+-- the detached flights, which the driver carries itself. A timer belongs to no request, so a client that aborts takes nobody
+-- else's driver with it. Knows nothing of HTTP and of what the calls are for.
 
 local core = require "grid.core"
 
@@ -19,43 +19,92 @@ function nginx.obstacle()
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
--- ngx.sleep counts milliseconds. nginx cannot watch the engine's descriptor for us, so the driver looks: each millisecond while
+-- nginx cannot watch the engine's descriptor for us, so the driver looks: each millisecond (the grain of nginx's timers) while
 -- things move, and the more rarely the longer they have not.
 local SHORTEST_NAP, LONGEST_NAP = 0.001, 0.01
 local NAP_PER_IDLE_SECOND = 1 / 32
 
-local function nap_after(idle)
-  return math.max(SHORTEST_NAP, math.min(idle * NAP_PER_IDLE_SECOND, LONGEST_NAP))
+-- nginx drops a timer without a word to us when lua_max_running_timers is reached: after so long it is asked again, and until
+-- then each flight steps for itself when it wakes.
+local TIMER_PATIENCE = 0.1
+local LONGEST_WAIT = 60
+
+local asked_at -- when the driver's timer was asked for, until it runs
+local bell     -- of the driver that runs: a semaphore to wake it
+local napping  -- for how long the driver sleeps
+local carried = {} -- detached flight -> when it must be looked after
+
+local function ring()
+  if bell and napping > SHORTEST_NAP then bell:post(1) end
 end
 
-local driving = false
+local function next_due()
+  local now = core.now()
+  for flight, due in pairs(carried) do
+    if #flight.landed > 0 or flight.client.closed or due <= now then return flight end
+  end
+end
 
-local function drive()
-  local flight = require "grid.flight"
-  local engine = core.engine()
+-- A flight that fails must take neither the driver nor other flights with it: whoever waits for it gets to know.
+local function look_after(flight)
+  local ok, pause = pcall(flight.advance, flight)
+  if not ok then flight.failure = pause end
+  carried[flight] = ok and pause and core.now() + pause or nil
+  if not carried[flight] then flight.semaphore:post(1) end
+end
+
+local function advance_carried()
+  local flight = next_due()
+  while flight do
+    look_after(flight)
+    flight = next_due()
+  end
+end
+
+-- Tries that wait for their time need no steps.
+local function nap_after(idle, count)
+  if count > 0 then return math.max(SHORTEST_NAP, math.min(idle * NAP_PER_IDLE_SECOND, LONGEST_NAP)) end
+  local soonest = math.huge
+  for _, due in pairs(carried) do soonest = math.min(soonest, due) end
+  return math.max(SHORTEST_NAP, soonest - core.now())
+end
+
+local function drive(engine)
+  local flights = require "grid.flight"
   local known, moved_at = 0, core.now()
   local count = engine:in_flight()
-  while count > 0 do
-    ngx.sleep(nap_after(core.now() - moved_at))
-    local landed = flight.step(engine)
+  while count > 0 or next(carried) do
+    napping = nap_after(core.now() - moved_at, count)
+    local rung = bell:wait(napping)
+    local landed = flights.step(engine)
+    advance_carried()
     count = engine:in_flight()
-    if landed or count ~= known then known, moved_at = count, core.now() end
+    if rung or landed or count ~= known then known, moved_at = count, core.now() end
   end
-  engine:close()
 end
 
 local function keep_driving()
-  local ok, problem = pcall(drive)
-  driving = false
+  asked_at = nil
+  if bell then return end
+  bell = assert(require("ngx.semaphore").new())
+  local engine = core.engine()
+  local ok, problem = pcall(drive, engine)
+  bell = nil
+  engine:close()
   if not ok then ngx.log(ngx.ERR, "grid: the driver stopped: ", problem) end
 end
 
--- Where nginx has no timer to give, each flight looks after itself.
+-- -> true if the driver runs, false if it was asked for, nil where nginx has no timer to give.
 local function ensure_driver()
-  if not driving then driving = ngx.timer.at(0, keep_driving) == true end
-  return driving
+  if bell then return true end
+  local now = core.now()
+  if not asked_at or now - asked_at > TIMER_PATIENCE then
+    asked_at = ngx.timer.at(0, keep_driving) and now or nil
+  end
+  return asked_at and false
 end
 
+-- What the flight is woken with when something of it has landed.
 local function semaphore_of(flight)
   if not flight.semaphore then
     local semaphore = assert(require("ngx.semaphore").new())
@@ -65,31 +114,28 @@ local function semaphore_of(flight)
   return flight.semaphore
 end
 
+local function wait(semaphore, seconds)
+  local driven = ensure_driver()
+  if driven == nil then return ngx.sleep(SHORTEST_NAP) end
+  ring()
+  semaphore:wait(driven and seconds or math.min(seconds, TIMER_PATIENCE))
+end
+
 --- Waits until something of the flight's has landed, `seconds` at most.
 function nginx.idle(_, seconds, flight)
-  if ensure_driver() then
-    semaphore_of(flight):wait(seconds)
-  else
-    ngx.sleep(SHORTEST_NAP)
+  wait(semaphore_of(flight), seconds)
+end
+
+--- Runs a flight to its end and waits for that. If the request that waits is aborted, the driver still brings it there.
+function nginx.carry(flight)
+  local semaphore = semaphore_of(flight)
+  flight.wake = ring
+  look_after(flight)
+  while carried[flight] do
+    wait(semaphore, LONGEST_WAIT)
+    if not bell then advance_carried() end
   end
-end
-
-local function pack(...)
-  return { n = select("#", ...), ... }
-end
-
---- Runs `work` in a timer and waits for what it returns. If the waiting request is aborted, the work still goes on to its end.
-function nginx.detached(work)
-  local semaphore = assert(require("ngx.semaphore").new())
-  local results
-  local timer = ngx.timer.at(0, function()
-    results = pack(pcall(work))
-    semaphore:post(1)
-  end)
-  if not timer then return work() end
-  while not results do semaphore:wait(60) end
-  if not results[1] then error(results[2], 0) end
-  return unpack(results, 2, results.n)
+  if flight.failure then error(flight.failure, 0) end
 end
 
 return nginx
