@@ -1,4 +1,4 @@
-/* Randomness, from OpenSSL's generator: safe across fork, fit for keys.
+/* Randomness, from OpenSSL's generator or the system's own: safe across fork, fit for keys.
  *
  * Fails with kind "crypto", code "no_randomness" or "crypto_failed", and then nothing in the output is to be used. */
 #ifndef GRID_CRYPTO_RANDOM_H
