@@ -102,33 +102,48 @@ grid_json_token grid_json_type(grid_slice value)
     return at < start + value.size ? token_of(*at) : GRID_JSON_END;
 }
 
-static bool opens(grid_json_token token)
+/* `at` is behind the bracket that opens an object or array; the result is behind the one that closes it. Strings apart,
+ * nothing but brackets counts. */
+static const char *skip_container(const char *at, const char *end)
 {
-    return token == GRID_JSON_OBJECT_BEGIN || token == GRID_JSON_ARRAY_BEGIN;
-}
+    size_t depth = 1;
 
-static bool closes(grid_json_token token)
-{
-    return token == GRID_JSON_OBJECT_END || token == GRID_JSON_ARRAY_END || token == GRID_JSON_END;
+    while (at < end && depth > 0) {
+        switch (*at++) {
+        case '"':
+            at = skip_string(at, end);
+            break;
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            depth--;
+            break;
+        default:
+            break;
+        }
+    }
+    return at;
 }
 
 /* The next whole value, whatever it holds. False where the container that is walked ends. */
 static bool next_value(grid_json_reader *reader, grid_slice *value)
 {
-    grid_json_token token = grid_json_next(reader, value);
-    grid_slice raw = *value;
-
-    if (closes(token))
+    switch (grid_json_next(reader, value)) {
+    case GRID_JSON_OBJECT_END:
+    case GRID_JSON_ARRAY_END:
+    case GRID_JSON_END:
         return false;
-    for (size_t depth = opens(token); depth > 0;) {
-        token = grid_json_next(reader, &raw);
-        if (token == GRID_JSON_END)
-            return false;
-        depth += opens(token);
-        depth -= closes(token);
+    case GRID_JSON_OBJECT_BEGIN:
+    case GRID_JSON_ARRAY_BEGIN:
+        reader->at = skip_container(reader->at, reader->end);
+        value->size = (size_t)(reader->at - value->data);
+        return true;
+    default:
+        return true;
     }
-    value->size = (size_t)(raw.data + raw.size - value->data);
-    return true;
 }
 
 /* Without memory: the name is compared piece by piece, each escape as the UTF-8 it stands for. */
