@@ -22,10 +22,15 @@ local SESSION_MEMBERS = {
   { "session.Privy.session.expires_at", "number" },
 }
 
-local function find(value, path)
-  for name in path:gmatch("[^.]+") do
+for _, member in ipairs(SESSION_MEMBERS) do
+  member.steps = {}
+  for name in member[1]:gmatch("[^.]+") do table.insert(member.steps, name) end
+end
+
+local function find(value, steps)
+  for i = 1, #steps do
     if type(value) ~= "table" then return nil end
-    value = value[name]
+    value = value[steps[i]]
   end
   return value
 end
@@ -35,7 +40,7 @@ local function check_session(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
   for _, member in ipairs(SESSION_MEMBERS) do
     local path, expected = member[1], member[2]
-    local value = find(payload, path)
+    local value = find(payload, member.steps)
     local absent = value == nil or value == json.null
     if absent and member.required or not absent and type(value) ~= expected then
       return ("kms_payload.%s is not what it should be"):format(path)
