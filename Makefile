@@ -24,7 +24,7 @@ has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto)
 FLAGS        := -std=gnu11 -fPIC -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
                 $(call pkg,--cflags,libcurl,) $(call pkg,--cflags,libcrypto,) \
-                $(if $(PORTABLE),-DGRID_NO_EPOLL)
+                -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)
 FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
 FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
 VMS          := $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm)))

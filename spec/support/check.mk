@@ -11,18 +11,18 @@ FUZZ_SECONDS ?= 30
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
-C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c)
+C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c)
 
 SUITES := c lua5.4 luajit portable-c portable-lua5.4 gcc clang tidy luacheck layers \
           asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit gc-lua5.4 gc-luajit \
-          $(FUZZERS:%=fuzz-%) rock
+          $(FUZZERS:%=fuzz-%) crypto-interop rock
 
 .PHONY: check
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
-	@$(MAKE) -k portable lint layers sanitize valgrind gc fuzz rock-test || true
+	@$(MAKE) -k portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test || true
 	@$(SUITE) sum $(SUITES)
 
 .PHONY: portable
@@ -112,6 +112,12 @@ $(FUZZERS:%=fuzz-%): fuzz-%:
 	@$(SUITE) check fuzz-$* build/fuzz/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$*- \
 	  $(patsubst %,-dict=%,$(wildcard spec/fuzz/$*.dict)) build/fuzz/corpus/$*
+
+# ---- Others' work on the same bytes -----------------------------------------------------------
+
+.PHONY: crypto-interop
+crypto-interop: $(B)/libgrid.a  ## keys, HPKE and signatures against node, WebCrypto and npm's @hpke/core
+	@$(SUITE) tests crypto-interop spec/crypto_interop/run
 
 # ---- The rock ---------------------------------------------------------------------------------
 
