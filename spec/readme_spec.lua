@@ -1,0 +1,281 @@
+-- The README is true: every block of Lua runs against the sandbox on this VM, every command of a block of shell runs or is checked
+-- in the way named here, and the tables name what the code has. A block that nothing here knows fails.
+
+local child = require "spec.demo.child"
+local json = require "spec.sandbox.json"
+local options = require "grid.options"
+local sandbox = require "spec.support.sandbox"
+
+local vm = rawget(_G, "jit") and "luajit" or "lua5.4"
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local README = read "README.md"
+
+-- Fenced blocks in order: language, text, line, and the name in a comment `<!-- test: name -->` right before.
+local function blocks_of(text)
+  local blocks, block, name, number = {}, nil, nil, 0
+  for line in text:gmatch "([^\n]*)\n" do
+    number = number + 1
+    local fence = line:match "^```(.*)$"
+    if block and fence then
+      block.text = table.concat(block, "\n") .. "\n"
+      blocks[#blocks + 1], block, name = block, nil, nil
+    elseif block then
+      block[#block + 1] = line
+    elseif fence then
+      block = { language = fence, line = number, name = name }
+    elseif line ~= "" then
+      name = line:match "^<!%-%- test: (.-) %-%->$"
+    end
+  end
+  assert(not block, "README.md ends inside a block")
+  return blocks
+end
+
+local BLOCKS = blocks_of(README)
+
+-- ---- Lua --------------------------------------------------------------------------------------
+
+-- What the README says a block may count on; a block that requires grid itself is a whole program and gets nothing.
+local PRELUDE = [[
+local grid = require "grid" local client = grid.new() local keys = grid.keypair()
+local saved = io.open("session.json", "rb"):read "*a"
+]]
+
+-- By name: `prelude` comes before the block, `before(server)` prepares the sandbox, `after(out, server, folder)` looks at what
+-- came of it; `empty` says that there is no session yet. Blocks without a name have to run and print no error.
+local EXAMPLES = {}
+
+local function privy_of(text)
+  return json.decode(text).session.Privy
+end
+
+EXAMPLES["quick start"] = {
+  before = function(server) server:set { tier = "2" } end,
+  after = function(out, server, folder, saved)
+    assert.matches("^refreshed by request %x+%-", out:gsub("\t", " "), nil)
+    assert.equal(1, server:executions("refresh_token", privy_of(saved).refresh_token))
+    assert.not_equal(privy_of(saved).refresh_token, privy_of(folder:read "session.json").refresh_token)
+    assert.equal("session.json\nsession.key\nsnippet.lua", folder:list())
+  end,
+}
+
+EXAMPLES["log in"] = {
+  empty = true,
+  prelude = [[
+    function io.read()
+      local pipe = io.popen("curl -s '$http/_control/otp?email=ann@example.com'")
+      return pipe:read("*a"):match '"otp_code":"(%d+)"', pipe:close()
+    end
+    local new = require("grid").new
+    require("grid").new = function(given) assert(given.environment == "production") return new() end
+  ]],
+  after = function(out, _, folder)
+    assert.matches("account%s+%w+\n", out)
+    assert.equal("string", type(privy_of(folder:read "session.json").refresh_token))
+    local _, modes = folder:run "stat -c %a session.json session.key"
+    assert.equal("600\n600\n", modes)
+  end,
+}
+
+EXAMPLES.cookies = {
+  prelude = [[ local pipe = io.popen("curl -s '$http/_control/sessions' -d '{}'")
+    local cookie = "grid_session=" .. pipe:read("*a"):match '"refresh_token":"(.-)"' pipe:close() ]],
+  after = function(out, server)
+    assert.matches("Set%-Cookie: %S+=", out)
+    assert.equal("cookie", server:last().payload)
+  end,
+}
+
+EXAMPLES.errors = {
+  before = function(server) server:fault { kind = "status", status = 401 } end,
+  after = function(out) assert.matches("^log in again: grid: auth error, status 401", out) end,
+}
+
+EXAMPLES["unknown outcome"] = {
+  before = function(server)
+    server:set { mode = "idempotent", tier = "2" }
+    server:fault { kind = "drop", execute = true }
+  end,
+  after = function(out, server, _, saved)
+    assert.matches("^grid.result: status 200", out)
+    assert.equal(2, server:stats().requests)
+    assert.equal(1, server:executions("refresh_token", privy_of(saved).refresh_token))
+  end,
+}
+
+EXAMPLES["many sessions"] = {
+  prelude = [[ local requests = {}
+    for i = 1, 3 do requests[i] = { encryption_public_key = keys.public_key, kms_payload = saved } end
+    requests[3].kms_payload = "[]"
+    local function save(i, text) print("saved", i, #text) end ]],
+  after = function(out, server)
+    assert.matches("\r3 of 3\n", out)
+    assert.matches("saved\t1\t%d+\nsaved\t2\t%d+\n3\tgrid: request error %(bad_payload%)", out)
+    assert.equal(2, server:stats().requests)
+  end,
+}
+
+EXAMPLES.events = {
+  postlude = " client:refresh_session { encryption_public_key = keys.public_key, kms_payload = saved }",
+  after = function(_, _, _, _, err) assert.matches("^POST /auth/refresh%-session: 200 in 0%.%d%d%d s, try 1\n$", err) end,
+}
+
+EXAMPLES["other endpoint"] = { after = function(out, server)
+  assert.not_matches("^grid:", out)
+  assert.equal("/auth", server:last().path:match "/auth$")
+end }
+
+EXAMPLES.proxy = { postlude = " print(client)", after = function(out)
+  assert.matches("^grid.client: ", out)
+end }
+
+-- ---- Shell ------------------------------------------------------------------------------------
+
+local function is_installed_by_setup(folder, command)
+  local setup = read "spec/support/setup"
+  for package in command:match("apt%-get install (.*)"):gmatch "%S+" do
+    assert.is_truthy((" " .. setup:gsub("[|'\n]", " ")):find(" " .. package .. " ", 1, true), package)
+  end
+  assert.equal("", folder:list())
+end
+
+-- Root and LuaRocks' own tree stay out of it: `make rock-test` runs the same command with a tree of its own.
+local function is_what_rock_test_does(_, command)
+  assert.matches("luarocks make --deps-mode=none --lua-version", read "spec/support/rock-test", 1, true)
+  assert.matches("luarocks make %-%-deps%-mode=none %-%-lua%-version 5%.[14]$", command)
+end
+
+local function can_be_made(folder, command)
+  local code, _, err = folder:run("unset MAKEFLAGS MFLAGS MAKELEVEL; " .. command:gsub("^sudo ", "") .. " -n", {}, child.root)
+  assert.equal("", err)
+  assert.equal(0, code)
+end
+
+local function starts_a_sandbox(folder, command)
+  local code, out = folder:run(([[
+    %s >out & pid=$!
+    while ! grep -q '^export GRID_ENVIRONMENT' out; do sleep 0.05; done
+    cat out; kill $pid; wait $pid]]):format(command:gsub("^", child.root .. "/")), { TMPDIR = folder.path })
+  assert.equal(0, code)
+  assert.matches("export GRID_BASE_URL=https://localhost:%d+\n", out)
+end
+
+-- By how a command begins, without what comes after a '#'.
+local COMMANDS = {
+  ["sudo apt-get install "] = is_installed_by_setup,
+  ["sudo luarocks make "] = is_what_rock_test_does,
+  ["sudo make install "] = can_be_made,
+  ["spec/sandbox/run"] = starts_a_sandbox,
+}
+
+local function coverage_of(command)
+  for prefix, check in pairs(COMMANDS) do
+    if command:sub(1, #prefix) == prefix then return check end
+  end
+end
+
+-- ---- The specs --------------------------------------------------------------------------------
+
+describe("the README #slow", function()
+  local server, folder
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    folder = child.folder()
+  end)
+  after_each(function() folder:remove() end)
+
+  local function program(block, example)
+    local whole = block.text:find 'require "grid"' ~= nil
+    local before = (whole and "" or PRELUDE) .. (example.prelude or "")
+    before = before:gsub("%$http", server.http):gsub("\n", " ")
+    return before .. block.text .. (example.postlude or "")
+  end
+
+  local function run_lua(block)
+    local example = block.name and assert(EXAMPLES[block.name], "nothing is known of the block " .. block.name) or {}
+    local saved = server:sessions()[1].kms_payload_json
+    if not example.empty then
+      folder:write("session.json", saved)
+      folder:write("session.key", select(2, folder:run "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
+    end
+    folder:write("snippet.lua", program(block, example))
+    if example.before then example.before(server) end
+    local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua", {
+      GRID_BASE_URL = server.http, GRID_API_KEY = server.api_key, GRID_ENVIRONMENT = "sandbox",
+    })
+    assert.equal(0, code, err)
+    if example.after then return example.after(out, server, folder, saved, err) end
+    assert.equal("", err)
+    assert.equal(200, server:last().status)
+  end
+
+  for _, block in ipairs(BLOCKS) do
+    if block.language == "lua" then
+      it(("runs on %s: the block at line %d"):format(vm, block.line), function() run_lua(block) end)
+    end
+  end
+
+  for _, block in ipairs(BLOCKS) do
+    for line in (block.language == "sh" and block.text or ""):gmatch "([^\n]+)\n" do
+      local command = line:gsub("%s*#.*$", "")
+      it("tells a command that works: " .. command, function()
+        local check = coverage_of(command)
+        assert.is_truthy(check, "nothing here knows the command")
+        check(folder, command)
+      end)
+    end
+  end
+
+  it("has no block in another language", function()
+    for _, block in ipairs(BLOCKS) do
+      assert.is_true(block.language == "lua" or block.language == "sh", "line " .. block.line)
+    end
+  end)
+
+  it("uses every example that is prepared here", function()
+    for name in pairs(EXAMPLES) do
+      assert.is_truthy(README:find("<!-- test: " .. name .. " -->", 1, true), name)
+    end
+  end)
+
+  it("starts with at most 15 lines of Lua", function()
+    local _, lines = BLOCKS[4].text:gsub("[^\n]+", "")
+    assert.equal("quick start", BLOCKS[4].name)
+    assert.is_true(lines <= 15)
+  end)
+
+  it("names every option, with its default", function()
+    for name, option in pairs(options.both) do
+      local row = README:match("\n(| `" .. name .. "` |[^\n]*)")
+      assert.is_truthy(row, name)
+      if option.default ~= nil then
+        local default = (type(option.default) == "string" and '`"%s"`' or "`%s`"):format(tostring(option.default))
+        assert.is_truthy(row:find(default, 1, true), name)
+      end
+    end
+  end)
+
+  it("names only make targets, files and headings that exist", function()
+    for target in README:gmatch "`make ([%l-]+)" do can_be_made(folder, "make " .. target) end
+    local headings = {}
+    for heading in README:gmatch "\n#+ ([^\n]+)" do headings[heading:lower():gsub(" ", "-")] = true end
+    for link in README:gmatch "%]%(([^)]+)%)" do
+      if link:sub(1, 1) == "#" then
+        assert.is_true(headings[link:sub(2)], link)
+      elseif not link:find "^https:" then
+        read(link)
+      end
+    end
+  end)
+end)
