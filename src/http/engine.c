@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-enum { MAX_SPARES = 64 };
-
 struct grid_engine {
     CURLM *multi;
     grid_driver *driver;
@@ -18,8 +16,6 @@ struct grid_engine {
     size_t in_flight;
     grid_transfer *finished; /* oldest first, linked through grid_transfer_link */
     grid_transfer **last;
-    int spare_count;
-    CURL *spares[MAX_SPARES];
 };
 
 static void start_libcurl(void)
@@ -42,12 +38,8 @@ static void release(grid_engine *engine)
 {
     if (engine->home)
         *engine->home = NULL;
-    if (grid_engine_is_ours(engine)) {
-        while (engine->spare_count)
-            curl_easy_cleanup(engine->spares[--engine->spare_count]);
-        if (engine->multi)
-            curl_multi_cleanup(engine->multi);
-    }
+    if (engine->multi && grid_engine_is_ours(engine))
+        curl_multi_cleanup(engine->multi);
     if (engine->driver)
         grid_driver_free(engine->driver);
     grid_free(engine);
@@ -169,25 +161,6 @@ void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *trans
     if (engine->last == grid_transfer_link(*link))
         engine->last = link;
     *link = *grid_transfer_link(*link);
-}
-
-CURL *grid_engine_take_easy(grid_engine *engine)
-{
-    return engine->spare_count ? engine->spares[--engine->spare_count] : curl_easy_init();
-}
-
-/* curl_easy_reset keeps the receive buffer of a handle that had to wait for its connection, but not the size that
- * CURLOPT_BUFFERSIZE gave it (7.88.1): that option must stay untouched on handles that are used again. */
-void grid_engine_return_easy(grid_engine *engine, CURL *easy)
-{
-    if (!grid_engine_is_ours(engine))
-        return; /* see release: let go, not cleaned up */
-    if (engine->spare_count == MAX_SPARES) {
-        curl_easy_cleanup(easy);
-        return;
-    }
-    curl_easy_reset(easy);
-    engine->spares[engine->spare_count++] = easy;
 }
 
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)

@@ -1,6 +1,6 @@
 /* The engine is a step machine over one libcurl multi handle: connections are reused and shared by all its transfers.
  *
- * Owns: the multi handle, its driver, spare easy handles, and the queue of finished transfers.
+ * Owns: the multi handle, its driver, and the queue of finished transfers.
  * Refuses to know: Lua, JSON, retries, and who is waiting. It starts no thread and `step` never blocks.
  * Reference-counted: every holder and every transfer in flight has one reference, so the order in which they go cannot
  * matter. An engine belongs to the process that made it: after a fork the child must let go of it and make its own. */

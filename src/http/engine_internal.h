@@ -6,12 +6,6 @@
 
 #include <curl/curl.h>
 
-/* An easy handle with no options set, in nobody's hands; NULL without memory. */
-CURL *grid_engine_take_easy(grid_engine *engine);
-
-/* Back to the spares. The handle must have left the multi handle. */
-void grid_engine_return_easy(grid_engine *engine, CURL *easy);
-
 /* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight. */
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err);
 
