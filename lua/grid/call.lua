@@ -32,6 +32,7 @@ local function headers_of(client, plan, options, key)
   local headers = {
     "Authorization: Bearer " .. client.options.api_key,
     "Accept: application/json",
+    "User-Agent: " .. client.options.user_agent,
     "x-grid-environment: " .. client.options.environment,
   }
   if plan.body then headers[#headers + 1] = "Content-Type: application/json" end
@@ -50,7 +51,6 @@ local function exchange_of(client, plan, headers)
     max_response_bytes = options.max_response_bytes,
     ca_file = options.ca_file,
     proxy = options.proxy,
-    user_agent = options.user_agent,
     http1_only = options.http_version == "1.1",
     insecure_skip_tls_verify = options.insecure_skip_tls_verify,
   }

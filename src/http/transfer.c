@@ -4,6 +4,7 @@
 #include "http/engine_internal.h"
 #include "http/failure.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -100,11 +101,17 @@ static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, 
     return add_header(transfer, "Expect:", err);
 }
 
+/* libcurl keeps an unsigned int, and takes 0 for "no limit". */
+static long milliseconds(double seconds)
+{
+    return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) + 1 : INT_MAX;
+}
+
 static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
 {
     SET(transfer, CURLOPT_NOSIGNAL, 1L);
-    SET(transfer, CURLOPT_TIMEOUT_MS, (long)(exchange->timeout * 1000) + 1);
-    SET(transfer, CURLOPT_CONNECTTIMEOUT_MS, (long)(exchange->connect_timeout * 1000) + 1);
+    SET(transfer, CURLOPT_TIMEOUT_MS, milliseconds(exchange->timeout));
+    SET(transfer, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(exchange->connect_timeout));
 #if LIBCURL_VERSION_NUM >= 0x075500
     SET(transfer, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -137,8 +144,6 @@ static void set_connection(grid_transfer *transfer, const grid_exchange *exchang
 static void set_request(grid_transfer *transfer, const grid_exchange *exchange)
 {
     SET(transfer, CURLOPT_URL, exchange->url);
-    if (exchange->user_agent)
-        SET(transfer, CURLOPT_USERAGENT, exchange->user_agent);
     if (exchange->body || strcmp(exchange->method, "POST") == 0) {
         SET(transfer, CURLOPT_POST, 1L);
         SET(transfer, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -171,7 +176,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         return false;
     if (!add_headers(transfer, exchange, err))
         return false;
-    transfer->easy = grid_engine_take_easy(transfer->engine);
+    transfer->easy = curl_easy_init();
     if (!transfer->easy)
         return grid_error_out_of_memory(err);
     set_limits(transfer, exchange);
@@ -186,11 +191,13 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     return grid_engine_launch(transfer->engine, transfer->easy, err);
 }
 
-/* The easy handle goes back to the engine, and with it every pointer that libcurl held into this transfer. */
+/* The easy handle goes, and with it every pointer that libcurl held into this transfer. It is not used again: libcurl before
+ * 8.1.1 then writes to freed memory when an answer's headers begin with a blank (curl issue 11101), and a new one costs a
+ * microsecond. In a child of the engine's process it is let go, see grid_engine_unref. */
 static void give_back(grid_transfer *transfer)
 {
-    if (transfer->easy)
-        grid_engine_return_easy(transfer->engine, transfer->easy);
+    if (transfer->easy && grid_engine_is_ours(transfer->engine))
+        curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     curl_slist_free_all(transfer->header_lines);
     transfer->header_lines = NULL;
@@ -274,17 +281,27 @@ static void note_facts(grid_transfer *transfer)
     transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
 }
 
+/* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
+static void describe_failure(grid_transfer *transfer)
+{
+    if (transfer->code == CURLE_OPERATION_TIMEDOUT && !transfer->handed_over)
+        grid_error_set(&transfer->failure, GRID_TIMEOUT, "connect_timeout",
+                       "no connection in %.3f seconds", transfer->timing.total);
+    else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
+        grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
+    else
+        grid_failure_describe(&transfer->failure, transfer->code, transfer->detail);
+}
+
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 {
     note_facts(transfer);
     transfer->finished = true;
     transfer->code = code;
-    if (code != CURLE_OK && !transfer->refused) {
-        grid_failure_describe(&transfer->failure, code, transfer->detail);
-        if (code == CURLE_OPERATION_TIMEDOUT && !transfer->handed_over)
-            grid_error_set(&transfer->failure, GRID_TIMEOUT, "connect_timeout",
-                           "no connection in %.3f seconds", transfer->timing.total);
-    }
+    if (code == CURLE_OK && transfer->headers.status < 200) /* libcurl is content with an unasked-for 101 */
+        transfer->code = CURLE_WEIRD_SERVER_REPLY;
+    if (transfer->code != CURLE_OK && !transfer->refused)
+        describe_failure(transfer);
     grid_engine_withdraw(transfer->engine, transfer->easy);
     give_back(transfer);
 }

@@ -22,7 +22,6 @@ typedef struct grid_exchange {
     size_t max_response_bytes;
     const char *ca_file;   /* NULL: the system's */
     const char *proxy;     /* NULL: as the environment says; "": none */
-    const char *user_agent;
     bool http1_only;
     bool insecure_skip_tls_verify;
 } grid_exchange;

@@ -66,7 +66,6 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
     exchange->max_response_bytes = (size_t)gridL_number_field(L, index, "max_response_bytes");
     exchange->ca_file = gridL_opt_string_field(L, index, "ca_file");
     exchange->proxy = gridL_opt_string_field(L, index, "proxy");
-    exchange->user_agent = gridL_opt_string_field(L, index, "user_agent");
     exchange->http1_only = gridL_boolean_field(L, index, "http1_only");
     exchange->insecure_skip_tls_verify = gridL_boolean_field(L, index, "insecure_skip_tls_verify");
 }
