@@ -161,7 +161,7 @@ end
 local function starts_a_sandbox(folder, command)
   local code, out = folder:run(([[
     %s >out & pid=$!
-    while ! grep -q '^export GRID_ENVIRONMENT' out; do sleep 0.05; done
+    while kill -0 $pid && ! grep -q '^export GRID_ENVIRONMENT' out; do sleep 0.05; done
     cat out; kill $pid; wait $pid]]):format(command:gsub("^", child.root .. "/")), { TMPDIR = folder.path })
   assert.equal(0, code)
   assert.matches("export GRID_BASE_URL=https://localhost:%d+\n", out)
