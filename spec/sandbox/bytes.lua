@@ -22,6 +22,12 @@ function bytes.hex(text)
   return (text:gsub(".", function(letter) return string.format("%02x", letter:byte()) end))
 end
 
+---The bytes of an even number of hexadecimal digits, or nil.
+function bytes.from_hex(text)
+  if #text % 2 == 1 or text:find "%X" then return nil end
+  return (text:gsub("..", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
 ---Standard base64 in its one right spelling (RFC 4648: padding present, unused bits zero), or nil.
 function bytes.from_base64(text)
   local decoded = decode_base64(text)

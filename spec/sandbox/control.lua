@@ -1,8 +1,12 @@
 -- The control address, /_control/…: what a test sets and reads. JSON both ways; it answers 400 `{"error": …}` to
 -- what it does not understand. It is reachable on loopback only, because the whole sandbox is.
 
+local bytes = require "sandbox.bytes"
 local faults = require "sandbox.faults"
+local hpke = require "sandbox.hpke"
 local json = require "sandbox.json"
+local keys = require "sandbox.keys"
+local p256 = require "sandbox.p256"
 local router = require "sandbox.router"
 local session = require "sandbox.session"
 local settings = require "sandbox.settings"
@@ -106,6 +110,20 @@ routes["POST /sessions"] = function(_, body)
     list[i] = { kms_payload_json = payload, address = owner.address, refresh_token = owner.newest.refresh_token }
   end
   return list
+end
+
+-- Seals any text to any key, with the ephemeral key of a test vector if need be.
+routes["POST /seal"] = function(_, body)
+  local point, problem = keys.point(body.encryption_public_key or "")
+  if not point then return refuse("encryption_public_key " .. problem) end
+  local parts = {}
+  for _, name in ipairs { "plaintext", "info", "aad", "ephemeral_private_key" } do
+    parts[name] = bytes.from_hex(body[name] or "")
+    if not parts[name] then return refuse(name .. " is not hexadecimal") end
+  end
+  local ephemeral = body.ephemeral_private_key and p256.from_scalar(parts.ephemeral_private_key)
+  local enc, ciphertext = hpke.seal(point, parts.info, parts.aad, parts.plaintext, ephemeral)
+  return { encapsulated_key = ngx.encode_base64(enc), ciphertext = ngx.encode_base64(ciphertext) }
 end
 
 local function read_object()

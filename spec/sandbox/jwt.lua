@@ -1,26 +1,17 @@
 -- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token tells its session and
 -- expiry by itself and nothing has to be remembered for it.
 
-local ffi = require "ffi"
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
-
-ffi.cdef [[
-const void *EVP_sha256(void);
-unsigned char *HMAC(const void *md, const void *key, int key_len, const unsigned char *d, size_t n,
-                    unsigned char *out, unsigned int *out_len);
-]]
+local libcrypto = require "sandbox.libcrypto"
 
 local jwt = {}
 
-local SHA256 = ffi.C.EVP_sha256()
 local secret = bytes.random(32)
-local mac = ffi.new "unsigned char[32]"
 local header = bytes.base64url '{"alg":"HS256","typ":"JWT"}'
 
 local function sign(text)
-  ffi.C.HMAC(SHA256, secret, #secret, text, #text, mac, nil)
-  return bytes.base64url(ffi.string(mac, 32))
+  return bytes.base64url(libcrypto.hmac(secret, text))
 end
 
 ---@param claims {id: integer, aud: string, session: string, user: string, issued: integer, expires: integer}  in seconds

@@ -1,8 +1,9 @@
--- The check of `encryption_public_key`: base64 of a P-256 SubjectPublicKeyInfo whose point lies on the curve.
+-- Reads `encryption_public_key`: base64 of a P-256 SubjectPublicKeyInfo whose point lies on the curve.
 -- libcrypto, which nginx has loaded anyway, does the curve; nothing here is shared with the library under test.
 
 local ffi = require "ffi"
 local bytes = require "sandbox.bytes"
+local libcrypto = require "sandbox.libcrypto"
 
 ffi.cdef [[
 typedef struct ec_group_st EC_GROUP;
@@ -10,14 +11,16 @@ typedef struct ec_point_st EC_POINT;
 EC_GROUP *EC_GROUP_new_by_curve_name(int nid);
 EC_POINT *EC_POINT_new(const EC_GROUP *group);
 int EC_POINT_oct2point(const EC_GROUP *group, EC_POINT *point, const unsigned char *buf, size_t len, void *ctx);
-void ERR_clear_error(void);
+size_t EC_POINT_point2oct(const EC_GROUP *group, const EC_POINT *point, int form, unsigned char *buf, size_t len, void *ctx);
 ]]
 
 local keys = {}
 
 local NID_P256 = 415 -- NID_X9_62_prime256v1
+local FORM_UNCOMPRESSED, POINT = 4, 65
 local group = ffi.C.EC_GROUP_new_by_curve_name(NID_P256)
 local point = ffi.C.EC_POINT_new(group)
+local buffer = ffi.new("unsigned char[?]", POINT)
 
 -- RFC 5480: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }; only the two lengths tell the forms
 -- apart.
@@ -25,27 +28,29 @@ local ALGORITHM = "\48\19\6\7\42\134\72\206\61\2\1\6\8\42\134\72\206\61\3\1\7"
 local UNCOMPRESSED = "\48\89" .. ALGORITHM .. "\3\66\0\4"
 local COMPRESSED = "\48\57" .. ALGORITHM .. "\3\34\0"
 
-local known, known_count = {}, 0 -- texts found good, since clients send the same key again and again
+local known, known_count = {}, 0 -- points of texts found good, since clients send the same key again and again
 local KNOWN_LIMIT = 4096
 
-local function is_p256_spki(der)
+local function read_spki(der)
   local form = #der == 91 and UNCOMPRESSED or #der == 59 and COMPRESSED
-  if not form or der:sub(1, #form) ~= form then return false end
+  if not form or der:sub(1, #form) ~= form then return nil end
   local octets = der:sub(27)
-  if ffi.C.EC_POINT_oct2point(group, point, octets, #octets, nil) == 1 then return true end
-  ffi.C.ERR_clear_error() -- or nginx would log it with the next TLS record
-  return false
+  if not libcrypto.succeeded(ffi.C.EC_POINT_oct2point(group, point, octets, #octets, nil)) then return nil end
+  assert(ffi.C.EC_POINT_point2oct(group, point, FORM_UNCOMPRESSED, buffer, POINT, nil) == POINT)
+  return ffi.string(buffer, POINT)
 end
 
----@return boolean|nil fine, string|nil problem
-function keys.check(text)
-  if known[text] then return true end
+---The point of a public key, 65 bytes in uncompressed form.
+---@return string|nil point, string|nil problem
+function keys.point(text)
+  if known[text] then return known[text] end
   local der = bytes.from_base64(text)
   if not der then return nil, "is not standard base64" end
-  if not is_p256_spki(der) then return nil, "is not the SPKI DER of a P-256 key" end
+  local octets = read_spki(der)
+  if not octets then return nil, "is not the SPKI DER of a P-256 key" end
   if known_count >= KNOWN_LIMIT then known, known_count = {}, 0 end
-  known[text], known_count = true, known_count + 1
-  return true
+  known[text], known_count = octets, known_count + 1
+  return octets
 end
 
 return keys

@@ -38,7 +38,7 @@ end
 
 ---The text of a KmsPayload that carries `tokens` and a new key for `public_key`.
 local function issue(owner, tokens, public_key)
-  local encapsulated_key, ciphertext = seal.seal(public_key, seal.new_private_key())
+  local encapsulated_key, ciphertext = seal.authorization_key(public_key)
   owner.key_expires = math.floor((ngx.now() + settings.current.key_lifetime) * 1000)
   local text = '{"provider":"privy",' .. (settings.current.unknown_fields and UNKNOWN_FIELDS or "")
     .. '"session":{"Privy":{"user_id":"' .. owner.user_id .. '","token":"' .. tokens.token

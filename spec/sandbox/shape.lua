@@ -35,8 +35,8 @@ end
 
 function shape.public_key(value, path, problems)
   if type(value) ~= "string" then return report(problems, path, "invalid_type", "must be a string") end
-  local fine, problem = keys.check(value)
-  if not fine then report(problems, path, "invalid_public_key", problem) end
+  local point, problem = keys.point(value)
+  if not point then report(problems, path, "invalid_public_key", problem) end
 end
 
 function shape.or_null(inner)
