@@ -52,6 +52,7 @@ describe("the demo #slow", function()
       end
       assert.matches("expires +%d+-%d%d%-%d%d %d%d:%d%d:%d%d UTC +%d+-%d%d%-%d%d %d%d:%d%d:%d%d UTC", out)
       assert.matches("\n +in 30 s +in 1 h 0 min\n", out)
+      assert.matches("new key +opened: p256:%x+\n", out)
       assert.matches("status +200", out)
       assert.matches("request id +%x+%-%x+", out)
       assert.matches("tries +1\n", out)

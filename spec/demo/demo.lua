@@ -35,9 +35,19 @@ local function listening(options)
   return options, timings
 end
 
-local function show(before, res, timings)
+-- Does the new authorization key open with our own? Its fingerprint, or why not.
+local function opened(pair, res)
+  local auth, err = pair:open(res.kms_payload_json)
+  if not auth then return "cannot be opened: " .. err end
+  local text = "opened: " .. tostring(auth):match "%((.-)%)"
+  auth:close()
+  return text
+end
+
+local function show(before, res, timings, pair)
   screen.compare(payload.describe(before), payload.describe(res.kms_payload_json), os.time())
   screen.facts {
+    { "new key", opened(pair, res) },
     { "status", tostring(res.status) },
     { "request id", res.request_id or "none given" },
     { "idempotency key", res.idempotency_key },
@@ -52,10 +62,10 @@ end
 
 local EMAIL = "demo@example.com"
 
-local function log_in(client, server, public_key)
+local function log_in(client, server, pair)
   must(client:init_auth { email = EMAIL })
   local otp_code = server:control("GET", "/otp?email=" .. EMAIL).otp_code
-  return must(client:complete_auth { email = EMAIL, otp_code = otp_code, encryption_public_key = public_key })
+  return must(client:complete_auth { email = EMAIL, otp_code = otp_code, encryption_public_key = pair.public_key })
 end
 
 local function on_sandbox(server)
@@ -64,16 +74,16 @@ local function on_sandbox(server)
     base_url = server.https, ca_file = server.ca, api_key = server.api_key, environment = "sandbox", proxy = "",
   }
   local client = grid.new(options)
-  local public_key = keys.passing()
-  local session = log_in(client, server, public_key)
+  local pair = keys.passing()
+  local session = log_in(client, server, pair)
   screen.step("log in", EMAIL .. ", with the one-time password that the sandbox tells")
 
   -- As if the user token had expired, so that the refresh token is spent and a new one issued.
   server:set { tier = "2", key_lifetime = 900, token_lifetime = 3600 }
-  local res = must(client:refresh_session { encryption_public_key = public_key, kms_payload = session.kms_payload_json })
+  local res = must(client:refresh_session { encryption_public_key = pair.public_key, kms_payload = session.kms_payload_json })
   screen.step("refresh", "the user token counts as expired, so the refresh token is spent")
   client:close()
-  show(session.kms_payload_json, res, timings)
+  show(session.kms_payload_json, res, timings, pair)
 end
 
 local function sandbox_demo()
@@ -107,13 +117,13 @@ local function rescue(replacement, err)
 end
 
 local function refresh_file(client, timings, path, text)
-  local public_key, made = keys.kept(path .. ".key")
-  if not public_key then stop(2, made) end
+  local pair, made = keys.kept(path .. ".key")
+  if not pair then stop(2, "demo: " .. made) end
   screen.step("key", ("%s.key%s"):format(path, made and ", made now: it opens the new authorization key" or ""))
 
   local replacement, message = session_file.prepare(path)
   if not replacement then stop(2, message) end
-  local ok, res, err = pcall(client.refresh_session, client, { encryption_public_key = public_key, kms_payload = text })
+  local ok, res, err = pcall(client.refresh_session, client, { encryption_public_key = pair.public_key, kms_payload = text })
   if not ok then
     replacement:abandon()
     error(res, 0)
@@ -125,7 +135,7 @@ local function refresh_file(client, timings, path, text)
   local saved
   saved, message = replacement:commit(payload_to_keep(payload.refresh_token(text), res))
   if not saved then stop(1, ("demo: refreshed, but not saved: %s (look for it in %s)"):format(message, replacement.temporary)) end
-  show(text, res, timings)
+  show(text, res, timings, pair)
   screen.note("The new session is in " .. path)
 end
 
