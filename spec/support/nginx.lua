@@ -1,0 +1,249 @@
+-- Starts a real nginx with ngx_http_lua for a spec, asks it things, and ends it. Needs a shell and the curl command, as root or
+-- as anybody, touches no system service, and works on Lua 5.4 and LuaJIT. The library under test is the one of this tree, in
+-- LuaJIT's build. An nginx also ends by itself when the process that started it has gone.
+--
+-- Owns: a folder with the configuration and the error log, a free loopback port, and the processes; `stop` takes all of it away.
+
+local files = require "spec.nginx.files"
+
+local nginx = {}
+local Server = { __name = "spec.nginx" }
+Server.__index = Server
+
+local MODULE_FOLDERS = "/usr/lib/nginx/modules /usr/lib64/nginx/modules /usr/share/nginx/modules /usr/local/lib/nginx/modules"
+local FIRST_PORT, PORTS = 10240, 22000 -- below those that the kernel gives to outgoing connections
+local ATTEMPTS = 20
+local PATIENCE = 20 -- seconds for a start or an end
+
+local function run(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function root() return run "pwd" end
+
+local function module_folder()
+  for folder in MODULE_FOLDERS:gmatch "%S+" do
+    if files.exists(folder .. "/ngx_http_lua_module.so") then return folder end
+  end
+  error("ngx_http_lua_module.so was not found (Debian: libnginx-mod-http-lua)", 0)
+end
+
+local function random_port()
+  return FIRST_PORT + tonumber(run "od -An -N2 -tu2 /dev/urandom") % PORTS
+end
+
+local MAIN = [[
+load_module "@MODULES@/ndk_http_module.so";
+load_module "@MODULES@/ngx_http_lua_module.so";
+@USER@
+daemon off;
+master_process @MASTER@;
+worker_processes @WORKERS@;
+pid "@DIR@/nginx.pid";
+error_log "@DIR@/error.log" @LOG_LEVEL@;
+@ENV@
+@main@
+events { worker_connections 4096; }
+http {
+    access_log off;
+    lua_package_path "@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;@ROOT@/?.lua;;";
+    lua_package_cpath "@BUILD@/?.so;;";
+    lua_code_cache @CODE_CACHE@;
+    lua_check_client_abort @ABORT@;
+    client_body_temp_path "@DIR@/body";
+    proxy_temp_path "@DIR@/proxy";
+    fastcgi_temp_path "@DIR@/fastcgi";
+    uwsgi_temp_path "@DIR@/uwsgi";
+    scgi_temp_path "@DIR@/scgi";
+    @http@
+    server {
+        listen 127.0.0.1:@PORT@;
+        @server@
+        location = /ready { return 200 ready; }
+        @locations@
+    }
+}
+]]
+
+local function env_lines(env)
+  local lines = {}
+  for name in pairs(env or {}) do lines[#lines + 1] = "env " .. name .. ";" end
+  return table.concat(lines, "\n")
+end
+
+local function on_off(value) return value and "on" or "off" end
+
+-- The configuration as text. Snippets may name @PORT@, @DIR@ and @ROOT@ themselves.
+local function configuration(self, options)
+  local here = root()
+  local values = {
+    MODULES = module_folder(),
+    USER = run "id -u" == "0" and "user root;" or "",
+    MASTER = on_off(options.master ~= false),
+    WORKERS = tostring(options.workers or 1),
+    LOG_LEVEL = options.log_level or "notice",
+    ENV = env_lines(options.env),
+    CODE_CACHE = on_off(options.code_cache ~= false),
+    ABORT = on_off(options.check_client_abort),
+    BUILD = here .. "/" .. (options.build or "build/luajit"),
+    ROOT = here, DIR = self.dir, PORT = tostring(self.port),
+  }
+  for _, name in ipairs { "main", "http", "server", "locations" } do
+    local snippet = options[name] or ""
+    values[name] = snippet:gsub("@(%u+)@", values)
+  end
+  return (MAIN:gsub("@([%a_]+)@", values))
+end
+
+-- Runs nginx in the background, notes its exit code, and ends it when our own process has gone.
+local LAUNCH = [[
+( exec <&- >&-
+  @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
+  pid=$!
+  echo $pid >"@DIR@/started"
+  ( while kill -0 @WATCH@ && kill -0 $pid; do sleep 0.5; done; kill $pid ) 2>/dev/null &
+  wait $pid
+  echo $? >"@DIR@/ended" ) 2>/dev/null &
+]]
+
+local function launch(self, options)
+  local words = {}
+  for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. files.quote(value) end
+  os.execute((LAUNCH:gsub("@(%u+)@", {
+    ENV = #words > 0 and "env " .. table.concat(words, " ") or "",
+    UNDER = options.under or "",
+    NGINX = run "PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx",
+    DIR = self.dir,
+    WATCH = run "echo $PPID",
+  })))
+end
+
+local function wait_for(seconds, condition)
+  for _ = 1, seconds * 50 do
+    if condition() then return true end
+    os.execute "sleep 0.02"
+  end
+  return false
+end
+
+-- True when it serves, false when it ended, nil when neither.
+local function is_up(self)
+  local answered, ended
+  wait_for(PATIENCE, function()
+    ended = files.exists(self.dir .. "/ended")
+    answered = not ended and run(("curl -s --max-time 5 '%s/ready'"):format(self.http)) == "ready"
+      and files.exists(self.dir .. "/nginx.pid")
+    return answered or ended
+  end)
+  return answered
+end
+
+---@class (exact) spec.NginxOptions
+---@field main? string  directives of the outermost level, and so on inwards; @PORT@, @DIR@ and @ROOT@ are filled in
+---@field http? string
+---@field server? string
+---@field locations? string
+---@field env? table<string, string>  variables to set, and to let workers see
+---@field workers? integer  1
+---@field master? boolean  false: one process that is master and worker
+---@field code_cache? boolean  true
+---@field check_client_abort? boolean  false
+---@field build? string  where grid/core.so is
+---@field under? string  a command to run nginx under
+---@field log_level? string
+
+---@param options spec.NginxOptions
+---@return table  fields http (base address), port, pid, dir
+function nginx.start(options)
+  local self = setmetatable({ dir = run "mktemp -d \"${TMPDIR:-/tmp}/grid-nginx.XXXXXX\"" }, Server)
+  for attempt = 1, ATTEMPTS do
+    self.port = random_port()
+    self.http = "http://127.0.0.1:" .. self.port
+    files.remove(self.dir, "ended", "started", "nginx.pid", "error.log")
+    files.write(self.dir .. "/nginx.conf", configuration(self, options))
+    launch(self, options)
+    if is_up(self) then
+      self.pid = files.read(self.dir .. "/nginx.pid"):match "%d+"
+      return self
+    end
+    local problem = files.read(self.dir .. "/stderr") .. self:log()
+    if attempt == ATTEMPTS or not problem:find("Address already in use", 1, true) then
+      self:stop()
+      error("nginx did not start: " .. problem, 2)
+    end
+    self:signal "KILL"
+    wait_for(PATIENCE, function() return files.exists(self.dir .. "/ended") end)
+  end
+end
+
+local Request = {}
+Request.__index = Request
+
+--- Waits for the answer. -> body, status, seconds. The status is 0 where there was no answer.
+function Request:finish()
+  local text = self.pipe:read "*a"
+  self.pipe:close()
+  local body, status, seconds = text:match "^(.*)\n(%d+) ([%d.]+)$"
+  return body, tonumber(status), tonumber(seconds)
+end
+
+--- Sends a request and goes on at once; `finish` of what it returns waits. `options` go to the curl command.
+function Server:begin(path, options)
+  local address = path:find "^https?:" and path or self.http .. path
+  local command = "curl -s -k --max-time 60 -w '\\n%%{http_code} %%{time_total}' %s '%s'"
+  return setmetatable({ pipe = assert(io.popen(command:format(options or "", address))) }, Request)
+end
+
+--- -> body, status, seconds
+function Server:get(path, options) return self:begin(path, options):finish() end
+
+function Server:log() return files.read(self.dir .. "/error.log") end
+
+--- Sends a signal to the master: "HUP", "QUIT", …
+function Server:signal(name)
+  local pid = self.pid or files.read(self.dir .. "/started"):match "%d+"
+  if pid then os.execute(("kill -%s %s 2>/dev/null"):format(name, pid)) end
+end
+
+--- The workers' pids, as a list.
+function Server:workers()
+  local pids = {}
+  for pid in run("pgrep -P " .. self.pid):gmatch "%d+" do pids[#pids + 1] = pid end
+  return pids
+end
+
+--- Waits until it has ended. -> its exit code, or nil if it goes on.
+function Server:wait()
+  local path = self.dir .. "/ended"
+  wait_for(PATIENCE, function() return files.exists(path) and files.read(path):find "\n" end)
+  return tonumber(files.exists(path) and files.read(path) or nil)
+end
+
+--- Ends it and removes its folder. -> exit code, the error log. A second call does nothing.
+function Server:stop()
+  if not self.dir then return end
+  if not files.exists(self.dir .. "/ended") then self:signal "TERM" end
+  local code, log = self:wait(), self:log()
+  if not code then self:signal "KILL" end
+  os.execute("rm -rf " .. files.quote(self.dir))
+  self.dir = nil
+  return code, log
+end
+
+--- Lines of the log that tell of a crash, a leak or an impossible state.
+function nginx.alarms(log)
+  local lines = {}
+  for line in log:gmatch "[^\n]+" do
+    if line:find "%[alert%]" or line:find "%[crit%]" or line:find "%[emerg%]" or line:find "exited on signal" then
+      lines[#lines + 1] = line
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+nginx.wait_for = wait_for
+
+return nginx
