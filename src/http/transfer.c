@@ -216,8 +216,13 @@ static void destroy(grid_transfer *transfer)
 grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exchange,
                                    grid_error *err)
 {
-    grid_transfer *transfer = grid_calloc(sizeof *transfer);
+    grid_transfer *transfer;
 
+    if (!grid_engine_is_ours(engine)) {
+        grid_error_set(err, GRID_REQUEST, "forked", "the engine belongs to the process that forked this one");
+        return NULL;
+    }
+    transfer = grid_calloc(sizeof *transfer);
     if (!transfer) {
         grid_error_out_of_memory(err);
         return NULL;

@@ -39,6 +39,7 @@ typedef struct grid_timing {
     int http_version; /* 10, 11, 20; 0: no answer */
 } grid_timing;
 
+/* Fails with kind "request": "bad_header", "out_of_memory", "forked" (the engine is another process's). */
 grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exchange, grid_error *err);
 void grid_transfer_free(grid_transfer *transfer);
 

@@ -1,0 +1,386 @@
+/* The engine as a step machine: what it waits for and what wakes it, who keeps it alive, and what becomes of transfers that are
+ * cancelled, forgotten, or many. */
+#include "http_support.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/time.h>
+
+static loopback server;
+
+static grid_engine *new_engine(void)
+{
+    grid_error err = {.code = ""};
+    grid_engine *engine = grid_engine_new(NULL, &err);
+
+    if (!CHECK(engine != NULL)) {
+        printf("    %s: %s\n", err.code, err.message);
+        exit(check_report());
+    }
+    return engine;
+}
+
+static grid_transfer *start_get(grid_engine *engine)
+{
+    grid_exchange exchange = exchange_with(server.port, "GET");
+
+    return start(engine, &exchange);
+}
+
+/* Moves both until the server has read as many requests. */
+static bool until_executed(grid_engine *engine, int count)
+{
+    double end = grid_clock_now() + 10;
+
+    while (server.executed < count && grid_clock_now() < end) {
+        grid_engine_step(engine);
+        loopback_step(&server);
+        grid_engine_wait(engine, 0.001);
+    }
+    return server.executed >= count;
+}
+
+/* Ends the silence towards everybody. */
+static void answer_now(void)
+{
+    server.answer = LOOPBACK_OK;
+    server.answer_size = strlen(LOOPBACK_OK);
+    for (int i = 0; i < LOOPBACK_CONNECTIONS; i++)
+        server.connections[i].answering = server.connections[i].fd >= 0;
+    loopback_step(&server);
+}
+
+static int open_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+static void a_home_knows_its_engine_as_long_as_it_lives(void)
+{
+    grid_engine *home = NULL, *engine;
+    grid_error err;
+
+    engine = grid_engine_new(&home, &err);
+    CHECK(engine != NULL && home == engine);
+    CHECK(grid_engine_ref(engine) == engine);
+    grid_engine_unref(engine);
+    CHECK(home == engine);
+    grid_engine_unref(engine);
+    CHECK(home == NULL);
+
+    engine = grid_engine_new(&home, &err);
+    grid_engine_leave_home(engine);
+    CHECK(home == NULL);
+    grid_engine_leave_home(engine);
+    grid_engine_unref(engine);
+}
+
+static void nothing_stays_open_when_an_engine_ends(void)
+{
+    int descriptors;
+    long blocks = grid_alloc_live();
+    grid_engine *engine = new_engine();
+
+    grid_engine_unref(engine); /* what libcurl opens once for the process is open now */
+    descriptors = open_descriptors();
+    for (int i = 0; i < 3; i++) {
+        grid_transfer *transfer;
+        loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
+        engine = new_engine();
+        transfer = start_get(engine);
+        CHECK(finish_within(engine, &server, transfer, 10));
+        grid_transfer_free(transfer);
+        CHECK(open_descriptors() > descriptors);
+        grid_engine_unref(engine);
+        loopback_step(&server); /* hangs up too */
+        CHECK_INT(open_descriptors(), descriptors);
+    }
+    CHECK_INT(grid_alloc_live(), blocks);
+}
+
+static void an_engine_lives_as_long_as_its_last_transfer(void)
+{
+    grid_engine *home = NULL, *engine;
+    grid_transfer *transfer;
+    grid_error err;
+
+    loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
+    engine = grid_engine_new(&home, &err);
+    transfer = start_get(engine);
+    grid_engine_unref(engine);
+    CHECK(home == engine);
+    CHECK(finish_within(engine, &server, transfer, 10));
+    CHECK(home == engine);
+    body_is(transfer, "hi");
+    grid_transfer_free(transfer);
+    CHECK(home == NULL);
+
+    engine = grid_engine_new(&home, &err);
+    transfer = start_get(engine);
+    grid_engine_unref(engine);
+    grid_transfer_free(transfer); /* in flight */
+    CHECK(home == NULL);
+}
+
+/* ---- Transfers --------------------------------------------------------------------------------- */
+
+static void finished_transfers_come_oldest_first(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfers[5];
+
+    loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
+    for (int i = 0; i < 5; i++) {
+        transfers[i] = start_get(engine);
+        CHECK(finish_within(engine, &server, transfers[i], 10));
+    }
+    grid_transfer_free(transfers[2]); /* in the middle, at the end, and at the beginning of the queue */
+    grid_transfer_free(transfers[4]);
+    CHECK(grid_engine_take_finished(engine) == transfers[0]);
+    grid_transfer_free(transfers[1]);
+    CHECK(grid_engine_take_finished(engine) == transfers[3]);
+    CHECK(grid_engine_take_finished(engine) == NULL);
+    grid_transfer_free(transfers[0]);
+    grid_transfer_free(transfers[3]);
+
+    transfers[0] = start_get(engine); /* the queue is whole after all that */
+    CHECK(finish_within(engine, &server, transfers[0], 10));
+    CHECK(grid_engine_take_finished(engine) == transfers[0]);
+    CHECK(grid_engine_take_finished(engine) == NULL);
+    grid_transfer_free(transfers[0]);
+    grid_engine_unref(engine);
+}
+
+static void a_transfer_freed_in_flight_is_cancelled(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *kept, *cancelled;
+
+    loopback_answer(&server, NULL, LOOPBACK_KEEP);
+    kept = start_get(engine);
+    cancelled = start_get(engine);
+    CHECK_INT(grid_engine_in_flight(engine), 2);
+    CHECK(until_executed(engine, 2));
+    CHECK(!grid_transfer_is_finished(cancelled));
+    grid_transfer_free(cancelled);
+    CHECK_INT(grid_engine_in_flight(engine), 1);
+    grid_engine_step(engine);
+    CHECK(grid_engine_take_finished(engine) == NULL);
+    grid_transfer_free(kept);
+    CHECK_INT(grid_engine_in_flight(engine), 0);
+    grid_transfer_free(start_get(engine)); /* before its first step */
+    CHECK_INT(grid_engine_in_flight(engine), 0);
+    grid_engine_unref(engine);
+}
+
+static void many_are_in_flight_at_once(void)
+{
+    enum { MANY = 100 };
+    grid_engine *engine = new_engine();
+    grid_transfer *transfers[MANY];
+    int taken = 0;
+
+    loopback_answer(&server, NULL, LOOPBACK_KEEP);
+    for (int i = 0; i < MANY; i++)
+        transfers[i] = start_get(engine);
+    CHECK_INT(grid_engine_in_flight(engine), MANY);
+    CHECK(until_executed(engine, MANY)); /* none waits for another */
+    for (int i = 0; i < MANY; i += 2)
+        grid_transfer_free(transfers[i]);
+    answer_now();
+    for (int i = 1; i < MANY; i += 2)
+        CHECK(finish_within(engine, &server, transfers[i], 10));
+    for (grid_transfer *transfer; (transfer = grid_engine_take_finished(engine)); taken++)
+        CHECK_INT(grid_transfer_sent(transfer), GRID_SENT_YES);
+    CHECK_INT(taken, MANY / 2);
+    for (int i = 1; i < MANY; i += 2)
+        grid_transfer_free(transfers[i]);
+    grid_engine_unref(engine);
+}
+
+/* ---- Waiting ----------------------------------------------------------------------------------- */
+
+static bool is_readable(int fd, int milliseconds)
+{
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+
+    return poll(&entry, 1, milliseconds) == 1;
+}
+
+/* Steps until the request is out and nothing is due. */
+static grid_transfer *waiting_for_an_answer(grid_engine *engine)
+{
+    grid_transfer *transfer;
+
+    loopback_answer(&server, NULL, LOOPBACK_KEEP);
+    transfer = start_get(engine);
+    CHECK(until_executed(engine, 1));
+    for (int i = 0; i < 100 && (grid_engine_timeout(engine) == 0 || is_readable(grid_engine_fd(engine), 0)); i++)
+        grid_engine_step(engine);
+    return transfer;
+}
+
+static void an_idle_engine_waits_for_nothing(void)
+{
+    grid_engine *engine = new_engine();
+
+    CHECK(grid_engine_timeout(engine) < 0);
+    grid_engine_step(engine);
+    CHECK(grid_engine_timeout(engine) < 0);
+    CHECK_INT(grid_engine_in_flight(engine), 0);
+    CHECK(grid_engine_take_finished(engine) == NULL);
+    if (grid_engine_fd(engine) >= 0)
+        CHECK(!is_readable(grid_engine_fd(engine), 0));
+    grid_engine_unref(engine);
+}
+
+static void a_start_is_due_at_once(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfer = start_get(engine);
+    double began = grid_clock_now();
+
+    CHECK(grid_engine_timeout(engine) == 0);
+    grid_engine_wait(engine, 5);
+    CHECK(grid_clock_now() - began < 1);
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static void the_descriptor_is_readable_when_a_step_has_work(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfer = waiting_for_an_answer(engine);
+    int fd = grid_engine_fd(engine);
+
+    if (fd >= 0) { /* -1 where there is no epoll */
+        CHECK(!is_readable(fd, 0));
+        answer_now();
+        CHECK(is_readable(fd, 5000));
+        for (int i = 0; i < 10 && !grid_transfer_is_finished(transfer); i++)
+            grid_engine_step(engine);
+        CHECK(grid_transfer_is_finished(transfer));
+        CHECK(!is_readable(fd, 0));
+    }
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static void the_timeout_leads_to_the_transfers_own(void)
+{
+    grid_engine *engine = new_engine();
+    grid_exchange exchange = exchange_with(server.port, "GET");
+    grid_transfer *transfer;
+    double began = grid_clock_now();
+
+    loopback_answer(&server, NULL, LOOPBACK_KEEP);
+    exchange.timeout = 0.3;
+    transfer = start(engine, &exchange);
+    CHECK(until_executed(engine, 1));
+    while (!grid_transfer_is_finished(transfer) && grid_clock_now() - began < 5) {
+        double left = grid_engine_timeout(engine);
+        CHECK(left >= 0 && left <= 0.3);
+        grid_engine_wait(engine, 5);
+        grid_engine_step(engine);
+    }
+    check_failure(transfer, GRID_TIMEOUT, "timeout", GRID_SENT_UNKNOWN);
+    CHECK(grid_clock_now() - began >= 0.3);
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static void a_wait_ends_when_an_answer_comes(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfer = waiting_for_an_answer(engine);
+    double began = grid_clock_now();
+
+    answer_now();
+    grid_engine_wait(engine, 5);
+    CHECK(grid_clock_now() - began < 2);
+    grid_engine_step(engine);
+    CHECK(grid_transfer_is_finished(transfer));
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static void a_wait_ends_when_its_time_is_over(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfer = waiting_for_an_answer(engine);
+    double began = grid_clock_now();
+
+    grid_engine_wait(engine, 0.05);
+    CHECK(grid_clock_now() - began >= 0.04);
+    CHECK(grid_clock_now() - began < 2);
+    began = grid_clock_now();
+    grid_engine_wait(engine, 0);
+    grid_engine_wait(engine, -1);
+    CHECK(grid_clock_now() - began < 1);
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+static void a_signal_ends_a_wait(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *transfer = waiting_for_an_answer(engine);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    struct itimerval soon = {.it_value.tv_usec = 50000}, never = {.it_value.tv_usec = 0};
+    double began = grid_clock_now();
+
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    grid_engine_wait(engine, 8);
+    CHECK(grid_clock_now() - began < 5);
+    CHECK_INT(signals, 1);
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    CHECK(!grid_transfer_is_finished(transfer));
+    answer_now();
+    CHECK(finish_within(engine, &server, transfer, 5));
+    body_is(transfer, "hi");
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+int main(void)
+{
+    long before = grid_alloc_live();
+
+    loopback_open(&server);
+    a_home_knows_its_engine_as_long_as_it_lives();
+    nothing_stays_open_when_an_engine_ends();
+    an_engine_lives_as_long_as_its_last_transfer();
+    finished_transfers_come_oldest_first();
+    a_transfer_freed_in_flight_is_cancelled();
+    many_are_in_flight_at_once();
+    an_idle_engine_waits_for_nothing();
+    a_start_is_due_at_once();
+    the_descriptor_is_readable_when_a_step_has_work();
+    the_timeout_leads_to_the_transfers_own();
+    a_wait_ends_when_an_answer_comes();
+    a_wait_ends_when_its_time_is_over();
+    a_signal_ends_a_wait();
+    loopback_close(&server);
+    CHECK_INT(grid_alloc_live(), before);
+    return check_report();
+}

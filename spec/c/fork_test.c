@@ -1,0 +1,138 @@
+/* A child that is forked while its parent talks TLS: it lets go of the parent's engine without a word on the wire, and makes its
+ * own. Needs the node of spec/support/fault_server.mjs for TLS and HTTP/2. */
+#include "http_support.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+typedef struct remote {
+    FILE *output;
+    int pid;
+    char https[64], ca[128];
+} remote;
+
+static bool remote_open(remote *server)
+{
+    char command[128], line[512] = "";
+
+    snprintf(command, sizeof command, "exec node spec/support/fault_server.mjs --watch %d", (int)getpid());
+    server->output = popen(command, "r");
+    return server->output && fgets(line, sizeof line, server->output) &&
+           sscanf(line, "ready http=%*s https=%63s ca=%127s pid=%d", server->https, server->ca, &server->pid) == 3;
+}
+
+static void remote_close(const remote *server)
+{
+    kill(server->pid, SIGTERM);
+    pclose(server->output);
+}
+
+static remote server;
+
+static grid_transfer *start_at(grid_engine *engine, const char *path, bool http1_only)
+{
+    static char url[128];
+    grid_exchange exchange = exchange_with(0, "GET");
+
+    snprintf(url, sizeof url, "%s/%s", server.https, path);
+    exchange.url = url;
+    exchange.ca_file = server.ca;
+    exchange.http1_only = http1_only;
+    return start(engine, &exchange);
+}
+
+static bool succeeds_reused(grid_engine *engine, bool http1_only, bool reused)
+{
+    grid_transfer *transfer = start_at(engine, "ok", http1_only);
+    grid_error err = {.message = ""};
+    bool ok = CHECK(finish_within(engine, NULL, transfer, 20)) && CHECK(grid_transfer_succeeded(transfer, &err)) &&
+              CHECK_INT(grid_transfer_timing(transfer).reused, reused);
+
+    if (!ok)
+        printf("    %s\n", err.message);
+    grid_transfer_free(transfer);
+    return ok;
+}
+
+/* What the child does with what it inherited: an engine with a warm connection, a transfer in flight, and a finished one. */
+static void let_go(grid_engine *engine, grid_transfer *in_flight, grid_transfer *finished)
+{
+    grid_exchange exchange = exchange_with(1, "GET");
+    grid_error err = {.code = ""};
+
+    CHECK(!grid_engine_is_ours(engine));
+    CHECK(grid_transfer_start(engine, &exchange, &err) == NULL);
+    CHECK_STR(err.code, "forked");
+    grid_transfer_free(in_flight);
+    grid_transfer_free(finished);
+    grid_engine_unref(engine);
+    engine = grid_engine_new(NULL, &err);
+    CHECK(engine != NULL && grid_engine_is_ours(engine));
+    succeeds_reused(engine, false, false);
+    grid_engine_unref(engine);
+    CHECK_INT(grid_alloc_live(), 0);
+}
+
+static bool ends_well(pid_t child)
+{
+    int status = 0;
+
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void a_child_lets_go_without_disturbing_the_parent(bool http1_only)
+{
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+    grid_transfer *finished, *in_flight;
+    pid_t child;
+
+    CHECK(succeeds_reused(engine, http1_only, false));
+    finished = start_at(engine, "ok", http1_only);
+    CHECK(finish_within(engine, NULL, finished, 20));
+    in_flight = start_at(engine, "silent", http1_only);
+    for (int i = 0; i < 20; i++) {
+        grid_engine_step(engine);
+        grid_engine_wait(engine, 0.005);
+    }
+    CHECK(!grid_transfer_is_finished(in_flight));
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        check_passed = check_failed = 0;
+        let_go(engine, in_flight, finished);
+        fflush(stdout);
+        /* Not exit: what was let go of is no leak to report. */
+        execlp(check_failed ? "false" : "true", "child", (char *)NULL);
+        _exit(2);
+    }
+    CHECK(child > 0 && ends_well(child));
+
+    for (int i = 0; i < 20; i++) {
+        grid_engine_step(engine);
+        grid_engine_wait(engine, 0.005);
+    }
+    CHECK(!grid_transfer_is_finished(in_flight)); /* its stream still lives */
+    if (!http1_only)
+        succeeds_reused(engine, false, true);
+    grid_transfer_free(in_flight);
+    CHECK(grid_engine_is_ours(engine));
+    CHECK(grid_engine_take_finished(engine) == finished);
+    grid_transfer_free(finished);
+    if (!http1_only)
+        succeeds_reused(engine, false, true);
+    grid_engine_unref(engine);
+    CHECK_INT(grid_alloc_live(), 0);
+}
+
+int main(void)
+{
+    if (!CHECK(remote_open(&server)))
+        return check_report();
+    a_child_lets_go_without_disturbing_the_parent(false);
+    a_child_lets_go_without_disturbing_the_parent(true);
+    remote_close(&server);
+    return check_report();
+}
