@@ -110,6 +110,12 @@ EXAMPLES["unknown outcome"] = {
   end,
 }
 
+EXAMPLES.keys = {
+  prelude = [[ local payload = "eyJiIjoxLCJhIjpudWxsfQ==" ]],
+  postlude = " print(signature)",
+  after = function(out) assert.matches("^signs as\t[^\n]+p256:%x+%)\nME[QUY][CD][%w+/]+=*\n$", out) end,
+}
+
 EXAMPLES["many sessions"] = {
   prelude = [[ local requests = {}
     for i = 1, 3 do requests[i] = { encryption_public_key = keys.public_key, kms_payload = saved } end
