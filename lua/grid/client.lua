@@ -196,9 +196,7 @@ function Client:request(verb, path, body, given)
 end
 
 local MANY = {
-  concurrency = { type = "number", check = function(value)
-    return (value < 1 or shape.whole(value)) and "a whole number, 1 or more" or nil
-  end },
+  concurrency = { type = "number", check = shape.count },
   on_progress = { type = "function" },
 }
 

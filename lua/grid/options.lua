@@ -9,7 +9,14 @@ local options = {}
 local API_PATH = "/api/grid/v1"
 
 local function is_loopback(host)
-  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+  if host == "localhost" or host == "[::1]" then return true end
+  local b, c, d = host:match("^127%.(%d+)%.(%d+)%.(%d+)$")
+  return b ~= nil and math.max(tonumber(b), tonumber(c), tonumber(d)) < 256 -- others would be looked up as names
+end
+
+local function is_port(text)
+  local number = tonumber(text:match("^:(%d+)$"))
+  return number ~= nil and number > 0 and number < 65536
 end
 
 local function check_base_url(url)
@@ -19,7 +26,7 @@ local function check_base_url(url)
   end
   local host = authority:match("^(%[[%x:.]+%])") or authority:match("^([^:]+)")
   local port = host and authority:sub(#host + 1)
-  if not host or not (port == "" or port:find("^:%d+$")) then return "a URL with a host and perhaps a port" end
+  if not host or not (port == "" or is_port(port)) then return "a URL with a host and perhaps a port" end
   if scheme == "http" and not is_loopback(host) then
     return "https: http is for a loopback address only"
   end
@@ -45,13 +52,13 @@ options.client = {
   api_key = { type = "string" },
   environment = { type = "string", check = shape.one_of("sandbox", "production", "devnet", "mainnet"), default = "production" },
   base_url = { type = "string", check = check_base_url, default = "https://grid.squads.xyz" },
-  timeout = { type = "number", check = shape.positive, default = 10 },
-  connect_timeout = { type = "number", check = shape.positive, default = 3 },
+  timeout = { type = "number", check = shape.seconds, default = 10 },
+  connect_timeout = { type = "number", check = shape.seconds, default = 3 },
   retries = { type = "number", check = shape.whole, default = 2 },
-  ca_file = { type = "string", check = shape.not_empty },
-  proxy = { type = "string" },
-  user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/0.1" },
-  max_response_bytes = { type = "number", check = shape.positive, default = 1024 * 1024 },
+  ca_file = { type = "string", check = shape.plain },
+  proxy = { type = "string", check = shape.without_controls },
+  user_agent = { type = "string", check = shape.plain, default = "lua-grid/0.1" },
+  max_response_bytes = { type = "number", check = shape.count, default = 1024 * 1024 },
   http_version = { type = "string", check = shape.one_of("2", "1.1"), default = "2" },
   insecure_skip_tls_verify = { type = "boolean", default = false },
   on_event = { type = "function" },
@@ -66,7 +73,7 @@ options.client = {
 options.call = {
   idempotency_key = { type = "string", check = shape.not_empty },
   cookie = { type = "string", check = shape.not_empty },
-  timeout = { type = "number", check = shape.positive },
+  timeout = { type = "number", check = shape.seconds },
   detached = { type = "boolean" },
 }
 

@@ -51,8 +51,15 @@ end
 
 -- Checks that several shapes share.
 
-function shape.positive(value)
-  if not (value > 0 and value < math.huge) then return "greater than 0" end
+local MAX_SECONDS = 1e6 -- whose milliseconds fit 31 bits
+local MAX_COUNT = 2 ^ 31 - 1
+
+function shape.seconds(value)
+  if not (value > 0 and value <= MAX_SECONDS) then return "greater than 0, and 1000000 seconds at most" end
+end
+
+function shape.count(value)
+  if not (value >= 1 and value <= MAX_COUNT and value == math.floor(value)) then return "a whole number, 1 or more" end
 end
 
 function shape.whole(value)
@@ -61,6 +68,14 @@ end
 
 function shape.not_empty(value)
   if value == "" then return "a string that is not empty" end
+end
+
+function shape.without_controls(value)
+  if value:find("%c") then return "a string without control characters" end
+end
+
+function shape.plain(value)
+  return shape.not_empty(value) or shape.without_controls(value)
 end
 
 function shape.one_of(...)

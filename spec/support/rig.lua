@@ -1,0 +1,185 @@
+-- What the specs of the client share: clients for the sandbox, a clock that a spec can turn, a server of raw bytes in
+-- this very process, the place where misuse must be raised, and the check that nothing is left.
+-- Knows no behaviour of the client. Needs lfs, which comes with busted, and cqueues for the raw server.
+
+local assert = require "luassert"
+local core = require "grid.core"
+local grid = require "grid"
+local lfs = require "lfs"
+
+local rig = {}
+
+--- A valid public key, whose private half (1) everybody knows.
+rig.KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li"
+  .. "/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
+
+rig.UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
+
+--- A client of the sandbox: plain HTTP, no further tries. An option that is `rig.ABSENT` is not given.
+rig.ABSENT = {}
+
+function rig.options(server, given)
+  local options = {
+    base_url = server.http, api_key = server.api_key, environment = "sandbox", ca_file = server.ca, retries = 0, timeout = 5,
+  }
+  for name, value in pairs(given or {}) do options[name] = value end
+  for name, value in pairs(options) do
+    if value == rig.ABSENT then options[name] = nil end
+  end
+  return options
+end
+
+function rig.client(server, given)
+  return grid.new(rig.options(server, given))
+end
+
+--- The text of a new session's kms_payload, and its members.
+function rig.session(server)
+  local text = server:sessions()[1].kms_payload_json
+  return text, require("grid.json").decode(text).session.Privy
+end
+
+--- A request for client:refresh_session: of a new session, or of the payload given.
+function rig.request(server, payload)
+  return { encryption_public_key = rig.KEY, kms_payload = payload or rig.session(server) }
+end
+
+local function open_files()
+  local count = 0
+  for _ in lfs.dir "/proc/self/fd" do count = count + 1 end
+  return count
+end
+
+local files_before
+
+--- For before_each: notes how many files are open.
+function rig.mark()
+  files_before = open_files()
+end
+
+--- For after_each: no block of the C core lives, and no more files are open than before.
+function rig.assert_nothing_left()
+  collectgarbage()
+  collectgarbage()
+  assert.equal(0, core.live(), "blocks of the C core that are left")
+  assert.equal(files_before, open_files(), "open files, before and after")
+end
+
+--- Fields that an error must have; what does not fit is shown together with the error.
+function rig.assert_error(err, expected)
+  assert.is_true(grid.is_error(err), "not an error of ours: " .. tostring(err))
+  for name, value in pairs(expected) do
+    assert.equal(value, err[name], ("field '%s' of: %s"):format(name, tostring(err)))
+  end
+end
+
+--- Runs a function that misuses the interface. It must raise at a line of that function: the message without its position.
+function rig.misuse(action)
+  local ok, message = pcall(action)
+  assert.is_false(ok, "nothing was raised")
+  local info = debug.getinfo(action, "S")
+  local file, line, text = tostring(message):match "^(.-):(%d+): (.*)$"
+  assert.equal(info.short_src, file, "raised elsewhere: " .. tostring(message))
+  assert.is_true(tonumber(line) >= info.linedefined and tonumber(line) <= info.lastlinedefined,
+    "raised elsewhere: " .. tostring(message))
+  return text
+end
+
+--- Runs a function that misuses the interface, and looks for words in what it raises.
+function rig.assert_misuse(action, ...)
+  local text = rig.misuse(action)
+  for _, word in ipairs { ... } do
+    assert.is_truthy(text:find(word, 1, true), ("'%s' is not said in: %s"):format(word, text))
+  end
+end
+
+--- A host on which time between two tries passes at once. -> host, list of the waits that were asked for
+function rig.virtual_host()
+  local waits, skipped = {}, 0
+  local host = { name = "virtual" }
+  function host.now() return core.now() + skipped end
+  function host.idle(engine, seconds)
+    if engine:in_flight() > 0 then return engine:wait(math.min(seconds, 0.05)) end
+    waits[#waits + 1] = seconds
+    skipped = skipped + seconds
+  end
+  return host, waits
+end
+
+-- The head and the body of one request, or nothing at the end of the connection.
+local function read_request(connection)
+  local head = {}
+  for line in connection:lines "*L" do
+    head[#head + 1] = line
+    if line == "\r\n" then break end
+  end
+  local text = table.concat(head)
+  local length = tonumber(text:match "[Cc]ontent%-[Ll]ength: (%d+)") or 0
+  if text ~= "" then return text .. (length > 0 and connection:read(length) or "") end
+end
+
+local function serve(server, connection, answer)
+  connection:setmode("b", "bn")
+  local request = read_request(connection)
+  while request do
+    server.requests[#server.requests + 1] = request
+    connection:write(type(answer) == "function" and answer(#server.requests) or answer)
+    request = not server.once and read_request(connection)
+  end
+  connection:close()
+end
+
+--- A server in this process that meets each request with the same bytes, or with what a function makes of its number,
+--- and then closes the connection. It runs while a client that uses its host sleeps.
+--- -> { url, host, requests, keep_open, close }
+function rig.raw_server(answer)
+  local cqueues, socket = require "cqueues", require "cqueues.socket"
+  local controller = cqueues.new()
+  local listener = socket.listen("127.0.0.1", 0)
+  local _, _, port = listener:localname()
+  local server = { requests = {}, once = true, url = "http://127.0.0.1:" .. math.floor(port) }
+  controller:wrap(function()
+    for connection in listener:clients() do
+      connection:onerror(function(_, _, code) return code end)
+      controller:wrap(serve, server, connection, answer)
+    end
+  end)
+  server.host = { name = "raw", now = core.now, sleep = function(seconds) controller:step(seconds) end }
+  function server.close()
+    listener:close()
+    controller:close()
+  end
+  return server
+end
+
+--- A port of this process that takes connections and never says a word. -> port, function that closes it
+function rig.silent_port()
+  local socket = require "cqueues.socket"
+  local listener = socket.listen("127.0.0.1", 0)
+  listener:listen()
+  local _, _, port = listener:localname()
+  return math.floor(port), function() listener:close() end
+end
+
+--- Runs Lua text in a new process of this VM. `environment` holds variables to set, or false to unset them.
+--- -> what it printed on both streams, and whether it ended well
+function rig.run(text, environment, prefix)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local words = { "env" }
+  for name, value in pairs(environment or {}) do
+    if not value then table.insert(words, 2, "-u " .. name) else words[#words + 1] = ("%s='%s'"):format(name, value) end
+  end
+  local vm = assert(io.popen "readlink /proc/$PPID/exe")
+  words[#words + 1] = (prefix or "") .. vm:read "*l"
+  vm:close()
+  local pipe = assert(io.popen(table.concat(words, " ") .. " " .. path .. " 2>&1; echo ended $?"))
+  local output, status = pipe:read("*a"):match "^(.*)ended (%d+)\n$"
+  pipe:close()
+  os.remove(path)
+  return output, status == "0"
+end
+
+return rig
