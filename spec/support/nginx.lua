@@ -60,7 +60,7 @@ http {
     scgi_temp_path "@DIR@/scgi";
     @http@
     server {
-        listen 127.0.0.1:@PORT@;
+        listen 127.0.0.1:@PORT@ @listen@;
         @server@
         location = /ready { return 200 ready; }
         @locations@
@@ -91,7 +91,7 @@ local function configuration(self, options)
     BUILD = here .. "/" .. (options.build or "build/luajit"),
     ROOT = here, DIR = self.dir, PORT = tostring(self.port),
   }
-  for _, name in ipairs { "main", "http", "server", "locations" } do
+  for _, name in ipairs { "main", "http", "listen", "server", "locations" } do
     local snippet = options[name] or ""
     values[name] = snippet:gsub("@(%u+)@", values)
   end
@@ -144,6 +144,7 @@ end
 ---@class (exact) spec.NginxOptions
 ---@field main? string  directives of the outermost level, and so on inwards; @PORT@, @DIR@ and @ROOT@ are filled in
 ---@field http? string
+---@field listen? string  further words of the listen directive
 ---@field server? string
 ---@field locations? string
 ---@field env? table<string, string>  variables to set, and to let workers see

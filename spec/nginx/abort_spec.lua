@@ -1,0 +1,127 @@
+-- Clients that go away in the middle, with lua_check_client_abort on: nginx ends their requests, and nothing else.
+
+local nginx = require "spec.support.nginx"
+local scenes = require "spec.nginx.scene"
+
+local DELAY = 0.5
+local IMPATIENT = "--max-time 0.15" -- of curl: goes away before the answer
+
+local LOCATIONS = ([[
+    location = /refresh { content_by_lua_block { @APP@ app.say(app.refresh(nil, told)) } }
+    location = /detached { content_by_lua_block { @APP@ app.say(app.refresh({ detached = true }, told)) } }
+    location = /many {
+        content_by_lua_block {
+            @APP@
+            local requests = {}
+            for i = 1, 20 do requests[i] = app.request() end
+            app.say { count = #app.client():refresh_sessions(requests, { concurrency = 10 }) }
+        }
+    }
+    location = /threads {
+        content_by_lua_block {
+            @APP@
+            for _ = 1, 5 do ngx.thread.spawn(app.refresh) end
+            app.say(app.refresh())
+        }
+    }
+    location = /counters { content_by_lua_block { @APP@ app.say(app.counters()) } }
+]]):gsub("@APP@", 'local app = require "spec.nginx.app"')
+
+-- A client that writes into the log how its tries end.
+local HTTP = [[
+    init_by_lua_block {
+        told = require("spec.nginx.app").client {
+            on_event = function(event)
+                if event.name == "response" then
+                    ngx.log(ngx.NOTICE, "response ", event.idempotency_key, " ", tostring(event.status or event.code))
+                end
+            end,
+        }
+    }]]
+
+describe("a client that goes away", function()
+  local scene
+
+  setup(function()
+    scene = scenes.start { locations = LOCATIONS, http = HTTP, check_client_abort = true }
+  end)
+
+  teardown(function() assert.is_nil(scene:stop()) end)
+
+  before_each(function()
+    scene.sandbox:control("DELETE", "/faults")
+    scene.sandbox:control("DELETE", "/stats")
+    scene:ask "/refresh"
+    scene:ask "/detached"
+    scene.sandbox:fault { kind = "delay", answer_delay = DELAY, count = 0 }
+  end)
+
+  local function abandon(path)
+    local _, status = scene.nginx:get(path, IMPATIENT)
+    assert.equal(0, status)
+  end
+
+  local function responses()
+    return select(2, scene.nginx:log():gsub("response %S+ 200", ""))
+  end
+
+  local function assert_back_to(before)
+    local after
+    nginx.wait_for(10, function()
+      after = scene:ask "/counters"
+      return after.blocks <= before.blocks and after.files <= before.files and after.running_timers == 0
+    end)
+    assert.same({ before.blocks, 0, 0 }, { after.blocks, after.running_timers, after.pending_timers })
+    assert.is_true(after.files <= before.files, ("%d files, then %d"):format(before.files, after.files))
+  end
+
+  it("takes its own call with it, and disturbs no other", function()
+    local before, told = scene:ask "/counters", responses()
+    local patient = scene.nginx:begin "/refresh"
+    abandon "/refresh"
+    assert.truthy(patient:finish():find '"ok":true')
+    assert_back_to(before)
+    assert.equal(told + 1, responses())
+  end)
+
+  it("does not keep a detached call from running to its end", function()
+    local before, told = scene:ask "/counters", responses()
+    local executed = scene.sandbox:stats().executions
+    abandon "/detached"
+    assert.is_true(nginx.wait_for(10, function() return responses() == told + 1 end))
+    assert.equal(executed + 1, scene.sandbox:stats().executions)
+    assert_back_to(before)
+  end)
+
+  it("does not keep a detached call from its next try", function()
+    local told = responses()
+    scene.sandbox:control("DELETE", "/faults")
+    scene.sandbox:fault { kind = "status", status = 503, retry_after = 1 }
+    abandon "/detached"
+    assert.is_true(nginx.wait_for(10, function() return responses() == told + 1 end))
+  end)
+
+  for _, path in ipairs { "/many", "/threads" } do
+    it("takes all its calls with it: " .. path, function()
+      local before = scene:ask "/counters"
+      abandon(path)
+      assert_back_to(before)
+      assert.truthy(scene.nginx:get("/refresh"):find '"ok":true')
+    end)
+  end
+
+  it("may come in crowds", function()
+    local before = scene:ask "/counters"
+    for _ = 1, 3 do
+      local patient, crowd = {}, {}
+      for i = 1, 20 do
+        crowd[2 * i - 1] = scene.nginx:begin("/refresh", IMPATIENT)
+        crowd[2 * i] = scene.nginx:begin("/detached", IMPATIENT)
+        patient[i] = scene.nginx:begin(i % 2 == 0 and "/refresh" or "/detached")
+      end
+      for _, request in ipairs(crowd) do request:finish() end
+      for _, request in ipairs(patient) do assert.truthy(request:finish():find '"ok":true') end
+    end
+    assert_back_to(before)
+  end)
+end)

@@ -1,0 +1,184 @@
+-- Processes of nginx: what happens before the fork and after, at each signal, and without the code cache.
+
+local json = require "spec.sandbox.json"
+local nginx = require "spec.support.nginx"
+local scenes = require "spec.nginx.scene"
+
+local APP = 'local app = require "spec.nginx.app" '
+local DELAY = 0.6
+
+local LOCATIONS = ([[
+    location = /refresh { content_by_lua_block { @APP@ app.say(app.refresh()) } }
+    location = /whoami {
+        content_by_lua_block {
+            @APP@
+            local outcome = app.refresh(nil, client_from_init)
+            outcome.worker = ngx.worker.pid()
+            outcome.blocks = require("grid.core").live()
+            app.say(outcome)
+        }
+    }
+    location = /timer {
+        content_by_lua_block {
+            @APP@
+            ngx.timer.at(0, function()
+                local outcome = app.refresh()
+                ngx.log(ngx.NOTICE, "the timer's call: ", tostring(outcome.ok or outcome.code))
+            end)
+            ngx.print "begun"
+        }
+    }]]):gsub("@APP@", APP)
+
+local BEFORE_THE_FORK = [[
+    init_by_lua_block {
+        client_from_init = require("spec.nginx.app").client {}
+    }]]
+
+local function start(options)
+  options.locations = LOCATIONS
+  return scenes.start(options)
+end
+
+local function list(path)
+  local entries, pipe = {}, io.popen("ls -l " .. path .. " 2>/dev/null")
+  for line in pipe:lines() do entries[#entries + 1] = line end
+  pipe:close()
+  return table.concat(entries, "\n")
+end
+
+local function threads_of(pid)
+  local file = assert(io.open("/proc/" .. pid .. "/status"))
+  local count = file:read("*a"):match "Threads:%s*(%d+)"
+  file:close()
+  return tonumber(count)
+end
+
+describe("nginx", function()
+  local scene
+
+  after_each(function()
+    local problem = scene and scene:stop()
+    scene = nil
+    assert.is_nil(problem)
+  end)
+
+  local function delay_answers(seconds)
+    scene.sandbox:fault { kind = "delay", delay = seconds or DELAY, count = 0 }
+  end
+
+  local function assert_ok(body)
+    local outcome = json.decode(body)
+    assert.is_true(outcome and outcome.ok, body)
+  end
+
+  it("may make a client before the fork: nothing of libcurl starts there, and every worker gets an engine of its own", function()
+    scene = start { workers = 3, http = BEFORE_THE_FORK, listen = "reuseport" }
+    assert.equal(1, threads_of(scene.nginx.pid))
+    assert.falsy(list("/proc/" .. scene.nginx.pid .. "/fd"):find "eventpoll")
+    assert.falsy(list("/proc/" .. scene.nginx.pid .. "/fd"):find "eventfd")
+    local seen, count = {}, 0
+    nginx.wait_for(10, function()
+      local outcome = scene:ask "/whoami"
+      assert.is_true(outcome.ok, outcome.message)
+      if not seen[outcome.worker] then count = count + 1 end
+      seen[outcome.worker] = true
+      return count == 3
+    end)
+    assert.equal(3, count)
+    assert.equal(1, threads_of(scene.nginx.pid))
+  end)
+
+  it("lets many workers call at once", function()
+    scene = start { workers = 3, http = BEFORE_THE_FORK }
+    delay_answers()
+    local requests = {}
+    for i = 1, 12 do requests[i] = scene.nginx:begin "/whoami" end
+    for i = 1, 12 do assert_ok(requests[i]:finish()) end
+  end)
+
+  it("works without the code cache, where every request has a Lua state of its own", function()
+    scene = start { code_cache = false }
+    for _ = 1, 5 do assert_ok(scene.nginx:get "/refresh") end
+    delay_answers()
+    local requests = {}
+    for i = 1, 5 do requests[i] = scene.nginx:begin "/refresh" end
+    for i = 1, 5 do assert_ok(requests[i]:finish()) end
+  end)
+
+  it("lets calls in flight finish when it reloads, and goes on in new workers", function()
+    scene = start { workers = 2, http = BEFORE_THE_FORK }
+    delay_answers()
+    local before = table.concat(scene.nginx:workers(), " ")
+    local requests = {}
+    for i = 1, 6 do requests[i] = scene.nginx:begin "/whoami" end
+    os.execute "sleep 0.2"
+    scene.nginx:signal "HUP"
+    for i = 1, 6 do assert_ok(requests[i]:finish()) end
+    assert_ok(scene.nginx:get "/whoami")
+    local old_are_gone = nginx.wait_for(10, function()
+      for _, pid in ipairs(scene.nginx:workers()) do
+        if (" " .. before .. " "):find(" " .. pid .. " ", 1, true) then return false end
+      end
+      return true
+    end)
+    assert.is_true(old_are_gone)
+  end)
+
+  it("reloads ten times under load, and no request gets anything but its answer", function()
+    scene = start { workers = 2, http = BEFORE_THE_FORK }
+    delay_answers(0.05)
+    for _ = 1, 10 do
+      local requests = {}
+      for i = 1, 6 do requests[i] = scene.nginx:begin "/whoami" end
+      scene.nginx:signal "HUP"
+      for i = 1, 6 do assert_ok(requests[i]:finish()) end
+    end
+  end)
+
+  it("lets a call in flight finish before it quits", function()
+    scene = start {}
+    delay_answers()
+    local request = scene.nginx:begin "/refresh"
+    os.execute "sleep 0.2"
+    scene.nginx:signal "QUIT"
+    assert_ok(request:finish())
+    assert.equal(0, scene.nginx:wait())
+  end)
+
+  it("lets the call of a timer finish before it quits", function()
+    scene = start {}
+    delay_answers()
+    assert.equal("begun", (scene.nginx:get "/timer"))
+    os.execute "sleep 0.2"
+    scene.nginx:signal "QUIT"
+    assert.equal(0, scene.nginx:wait())
+    assert.truthy(scene.nginx:log():find("the timer's call: true", 1, true))
+  end)
+
+  -- nginx closes its clients' connections then, but lets Lua's timers run: the answer with the new tokens still comes in.
+  it("brings a call in flight to its end even when worker_shutdown_timeout is over before", function()
+    scene = start { main = "worker_shutdown_timeout 200ms;" }
+    delay_answers()
+    scene.nginx:get "/timer"
+    local request = scene.nginx:begin "/refresh"
+    os.execute "sleep 0.1"
+    scene.nginx:signal "QUIT"
+    assert.equal(0, (select(2, request:finish())))
+    assert.equal(0, scene.nginx:wait())
+    assert.truthy(scene.nginx:log():find("the timer's call: true", 1, true))
+  end)
+
+  it("ends at once and cleanly on TERM, with calls in flight", function()
+    scene = start { workers = 2, http = BEFORE_THE_FORK }
+    delay_answers(8)
+    local requests = {}
+    for i = 1, 6 do requests[i] = scene.nginx:begin "/whoami" end
+    os.execute "sleep 0.2"
+    local started = os.time()
+    scene.nginx:signal "TERM"
+    for i = 1, 6 do requests[i]:finish() end
+    assert.equal(0, scene.nginx:wait())
+    assert.is_true(os.time() - started <= 2)
+    assert.falsy(scene.nginx:log():find "core dumped")
+  end)
+end)
