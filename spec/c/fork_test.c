@@ -2,7 +2,6 @@
  * own. Needs the node of spec/support/fault_server.mjs for TLS and HTTP/2. */
 #include "http_support.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -55,8 +54,16 @@ static bool succeeds_reused(grid_engine *engine, bool http1_only, bool reused)
     return ok;
 }
 
-/* What the child does with what it inherited: an engine with a warm connection, a transfer in flight, and a finished one. */
-static void let_go(grid_engine *engine, grid_transfer *in_flight, grid_transfer *finished)
+static void step_for_a_while(grid_engine *engine)
+{
+    for (int i = 0; i < 20; i++) {
+        grid_engine_step(engine);
+        grid_engine_wait(engine, 0.005);
+    }
+}
+
+/* What the child does with what it inherited. */
+static void let_go(grid_engine *engine, grid_transfer *finished, grid_transfer *in_flight)
 {
     grid_exchange exchange = exchange_with(1, "GET");
     grid_error err = {.code = ""};
@@ -64,8 +71,9 @@ static void let_go(grid_engine *engine, grid_transfer *in_flight, grid_transfer 
     CHECK(!grid_engine_is_ours(engine));
     CHECK(grid_transfer_start(engine, &exchange, &err) == NULL);
     CHECK_STR(err.code, "forked");
-    grid_transfer_free(in_flight);
     grid_transfer_free(finished);
+    if (in_flight)
+        grid_transfer_free(in_flight);
     grid_engine_unref(engine);
     engine = grid_engine_new(NULL, &err);
     CHECK(engine != NULL && grid_engine_is_ours(engine));
@@ -74,55 +82,57 @@ static void let_go(grid_engine *engine, grid_transfer *in_flight, grid_transfer 
     CHECK_INT(grid_alloc_live(), 0);
 }
 
-static bool ends_well(pid_t child)
+static void let_go_in_a_child(grid_engine *engine, grid_transfer *finished, grid_transfer *in_flight)
 {
     int status = 0;
-
-    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static void a_child_lets_go_without_disturbing_the_parent(bool http1_only)
-{
-    grid_error err;
-    grid_engine *engine = grid_engine_new(NULL, &err);
-    grid_transfer *finished, *in_flight;
     pid_t child;
-
-    CHECK(succeeds_reused(engine, http1_only, false));
-    finished = start_at(engine, "ok", http1_only);
-    CHECK(finish_within(engine, NULL, finished, 20));
-    in_flight = start_at(engine, "silent", http1_only);
-    for (int i = 0; i < 20; i++) {
-        grid_engine_step(engine);
-        grid_engine_wait(engine, 0.005);
-    }
-    CHECK(!grid_transfer_is_finished(in_flight));
 
     fflush(stdout);
     child = fork();
     if (child == 0) {
-        check_passed = check_failed = 0;
-        let_go(engine, in_flight, finished);
+        check_failed = 0;
+        let_go(engine, finished, in_flight);
         fflush(stdout);
         /* Not exit: what was let go of is no leak to report. */
         execlp(check_failed ? "false" : "true", "child", (char *)NULL);
         _exit(2);
     }
-    CHECK(child > 0 && ends_well(child));
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
 
-    for (int i = 0; i < 20; i++) {
-        grid_engine_step(engine);
-        grid_engine_wait(engine, 0.005);
-    }
-    CHECK(!grid_transfer_is_finished(in_flight)); /* its stream still lives */
-    if (!http1_only)
-        succeeds_reused(engine, false, true);
-    grid_transfer_free(in_flight);
-    CHECK(grid_engine_is_ours(engine));
+static void a_child_lets_go_and_the_parents_connection_stays(bool http1_only)
+{
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+    grid_transfer *finished = start_at(engine, "ok", http1_only);
+
+    CHECK(finish_within(engine, NULL, finished, 20));
+    let_go_in_a_child(engine, finished, NULL);
+    step_for_a_while(engine);
+    succeeds_reused(engine, http1_only, true);
     CHECK(grid_engine_take_finished(engine) == finished);
     grid_transfer_free(finished);
-    if (!http1_only)
-        succeeds_reused(engine, false, true);
+    grid_engine_unref(engine);
+    CHECK_INT(grid_alloc_live(), 0);
+}
+
+static void a_child_lets_go_and_the_parents_exchange_goes_on(bool http1_only)
+{
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+    grid_transfer *finished = start_at(engine, "ok", http1_only);
+    grid_transfer *in_flight;
+
+    CHECK(finish_within(engine, NULL, finished, 20));
+    in_flight = start_at(engine, "late", http1_only);
+    step_for_a_while(engine);
+    CHECK(!grid_transfer_is_finished(in_flight));
+    let_go_in_a_child(engine, finished, in_flight);
+    CHECK(finish_within(engine, NULL, in_flight, 20));
+    CHECK(grid_transfer_succeeded(in_flight, &err));
+    CHECK(grid_transfer_timing(in_flight).reused);
+    grid_transfer_free(in_flight);
+    grid_transfer_free(finished);
     grid_engine_unref(engine);
     CHECK_INT(grid_alloc_live(), 0);
 }
@@ -131,8 +141,10 @@ int main(void)
 {
     if (!CHECK(remote_open(&server)))
         return check_report();
-    a_child_lets_go_without_disturbing_the_parent(false);
-    a_child_lets_go_without_disturbing_the_parent(true);
+    for (int http1_only = 0; http1_only <= 1; http1_only++) {
+        a_child_lets_go_and_the_parents_connection_stays(http1_only);
+        a_child_lets_go_and_the_parents_exchange_goes_on(http1_only);
+    }
     remote_close(&server);
     return check_report();
 }

@@ -4,6 +4,7 @@
 // the last step of the path says what happens after the request was read to its end, and counted:
 //
 //   ok             an answer
+//   late           an answer after half a second
 //   silent         nothing, ever
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
@@ -65,14 +66,15 @@ function track(socket) {
 }
 
 const ok = (carrier, res) => answer(res, { data: {} });
+const late = (carrier, res) => setTimeout(ok, 500, carrier, res);
 const silent = () => {};
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
-const faultsOfSocket = { ok, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+const faultsOfSocket = { ok, late, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
 
 const faultsOfStream = {
-  ok, silent,
+  ok, late, silent,
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
   refuse: (stream) => stream.close(REFUSED_STREAM),
