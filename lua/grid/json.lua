@@ -31,7 +31,7 @@ function json.encode(value)
   return core.json_encode(value, array_metatable, cjson.empty_array_mt, cjson.empty_array)
 end
 
---- The exact bytes of a value inside a JSON text: names and positions lead to it. Nil if there is none.
+--- The exact bytes of a value inside a JSON text, and where they begin: names and positions lead to it. Nil if there is none.
 json.slice = core.json_slice
 
 return json

@@ -7,7 +7,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/obj_mac.h>
-#include <stdio.h>
 #include <string.h>
 
 struct grid_key {
@@ -54,19 +53,10 @@ bool grid_public_key_to_text(const grid_public_key *key, grid_buffer *out, grid_
 
 bool grid_public_key_fingerprint(const grid_public_key *key, char fingerprint[GRID_FINGERPRINT_SIZE], grid_error *err)
 {
-    const grid_library *library = grid_library_get(err);
-    unsigned char der[GRID_SPKI_SIZE], digest[32];
-    int used;
+    unsigned char der[GRID_SPKI_SIZE];
 
     grid_der_write_spki(key->point, der);
-    if (!library)
-        return false;
-    if (!EVP_Digest(der, sizeof der, digest, NULL, library->sha256, NULL))
-        return grid_library_failed(err);
-    used = snprintf(fingerprint, GRID_FINGERPRINT_SIZE, "p256:");
-    for (int i = 0; i < 8; i++)
-        used += snprintf(fingerprint + used, (size_t)(GRID_FINGERPRINT_SIZE - used), "%02x", digest[i]);
-    return true;
+    return grid_fingerprint("p256", (grid_slice){(const char *)der, sizeof der}, fingerprint, err);
 }
 
 EVP_PKEY *grid_public_key_new_pkey(const grid_public_key *key, grid_error *err)

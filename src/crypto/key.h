@@ -13,12 +13,12 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "crypto/fingerprint.h"
 
 enum {
-    GRID_POINT_SIZE = 65,       /* SEC 1 2.3.3, uncompressed: 0x04, x, y */
+    GRID_POINT_SIZE = 65, /* SEC 1 2.3.3, uncompressed: 0x04, x, y */
     GRID_SCALAR_SIZE = 32,
-    GRID_FINGERPRINT_SIZE = 22, /* "p256:", 16 hexadecimal digits, NUL */
-    GRID_KEY_TEXT_MAX = 4096    /* a longer text is refused unread */
+    GRID_KEY_TEXT_MAX = 4096 /* a longer text is refused unread */
 };
 
 /* Filled by the functions below only, so that its point is always a valid one. */
@@ -35,7 +35,7 @@ bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error
 /* Appends the base64 of the 91-byte SPKI DER. */
 bool grid_public_key_to_text(const grid_public_key *key, grid_buffer *out, grid_error *err);
 
-/* What logs may show: the first 8 bytes of SHA-256 over the 91-byte SPKI DER. */
+/* What logs may show: "p256:" and the first 8 bytes of SHA-256 over the 91-byte SPKI DER. */
 bool grid_public_key_fingerprint(const grid_public_key *key, char fingerprint[GRID_FINGERPRINT_SIZE], grid_error *err);
 
 typedef struct grid_key grid_key;

@@ -157,6 +157,19 @@ static void restore_container(walk *self, grid_json_token kind)
         restore_object(self);
 }
 
+/* decode(text), with the value on top. False: it would not take the text, a lone surrogate for one, which the grammar allows. */
+static bool decode_on_top(lua_State *L, grid_error *err)
+{
+    int status;
+
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
+    status = lua_pcall(L, 1, 1, 0);
+    if (status == LUA_ERRMEM)
+        lua_error(L);
+    return status == 0 || grid_error_set(err, GRID_PROTOCOL, "bad_json", "JSON that lua-cjson refuses");
+}
+
 /* json_decode(text, decode, array_metatable) -> value | nil, kind, code, message */
 static int json_decode(lua_State *L)
 {
@@ -167,21 +180,18 @@ static int json_decode(lua_State *L)
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
     luaL_checktype(L, 3, LUA_TTABLE);
-    if (!grid_json_validate(text, &err))
+    if (!grid_json_validate(text, &err) || !decode_on_top(L, &err))
         return gridL_fail(L, &err);
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
     grid_json_reader_init(&self.reader, text);
     token = grid_json_next(&self.reader, &raw);
     restore_child(&self, token, raw);
     return 1;
 }
 
-/* json_slice(text, step, …) -> the exact bytes of a value, or nothing. A step is a member's name or an element's position. */
+/* json_slice(text, step, …) -> the exact bytes of a value and their position, or nothing. A step is a member's name or an element's position. */
 static int json_slice(lua_State *L)
 {
-    grid_slice value = gridL_check_slice(L, 1);
+    grid_slice text = gridL_check_slice(L, 1), value = text;
     int i, steps = lua_gettop(L);
     grid_error err;
 
@@ -195,7 +205,8 @@ static int json_slice(lua_State *L)
             return 0;
     }
     gridL_push_slice(L, value);
-    return 1;
+    lua_pushinteger(L, value.data - text.data + 1);
+    return 2;
 }
 
 /* refresh_body(encryption_public_key, kms_payload | nil) -> body | nil, kind, code, message */

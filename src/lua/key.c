@@ -146,6 +146,18 @@ static int canonicalize(lua_State *L)
     return 1;
 }
 
+/* fingerprint(text) -> what logs may show of a token. Throws where there is no memory. */
+static int fingerprint(lua_State *L)
+{
+    char text[GRID_FINGERPRINT_SIZE];
+    grid_error err;
+
+    if (!grid_fingerprint("text", gridL_check_slice(L, 1), text, &err))
+        return luaL_error(L, "%s", err.message);
+    lua_pushstring(L, text);
+    return 1;
+}
+
 static int key_to_string(lua_State *L)
 {
     const box *self = luaL_checkudata(L, 1, KEY);
@@ -173,6 +185,7 @@ void gridL_open_key(lua_State *L)
         {"key_new", key_new},
         {"key_from_text", key_from_text},
         {"canonicalize", canonicalize},
+        {"fingerprint", fingerprint},
         {NULL, NULL},
     };
 
