@@ -195,14 +195,31 @@ function Client:request(verb, path, body, given)
   return res, err
 end
 
+---@class (exact) grid.ManyOptions
+---@field concurrency? integer calls in flight at most; 64
+---@field on_start? fun(position: integer): boolean?, any before that request is sent; with `false, reason` it is not: { nil, reason }
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
+---@field on_progress? fun(done: integer, total: integer) after on_result
 local MANY = {
-  concurrency = { type = "number", check = shape.count },
+  concurrency = { type = "number", check = function(value)
+    return (value < 1 or shape.whole(value)) and "a whole number, 1 or more" or nil
+  end },
+  on_start = { type = "function" },
+  on_result = { type = "function" },
   on_progress = { type = "function" },
 }
 
---- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }.
+-- Whether that request may go. What the handler raises refuses it.
+local function may_start(on_start, position)
+  local ok, allowed, reason = pcall(on_start, position)
+  if not ok then return false, allowed end
+  return allowed ~= false, reason
+end
+
+--- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What on_result
+--- raised for it stands beside that as `problem`, and costs nobody an answer.
 ---@param requests grid.RefreshRequest[]
----@param given? { concurrency?: integer, on_progress?: fun(done: integer, total: integer) }
+---@param given? grid.ManyOptions
 function Client:refresh_sessions(requests, given)
   local what = "client:refresh_sessions"
   check_open(self, what)
@@ -216,21 +233,34 @@ function Client:refresh_sessions(requests, given)
   local function finish(i, res, err)
     results[i] = { res, err }
     done = done + 1
+    if given.on_result then
+      local ok, problem = pcall(given.on_result, i, res, err)
+      if not ok then results[i].problem = problem end
+    end
     if given.on_progress then given.on_progress(done, total) end
+  end
+
+  -- The call of that position, ready to go | nil, why not.
+  local function make(i)
+    local plan, err = plans[i][1], plans[i][2]
+    plans[i] = false
+    if not plan then return nil, err end
+    if given.on_start then
+      local allowed, reason = may_start(given.on_start, i)
+      if not allowed then return nil, reason end
+    end
+    local one
+    one, err = prepare(self, plan, {})
+    if one then one.position = i end
+    return one, err
   end
 
   -- The next call that can be sent; those that cannot are over at once.
   local function source()
     while position < total do
       position = position + 1
-      local plan, err = plans[position][1], plans[position][2]
-      plans[position] = false
-      local one
-      if plan then one, err = prepare(self, plan, {}) end
-      if one then
-        one.position = position
-        return one
-      end
+      local one, err = make(position)
+      if one then return one end
       finish(position, nil, err)
     end
   end
