@@ -197,7 +197,7 @@ end
 
 ---@class (exact) grid.ManyOptions
 ---@field concurrency? integer calls in flight at most; 64
----@field on_start? fun(position: integer): boolean?, any before that request is sent; with `false, reason` it is not: { nil, reason }
+---@field on_start? fun(position: integer): boolean?, any before that request goes; `false, reason` keeps it: { nil, reason }
 ---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
 ---@field on_progress? fun(done: integer, total: integer) after on_result
 local MANY = {
@@ -216,8 +216,8 @@ local function may_start(on_start, position)
   return allowed ~= false, reason
 end
 
---- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What on_result
---- raised for it stands beside that as `problem`, and costs nobody an answer.
+--- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What
+--- on_result raised for it stands beside that as `problem`, and costs nobody an answer.
 ---@param requests grid.RefreshRequest[]
 ---@param given? grid.ManyOptions
 function Client:refresh_sessions(requests, given)
