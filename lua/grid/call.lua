@@ -62,7 +62,7 @@ end
 
 --- A call that is ready to go | nil, error. `now` is the host's clock.
 function call.new(client, plan, options, now)
-  if not client.options.api_key then
+  if (client.options.api_key or "") == "" then
     return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY")
   end
   local key = options.idempotency_key

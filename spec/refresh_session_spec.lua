@@ -1,0 +1,476 @@
+-- client:refresh_session from outside: what goes out, byte for byte, and what the caller gets for it.
+-- Its faults, tries and secrets have specs of their own.
+
+local grid = require "grid"
+local json = require "grid.json"
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
+
+describe("client:refresh_session", function()
+  local server, client
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+    client = rig.client(server)
+  end)
+
+  after_each(function()
+    client:close()
+    rig.assert_nothing_left()
+  end)
+
+  local function refresh(payload, options)
+    return client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
+  end
+
+  local function assert_sent_nothing()
+    assert.equal(0, server:stats().requests)
+  end
+
+  describe("gives a result", function()
+    local res, saved
+
+    before_each(function()
+      server:set { tier = "2" }
+      saved = rig.session(server)
+      res = assert(refresh(saved))
+    end)
+
+    it("with the data and the metadata of the answer", function()
+      local privy = res.data.kms_payload.session.Privy
+      assert.equal("string", type(privy.refresh_token))
+      assert.not_equal(json.decode(saved).session.Privy.refresh_token, privy.refresh_token)
+      assert.equal("string", type(privy.session.encrypted_authorization_key.ciphertext))
+      assert.equal("string", type(res.metadata.timestamp))
+      assert.equal(res.request_id, res.metadata.request_id)
+    end)
+
+    it("with the exact bytes of the new kms_payload, which the next refresh takes", function()
+      server:set { payload_check = "exact" }
+      assert.same(res.data.kms_payload, json.decode(res.kms_payload_json))
+      assert.is_truthy(refresh(res.kms_payload_json))
+      assert.equal("exact", server:last().payload)
+    end)
+
+    it("with status, request id, idempotency key, tries, cookies and headers", function()
+      assert.equal(200, res.status)
+      assert.equal(res.headers["x-request-id"], res.request_id)
+      assert.is_truthy(res.idempotency_key:find(rig.UUID))
+      assert.equal(1, res.attempts)
+      assert.same({}, res.cookies)
+      assert.equal("application/json", res.headers["content-type"])
+      for name in pairs(res.headers) do assert.equal(name:lower(), name) end
+    end)
+
+    it("with whole numbers as integers where Lua has them, and null as grid.null", function()
+      local session = res.data.kms_payload.session.Privy.session
+      assert.equal(grid.null, session.wallets[1].public_key)
+      assert.is_true(session.expires_at > 1e12)
+      if math.type then
+        assert.equal("integer", math.type(session.expires_at))
+        assert.equal("integer", math.type(session.wallets[1].created_at))
+        assert.equal("integer", math.type(res.status))
+        assert.equal("integer", math.type(res.attempts))
+      end
+    end)
+
+    it("that prints without a secret", function()
+      assert.equal("grid.result: status 200, request " .. res.request_id, tostring(res))
+    end)
+
+    it("that holds nothing but what is documented", function()
+      local names = {}
+      for name in pairs(res) do names[#names + 1] = name end
+      table.sort(names)
+      assert.same({ "attempts", "cookies", "data", "headers", "idempotency_key", "kms_payload_json", "metadata",
+        "request_id", "status" }, names)
+    end)
+  end)
+
+  describe("takes an answer", function()
+    local function answered(body)
+      server:fault { kind = "body", body = body, execute = true }
+      return refresh((rig.session(server)))
+    end
+
+    it("that is not wrapped in data", function()
+      local res = assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t"}}}}')
+      assert.equal('{"session":{"Privy":{"token":"t"}}}', res.kms_payload_json)
+      assert.equal("t", res.data.kms_payload.session.Privy.token)
+      assert.same({}, res.metadata)
+    end)
+
+    it("with blanks, escapes and members that it does not know, and keeps the payload's bytes", function()
+      local payload = ' { "session" : {"Privy":\t{"token":"caf\\u00e9 \\/"}} , "new" : [ 1.50, [ ], { }, null ] } '
+      local res = assert(answered('{"data":{"kms\\u005fpayload":' .. payload .. '},"more":true}'))
+      assert.equal(payload:match "^%s*(.-)%s*$", res.kms_payload_json)
+      assert.equal("café /", res.data.kms_payload.session.Privy.token)
+    end)
+
+    it("whose members stand twice, and agrees with itself which of them counts", function()
+      local res = assert(answered [[{"data":{"kms_payload":{"session":{"Privy":{"token":"one"}}},
+        "kms_payload":{"session":{"Privy":{"token":"two"}}}}}]])
+      assert.same(res.data.kms_payload, json.decode(res.kms_payload_json))
+    end)
+
+    it("without refresh_token, which means: keep the one you have", function()
+      assert.is_truthy(answered '{"data":{"kms_payload":{"session":{"Privy":{"token":"t","refresh_token":null}}}}}')
+    end)
+
+    it("whose request id stands in the body alone", function()
+      local raw = rig.raw_server(function()
+        local body = '{"data":{"kms_payload":{"session":{"Privy":{}}}},"metadata":{"request_id":"in-body"}}'
+        return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)
+      end)
+      local other = rig.client(server, { base_url = raw.url, host = raw.host })
+      assert.equal("in-body", other:refresh_session({ encryption_public_key = rig.KEY }).request_id)
+      other:close()
+      raw.close()
+    end)
+  end)
+
+  describe("sends", function()
+    it("what the API asks for, and no more", function()
+      assert(refresh((rig.session(server))))
+      local last = server:last()
+      assert.equal("POST", last.method)
+      assert.equal("/auth/refresh-session", last.path)
+      local headers = last.headers
+      assert.equal("Bearer " .. server.api_key, headers.authorization)
+      assert.equal("application/json", headers["content-type"])
+      assert.equal("application/json", headers.accept)
+      assert.equal("sandbox", headers["x-grid-environment"])
+      assert.equal(tostring(#last.body), headers["content-length"])
+      assert.is_truthy(headers["user-agent"]:find "^lua%-grid/")
+      assert.is_truthy(headers["x-idempotency-key"]:find(rig.UUID))
+      assert.is_nil(headers.expect)
+      assert.is_nil(headers.cookie)
+      assert.is_nil(headers["accept-encoding"])
+    end)
+
+    it("the environment and the user agent that were asked for", function()
+      local other = rig.client(server, { environment = "devnet", user_agent = "shop/1.0" })
+      assert(other:refresh_session(rig.request(server)))
+      assert.equal("devnet", server:last().headers["x-grid-environment"])
+      assert.equal("shop/1.0", server:last().headers["user-agent"])
+      other:close()
+    end)
+
+    it("a payload that is text byte for byte", function()
+      server:set { unknown_fields = true }
+      local text = "\n " .. rig.session(server):gsub("{", "{ ", 1) .. "\t"
+      assert(refresh(text))
+      assert.equal(('{"encryption_public_key":"%s","kms_payload":%s}'):format(rig.KEY, text), server:last().body)
+    end)
+
+    it("a payload that is a table so that nothing of it is lost", function()
+      server:set { unknown_fields = true }
+      local payload = json.decode((rig.session(server)))
+      assert.equal(0, #payload.x_future.list)
+      assert.equal(grid.null, payload.x_future.none)
+      assert.equal(9007199254740991, payload.x_future.number)
+      assert(refresh(payload))
+      assert.equal("equal", server:last().payload)
+      assert(refresh(payload))
+      assert.equal("equal", server:last().payload)
+    end)
+
+    it("the data of one result as the payload of the next call", function()
+      server:set { unknown_fields = true, tier = "2" }
+      local res = assert(refresh((rig.session(server))))
+      assert(refresh(res.data.kms_payload))
+      assert.equal("equal", server:last().payload)
+    end)
+
+    it("empty lists as lists and empty tables as tables", function()
+      server:fault { kind = "status", status = 400 }
+      refresh { list = grid.array(), table = {}, nothing = grid.null, items = grid.array { 1 }, plain = { 1, 2.5, "x" } }
+      assert.is_truthy(server:last().body:find(
+        '"kms_payload":{"items":[1],"list":[],"nothing":null,"plain":[1,2.5,"x"],"table":{}}}', 1, true))
+    end)
+
+    it("no payload at all in the cookie flow, be it nil or grid.null", function()
+      server:fault { kind = "status", status = 400, count = 2 }
+      refresh(nil)
+      assert.equal('{"encryption_public_key":"' .. rig.KEY .. '"}', server:last().body)
+      refresh(grid.null)
+      assert.equal('{"encryption_public_key":"' .. rig.KEY .. '"}', server:last().body)
+    end)
+
+    it("the idempotency key of its caller, and tells it back", function()
+      local res = assert(refresh((rig.session(server)), { idempotency_key = "My_key-1" }))
+      assert.equal("My_key-1", res.idempotency_key)
+      assert.equal("My_key-1", server:last().headers["x-idempotency-key"])
+    end)
+
+    it("a new idempotency key with each call", function()
+      local one = assert(refresh((rig.session(server))))
+      local two = assert(refresh((rig.session(server))))
+      assert.not_equal(one.idempotency_key, two.idempotency_key)
+    end)
+
+    it("and leaves the tables of its caller as they were", function()
+      local function read_only(fields)
+        return setmetatable(fields, { __newindex = function() error "written to" end })
+      end
+      assert(client:refresh_session(read_only(rig.request(server)), read_only { timeout = 5 }))
+    end)
+  end)
+
+  describe("in the cookie flow", function()
+    local function session_cookie(res)
+      return res.cookies[1]:match "^(grid_session=[^;]+)"
+    end
+
+    it("sends the cookie and gives the Set-Cookie values back, whole and each by itself", function()
+      server:set { tier = "2" }
+      local _, privy = rig.session(server)
+      local first = assert(refresh(nil, { cookie = "grid_session=" .. privy.refresh_token }))
+      assert.equal("grid_session=" .. privy.refresh_token, server:last().headers.cookie)
+      assert.equal(2, #first.cookies)
+      assert.is_truthy(first.cookies[1]:find("; Path=/; HttpOnly; Secure", 1, true))
+      assert.is_nil(first.headers["set-cookie"])
+      local second = assert(refresh(grid.null, { cookie = session_cookie(first) }))
+      assert.not_equal(session_cookie(first), session_cookie(second))
+      assert.equal("cookie", server:last().payload)
+    end)
+
+    it("says what the service says when neither payload nor cookie is given", function()
+      local res, err = refresh(nil)
+      assert.is_nil(res)
+      assert_error(err, { kind = "api", status = 400, sent = "yes" })
+    end)
+  end)
+
+  describe("refuses, before anything is sent,", function()
+    local function assert_refused(payload, code)
+      local res, err = refresh(payload)
+      assert.is_nil(res)
+      assert_error(err, { kind = "request", code = code, sent = "no", retryable = false })
+      assert.is_nil(err.status)
+      assert_sent_nothing()
+    end
+
+    local bad = {
+      ["nothing"] = "", ["blanks"] = " \n", ["a list"] = "[]", ["a string"] = '"text"', ["a number"] = "1", ["null"] = "null",
+      ["what is cut off"] = '{"session":{', ["what goes on"] = "{} {}", ["what is not UTF-8"] = '{"a":"\255"}',
+      ["single quotes"] = "{'a':1}", ["a byte order mark"] = "\239\187\191{}", ["a NUL"] = '{"a":"\0"}',
+      ["a trailing comma"] = '{"a":1,}', ["NaN"] = '{"a":NaN}', ["no JSON at all"] = "<html>",
+    }
+    for title, text in pairs(bad) do
+      it("payload text that is " .. title, function() assert_refused(text, "bad_payload") end)
+    end
+
+    it("payload text that is nested too deeply", function()
+      assert_refused(('{"a":'):rep(65) .. "1" .. ("}"):rep(65), "bad_payload")
+    end)
+
+    it("a session of Turnkey, as text and as a table", function()
+      assert_refused('{"session":{"Turnkey":{"user_id":"u"}}}', "turnkey_session")
+      assert_refused({ session = { Turnkey = { user_id = "u" } } }, "turnkey_session")
+      assert_refused('{"session":{"Turn\\u006bey":{}}}', "turnkey_session")
+      assert_refused('{"session":{"Turnkey":{}},"session":{"Turnkey":{}}}', "turnkey_session")
+    end)
+
+    it("values that have no JSON form, in a table", function()
+      assert_refused({ a = print }, "bad_value")
+      assert_refused({ a = 0 / 0 }, "bad_value")
+      assert_refused({ a = math.huge }, "bad_value")
+      assert_refused({ a = "\255" }, "bad_value")
+      assert_refused({ [1] = "x", a = 1 }, "bad_value")
+      assert_refused({ [2] = "x" }, "bad_value")
+      assert_refused({ [true] = "x" }, "bad_value")
+      local circle = {}
+      circle.circle = circle
+      assert_refused(circle, "bad_value")
+    end)
+
+    it("a list as a table, since a payload is an object", function()
+      assert_refused({ 1, 2 }, "bad_payload")
+    end)
+
+    it("a key that no header may carry", function()
+      for _, key in ipairs { "a b", "a\nb", "a\0b", "ä", "a/b", "a:b" } do
+        local res, err = refresh((rig.session(server)), { idempotency_key = key })
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", code = "bad_idempotency_key", sent = "no" })
+        assert_sent_nothing()
+      end
+    end)
+
+    it("a cookie or an API key with control characters", function()
+      for _, text in ipairs { "a\r\nX-Other: b", "a\nb", "a\0b", "a\127b", "a\1" } do
+        local res, err = refresh(nil, { cookie = text })
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", sent = "no" })
+        local other = rig.client(server, { api_key = text, retries = 2 })
+        res, err = other:refresh_session(rig.request(server))
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", sent = "no" })
+        assert.is_nil(tostring(err):find("X-Other", 1, true))
+        other:close()
+      end
+      assert_sent_nothing()
+    end)
+
+    it("a call without an API key", function()
+      local other = grid.new { base_url = server.http }
+      if other.options.api_key == nil then -- unless the environment has one
+        local res, err = other:refresh_session(rig.request(server))
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", code = "no_api_key", sent = "no" })
+        assert.is_truthy(tostring(err):find("GRID_API_KEY", 1, true))
+        assert_sent_nothing()
+      end
+      other:close()
+    end)
+
+    it("an API key that is empty", function()
+      local other = rig.client(server, { api_key = "" })
+      local _, err = other:refresh_session(rig.request(server))
+      assert_error(err, { kind = "request", code = "no_api_key", sent = "no" })
+      other:close()
+    end)
+  end)
+
+  it("keeps what was Turnkey's as null, which the service sends", function()
+    server:fault { kind = "status", status = 409 }
+    local _, err = refresh '{"session":{"Privy":{},"Turnkey":null}}'
+    assert_error(err, { status = 409 })
+  end)
+
+  describe("raises, at the line of its caller, for", function()
+    it("a request that is no table, or has a field that is missing, unknown or wrong", function()
+      assert_misuse(function() client:refresh_session() end, "client:refresh_session", "a table is expected, got nil")
+      assert_misuse(function() client:refresh_session "text" end, "a table is expected, got string")
+      assert_misuse(function() client:refresh_session {} end, "'encryption_public_key' is missing")
+      assert_misuse(function() client:refresh_session { encryption_public_key = 7 } end,
+        "'encryption_public_key' must be a string, got number")
+      assert_misuse(function() client:refresh_session { encryption_public_key = "" } end, "'encryption_public_key' must be")
+      assert_misuse(function() client:refresh_session { encryption_public_key = "k", kms_payloads = {} } end,
+        "unknown field 'kms_payloads', did you mean 'kms_payload'?")
+      for _, value in ipairs { 7, true, print, io.stdout } do
+        assert_misuse(function() client:refresh_session { encryption_public_key = "k", kms_payload = value } end,
+          "'kms_payload' must be a string or table", type(value))
+      end
+      assert_sent_nothing()
+    end)
+
+    it("options of a call that are wrong", function()
+      assert_misuse(function() refresh("{}", "text") end, "a table is expected, got string")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookies = "a" }) end,
+        "unknown field 'cookies', did you mean 'cookie'?")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { timeout = 0 }) end, "'timeout' must be")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { timeout = "5" }) end, "'timeout' must be")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { idempotency_key = 5 }) end,
+        "'idempotency_key' must be")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { idempotency_key = "" }) end,
+        "'idempotency_key' must be")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookie = "" }) end, "'cookie' must be")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { retries = 1 }) end, "unknown field 'retries'")
+      assert_sent_nothing()
+    end)
+
+    it("a dot where a colon belongs, and a client that was closed", function()
+      assert_misuse(function() client.refresh_session(rig.request(server, "{}")) end, "call it with a colon")
+      client:close()
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}")) end, "the client is closed")
+      assert_sent_nothing()
+    end)
+  end)
+
+  it("gives up after the timeout of the call, though the client has a longer one", function()
+    server:fault { kind = "delay", delay = 1 }
+    local request, start = rig.request(server), os.time()
+    local res, err = client:refresh_session(request, { timeout = 0.1 })
+    assert.is_nil(res)
+    assert_error(err, { kind = "timeout", sent = "unknown" })
+    assert.is_true(os.time() - start <= 1)
+  end)
+end)
+
+describe("grid.refresh_session", function()
+  local server, module
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+    module = rig.fresh "grid"
+  end)
+
+  -- Its clients live as long as the module.
+  after_each(function()
+    module = nil
+    rig.assert_nothing_left()
+  end)
+
+  local function options(given)
+    return rig.options(server, given)
+  end
+
+  it("is client:refresh_session on a client that is made once per set of options", function()
+    for _ = 1, 5 do assert(module.refresh_session(rig.request(server), options())) end
+    assert.equal(5, server:stats().requests)
+    assert.equal(1, server:stats().connections)
+  end)
+
+  it("takes the options of the call along", function()
+    local res = assert(module.refresh_session(rig.request(server), options { idempotency_key = "mine" }))
+    assert.equal("mine", res.idempotency_key)
+    local _, privy = rig.session(server)
+    local by_cookie = { encryption_public_key = rig.KEY }
+    assert(module.refresh_session(by_cookie, options { cookie = "grid_session=" .. privy.refresh_token }))
+    server:fault { kind = "delay", delay = 0.5 }
+    local _, err = module.refresh_session(rig.request(server), options { timeout = 0.1 })
+    assert_error(err, { kind = "timeout" })
+  end)
+
+  it("keeps clients with other options apart", function()
+    assert(module.refresh_session(rig.request(server), options { environment = "devnet" }))
+    assert.equal("devnet", server:last().headers["x-grid-environment"])
+    assert(module.refresh_session(rig.request(server), options { environment = "mainnet" }))
+    assert.equal("mainnet", server:last().headers["x-grid-environment"])
+    local _, err = module.refresh_session(rig.request(server), options { api_key = "another" })
+    assert_error(err, { kind = "auth", status = 401 })
+    local seen = {}
+    for i = 1, 2 do
+      assert(module.refresh_session(rig.request(server), options { on_event = function() seen[i] = true end }))
+    end
+    assert.same({ true, true }, seen)
+  end)
+
+  it("takes options from the environment, as they are when it is called", function()
+    local variables = { GRID_BASE_URL = server.http, GRID_API_KEY = "wrong" }
+    stub(os, "getenv", function(name) return variables[name] end)
+    local _, err = module.refresh_session(rig.request(server))
+    variables.GRID_API_KEY = server.api_key
+    local res = module.refresh_session(rig.request(server))
+    os.getenv:revert() -- luacheck: ignore 143
+    assert_error(err, { kind = "auth" })
+    assert.is_truthy(res)
+  end)
+
+  it("can be called with more sets of options than it remembers", function()
+    for i = 1, 40 do
+      assert(module.refresh_session(rig.request(server, (rig.session(server))), options { user_agent = "agent-" .. i }))
+    end
+  end)
+
+  it("raises at the line of its caller", function()
+    assert_misuse(function() module.refresh_session({}, options()) end, "'encryption_public_key' is missing")
+    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { timout = 1 }) end, "did you mean 'timeout'?")
+    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { cooky = "a" }) end, "did you mean 'cookie'?")
+    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), "text") end, "a table is expected, got string")
+    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { base_url = "http://example.com" }) end,
+      "'base_url' must be")
+  end)
+end)
