@@ -5,6 +5,8 @@
 //
 //   ok             an answer
 //   late           an answer after half a second
+//   echo           an answer that says what came: method, headers, the body in hexadecimal digits
+//   headers        an answer whose headers come twice, with cookies
 //   silent         nothing, ever
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
@@ -68,13 +70,21 @@ function track(socket) {
 const ok = (carrier, res) => answer(res, { data: {} });
 const late = (carrier, res) => setTimeout(ok, 500, carrier, res);
 const silent = () => {};
+const echo = (carrier, res, req) => answer(res, { method: req.method, headers: req.headers, body: Buffer.concat(req.chunks).toString("hex") });
+
+function headers(carrier, res) {
+  res.setHeader("X-Twice", ["one", "two"]);
+  res.setHeader("Set-Cookie", ["a=1, b; Path=/", "c=2"]);
+  res.setHeader("Retry-After", "7");
+  ok(carrier, res);
+}
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
-const faultsOfSocket = { ok, late, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+const faultsOfSocket = { ok, late, echo, headers, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
 
 const faultsOfStream = {
-  ok, late, silent,
+  ok, late, echo, headers, silent,
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
   refuse: (stream) => stream.close(REFUSED_STREAM),
@@ -89,12 +99,13 @@ function serve(req, res) {
   const name = url.searchParams.get("case") ?? "";
   if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
   const fault = url.pathname.split("/").pop();
-  req.resume();
+  req.chunks = [];
+  req.on("data", (chunk) => req.chunks.push(chunk));
   req.on("end", () => {
     const second = req.httpVersionMajor === 2;
     execute(name, req, second ? req.stream.session : req.socket);
     const act = (second ? faultsOfStream : faultsOfSocket)[fault];
-    if (act) return act(second ? req.stream : req.socket, res);
+    if (act) return act(second ? req.stream : req.socket, res, req);
     res.statusCode = 404;
     answer(res, { error: `no fault ${fault}` });
   });

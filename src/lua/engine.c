@@ -73,7 +73,9 @@ static int engine_step(lua_State *L)
 
 static int engine_wait(lua_State *L)
 {
-    grid_engine_wait(gridL_check_engine(L, 1), luaL_checknumber(L, 2));
+    grid_engine *engine = gridL_check_engine(L, 1);
+
+    grid_engine_wait(engine, luaL_checknumber(L, 2));
     return 0;
 }
 

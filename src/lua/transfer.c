@@ -7,6 +7,8 @@
 #include "http/transfer.h"
 #include "lua/engine.h"
 
+#include <stdint.h>
+
 static const char TRANSFER[] = "grid.core.transfer";
 
 enum { MAX_HEADERS = 64 };
@@ -53,6 +55,14 @@ static const char *string_field(lua_State *L, int index, const char *name)
     return text;
 }
 
+/* A limit that no size can reach is none. */
+static size_t size_field(lua_State *L, int index, const char *name)
+{
+    double number = gridL_number_field(L, index, name);
+
+    return number < (double)(SIZE_MAX / 4) ? (size_t)number : SIZE_MAX / 4;
+}
+
 static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
 {
     luaL_checktype(L, index, LUA_TTABLE);
@@ -63,7 +73,7 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
     exchange->body = read_body(L, index, body);
     exchange->timeout = gridL_number_field(L, index, "timeout");
     exchange->connect_timeout = gridL_number_field(L, index, "connect_timeout");
-    exchange->max_response_bytes = (size_t)gridL_number_field(L, index, "max_response_bytes");
+    exchange->max_response_bytes = size_field(L, index, "max_response_bytes");
     exchange->ca_file = gridL_opt_string_field(L, index, "ca_file");
     exchange->proxy = gridL_opt_string_field(L, index, "proxy");
     exchange->http1_only = gridL_boolean_field(L, index, "http1_only");

@@ -1,0 +1,362 @@
+-- grid.core's engine and transfers through Lua: what each method does, what it refuses once closed, and what the collector and
+-- the order of closing may do to them.
+
+local core = require "grid.core"
+local fault_server = require "spec.support.fault_server"
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+local function descriptors()
+  local count = 0
+  local pipe = assert(io.popen "ls /proc/$PPID/fd")
+  for _ in pipe:lines() do count = count + 1 end
+  pipe:close()
+  return count
+end
+
+local function is_open(name) return name ~= "close" end
+
+describe("grid.core", function()
+  local server, blocks
+
+  setup(function() server = fault_server.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    collect()
+    blocks = core.live()
+  end)
+
+  after_each(function()
+    collect()
+    assert.equal(blocks, core.live())
+  end)
+
+  local function exchange(path, fields)
+    local one = {
+      method = "GET", url = server.http .. path, headers = {}, timeout = 10, connect_timeout = 5, max_response_bytes = 10000,
+      proxy = "",
+    }
+    for name, value in pairs(fields or {}) do one[name] = value end
+    return one
+  end
+
+  local function finish(engine, transfer)
+    local deadline = core.now() + 10
+    while not transfer:is_finished() and core.now() < deadline do
+      engine:step()
+      engine:wait(0.05)
+    end
+    return transfer:take()
+  end
+
+  local function fetch(engine, path, fields)
+    return finish(engine, assert(engine:start(exchange(path, fields))))
+  end
+
+  it("tells time, makes UUIDs and knows its libcurl", function()
+    local before = core.now()
+    assert.equal("number", type(before))
+    assert.is_true(core.now() >= before)
+    assert.truthy(core.uuid():find "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$")
+    assert.are_not.equal(core.uuid(), core.uuid())
+    assert.truthy(core.version():find "^libcurl/")
+  end)
+
+  describe("an engine", function()
+    it("raises a clean error for each method once it is closed", function()
+      local engine = core.engine()
+      local methods = getmetatable(engine).__index
+      engine:close()
+      for name in pairs(methods) do
+        if is_open(name) and name ~= "is_usable" then
+          local ok, message = pcall(engine[name], engine, {})
+          assert.is_false(ok, name)
+          assert.truthy(message:find("the engine is closed", 1, true), message)
+        end
+      end
+      assert.is_false(engine:is_usable())
+    end)
+
+    it("may be closed again and again", function()
+      local engine = core.engine()
+      assert.is_true(engine:is_usable())
+      for _ = 1, 3 do engine:close() end
+      getmetatable(engine).__gc(engine)
+      engine:close()
+    end)
+
+    it("refuses other values in its place", function()
+      local engine = core.engine()
+      for name, method in pairs(getmetatable(engine).__index) do
+        for _, wrong in ipairs { 1, "engine", {}, io.stdout, true } do
+          assert.is_false(pcall(method, wrong), name)
+        end
+        assert.is_false(pcall(method), name)
+      end
+      engine:close()
+    end)
+
+    it("is closed where its variable ends", function()
+      if jit then return end -- <close> is 5.4's
+      local run = assert(load [[
+        local core = ...
+        local seen
+        do
+          local engine <close> = core.engine()
+          seen = engine
+        end
+        return seen:is_usable()
+      ]])
+      assert.is_false(run(core))
+    end)
+
+    it("is shared: a second holder finds the connections of the first", function()
+      local first, second = core.engine(), core.engine()
+      assert.is_false(fetch(first, "/ok").reused)
+      assert.is_true(fetch(second, "/ok").reused)
+      first:close()
+      assert.is_true(fetch(second, "/ok").reused)
+      second:close()
+      local third = core.engine()
+      assert.is_false(fetch(third, "/ok").reused)
+      third:close()
+    end)
+
+    it("ends with its last holder, and leaves no descriptor and no memory", function()
+      core.engine():close() -- what libcurl opens once for the process is open now
+      local before = descriptors()
+      for _ = 1, 3 do
+        local holders = { core.engine(), core.engine() }
+        fetch(holders[1], "/ok")
+        holders[1]:close()
+        assert.is_true(core.live() > blocks)
+        assert.is_true(descriptors() > before)
+        holders[2]:close()
+        assert.equal(blocks, core.live())
+        assert.equal(before, descriptors())
+      end
+    end)
+
+    it("ends when its last holder is collected", function()
+      fetch(core.engine(), "/ok")
+      collect()
+      assert.equal(blocks, core.live())
+    end)
+
+    it("has a descriptor and a timeout only when there is something to wait for", function()
+      local engine = core.engine()
+      assert.is_nil(engine:timeout())
+      assert.equal(0, engine:in_flight())
+      local transfer = engine:start(exchange "/silent")
+      assert.equal(0, engine:timeout())
+      assert.equal(1, engine:in_flight())
+      local fd = engine:fd()
+      assert.is_true(fd == nil or fd >= 0)
+      transfer:close()
+      assert.equal(0, engine:in_flight())
+      engine:close()
+    end)
+
+    it("names each finished transfer once, by its id", function()
+      local engine = core.engine()
+      local first, first_id = engine:start(exchange "/ok")
+      local second, second_id = engine:start(exchange "/ok")
+      assert.equal("userdata", type(first_id))
+      assert.are_not.equal(first_id, second_id)
+      local seen, count, deadline = {}, 0, core.now() + 10
+      while count < 2 and core.now() < deadline do
+        engine:step()
+        local id = engine:next_finished()
+        while id do
+          seen[id], count = (seen[id] or 0) + 1, count + 1
+          id = engine:next_finished()
+        end
+        engine:wait(0.05)
+      end
+      assert.same({ [first_id] = 1, [second_id] = 1 }, seen)
+      assert.equal(200, first:take().status)
+      assert.equal(200, second:take().status)
+      engine:close()
+    end)
+  end)
+
+  describe("an exchange", function()
+    local engine
+
+    before_each(function() engine = core.engine() end)
+    after_each(function() engine:close() end)
+
+    it("comes back as a table of plain values", function()
+      local answer = fetch(engine, "/ok")
+      assert.equal(200, answer.status)
+      assert.equal('{"data":{}}', answer.body)
+      assert.equal("yes", answer.sent)
+      assert.equal("application/json", answer.headers["content-type"])
+      assert.same({}, answer.cookies)
+      assert.equal(11, answer.http_version)
+      assert.is_true(answer.seconds > 0)
+      assert.is_nil(answer.kind)
+      assert.is_nil(answer.retry_after)
+    end)
+
+    it("goes out as it was given, and its table is left alone", function()
+      local given = exchange("/echo", { method = "POST", body = "a\0b", headers = { "X-One: 1", "X-Two: caf\195\169" } })
+      local copy = exchange("/echo", { method = "POST", body = "a\0b", headers = { "X-One: 1", "X-Two: caf\195\169" } })
+      local answer = finish(engine, engine:start(given))
+      assert.same(copy, given)
+      assert.truthy(answer.body:find('"x-one":"1"', 1, true))
+      assert.truthy(answer.body:find('"method":"POST"', 1, true))
+      assert.truthy(answer.body:find('"body":"610062"', 1, true))
+    end)
+
+    it("joins headers that come again, and keeps cookies apart", function()
+      local answer = fetch(engine, "/headers")
+      assert.equal("one, two", answer.headers["x-twice"])
+      assert.same({ "a=1, b; Path=/", "c=2" }, answer.cookies)
+      assert.is_nil(answer.headers["set-cookie"])
+      assert.equal(7, answer.retry_after)
+    end)
+
+    it("that fails says how, and that it may have been executed", function()
+      local answer = fetch(engine, "/drop")
+      assert.equal("network", answer.kind)
+      assert.equal("connection_lost", answer.code)
+      assert.equal("unknown", answer.sent)
+      assert.is_nil(answer.status)
+      assert.is_nil(answer.body)
+      assert.is_nil(answer.headers)
+    end)
+
+    it("over its limit keeps what came", function()
+      local answer = fetch(engine, "/ok", { max_response_bytes = 4 })
+      assert.equal("protocol", answer.kind)
+      assert.equal("body_too_large", answer.code)
+      assert.equal('{"da', answer.body)
+      assert.equal(200, answer.status)
+      assert.equal("yes", answer.sent)
+    end)
+
+    it("takes limits beyond all sense for none", function()
+      for _, huge in ipairs { 2 ^ 53, 1e300 } do
+        local answer = fetch(engine, "/ok", { max_response_bytes = huge, timeout = huge, connect_timeout = huge })
+        assert.equal('{"data":{}}', answer.body)
+      end
+    end)
+
+    it("that cannot go out is an error at once", function()
+      local cases = { "X: a\r\nEvil: 1", "X: \0", "no colon", ": no name", "" }
+      for _, line in ipairs(cases) do
+        local transfer, kind, code, message = engine:start(exchange("/ok", { headers = { line } }))
+        assert.is_nil(transfer)
+        assert.equal("request", kind)
+        assert.equal("bad_header", code)
+        assert.equal("string", type(message))
+      end
+      assert.equal(0, engine:in_flight())
+    end)
+
+    it("with a field of the wrong type raises and names it", function()
+      local wrong = {
+        method = { false, 1, {} }, url = { false, {} }, headers = { false, "X: y", { 1 }, { {} } },
+        timeout = { false, "soon" }, connect_timeout = { false }, max_response_bytes = { {} },
+      }
+      for name, values in pairs(wrong) do
+        for _, value in ipairs(values) do
+          local ok, message = pcall(engine.start, engine, exchange("/ok", { [name] = value }))
+          assert.is_false(ok)
+          assert.truthy(message:find(name, 1, true) or message:find("table", 1, true), message)
+        end
+      end
+      local many = {}
+      for i = 1, 65 do many[i] = "X: y" end
+      assert.is_false(pcall(engine.start, engine, exchange("/ok", { headers = many })))
+      assert.is_false(pcall(engine.start, engine))
+      assert.is_false(pcall(engine.start, engine, "GET"))
+      assert.equal(0, engine:in_flight())
+    end)
+  end)
+
+  describe("a transfer", function()
+    local engine
+
+    before_each(function() engine = core.engine() end)
+    after_each(function() engine:close() end)
+
+    it("raises a clean error for each method once it is closed", function()
+      local transfer = engine:start(exchange "/ok")
+      transfer:close()
+      for name, method in pairs(getmetatable(transfer).__index) do
+        if is_open(name) then
+          local ok, message = pcall(method, transfer)
+          assert.is_false(ok, name)
+          assert.truthy(message:find("the transfer is closed", 1, true), message)
+        end
+        assert.is_false(pcall(method, engine), name)
+        assert.is_false(pcall(method, {}), name)
+      end
+    end)
+
+    it("cannot be taken before it has finished, nor twice", function()
+      local transfer = engine:start(exchange "/ok")
+      local ok, message = pcall(transfer.take, transfer)
+      assert.is_false(ok)
+      assert.truthy(message:find("has not finished", 1, true))
+      finish(engine, transfer)
+      ok, message = pcall(transfer.take, transfer)
+      assert.is_false(ok)
+      assert.truthy(message:find("is closed", 1, true))
+    end)
+
+    it("may be closed at any time, and again", function()
+      local before, flying, finished = engine:start(exchange "/ok"), engine:start(exchange "/silent"), engine:start(exchange "/ok")
+      before:close()
+      while not finished:is_finished() do
+        engine:step()
+        engine:wait(0.05)
+      end
+      for _ = 1, 2 do
+        before:close()
+        flying:close()
+        finished:close()
+      end
+      assert.equal(0, engine:in_flight())
+      assert.is_nil(engine:next_finished())
+    end)
+
+    it("is cancelled when it is collected in flight", function()
+      for _ = 1, 10 do engine:start(exchange "/silent") end
+      engine:step()
+      collect()
+      assert.equal(0, engine:in_flight())
+      assert.equal(200, fetch(engine, "/ok").status)
+    end)
+
+    it("keeps the engine alive after the last holder has gone", function()
+      local transfer = engine:start(exchange "/late")
+      engine:close()
+      local other = core.engine()
+      assert.equal(1, other:in_flight())
+      assert.equal(200, finish(other, transfer).status)
+      other:close()
+    end)
+
+    it("may be collected in any order with its engine", function()
+      for order = 1, 3 do
+        local holder = core.engine()
+        local transfer = holder:start(exchange "/silent")
+        holder:step()
+        if order == 1 then holder = nil end
+        if order == 2 then transfer = nil end
+        collect()
+        assert.is_true(order == 3 or holder == nil or transfer == nil)
+        holder, transfer = nil, nil -- luacheck: ignore
+        collect()
+        assert.equal(0, engine:in_flight())
+      end
+    end)
+  end)
+end)
