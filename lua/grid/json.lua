@@ -1,14 +1,11 @@
 -- JSON between Lua values and text, alike with every lua-cjson.
--- Owns: a private instance of lua-cjson, and the mark of an array.
--- The shared lua-cjson of the program is never touched.
+-- Owns: the mark of an array. What null and an empty array are is lua-cjson's say, so that values can go to and from a program's
+-- own lua-cjson, which is never touched; reading and writing are in grid.core.
 
 local cjson = require "cjson"
 local core = require "grid.core"
 
 local json = {}
-
-local private = cjson.new()
-private.decode_invalid_numbers(false)
 
 --- JSON null, the same value as cjson.null and ngx.null.
 json.null = cjson.null
@@ -23,7 +20,7 @@ end
 
 --- -> value | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
 function json.decode(text)
-  return core.json_decode(text, private.decode, array_metatable)
+  return core.json_decode(text, array_metatable)
 end
 
 --- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes back as it was.

@@ -1,0 +1,160 @@
+/* From JSON text to Lua values.
+ *
+ * Owns: the walk over text that was found good, and the Lua value of each token: null is the light userdata NULL (as in
+ * lua-cjson), an array carries its metatable also when it is empty, a whole number is an integer where Lua has them.
+ * Refuses to know: which metatable marks arrays; it is handed in. */
+#include "lua/decode.h"
+
+#include "text/json.h"
+
+#include <string.h>
+
+/* The arguments of json_decode */
+enum { TEXT = 1, ARRAY_METATABLE };
+
+enum { INTEGER_DIGITS = 18 };
+
+typedef struct walk {
+    lua_State *L;
+    grid_json_reader reader;
+} walk;
+
+static void push_value(walk *self, grid_json_token token, grid_slice raw);
+
+static void push_string(lua_State *L, grid_slice raw)
+{
+    grid_slice inner = {raw.data + 1, raw.size - 2};
+    grid_buffer *buffer;
+    grid_error err;
+
+    if (!memchr(inner.data, '\\', inner.size)) {
+        gridL_push_slice(L, inner);
+        return;
+    }
+    buffer = gridL_new_buffer(L);
+    if (!grid_json_unquote(raw, buffer, &err))
+        luaL_error(L, "%s", err.message);
+    gridL_push_buffer(L, buffer);
+    lua_remove(L, -2);
+}
+
+/* Digits alone, few enough for 64 bits. */
+static bool read_digits(grid_slice raw, lua_Integer *integer)
+{
+    size_t i = raw.data[0] == '-' ? 1 : 0;
+
+    *integer = 0;
+    if (raw.size - i > INTEGER_DIGITS)
+        return false;
+    for (; i < raw.size; i++) {
+        if (raw.data[i] < '0' || raw.data[i] > '9')
+            return false;
+        *integer = *integer * 10 + (raw.data[i] - '0');
+    }
+    if (raw.data[0] == '-')
+        *integer = -*integer;
+    return true;
+}
+
+/* Of the other numbers Lua finds the nearest double, in any locale: every JSON number is one in Lua too. */
+static void push_number(lua_State *L, grid_slice raw)
+{
+    lua_Integer integer;
+    lua_Number number;
+
+    if (read_digits(raw, &integer)) {
+        lua_pushinteger(L, integer);
+        return;
+    }
+    gridL_push_slice(L, raw);
+    number = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+#if GRID_LUA_HAS_INTEGERS
+    if (lua_numbertointeger(number, &integer) && (lua_Number)integer == number) {
+        lua_pushinteger(L, integer);
+        return;
+    }
+#endif
+    lua_pushnumber(L, number);
+}
+
+/* Of a name that stands twice the last value counts. */
+static void push_object(walk *self)
+{
+    grid_json_token token;
+    grid_slice raw;
+
+    lua_createtable(self->L, 0, 4);
+    while (grid_json_next(&self->reader, &raw) == GRID_JSON_STRING) {
+        push_string(self->L, raw);
+        token = grid_json_next(&self->reader, &raw);
+        push_value(self, token, raw);
+        lua_rawset(self->L, -3);
+    }
+}
+
+static void push_array(walk *self)
+{
+    grid_json_token token;
+    grid_slice raw;
+    int i;
+
+    lua_newtable(self->L);
+    lua_pushvalue(self->L, ARRAY_METATABLE);
+    lua_setmetatable(self->L, -2);
+    for (i = 1; (token = grid_json_next(&self->reader, &raw)) != GRID_JSON_ARRAY_END; i++) {
+        push_value(self, token, raw);
+        lua_rawseti(self->L, -2, i);
+    }
+}
+
+static void push_value(walk *self, grid_json_token token, grid_slice raw)
+{
+    lua_State *L = self->L;
+
+    luaL_checkstack(L, 6, "JSON too deep");
+    switch (token) {
+    case GRID_JSON_OBJECT_BEGIN:
+        push_object(self);
+        break;
+    case GRID_JSON_ARRAY_BEGIN:
+        push_array(self);
+        break;
+    case GRID_JSON_STRING:
+        push_string(L, raw);
+        break;
+    case GRID_JSON_NUMBER:
+        push_number(L, raw);
+        break;
+    case GRID_JSON_TRUE:
+    case GRID_JSON_FALSE:
+        lua_pushboolean(L, token == GRID_JSON_TRUE);
+        break;
+    default:
+        lua_pushlightuserdata(L, NULL); /* null */
+        break;
+    }
+}
+
+/* json_decode(text, array_metatable) -> value | nil, kind, code, message */
+static int json_decode(lua_State *L)
+{
+    walk self = {.L = L};
+    grid_slice text = gridL_check_slice(L, TEXT), raw;
+    grid_json_token token;
+    grid_error err;
+
+    luaL_checktype(L, ARRAY_METATABLE, LUA_TTABLE);
+    if (!grid_json_validate(text, &err))
+        return gridL_fail(L, &err);
+    grid_json_reader_init(&self.reader, text);
+    token = grid_json_next(&self.reader, &raw);
+    push_value(&self, token, raw);
+    return 1;
+}
+
+void gridL_open_decode(lua_State *L)
+{
+    lua_pushcfunction(L, json_decode);
+    lua_setfield(L, -2, "json_decode");
+}
