@@ -142,9 +142,13 @@ sandbox:  ## a Grid server to test your own programs against, until ^C
 	@spec/sandbox/run
 
 BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
-bench bench-nginx: all $(BENCH_PROGRAMS)  ## time and memory of calls and crypto; of calls inside nginx
+bench: all $(BENCH_PROGRAMS)  ## time and memory of calls and crypto, against bare libcurl and OpenSSL
 	spec/support/setup test
-	@BUILD=$(B) spec/bench/run $(if $(filter bench,$@),plain,nginx)
+	@BUILD=$(B) spec/bench/run plain
+
+bench-nginx: all  ## speed of calls inside nginx, against a cosocket client
+	spec/support/setup test
+	@BUILD=$(B) spec/bench/nginx/run
 
 $(B)/bench/%: spec/bench/%.c
 	@mkdir -p $(@D)

@@ -1,0 +1,27 @@
+-- What the kernel counts of a process, from /proc.
+
+local proc = {}
+
+local CLOCK_TICKS = 100 -- in a second: USER_HZ, the same on every Linux that people run
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+--- Seconds on a processor, in user mode and in the kernel: fields 14 and 15, after the name in brackets.
+function proc.cpu_seconds(pid)
+  local after_name = read("/proc/" .. pid .. "/stat"):match "^.*%)%s+(.*)$"
+  local fields = {}
+  for field in after_name:gmatch "%S+" do fields[#fields + 1] = field end
+  return (fields[14 - 2] + fields[15 - 2]) / CLOCK_TICKS
+end
+
+--- How often it has gone to sleep so far.
+function proc.wake_ups(pid)
+  return tonumber(read("/proc/" .. pid .. "/status"):match "\nvoluntary_ctxt_switches:%s*(%d+)")
+end
+
+return proc
