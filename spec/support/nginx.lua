@@ -194,7 +194,7 @@ end
 --- Sends a request and goes on at once; `finish` of what it returns waits. `options` go to the curl command.
 function Server:begin(path, options)
   local address = path:find "^https?:" and path or self.http .. path
-  local command = "curl -s -k --max-time 60 -w '\\n%%{http_code} %%{time_total}' %s '%s'"
+  local command = "curl -s -k --max-time 60 %s -w '\\n%%{http_code} %%{time_total}' '%s'"
   return setmetatable({ pipe = assert(io.popen(command:format(options or "", address))) }, Request)
 end
 

@@ -170,6 +170,15 @@ function rig.silent_port()
   return math.floor(port), function() listener:close() end
 end
 
+-- The program that runs this Lua; where that is nginx, the one of the same VM.
+local function vm_path()
+  if rawget(_G, "ngx") then return "luajit" end
+  local pipe = assert(io.popen "readlink /proc/$PPID/exe")
+  local path = pipe:read "*l"
+  pipe:close()
+  return path
+end
+
 --- Runs Lua text in a new process of this VM. `environment` holds variables to set, or false to unset them.
 --- -> what it printed on both streams, and whether it ended well
 function rig.run(text, environment, prefix)
@@ -181,9 +190,7 @@ function rig.run(text, environment, prefix)
   for name, value in pairs(environment or {}) do
     if not value then table.insert(words, 2, "-u " .. name) else words[#words + 1] = ("%s='%s'"):format(name, value) end
   end
-  local vm = assert(io.popen "readlink /proc/$PPID/exe")
-  words[#words + 1] = (prefix or "") .. vm:read "*l"
-  vm:close()
+  words[#words + 1] = (prefix or "") .. vm_path()
   local pipe = assert(io.popen(table.concat(words, " ") .. " " .. path .. " 2>&1; echo ended $?"))
   local output, status = pipe:read("*a"):match "^(.*)ended (%d+)\n$"
   pipe:close()

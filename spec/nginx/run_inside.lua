@@ -1,0 +1,62 @@
+-- The Lua suite once more, inside an nginx worker: `luajit spec/nginx/run_inside.lua [spec …]`. Prints what busted prints there,
+-- and ends with its exit code.
+
+local files = require "spec.nginx.files"
+local nginx = require "spec.support.nginx"
+
+-- What stays outside, and why.
+local OUTSIDE = {
+  ["spec/nginx/"] = "starts nginx itself",
+  ["spec/sandbox"] = "is about the sandbox and calls nothing of the library",
+  ["spec/demo_spec"] = "runs a program of its own",
+  ["spec/readme_spec"] = "runs programs of their own",
+  ["spec/hosts_spec"] = "is about other event loops, which would block nginx's",
+  ["spec/core/"] = "waits in the engine itself, which is what plain Lua does and nginx must not",
+}
+
+local function is_outside(path)
+  for prefix in pairs(OUTSIDE) do
+    if path:sub(1, #prefix) == prefix then return true end
+  end
+  return false
+end
+
+local function specs()
+  local list, pipe = {}, assert(io.popen "find spec -name '*_spec.lua' | sort")
+  for path in pipe:lines() do
+    if not is_outside(path) then list[#list + 1] = path end
+  end
+  pipe:close()
+  return list
+end
+
+local function words(list)
+  local parts = {}
+  for i, word in ipairs(list) do parts[i] = ("%q"):format(word) end
+  return table.concat(parts, ", ")
+end
+
+-- nginx hides its environment from workers, but specs start programs.
+local function environment(...)
+  local variables = {}
+  for _, name in ipairs { ... } do variables[name] = os.getenv(name) end
+  return variables
+end
+
+local given = #arg > 0 and arg or specs()
+local server = nginx.start {
+  env = environment("PATH", "HOME", "LUA_PATH", "LUA_CPATH"),
+  locations = ([[
+    location = /run {
+      content_by_lua_block {
+        ngx.say("exit ", require("spec.nginx.inside").run { "--output=plainTerminal", "--exclude-tags=plain", SPECS })
+      }
+    }]]):gsub("SPECS", (words(given))),
+}
+local answer = server:get("/run", "--max-time 1200") or ""
+local output = files.read(server.dir .. "/stdout")
+local code, log = server:stop()
+local alarms = nginx.alarms(log)
+io.write(output)
+if alarms ~= "" or code ~= 0 then print("nginx ended with " .. tostring(code) .. "\n" .. alarms) end
+os.exit(answer == "exit 0\n" and alarms == "" and code == 0 and 0 or 1)
