@@ -100,7 +100,8 @@ install: $(B)/$(VM)/grid/core.so  ## copies everything below PREFIX (/usr/local)
 
 SUITE    := spec/support/suite
 BUSTED   ?= /usr/bin/busted
-SPEC     ?= spec
+# What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
+SPEC     ?= $(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*')
 C_TESTS  := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
 # another command.
@@ -112,12 +113,12 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS)
 
-.PHONY: test test-c spec spec-lua5.4 spec-luajit
+.PHONY: test test-c spec spec-lua5.4 spec-luajit spec-nginx nginx inside-nginx
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
 	@$(SUITE) clear
-	@$(MAKE) -k test-c spec || true
-	@$(SUITE) sum c lua5.4 luajit
+	@$(MAKE) -k test-c spec spec-nginx || true
+	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
 test-c: $(C_TESTS)  ## the units of the core, in C
 	@$(SUITE) tests $(VARIANT)c spec/support/each $(C_TESTS)
@@ -127,6 +128,17 @@ spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
 	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) \
 	  $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+
+spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
+
+nginx inside-nginx: $(B)/luajit/grid/core.so
+
+nginx:
+	@$(call lua_env,luajit) $(SUITE) tests nginx \
+	  luajit $(BUSTED) --pattern='_spec%.lua$$' $(or $(ARGS),$(NOT_SLOW)) spec/nginx
+
+inside-nginx:
+	@$(call lua_env,luajit) $(SUITE) tests inside-nginx luajit spec/nginx/run_inside.lua
 
 # ---- The rest ---------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ end
 function inside.run(arguments)
   keep_loaded()
   ffi.C.signal(SIGCHLD, nil) -- specs wait for their own children, and nginx would be interrupted by them
-  arg = arguments
+  arg = arguments -- luacheck: ignore 121
   local code = 0
   local exit = os.exit
   os.exit = function(given) error { exit_code = given } end -- luacheck: ignore 122

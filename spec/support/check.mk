@@ -13,7 +13,7 @@ ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c)
 
-SUITES := c lua5.4 luajit portable-c portable-lua5.4 gcc clang tidy luacheck layers \
+SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck layers \
           asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit gc-lua5.4 gc-luajit \
           $(FUZZERS:%=fuzz-%) crypto-interop rock
