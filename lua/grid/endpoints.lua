@@ -10,42 +10,41 @@ local shape = require "grid.shape"
 
 local endpoints = {}
 
--- The members that a stored session has, by path, and the types that they must have where they stand.
-local SESSION_MEMBERS = {
-  { "provider", "string" },
-  { "session", "table", required = true },
-  { "session.Privy", "table", required = true },
-  { "session.Privy.token", "string" },
-  { "session.Privy.refresh_token", "string" },
-  { "session.Privy.privy_access_token", "string" },
-  { "session.Privy.session", "table" },
-  { "session.Privy.session.expires_at", "number" },
+-- The members that a stored session has, and the types that they must have where they stand. Liberal: what is absent or null
+-- may be so, except for the two objects that hold all the others.
+local PAYLOAD = { provider = "string" }
+local PRIVY = {
+  token = "string",
+  refresh_token = "string",
+  privy_access_token = "string",
+  session = { expires_at = "number" },
 }
 
-for _, member in ipairs(SESSION_MEMBERS) do
-  member.steps = {}
-  for name in member[1]:gmatch("[^.]+") do table.insert(member.steps, name) end
-end
-
-local function find(value, steps)
-  for i = 1, #steps do
-    if type(value) ~= "table" then return nil end
-    value = value[steps[i]]
-  end
-  return value
-end
-
--- Liberal: what is absent or null may be so, but what stands there must be of its type.
-local function check_session(payload)
-  if type(payload) ~= "table" then return "the answer has no kms_payload" end
-  for _, member in ipairs(SESSION_MEMBERS) do
-    local path, expected = member[1], member[2]
-    local value = find(payload, member.steps)
-    local absent = value == nil or value == json.null
-    if absent and member.required or not absent and type(value) ~= expected then
-      return ("kms_payload.%s is not what it should be"):format(path)
+local function wrong_member(object, members)
+  for name, expected in pairs(members) do
+    local value = object[name]
+    if value ~= nil and value ~= json.null then
+      local inner = type(expected) == "table" and expected
+      if type(value) ~= (inner and "table" or expected) then return name end
+      local wrong = inner and wrong_member(value, inner)
+      if wrong then return name .. "." .. wrong end
     end
   end
+end
+
+local function find_fault(payload)
+  local session = payload.session
+  if type(session) ~= "table" then return "session" end
+  local privy = session.Privy
+  if type(privy) ~= "table" then return "session.Privy" end
+  local wrong = wrong_member(privy, PRIVY)
+  return wrong and "session.Privy." .. wrong or wrong_member(payload, PAYLOAD)
+end
+
+local function check_session(payload)
+  if type(payload) ~= "table" then return "the answer has no kms_payload" end
+  local fault = find_fault(payload)
+  if fault then return ("kms_payload.%s is not what it should be"):format(fault) end
 end
 
 local function finish_refresh(res, slice)

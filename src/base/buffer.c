@@ -46,7 +46,9 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
 
 bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err)
 {
-    if (!grid_buffer_reserve(buffer, size, err))
+    bool fits = buffer->data && size <= buffer->capacity - buffer->size;
+
+    if (!fits && !grid_buffer_reserve(buffer, size, err))
         return false;
     if (size)
         memcpy(buffer->data + buffer->size, bytes, size);
