@@ -6,6 +6,7 @@
 #include "lua/decode.h"
 
 #include "text/json.h"
+#include "text/number.h"
 
 #include <string.h>
 
@@ -56,7 +57,6 @@ static bool read_digits(grid_slice raw, lua_Integer *integer)
     return true;
 }
 
-/* Of the other numbers Lua finds the nearest double, in any locale: every JSON number is one in Lua too. */
 static void push_number(lua_State *L, grid_slice raw)
 {
     lua_Integer integer;
@@ -66,9 +66,7 @@ static void push_number(lua_State *L, grid_slice raw)
         lua_pushinteger(L, integer);
         return;
     }
-    gridL_push_slice(L, raw);
-    number = lua_tonumber(L, -1);
-    lua_pop(L, 1);
+    number = grid_number_value(raw);
 #if GRID_LUA_HAS_INTEGERS
     if (lua_numbertointeger(number, &integer) && (lua_Number)integer == number) {
         lua_pushinteger(L, integer);

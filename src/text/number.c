@@ -236,3 +236,13 @@ size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX])
     }
     return write_decimal(&found, text);
 }
+
+double grid_number_value(grid_slice number)
+{
+    decimal found;
+    double value;
+
+    read_decimal(number, &found);
+    value = found.count ? value_of(&found) : 0;
+    return found.negative ? -value : value;
+}

@@ -15,4 +15,7 @@ enum { GRID_NUMBER_MAX = 32 };
  * double is near. */
 size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX]);
 
+/* The nearest double, infinite where none is near. The same trust in its argument. */
+double grid_number_value(grid_slice number);
+
 #endif
