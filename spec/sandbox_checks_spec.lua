@@ -55,7 +55,7 @@ describe("the sandbox refuses", function()
       local body = client.request(new_payload(server))
       assert.equal(404, call(server, "/auth/refresh_session", body).status)
       assert.equal(405, call(server, client.REFRESH, body, { method = "PUT" }).status)
-      assert_invalid(call(server, client.REFRESH .. "?a=1", body), "query")
+      assert_invalid(call(server, client.REFRESH .. "?a=1", body), "query.a", "unknown_field")
     end)
 
     it("that is not JSON", function()

@@ -72,4 +72,22 @@ function bytes.base58(text)
   return table.concat(letters)
 end
 
+---The bytes that base58 stands for, or nil.
+function bytes.from_base58(text)
+  local octets = {} -- little-endian
+  for letter in text:gmatch "." do
+    local carry = (BASE58:find(letter, 1, true) or 0) - 1
+    if carry < 0 then return nil end
+    for j = 1, #octets do
+      carry = carry + octets[j] * 58
+      octets[j] = carry % 256
+      carry = (carry - octets[j]) / 256
+    end
+    if carry > 0 then octets[#octets + 1] = carry end
+  end
+  local letters = { (text:match("^1*"):gsub("1", "\0")) }
+  for j = #octets, 1, -1 do letters[#letters + 1] = string.char(octets[j]) end
+  return table.concat(letters)
+end
+
 return bytes

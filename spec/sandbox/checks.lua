@@ -28,10 +28,11 @@ local function problem(header, message)
   return { field = header, code = "invalid_header", message = header .. " " .. message }
 end
 
-function checks.headers(request)
+---@param has_body boolean
+function checks.headers(request, has_body)
   local headers, problems = request.headers, {}
   local kind = headers["content-type"]
-  if type(kind) ~= "string" or not CONTENT_TYPES[kind:lower()] then
+  if has_body and (type(kind) ~= "string" or not CONTENT_TYPES[kind:lower()]) then
     problems[#problems + 1] = problem("content-type", "must be application/json")
   end
   if not ENVIRONMENTS[headers["x-grid-environment"]] then
@@ -44,8 +45,13 @@ function checks.headers(request)
   if problems[1] then return answers.invalid(problems) end
 end
 
----Reads the body into `request.value` and `request.spans` and checks it against the endpoint's shape.
+---Reads the body into `request.value` and `request.spans` and checks it against the endpoint's shape; without a shape
+---there must be no body.
 function checks.body(request, shape)
+  if not shape then
+    if request.body == "" then return nil end
+    return answers.invalid { { field = "body", code = "unknown_field", message = "body must be empty" } }
+  end
   local value, spans = json.decode(request.body)
   if value == nil then
     return answers.failure { status = 400, code = "invalid_json", message = "The body is not JSON: " .. spans }

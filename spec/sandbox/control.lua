@@ -1,6 +1,7 @@
 -- The control address, /_control/…: what a test sets and reads. JSON both ways; it answers 400 `{"error": …}` to
 -- what it does not understand. It is reachable on loopback only, because the whole sandbox is.
 
+local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"
 local faults = require "sandbox.faults"
 local hpke = require "sandbox.hpke"
@@ -73,7 +74,7 @@ local function describe_request(request)
     method = request.method, path = request.path, query = request.query, headers = request.headers, body = request.body,
     body_base64 = request.body and ngx.encode_base64(request.body), http_version = request.http_version,
     connection = request.connection, at = request.at, executed = request.executed, payload = request.payload,
-    status = request.status, fault = request.fault,
+    signature = request.signature, status = request.status, fault = request.fault,
   }
 end
 
@@ -93,9 +94,10 @@ routes["GET /sessions"] = function()
   local list = json.array()
   for id, owner in pairs(state.sessions) do
     list[#list + 1] = {
-      id = id, email = owner.email, address = owner.address, generation = owner.generation, revoked = owner.revoked,
+      id = id, email = owner.account.email, address = owner.account.address, signer = owner.account.signer,
+      generation = owner.generation, revoked = owner.revoked,
       refresh_token = owner.newest.refresh_token, token_expires = owner.newest.token_expires,
-      key_expires = owner.key_expires,
+      key_expires = math.floor(owner.key.expires * 1000),
     }
   end
   return list
@@ -105,9 +107,12 @@ end
 routes["POST /sessions"] = function(_, body)
   local list = json.array()
   for i = 1, body.count or 1 do
-    local owner, payload = session.create(body.email or "user" .. i .. "@example.com",
-      body.encryption_public_key or router.SAMPLE_KEY)
-    list[i] = { kms_payload_json = payload, address = owner.address, refresh_token = owner.newest.refresh_token }
+    local account = body.email and accounts.of_email(body.email) or accounts.new("user" .. i .. "@example.com")
+    local owner, payload = session.create(account, body.encryption_public_key or router.SAMPLE_KEY)
+    list[i] = {
+      kms_payload_json = payload, refresh_token = owner.newest.refresh_token,
+      address = account.address, signer = account.signer,
+    }
   end
   return list
 end

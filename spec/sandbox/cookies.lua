@@ -12,7 +12,7 @@ end
 function cookies.set(answer, record)
   answer.headers["Set-Cookie"] = {
     "grid_session=" .. record.refresh_token .. "; Path=/; HttpOnly; Secure; SameSite=Strict",
-    "grid_user=" .. record.session.user_id .. "; Path=/; Secure",
+    "grid_user=" .. record.session.account.user_id .. "; Path=/; Secure",
   }
 end
 

@@ -15,7 +15,7 @@ local function required(member) member.required = true return member end
 -- Members of every fault.
 local COMMON = {
   kind = text(),
-  path = text(),              -- below /api/grid/v1; without it any
+  path = text(),              -- below /api/grid/v1, also in the form "/accounts/{address}"; without it any
   session = text(),           -- a token that must occur in the body or the cookie
   count = number(1),          -- requests it is for; 0 for no end
   skip = number(0),           -- fitting requests to let pass first
@@ -80,7 +80,8 @@ function faults.add(asked)
 end
 
 local function fits(fault, request)
-  if fault.path and fault.path ~= request.path then return false end
+  local route = request.route
+  if fault.path and fault.path ~= request.path and not (route and fault.path == route.path) then return false end
   if not fault.session then return true end
   local cookie = request.headers.cookie
   return request.body:find(fault.session, 1, true) or (type(cookie) == "string" and cookie:find(fault.session, 1, true))

@@ -34,9 +34,10 @@ end
 function peer.open(payload, pair) return peer.ask("open", sealed_in(payload, pair)) end
 
 ---The signature over `to_sign` (base64 of JSON) by the authorization key of a payload.
-function peer.sign(payload, pair, to_sign)
+---@param how string|nil  a wrong way: "as it is" (not canonical), "ieee-p1363" (not DER)
+function peer.sign(payload, pair, to_sign, how)
   local asked = sealed_in(payload, pair)
-  asked.payload = to_sign
+  asked.payload, asked.how = to_sign, how
   return peer.ask("sign", asked).signature
 end
 

@@ -59,6 +59,14 @@ function authorizationKey(text) {
     return text.startsWith("-----") ? crypto.createPrivateKey(text) : privateKey(text);
 }
 
+function base58(bytes) {
+    const letters = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let number = BigInt("0x" + bytes.toString("hex"));
+    let text = "";
+    for (; number > 0n; number /= 58n) text = letters[Number(number % 58n)] + text;
+    return "1".repeat(bytes.findIndex((byte) => byte !== 0)) + text;
+}
+
 const commands = {
     keypair() {
         const { privateKey: made } = crypto.generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -75,10 +83,21 @@ const commands = {
         return { text, public_key: spki(authorizationKey(text)).toString("base64") };
     },
 
-    // The signature over a payload by the authorization key that was sealed.
+    // The signature over a payload by the authorization key that was sealed; `how` names one of the wrong ways.
     sign(asked) {
-        const text = canonicalize(JSON.parse(Buffer.from(asked.payload, "base64").toString("utf8")));
-        return { signature: crypto.sign("sha256", Buffer.from(text), authorizationKey(open(asked))).toString("base64") };
+        const bytes = Buffer.from(asked.payload, "base64");
+        const text = asked.how === "as it is" ? bytes : Buffer.from(canonicalize(JSON.parse(bytes.toString("utf8"))));
+        const key = { key: authorizationKey(open(asked)), dsaEncoding: asked.how === "ieee-p1363" ? asked.how : "der" };
+        return { signature: crypto.sign("sha256", text, key).toString("base64") };
+    },
+
+    text: ({ text }) => ({ text: Buffer.from(text, "base64").toString("utf8") }),
+
+    // The account that a transaction of one signer is about: after the count, the signature, the header, the count of
+    // addresses and the signer's.
+    account({ transaction }) {
+        const start = 1 + 64 + 3 + 1 + 32;
+        return { address: base58(Buffer.from(transaction, "base64").subarray(start, start + 32)) };
     },
 
     // Two spellings for test vectors: a point in hexadecimal as SPKI, base64 members as hexadecimal.

@@ -10,14 +10,15 @@ local VALID = 24 * 3600 -- seconds; the documentation's figure
 local KEPT = 10000      -- answers; the oldest makes room
 
 local function active(request)
-  return settings.current.mode == "idempotent" and request.idempotency_key
+  return settings.current.mode == "idempotent" and request.method ~= "GET" and request.idempotency_key
 end
 
 ---The stored answer, or nil and a failure when the key stood for another request, or nothing.
 function replay.find(request)
   local stored = active(request) and state.replay[request.idempotency_key]
   if not stored or ngx.now() - stored.at > VALID then return nil end
-  if stored.path == request.path and stored.body == request.body then
+  if stored.method == request.method and stored.path == request.path and stored.query == request.query
+    and stored.body == request.body then
     state.count "replays"
     return stored.answer
   end
@@ -31,7 +32,10 @@ function replay.keep(request, answer)
   if oldest then state.replay[oldest] = nil end
   state.replay_order[state.replay_next] = key
   state.replay_next = state.replay_next % KEPT + 1
-  state.replay[key] = { path = request.path, body = request.body, answer = answer, at = ngx.now() }
+  state.replay[key] = {
+    method = request.method, path = request.path, query = request.query, body = request.body,
+    answer = answer, at = ngx.now(),
+  }
 end
 
 return replay

@@ -1,13 +1,15 @@
 -- The way of a request to the API through the sandbox: counted, perhaps met by a fault, checked, executed,
--- answered. What the endpoints do is in endpoints/, one file each; a new one is added to the list below.
+-- answered. Which endpoint it is for is routes.lua's to say.
 
 local answers = require "sandbox.answers"
 local checks = require "sandbox.checks"
 local deliver = require "sandbox.deliver"
 local faults = require "sandbox.faults"
 local replay = require "sandbox.replay"
+local routes = require "sandbox.routes"
 local session = require "sandbox.session"
 local settings = require "sandbox.settings"
+local shape = require "sandbox.shape"
 local spoil = require "sandbox.spoil"
 local state = require "sandbox.state"
 
@@ -16,11 +18,8 @@ local router = {}
 local PREFIX = "/api/grid/v1"
 local SAMPLE_FRESH = 60 -- seconds for which one sample answer serves
 
-local endpoints = {}
-for _, name in ipairs { "auth", "verify", "refresh_session" } do
-  local endpoint = require("sandbox.endpoints." .. name)
-  endpoints[endpoint.path] = endpoint
-end
+local NO_QUERY = shape.object {}
+local RETIRED = "The Grid API has been retired. Accounts can be moved until 2027-02-05"
 
 -- The generator of P-256: a valid key, whose private half (1) everybody knows.
 router.SAMPLE_KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/"
@@ -45,6 +44,7 @@ local function open_request()
     headers = ngx.req.get_headers(), http_version = ngx.req.http_version(),
     connection = tonumber(var.connection), at = ngx.now(), executed = false,
   }
+  request.route, request.steps = routes.find(request.path)
   state.count "requests"
   if not state.connections[request.connection] then
     state.connections[request.connection] = true
@@ -60,21 +60,36 @@ local function read_body(request)
   request.body = ngx.req.get_body_data() or ""
 end
 
+local function is_retired(endpoint)
+  local retired = settings.current.retired
+  return retired == "all" or retired == "all_but_five" and not (endpoint and endpoint.survives)
+end
+
 local function find_endpoint(request)
-  local endpoint = endpoints[request.path]
-  if not endpoint then
+  local route = request.route
+  local endpoint = route and route.methods[request.method]
+  if is_retired(endpoint) then
+    return nil, answers.failure { status = 410, code = "gone", message = RETIRED }
+  elseif not route then
     return nil, answers.failure { status = 404, code = "not_found", message = "No such endpoint" }
-  elseif endpoint.method ~= request.method then
-    return nil, answers.failure { status = 405, code = "method_not_allowed", message = "Use " .. endpoint.method }
-  elseif request.query then
-    return nil, answers.invalid { { field = "query", code = "unknown_field", message = "query is not a known field" } }
+  elseif not endpoint then
+    return nil, answers.failure { status = 405, code = "method_not_allowed", message = "Use " .. routes.methods(route) }
   end
   return endpoint
 end
 
+local function check_query(request, endpoint)
+  if not request.query then return nil end
+  local problems = {}
+  local check = endpoint.query or NO_QUERY
+  check(ngx.req.get_uri_args(), "query", problems)
+  if problems[1] then return answers.invalid(problems) end
+end
+
 local function execute(request)
   local endpoint, refusal = find_endpoint(request)
-  refusal = refusal or checks.authorization(request) or checks.headers(request)
+  refusal = refusal or check_query(request, endpoint) or checks.authorization(request)
+    or checks.headers(request, endpoint.shape ~= nil)
   if refusal then return refusal end
   request.idempotency_key = request.headers["x-idempotency-key"]
   local stored, conflict = replay.find(request)

@@ -1,7 +1,8 @@
 -- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that rotates, an authorization
--- key. One session is one log-in; its refresh tokens form a family that is revoked as a whole when a spent one
+-- key. One session is one log-in to an account; its refresh tokens form a family that is revoked as a whole when a spent one
 -- comes again. It knows nothing of HTTP: what it refuses, it refuses with a failure `{status, code, message}`.
 
+local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
 local jwt = require "sandbox.jwt"
@@ -23,7 +24,7 @@ local function rotate(owner)
   local issued = math.floor(ngx.now())
   local claims = {
     id = owner.generation, -- or two tokens of one second would be the same
-    aud = "grid", session = owner.id, user = owner.user_id,
+    aud = "grid", session = owner.id, user = owner.account.user_id,
     issued = issued, expires = issued + settings.current.token_lifetime,
   }
   local record = {
@@ -38,47 +39,38 @@ end
 
 ---The text of a KmsPayload that carries `tokens` and a new key for `public_key`.
 local function issue(owner, tokens, public_key)
-  local encapsulated_key, ciphertext = seal.authorization_key(public_key)
-  owner.key_expires = math.floor((ngx.now() + settings.current.key_lifetime) * 1000)
+  local encapsulated_key, ciphertext, point = seal.authorization_key(public_key)
+  local now = ngx.now()
+  owner.key = { point = point, born = now, expires = now + settings.current.key_lifetime }
   local text = '{"provider":"privy",' .. (settings.current.unknown_fields and UNKNOWN_FIELDS or "")
-    .. '"session":{"Privy":{"user_id":"' .. owner.user_id .. '","token":"' .. tokens.token
+    .. '"session":{"Privy":{"user_id":"' .. owner.account.user_id .. '","token":"' .. tokens.token
     .. '","privy_access_token":"' .. tokens.privy_access_token .. '","refresh_token":"' .. tokens.refresh_token
     .. '","session":{"encrypted_authorization_key":{"encryption_type":"HPKE","encapsulated_key":"' .. encapsulated_key
-    .. '","ciphertext":"' .. ciphertext .. '"},"expires_at":' .. string.format("%.0f", owner.key_expires)
-    .. ',"wallets":' .. owner.wallets .. "}}}}"
+    .. '","ciphertext":"' .. ciphertext .. '"},"expires_at":' .. string.format("%.0f", math.floor(owner.key.expires * 1000))
+    .. ',"wallets":' .. owner.account.wallets .. "}}}}"
   table.insert(owner.issued, 1, { text = text, encapsulated_key = encapsulated_key })
   owner.issued[ISSUED_KEPT + 1] = nil
   return text
 end
 
-local function new_wallets(address, created)
-  return '[{"id":"' .. bytes.random_text(18) .. '","address":"' .. address .. '","chain_type":"solana","created_at":'
-    .. string.format("%.0f", created * 1000) .. ',"policy_ids":[],"additional_signers":[],"owner_id":"'
-    .. bytes.random_text(18) .. '","public_key":null,"exported_at":null,"imported_at":null}]'
-end
-
-local function new_owner(email)
-  local address = bytes.base58(bytes.random(32))
-  return {
-    id = bytes.uuid(), email = email, user_id = "did:privy:" .. bytes.random_text(18), grid_user_id = bytes.uuid(),
-    address = address, wallets = new_wallets(address, math.floor(ngx.now())),
-    generation = 0, issued = {}, revoked = false,
-  }
+local function new_session(account)
+  return { id = bytes.uuid(), account = account, generation = 0, issued = {}, revoked = false }
 end
 
 ---A log-in.
 ---@return table session, string payload  the session and the text of its first KmsPayload
-function session.create(email, public_key)
-  local owner = new_owner(email)
+function session.create(account, public_key)
+  local owner = new_session(account)
   local record = rotate(owner)
   state.refresh_tokens[record.refresh_token] = record
   state.sessions[owner.id] = owner
+  table.insert(account.sessions, 1, owner)
   return owner, issue(owner, record, public_key)
 end
 
 ---The text of a payload that looks right and belongs to no session.
 function session.sample(public_key)
-  local owner = new_owner "sample@example.com"
+  local owner = new_session(accounts.stranger())
   return issue(owner, rotate(owner), public_key)
 end
 

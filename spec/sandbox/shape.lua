@@ -2,6 +2,7 @@
 -- appends a problem `{field, code, message}` for whatever is amiss; the documented bodies at the end are made of
 -- them.
 
+local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
 local keys = require "sandbox.keys"
 
@@ -20,9 +21,28 @@ function shape.integer(value, path, problems)
   if not json.is_integer(value) then report(problems, path, "invalid_type", "must be an integer") end
 end
 
+---@param most integer|nil
+function shape.integer_from(least, most)
+  return function(value, path, problems)
+    if not json.is_integer(value) then return report(problems, path, "invalid_type", "must be an integer") end
+    if type(value) ~= "number" or value < least or value > (most or value) then
+      report(problems, path, "invalid_value", "is out of range")
+    end
+  end
+end
+
 function shape.literal(expected)
   return function(value, path, problems)
     if value ~= expected then report(problems, path, "invalid_value", 'must be "' .. expected .. '"') end
+  end
+end
+
+function shape.one_of(...)
+  local allowed = {}
+  for i = 1, select("#", ...) do allowed[select(i, ...)] = true end
+  local description = "must be one of " .. table.concat({ ... }, ", ")
+  return function(value, path, problems)
+    if not allowed[value] then report(problems, path, "invalid_value", description) end
   end
 end
 
@@ -39,15 +59,24 @@ function shape.public_key(value, path, problems)
   if not point then report(problems, path, "invalid_public_key", problem) end
 end
 
+---An address on Solana: base58 of 32 bytes.
+function shape.address(value, path, problems)
+  if type(value) ~= "string" then return report(problems, path, "invalid_type", "must be a string") end
+  local octets = bytes.from_base58(value)
+  if not octets or #octets ~= 32 then report(problems, path, "invalid_address", "must be base58 of 32 bytes") end
+end
+
 function shape.or_null(inner)
   return function(value, path, problems)
     if value ~= json.null then inner(value, path, problems) end
   end
 end
 
-function shape.list(inner)
+---@param least integer|nil how many elements there must be
+function shape.list(inner, least)
   return function(value, path, problems)
     if not json.is_array(value) then return report(problems, path, "invalid_type", "must be an array") end
+    if #value < (least or 0) then report(problems, path, "too_short", "has too few elements") end
     for i = 1, #value do inner(value[i], path .. "[" .. i - 1 .. "]", problems) end
   end
 end
@@ -72,7 +101,11 @@ function shape.object(required, optional)
   end
 end
 
-local base64 = shape.matching("^[%w+/]+=?=?$", "base64")
+---Standard base64 of at least one byte.
+function shape.base64(value, path, problems)
+  if type(value) ~= "string" then return report(problems, path, "invalid_type", "must be a string") end
+  if value == "" or not bytes.from_base64(value) then report(problems, path, "invalid_format", "must be base64") end
+end
 
 local wallet = shape.object({
   id = shape.text, address = shape.text, chain_type = shape.literal "solana", created_at = shape.integer,
@@ -90,7 +123,7 @@ local key_session = shape.object({
 }, {
   authorization_key = shape.or_null(shape.text),
   encrypted_authorization_key = shape.or_null(shape.object {
-    encryption_type = shape.literal "HPKE", encapsulated_key = base64, ciphertext = base64,
+    encryption_type = shape.literal "HPKE", encapsulated_key = shape.base64, ciphertext = shape.base64,
   }),
 })
 

@@ -17,13 +17,17 @@ function state.reset_counters()
     faults = 0,      -- requests that met a fault
   }
   state.connections = {}        -- connection serial -> true
-  state.executions = { refresh_token = {}, idempotency_key = {} } -- each: text -> count
+  state.executions = { refresh_token = {}, idempotency_key = {}, transaction = {} } -- each: text -> count
   state.recent, state.recent_count = {}, 0
 end
 
 function state.reset()
   state.reset_counters()
   state.sessions = {}           -- id -> session
+  state.accounts = {}           -- address -> account, see accounts.lua
+  state.emails = {}             -- email -> account that its log-ins lead to
+  state.signers = {}            -- address of a wallet -> account whose sessions hold its key
+  state.transactions = {}       -- text -> prepared transaction, see transactions.lua
   state.refresh_tokens = {}     -- text -> record, see session.lua
   state.otps = {}               -- email -> pending log-in
   state.faults = {}             -- waiting faults, oldest first

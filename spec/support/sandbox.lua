@@ -58,7 +58,7 @@ function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
 ---Changes settings: `s:set {tier = "2"}`.
 function Sandbox:set(settings) return self:control("POST", "/settings", settings) end
 
----A list of new sessions, each `{kms_payload_json, refresh_token, address}`. Options: count, email,
+---A list of new sessions, each `{kms_payload_json, refresh_token, address, signer}`. Options: count, email,
 ---encryption_public_key.
 function Sandbox:sessions(options) return self:control("POST", "/sessions", options or {}) end
 
@@ -67,9 +67,10 @@ function Sandbox:stats() return self:control("GET", "/stats") end
 ---The last request to the API as it came.
 function Sandbox:last() return self:control("GET", "/last") end
 
----How often a `refresh_token` or an `idempotency_key` was executed: `s:executions("refresh_token", text)`.
+---How often a `refresh_token`, an `idempotency_key` or a `transaction` was executed: `s:executions("refresh_token", text)`.
 function Sandbox:executions(kind, text)
-  return self:control("GET", "/executions?" .. kind .. "=" .. text).executions
+  local escaped = text:gsub("[^%w_.-]", function(letter) return ("%%%02X"):format(letter:byte()) end)
+  return self:control("GET", "/executions?" .. kind .. "=" .. escaped).executions
 end
 
 ---Forgets sessions, counts, faults and changed settings.

@@ -8,6 +8,7 @@ local shape = require "sandbox.shape"
 local endpoint = {
   method = "POST",
   path = "/auth",
+  survives = true,
   shape = shape.object({ email = shape.email }, { provider = shape.literal "privy" }),
 }
 

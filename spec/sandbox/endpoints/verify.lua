@@ -1,6 +1,7 @@
 -- POST /auth/verify: ends a log-in and gives out a session. Answered unwrapped, as documented; the cookies of the
 -- cookie flow come along, since a browser would get its first ones here.
 
+local accounts = require "sandbox.accounts"
 local answers = require "sandbox.answers"
 local cookies = require "sandbox.cookies"
 local json = require "sandbox.json"
@@ -11,6 +12,7 @@ local shape = require "sandbox.shape"
 local endpoint = {
   method = "POST",
   path = "/auth/verify",
+  survives = true,
   shape = shape.object {
     email = shape.email,
     otp_code = shape.matching("^%d%d%d%d%d%d$", "six digits"),
@@ -19,27 +21,19 @@ local endpoint = {
   },
 }
 
-local function primary_signer(address)
-  return {
-    address = address, role = "primary", provider = "privy", permissions = { "CAN_INITIATE", "CAN_VOTE", "CAN_EXECUTE" },
-  }
-end
-
 function endpoint.run(request)
   local value = request.value
   request.executed = true
   local fine, failure = otp.redeem(value.email, value.otp_code, value.kms_provider_config.otp_id)
   if not fine then return answers.failure(failure) end
 
-  local owner, payload = session.create(value.email, value.kms_provider_config.encryption_public_key)
+  local account = accounts.of_email(value.email)
+  local owner, payload = session.create(account, value.kms_provider_config.encryption_public_key)
   local answer = answers.success(json.encode {
-    address = owner.address,
+    address = account.address,
     authentication = json.array { json.raw(payload) },
-    grid_user_id = owner.grid_user_id,
-    policies = {
-      signers = json.array { primary_signer(owner.address) },
-      threshold = 1, admin_address = json.null, time_lock = json.null,
-    },
+    grid_user_id = account.grid_user_id,
+    policies = account.policies,
   })
   cookies.set(answer, owner.newest)
   return answer
