@@ -2,16 +2,18 @@
 -- Owns: its options, one holder of the shared engine, and the methods that users call.
 -- Knows nothing of how calls are tried or waited for.
 
-local accounts = require "grid.accounts"
 local call = require "grid.call"
 local core = require "grid.core"
 local endpoints = require "grid.endpoints"
 local errors = require "grid.errors"
 local flight = require "grid.flight"
 local hosts = require "grid.host"
+local lazy = require "grid.lazy"
 local misuse = require "grid.misuse"
 local options = require "grid.options"
 local shape = require "grid.shape"
+
+local accounts = lazy "grid.accounts"
 
 local client = {}
 
@@ -201,9 +203,7 @@ end
 ---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
 ---@field on_progress? fun(done: integer, total: integer) after on_result
 local MANY = {
-  concurrency = { type = "number", check = function(value)
-    return (value < 1 or shape.whole(value)) and "a whole number, 1 or more" or nil
-  end },
+  concurrency = { type = "number", check = shape.count },
   on_start = { type = "function" },
   on_result = { type = "function" },
   on_progress = { type = "function" },
@@ -226,6 +226,7 @@ function Client:refresh_sessions(requests, given)
   given = given or {}
   shape.check(what, MANY, given)
   if type(requests) ~= "table" then misuse.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
+  if #requests == 0 and next(requests) ~= nil then misuse.raise("%s: a list of requests is expected, got one table", what) end
   local total, results, position, done = #requests, {}, 0, 0
   local plans = {}
   for i = 1, total do plans[i] = { endpoints.refresh_session(("%s: request %d"):format(what, i), requests[i]) } end
@@ -237,7 +238,7 @@ function Client:refresh_sessions(requests, given)
       local ok, problem = pcall(given.on_result, i, res, err)
       if not ok then results[i].problem = problem end
     end
-    if given.on_progress then given.on_progress(done, total) end
+    if given.on_progress then pcall(given.on_progress, done, total) end -- what it does wrong must not cost results
   end
 
   -- The call of that position, ready to go | nil, why not.
@@ -266,6 +267,7 @@ function Client:refresh_sessions(requests, given)
   end
 
   flight.new(self, source, given.concurrency or 64, function(one) finish(one.position, one.res, one.err) end):run()
+  for i = position + 1, total do finish(i, nil, errors.cancelled "no") end
   return results
 end
 

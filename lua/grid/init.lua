@@ -4,9 +4,11 @@
 local client = require "grid.client"
 local errors = require "grid.errors"
 local json = require "grid.json"
-local keys = require "grid.keys"
+local lazy = require "grid.lazy"
 local options = require "grid.options"
 local shape = require "grid.shape"
+
+local keys = lazy "grid.keys"
 
 local grid = {
   _VERSION = "lua-grid scm",
@@ -14,9 +16,12 @@ local grid = {
   array = json.array,
   new = client.new,
   is_error = errors.is_error,
-  keypair = keys.keypair,
-  authorization_key = keys.authorization_key,
-  canonicalize = keys.canonicalize,
+  ---@type fun(text?: string): grid.KeyPair?, grid.Error?
+  keypair = function(...) return keys.keypair(...) end,
+  ---@type fun(text: string): grid.AuthorizationKey?, grid.Error?
+  authorization_key = function(...) return keys.authorization_key(...) end,
+  ---@type fun(json_text: string): string?, grid.Error?
+  canonicalize = function(...) return keys.canonicalize(...) end,
 }
 
 local MAX_CLIENTS = 32
