@@ -126,6 +126,18 @@ describe("the sandbox's accounts", function()
       end
     end)
 
+    it("again for one idempotency key, query and all, in mode idempotent", function()
+      server:set { mode = "idempotent" }
+      local function once_more(query, change)
+        return call(server, "/accounts/" .. session.address .. query, change or '{"time_lock":60}',
+          { method = "PATCH", headers = { ["x-idempotency-key"] = "one" } })
+      end
+      local first = once_more "?admin=true"
+      assert.equal(first.body, once_more("?admin=true").body)
+      assert.equal(409, once_more("").status)
+      assert.equal(409, once_more("?admin=true", '{"time_lock":61}').status)
+    end)
+
     it("that makes sense", function()
       local function refused(changes, field, code)
         local answer = patch(session.address, changes)

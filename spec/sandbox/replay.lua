@@ -9,6 +9,7 @@ local replay = {}
 local VALID = 24 * 3600 -- seconds; the documentation's figure
 local KEPT = 10000      -- answers; the oldest makes room
 
+-- A GET is never repeated from memory; every path has but one other method.
 local function active(request)
   return settings.current.mode == "idempotent" and request.method ~= "GET" and request.idempotency_key
 end
@@ -17,8 +18,7 @@ end
 function replay.find(request)
   local stored = active(request) and state.replay[request.idempotency_key]
   if not stored or ngx.now() - stored.at > VALID then return nil end
-  if stored.method == request.method and stored.path == request.path and stored.query == request.query
-    and stored.body == request.body then
+  if stored.path == request.path and stored.query == request.query and stored.body == request.body then
     state.count "replays"
     return stored.answer
   end
@@ -33,8 +33,7 @@ function replay.keep(request, answer)
   state.replay_order[state.replay_next] = key
   state.replay_next = state.replay_next % KEPT + 1
   state.replay[key] = {
-    method = request.method, path = request.path, query = request.query, body = request.body,
-    answer = answer, at = ngx.now(),
+    path = request.path, query = request.query, body = request.body, answer = answer, at = ngx.now(),
   }
 end
 
