@@ -95,7 +95,7 @@ local function configuration(self, options)
     local snippet = options[name] or ""
     values[name] = snippet:gsub("@(%u+)@", values)
   end
-  return (MAIN:gsub("@([%a_]+)@", values))
+  return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
 
 -- Runs nginx in the background, notes its exit code, and ends it when our own process has gone.
@@ -134,14 +134,15 @@ local function is_up(self)
   local answered, ended
   wait_for(PATIENCE, function()
     ended = files.exists(self.dir .. "/ended")
-    answered = not ended and run(("curl -s --max-time 5 '%s/ready'"):format(self.http)) == "ready"
-      and files.exists(self.dir .. "/nginx.pid")
+    answered = not ended and files.exists(self.dir .. "/nginx.pid")
+      and run(("curl -s --max-time 5 -o '%s/answer' -w '%%{http_code}' '%s/ready'"):format(self.dir, self.http)) ~= "000"
     return answered or ended
   end)
   return answered
 end
 
 ---@class (exact) spec.NginxOptions
+---@field conf? string  a whole configuration in place of the usual one
 ---@field main? string  directives of the outermost level, and so on inwards; @PORT@, @DIR@ and @ROOT@ are filled in
 ---@field http? string
 ---@field listen? string  further words of the listen directive

@@ -1,0 +1,174 @@
+-- The example gateway as it stands in spec/examples/gateway, with the sandbox as the Grid side and a program behind it.
+
+local files = require "spec.nginx.files"
+local json = require "spec.sandbox.json"
+local nginx = require "spec.support.nginx"
+local sandbox = require "spec.support.sandbox"
+
+local FOLDER = "spec/examples/gateway"
+
+-- What a user changes, and what only a test needs. Each line must be there once.
+local function adapted(program_port)
+  local text = files.read(FOLDER .. "/nginx.conf")
+  local function change(from, to)
+    local first, last = text:find(from, 1, true)
+    assert(first and not text:find(from, last, true), "the gateway's nginx.conf should have once: " .. from)
+    text = text:sub(1, first - 1) .. to .. text:sub(last + 1)
+  end
+  change("load_module /usr/lib/nginx/modules/ndk_http_module.so;", 'load_module "@MODULES@/ndk_http_module.so"; @USER@ daemon off;')
+  change("load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;", 'load_module "@MODULES@/ngx_http_lua_module.so";')
+  change("worker_processes auto;", "worker_processes 2;")
+  change("logs/error.log warn;", '"@DIR@/error.log" notice;')
+  change("logs/nginx.pid;", '"@DIR@/nginx.pid";')
+  change('"/etc/grid-gateway/?.lua;;";', ([[
+    "@ROOT@/FOLDER/?.lua;@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;;"; lua_package_cpath "@BUILD@/?.so;;";
+    client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
+    uwsgi_temp_path "@DIR@/uwsgi"; scgi_temp_path "@DIR@/scgi"; lua_check_client_abort on;]]):gsub("FOLDER", FOLDER))
+  change("127.0.0.1:9000;", "127.0.0.1:" .. program_port .. ";")
+  change("listen 8080;", "listen 127.0.0.1:@PORT@;")
+  return text
+end
+
+local PROGRAM = [[
+  location / {
+    content_by_lua_block {
+      ngx.print(ngx.var.http_x_grid_address or "-", " ", ngx.var.http_x_grid_key_expires or "-")
+    }
+  }]]
+
+describe("the example gateway", function()
+  local grid_side, program, gateway, cookie
+
+  setup(function()
+    grid_side = sandbox.start { api_key = "canary-api-key" }
+    program = nginx.start { locations = PROGRAM }
+    gateway = nginx.start {
+      conf = adapted(program.port),
+      env = { GRID_API_KEY = grid_side.api_key, GRID_BASE_URL = grid_side.https, GRID_ENVIRONMENT = "sandbox",
+        GRID_CA_FILE = grid_side.ca },
+    }
+  end)
+
+  teardown(function()
+    local code, log = gateway:stop()
+    program:stop()
+    grid_side:stop()
+    assert.equal(0, code)
+    assert.equal("", nginx.alarms(log))
+    assert.falsy(log:find("canary", 1, true))
+  end)
+
+  -- Posts a JSON object. -> what came, the cookie that was set
+  local function post(path, value, with)
+    local options = ("-D '%s/headers' -d '%s' %s"):format(gateway.dir, json.encode(value), with and "-b " .. with or "")
+    local body, status = gateway:get(path, options)
+    return json.decode(body), status, files.read(gateway.dir .. "/headers"):match "[Ss]et%-[Cc]ookie: ([^;]+)"
+  end
+
+  -- A cookie of somebody who has logged in, with a session of these lifetimes.
+  local function log_in(settings)
+    grid_side:reset()
+    grid_side:set(settings)
+    local _, status, login = post("/login", { email = "ann@example.com" })
+    assert.equal(200, status)
+    local code = grid_side:control("GET", "/otp?email=ann@example.com").otp_code
+    local value, verified, session = post("/login/verify", { otp_code = code }, login)
+    assert.equal(200, verified)
+    grid_side:set { key_lifetime = 900 }
+    grid_side:control("DELETE", "/stats")
+    return session, value.address
+  end
+
+  local function visit(options) return gateway:get("/", "-b " .. cookie .. " " .. (options or "")) end
+
+  local function visit_at_once(count)
+    local requests, statuses = {}, {}
+    for i = 1, count do requests[i] = gateway:begin("/", "-b " .. cookie) end
+    for _, request in ipairs(requests) do
+      local _, status = request:finish()
+      statuses[status] = (statuses[status] or 0) + 1
+    end
+    return statuses
+  end
+
+  local function executions() return grid_side:stats().executions end
+
+  it("lets nobody pass without a session", function()
+    assert.equal(401, (select(2, gateway:get "/")))
+    assert.equal(401, (select(2, gateway:get("/", "-b grid_session=made-up"))))
+  end)
+
+  it("says what a log-in lacks", function()
+    assert.equal(400, (select(2, post("/login", {}))))
+    assert.equal(400, (select(2, gateway:get "/login")))
+    assert.equal(401, (select(2, post("/login/verify", { otp_code = "123456" }))))
+  end)
+
+  it("passes on who has logged in, and tells the program who it is, whatever the caller claims", function()
+    local address
+    cookie, address = log_in { key_lifetime = 900 }
+    local body, status = visit "-H 'X-Grid-Address: somebody-else'"
+    assert.equal(200, status)
+    assert.equal(address, body:match "^%S+")
+    assert.is_true(tonumber(body:match "(%d+)$") > os.time() + 600)
+    assert.equal(0, executions())
+  end)
+
+  it("renews a session that is about to expire once, while all callers pass at once", function()
+    cookie = log_in { key_lifetime = 30, tier = "2" }
+    grid_side:fault { kind = "delay", answer_delay = 0.3 }
+    local _, status, seconds = visit()
+    assert.equal(200, status)
+    assert.is_true(seconds < 0.2, "took " .. seconds)
+    assert.same({ [200] = 20 }, visit_at_once(20))
+    assert.is_true(nginx.wait_for(10, function()
+      local body = visit()
+      return tonumber(body:match "(%d+)$") > os.time() + 600
+    end))
+    assert.equal(1, executions())
+  end)
+
+  it("lets callers wait while an expired session is renewed, once", function()
+    cookie = log_in { key_lifetime = 0.01, tier = "2" }
+    grid_side:fault { kind = "delay", answer_delay = 0.3 }
+    assert.same({ [200] = 20 }, visit_at_once(20))
+    assert.equal(1, executions())
+    assert.equal(0, grid_side:stats().reuses)
+  end)
+
+  it("stores the new tokens even if the caller has gone when they come", function()
+    cookie = log_in { key_lifetime = 0.01, tier = "2" }
+    grid_side:fault { kind = "delay", answer_delay = 0.5 }
+    local _, status = visit "--max-time 0.2"
+    assert.equal(0, status)
+    assert.equal(200, (select(2, visit())))
+    assert.equal(1, executions())
+  end)
+
+  it("serves what is still good while Grid is away, and asks for patience after that", function()
+    cookie = log_in { key_lifetime = 30 }
+    grid_side:fault { kind = "drop", count = 0 }
+    assert.same({ [200] = 5 }, visit_at_once(5))
+    cookie = log_in { key_lifetime = 0.01 }
+    grid_side:fault { kind = "drop", count = 0 }
+    assert.equal(503, (select(2, visit())))
+    grid_side:control("DELETE", "/faults")
+    assert.equal(200, (select(2, visit())))
+  end)
+
+  it("repeats a call of unknown outcome as the same call, and so keeps a session whose answer was lost", function()
+    cookie = log_in { key_lifetime = 0.01, tier = "2", mode = "idempotent" }
+    grid_side:fault { kind = "drop", execute = true }
+    assert.equal(200, (select(2, visit())))
+    local stats = grid_side:stats()
+    assert.same({ 1, 1, 0 }, { stats.executions, stats.replays, stats.reuses })
+  end)
+
+  it("asks for a log-in when Grid refuses the session", function()
+    cookie = log_in { key_lifetime = 0.01 }
+    grid_side:fault { kind = "status", status = 401, count = 0 }
+    assert.equal(401, (select(2, visit())))
+    assert.equal(401, (select(2, visit())))
+    assert.equal(1, grid_side:stats().requests)
+  end)
+end)
