@@ -88,7 +88,7 @@ static bool add_header(grid_transfer *transfer, const char *line, grid_error *er
     return true;
 }
 
-/* libcurl takes "Name:" as "leave it out" and "Name;" as "send it empty". */
+/* libcurl takes "Name:" as "leave it out" and "Name;" as "send it empty". It would call a POST without a body a form. */
 static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
 {
     size_t i;
@@ -98,6 +98,8 @@ static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, 
             !add_header(transfer, exchange->headers[i].data, err))
             return false;
     }
+    if (!exchange->body && !add_header(transfer, "Content-Type:", err))
+        return false;
     return add_header(transfer, "Expect:", err);
 }
 
