@@ -105,6 +105,7 @@ function call:start(engine, now)
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
   self:tell("request", { bytes = exchange.body and #exchange.body or 0 })
+  if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no")) end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
   self:fail(errors.from_core(id, code, message))

@@ -104,22 +104,18 @@ function flight:wake_sleepers()
   return soonest and soonest - now
 end
 
-local function cancelled(sent)
-  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
-end
-
 -- The client was closed by a handler or by another thread of control.
 function flight:cancel()
   self.source = nil
   for id, entry in pairs(self.entries) do
     self.entries[id] = nil
     entry.transfer:close()
-    entry.call:fail(cancelled("unknown"))
+    entry.call:fail(errors.cancelled("unknown"))
     self:done(entry.call)
   end
   for call in pairs(self.sleeping) do
     self.sleeping[call] = nil
-    call:fail(cancelled(call.err.sent))
+    call:fail(errors.cancelled(call.err.sent))
     self:done(call)
   end
 end
@@ -136,7 +132,7 @@ function flight:advance()
       self:cancel()
     end
     if self:is_over() then return nil end
-    flight.step(self.engine)
+    if #self.landed == 0 then flight.step(self.engine) end
     local moved = self:land()
     local pause = next(self.sleeping) and self:wake_sleepers()
     if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then

@@ -32,9 +32,10 @@ end
 
 local function request_id_of(answer, body)
   body = table_or_empty(body)
-  return text_or_nil(answer.headers["x-request-id"])
+  local id = text_or_nil(answer.headers["x-request-id"])
     or text_or_nil(table_or_empty(body.metadata).request_id)
     or text_or_nil(body.request_id)
+  return id and errors.one_line(id)
 end
 
 local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
@@ -69,7 +70,7 @@ function result.failure(call, answer)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
   if answer.headers then fields.request_id = request_id_of(answer) end
-  return errors.new(fields, answer.body)
+  return errors.new(fields, answer)
 end
 
 -- A whole answer came, and makes no sense.
@@ -77,19 +78,25 @@ local function nonsense(call, answer, code, message, body)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = "protocol", code, message
   fields.request_id = request_id_of(answer, body)
-  return nil, errors.new(fields, answer.body)
+  return nil, errors.new(fields, answer)
 end
+
+local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
 
 local function api_error(call, answer)
   local body = json.decode(answer.body)
   local said = read_error_body(body)
+  local secrets = errors.secrets(call.secrets)
+  local function harmless(text)
+    return errors.harmless(errors.one_line(text), secrets)
+  end
   local fields = base_fields(call, answer)
   fields.kind = STATUS_KINDS[answer.status] or "api"
-  fields.code = errors.harmless(said.code or "http_" .. answer.status, call.secrets)
-  fields.message = errors.harmless(said.message or "the service answered with status " .. answer.status, call.secrets)
-  fields.details = said.details
+  fields.code = harmless(said.code or "http_" .. answer.status)
+  fields.message = harmless(said.message or "the service answered with status " .. answer.status)
+  if #answer.body <= MAX_DETAILS then fields.details = errors.harmless(said.details, secrets) end
   fields.request_id = request_id_of(answer, body)
-  return nil, errors.new(fields, answer.body)
+  return nil, errors.new(fields, answer)
 end
 
 local function read_success(call, answer, body)

@@ -1,0 +1,268 @@
+-- Errors: which kind each answer makes, what an error holds, and how it prints.
+
+local errors = require "grid.errors"
+local grid = require "grid"
+local json = require "grid.json"
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+local assert_error = rig.assert_error
+
+describe("an error", function()
+  local server, client
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+    client = rig.client(server)
+  end)
+
+  after_each(function()
+    client:close()
+    rig.assert_nothing_left()
+  end)
+
+  -- The error for a service that answers anything with this status and this body.
+  local function answered(status, body, method)
+    server:fault { kind = "body", status = status, body = body }
+    local res, err = client:request(method or "POST", "/anything", '{"a":1}')
+    assert.is_nil(res)
+    return err
+  end
+
+  describe("has the kind that its status means:", function()
+    local kinds = {
+      [400] = "api", [401] = "auth", [403] = "auth", [404] = "api", [405] = "api", [409] = "api", [410] = "retired",
+      [418] = "api", [422] = "api", [429] = "rate_limit", [499] = "api", [500] = "api", [502] = "api", [503] = "api",
+      [504] = "api", [599] = "api",
+    }
+    for status, kind in pairs(kinds) do
+      it(status .. " is " .. kind, function()
+        for _, body in ipairs { '{"message":"m","details":[{"code":"c","message":"d"}]}', "", "<html>" } do
+          local err = answered(status, body)
+          assert_error(err, { kind = kind, status = status, sent = "yes", attempts = 1 })
+          assert.equal(status == 429 or status == 503, err.retryable)
+        end
+      end)
+    end
+
+    it("any redirect is protocol, and is not followed", function()
+      for _, status in ipairs { 300, 301, 302, 303, 304, 307, 308 } do
+        server:reset()
+        server:fault { kind = "redirect", status = status }
+        local _, err = client:request("POST", "/anything", {})
+        assert_error(err, { kind = "protocol", code = "redirect", status = status, sent = "yes", retryable = false })
+        assert.equal(1, server:stats().requests)
+      end
+    end)
+  end)
+
+  describe("reads from the answer", function()
+    it("the flat form: message, the first detail's code, the details, the request id", function()
+      local err = answered(422, [[{"message":"Validation failed","request_id":"r-1","timestamp":"t",
+        "details":[{"field":"email","code":"required","message":"m","suggestion":"s"},{"code":"other"}]}]])
+      assert_error(err, { code = "required", message = "Validation failed", status = 422 })
+      assert.equal("email", err.details[1].field)
+      assert.equal("other", err.details[2].code)
+    end)
+
+    it("the nested form: error.code before any detail's", function()
+      local err = answered(409, '{"error":{"code":"conflict","message":"Try later","details":[{"code":"x"}]}}')
+      assert_error(err, { code = "conflict", message = "Try later" })
+      assert.equal("x", err.details[1].code)
+    end)
+
+    it("the upstream form, whose error is a text", function()
+      assert_error(answered(502, '{"error":"upstream is away"}'), { message = "upstream is away", code = "http_502" })
+    end)
+
+    it("plain text, HTML or nothing: a code and a message of our own", function()
+      for _, body in ipairs { "", "Bad Gateway", "<html><body>oops</body></html>", "null", "[]", "7", '"text"', "{}", "{\\" } do
+        local err = answered(502, body)
+        assert_error(err, { kind = "api", code = "http_502" })
+        assert.is_truthy(err.message:find("502", 1, true))
+        assert.equal(body, err.body)
+      end
+    end)
+
+    it("nothing that is of another type than it should be", function()
+      for _, body in ipairs {
+        '{"error":{"code":7,"message":{}}}', '{"message":[],"details":{"0":1}}', '{"details":"text"}', '{"error":null}',
+        '{"details":[null,1]}', '{"message":"","code":""}', '{"request_id":7,"metadata":"text"}', '{"metadata":[]}',
+      } do
+        local err = answered(400, body)
+        assert_error(err, { kind = "api", code = "http_400" })
+        assert.equal("string", type(err.message))
+        assert.is_true(err.details == nil or type(err.details) == "table")
+        assert.equal(err.headers["x-request-id"], err.request_id)
+      end
+    end)
+
+    it("the request id: the header's, else the body's", function()
+      assert.equal(36, #answered(400, "{}").request_id)
+      local raw = rig.raw_server(function(count)
+        local body = count == 1 and '{"metadata":{"request_id":"r-1"}}' or '{"request_id":"r-2"}'
+        return ("HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)
+      end)
+      local other = rig.client(server, { base_url = raw.url, host = raw.host })
+      local _, one = other:request("GET", "/x")
+      local _, two = other:request("GET", "/x")
+      assert.equal("r-1", one.request_id)
+      assert.equal("r-2", two.request_id)
+      other:close()
+      raw.close()
+    end)
+
+    it("the headers, lower-case, and Retry-After in seconds", function()
+      server:fault { kind = "status", status = 500, retry_after = 7 }
+      local _, err = client:request("POST", "/anything", {})
+      assert.equal("application/json", err.headers["content-type"])
+      assert.equal("7", err.headers["retry-after"])
+      assert.equal(7, err.retry_after)
+      server:fault { kind = "status", status = 500, retry_after_date = 100 }
+      _, err = client:request("POST", "/anything", {})
+      assert.is_true(err.retry_after > 90 and err.retry_after <= 101)
+    end)
+  end)
+
+  describe("prints as one line", function()
+    it("with kind, status, code, message and request id", function()
+      local err = answered(409, '{"error":{"code":"conflict","message":"Try later"}}')
+      assert.equal("grid: api error, status 409 (conflict): Try later [request " .. err.request_id .. "]", tostring(err))
+    end)
+
+    it("that says so when nobody knows whether the request was executed", function()
+      server:fault { kind = "drop", execute = true }
+      local _, err = client:request("POST", "/anything", {})
+      assert.is_truthy(tostring(err):find("unknown", 1, true))
+    end)
+
+    it("whatever control characters the service puts into it", function()
+      for _, body in ipairs {
+        [[{"message":"a\nb\r\nc\u0000d\u001b[31m"}]], [[{"error":{"code":"a\nb","message":"c"}}]],
+        [[{"message":"m","request_id":"r\nr"}]], [[{"error":"a\u007fb"}]],
+      } do
+        local raw = rig.raw_server(("HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+        local other = rig.client(server, { base_url = raw.url, host = raw.host })
+        local _, err = other:request("GET", "/x")
+        assert.is_nil(tostring(err):find "%c", body)
+        assert.is_nil(err.message:find "%c", body)
+        other:close()
+        raw.close()
+      end
+    end)
+
+    it("of bounded length, however much the service says", function()
+      local long = ("word "):rep(100000)
+      local body = json.encode { message = long, error = { code = long }, request_id = long }
+      local raw = rig.raw_server(("HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+      local other = rig.client(server, { base_url = raw.url, host = raw.host, max_response_bytes = 4 * 1024 * 1024 })
+      local _, err = other:request("GET", "/x")
+      assert.equal(400, err.status)
+      assert.is_true(#tostring(err) < 1200)
+      other:close()
+      raw.close()
+    end)
+
+    it("also behind or before another text, and beside nothing else", function()
+      local err = answered(500, "")
+      assert.equal("x: " .. tostring(err), "x: " .. err)
+      assert.equal(tostring(err) .. "!", err .. "!")
+      assert.equal("1" .. tostring(err), 1 .. err)
+      assert.equal(tostring(err) .. tostring(err), err .. err)
+    end)
+  end)
+
+  it("shows its body to who asks for it, and to no loop over its fields", function()
+    local err = answered(500, "the body")
+    assert.equal("the body", err.body)
+    for name, value in pairs(err) do
+      assert.not_equal("body", name)
+      assert.not_equal("the body", value)
+    end
+    assert.is_nil(rawget(err, "body"))
+    assert.is_nil(err.no_such_field)
+  end)
+
+  it("holds the fields that are documented, and no others", function()
+    local known = {
+      kind = "string", code = "string", message = "string", status = "number", request_id = "string", details = "table",
+      headers = "table", sent = "string", retryable = "boolean", retry_after = "number", attempts = "number",
+      idempotency_key = "string", cause = "table",
+    }
+    server:fault { kind = "status", status = 429, retry_after = 1 }
+    local _, err = client:request("POST", "/anything", {})
+    for name, value in pairs(err) do assert.equal(known[name], type(value), name) end
+    server:fault { kind = "drop" }
+    _, err = client:request("POST", "/anything", {})
+    for name, value in pairs(err) do assert.equal(known[name], type(value), name) end
+    for _, name in ipairs { "status", "request_id", "details", "headers", "retry_after", "body" } do
+      assert.is_nil(err[name], name)
+    end
+    assert.is_truthy(err.idempotency_key:find(rig.UUID))
+  end)
+
+  describe("of the way there:", function()
+    local function unreachable(options)
+      local other = rig.client(server, options)
+      local res, err = other:request("POST", "/anything", {})
+      other:close()
+      assert.is_nil(res)
+      return err
+    end
+
+    it("nobody listens", function()
+      assert_error(unreachable { base_url = "http://127.0.0.1:1" },
+        { kind = "network", code = "connect_failed", sent = "no", retryable = true, attempts = 1 })
+    end)
+
+    it("a name that does not exist", function()
+      assert_error(unreachable { base_url = "https://no-such-host.invalid", proxy = "", timeout = 3 },
+        { sent = "no", retryable = true })
+    end)
+
+    it("somebody takes the connection and never speaks TLS", function()
+      local port, close = rig.silent_port()
+      assert_error(unreachable { base_url = "https://127.0.0.1:" .. port, connect_timeout = 0.2 },
+        { kind = "timeout", sent = "no", retryable = true })
+      close()
+    end)
+
+    it("somebody speaks no TLS", function()
+      assert_error(unreachable { base_url = server.http:gsub("^http:", "https:") }, { kind = "tls", sent = "no" })
+    end)
+
+    it("a proxy that is not there", function()
+      assert_error(unreachable { base_url = server.https, proxy = "http://127.0.0.1:1" }, { kind = "network", sent = "no" })
+    end)
+
+    it("a server that takes the request and never answers", function()
+      local port, close = rig.silent_port()
+      assert_error(unreachable { base_url = "http://127.0.0.1:" .. port, timeout = 0.2 },
+        { kind = "timeout", sent = "unknown", retryable = false })
+      close()
+    end)
+  end)
+
+  it("is told by grid.is_error, with and without a kind", function()
+    local err = answered(401, "")
+    assert.is_true(grid.is_error(err))
+    assert.is_true(grid.is_error(err, "auth"))
+    assert.is_false(grid.is_error(err, "api"))
+    for _, value in pairs { "text", 7, true, {}, print, io.stdout, { kind = "auth" }, (setmetatable({}, {})) } do
+      assert.is_false(grid.is_error(value))
+    end
+    assert.is_false(grid.is_error(nil))
+    assert.is_false(grid.is_error())
+  end)
+
+  it("can be made by any part of the library, and knows what is not given", function()
+    local err = errors.new { kind = "store", code = "full", message = "no room", cause = errors.new { kind = "network" } }
+    assert_error(err, { kind = "store", sent = "no", retryable = false })
+    assert.is_true(grid.is_error(err.cause, "network"))
+    assert.equal("grid: store error (full): no room", tostring(err))
+  end)
+end)

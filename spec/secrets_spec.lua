@@ -1,0 +1,166 @@
+-- No secret is shown: not by what prints, not by a loop over the fields of an error, not by an event. What must be
+-- reachable for a rescue (err.body, err.cookies) is so by its name alone.
+
+local grid = require "grid"
+local json = require "grid.json"
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+-- Canaries of the kinds that are in use: a JWT, base64, base64url, hex.
+local CANARIES = {
+  "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ",
+  "Y2FuYXJ5L2NhbmFyeStjYW5hcnkvY2FuYXJ5==",
+  "canary-token_AbCdEf0123456789",
+  "00c0ffee00c0ffee00c0ffee00c0ffee",
+}
+local API_KEY = "canary-api-key"
+local COOKIE = "grid_session=canaryCookie0123456789abcdef; other=canaryOther0123456789abcdef"
+
+local function payload()
+  return json.encode { provider = "privy", session = { Privy = {
+    token = CANARIES[1], privy_access_token = CANARIES[2], refresh_token = CANARIES[3], user_id = "did:privy:" .. CANARIES[4],
+  } } }
+end
+
+-- Every text that a program can come upon in a value by printing it and walking through it.
+local function texts_of(value, found, seen)
+  found, seen = found or {}, seen or {}
+  found[#found + 1] = tostring(value)
+  if type(value) == "table" and not seen[value] then
+    seen[value] = true
+    for name, member in pairs(value) do
+      texts_of(name, found, seen)
+      texts_of(member, found, seen)
+    end
+  end
+  return found
+end
+
+local function assert_shows_no_secret(value, what)
+  for _, text in ipairs(texts_of(value)) do
+    for _, pattern in ipairs { "canary", "eyJ", "Y2Fu", "c0ffee", "c2ln" } do
+      assert.is_nil(text:find(pattern, 1, true), ("%s shows '%s': %s"):format(what, pattern, text))
+    end
+  end
+end
+
+describe("no secret is shown", function()
+  local server, events
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+    events = {}
+  end)
+
+  after_each(rig.assert_nothing_left)
+
+  local function watched(given)
+    local options = { api_key = API_KEY, on_event = function(event) events[#events + 1] = event end }
+    for name, value in pairs(given or {}) do options[name] = value end
+    return rig.client(server, options)
+  end
+
+  local function failing_call(client)
+    local res, err = client:refresh_session(
+      { encryption_public_key = rig.KEY, kms_payload = payload() }, { cookie = COOKIE })
+    assert.is_nil(res)
+    assert.is_true(grid.is_error(err))
+    return err
+  end
+
+  -- A call that fails in the way of `fault`: neither the error nor an event nor the client shows anything.
+  local function check(title, fault, given)
+    it("when " .. title, function()
+      if fault then server:fault(fault) end
+      local client = watched(given)
+      local err = failing_call(client)
+      assert_shows_no_secret(err, "the error")
+      assert_shows_no_secret(events, "an event")
+      assert_shows_no_secret(tostring(client), "the client")
+      client:close()
+    end)
+  end
+
+  local function echo(format)
+    local parts = {}
+    for _, text in ipairs { API_KEY, COOKIE, CANARIES[1], CANARIES[2], CANARIES[3], CANARIES[4] } do
+      parts[#parts + 1] = format:format(text)
+    end
+    return table.concat(parts)
+  end
+
+  check("nobody listens", nil, { base_url = "http://127.0.0.1:1" })
+  check("the service knows the key no more")
+  check("the connection breaks", { kind = "drop", execute = true })
+  check("the answer does not come in time", { kind = "delay", delay = 1 }, { timeout = 0.1 })
+  check("an answer makes no sense", { kind = "body", body = echo "%s" })
+  check("an answer is cut off", { kind = "truncate" })
+  check("the answer redirects to where secrets are", { kind = "redirect", location = "/elsewhere" })
+  check("the service echoes in its message", { kind = "body", status = 400, body = json.encode { message = echo "%s " } })
+  check("the service ends with it", { kind = "body", status = 400, body = json.encode { message = echo "Bad %s. " } })
+  check("the service puts names before it", { kind = "body", status = 400, body = json.encode { message = echo "token=%s/x-" } })
+  check("the service quotes it", { kind = "body", status = 400, body = json.encode { message = echo "'%s'" } })
+  check("the service echoes in its code", { kind = "body", status = 400, body = json.encode { error = { code = echo "%s" } } })
+  check("the service echoes as a text", { kind = "body", status = 400, body = json.encode { error = echo "%s" } })
+  check("the service echoes in its details", { kind = "body", status = 400, body = json.encode {
+    message = "m", details = { { code = CANARIES[1], message = echo "Bad %s.", more = { { CANARIES[2] } } } } } })
+  check("the service echoes the whole body", { kind = "body", status = 400, body = json.encode { message = payload() } })
+  check("the service echoes a part", { kind = "body", status = 400, body = json.encode { message = CANARIES[1]:sub(1, 20) } })
+  check("a proxy is named with its password", nil,
+    { base_url = "https://localhost:1", proxy = "http://user:canary-password@127.0.0.1:1" })
+
+  it("by the names of what is wrong, which stay readable", function()
+    local message = "encryption_public_key, kms_payload and privy_access_token are required; refresh_token has expired"
+    server:fault { kind = "body", status = 400, body = json.encode {
+      message = message, details = { { field = "kms_payload.session.Privy.refresh_token", code = "invalid_refresh_token" } } } }
+    local client = watched()
+    local err = failing_call(client)
+    assert.equal(message, err.message)
+    assert.equal("invalid_refresh_token", err.code)
+    assert.equal("kms_payload.session.Privy.refresh_token", err.details[1].field)
+    client:close()
+  end)
+
+  it("by a result and the events of a call that succeeds", function()
+    server:set { tier = "2" }
+    local saved, privy = rig.session(server)
+    local client = watched { api_key = server.api_key }
+    local res = assert(client:refresh_session { encryption_public_key = rig.KEY, kms_payload = saved })
+    local fresh = res.data.kms_payload.session.Privy
+    for _, text in ipairs(texts_of(events)) do
+      for _, secret in ipairs { server.api_key, privy.token, privy.refresh_token, fresh.token, fresh.refresh_token } do
+        assert.is_nil(text:find(secret, 1, true))
+        assert.is_nil(tostring(res):find(secret, 1, true))
+      end
+    end
+    client:close()
+  end)
+
+  it("by a complaint about misuse", function()
+    local client = watched()
+    local request = { encryption_public_key = rig.KEY, kms_payload = payload() }
+    assert_shows_no_secret(rig.misuse(function() client:refresh_session(request, { cookies = COOKIE }) end), "the complaint")
+    assert_shows_no_secret(rig.misuse(function() grid.new { api_keys = API_KEY } end), "the complaint")
+    assert_shows_no_secret(rig.misuse(function() grid.new { base_url = "https://canary@localhost" } end), "the complaint")
+    client:close()
+  end)
+
+  it("by a payload that cannot be sent", function()
+    local client = watched()
+    for _, text in ipairs { payload():sub(1, -2), payload() .. "x", '"' .. CANARIES[1] .. '"', "{'" .. CANARIES[1] .. "':1}" } do
+      local _, err = client:refresh_session { encryption_public_key = rig.KEY, kms_payload = text }
+      assert_shows_no_secret(err, "the error")
+    end
+    for _, text in ipairs { "canary\r\n", "canary\0" } do
+      local _, err = client:refresh_session({ encryption_public_key = rig.KEY }, { cookie = text })
+      assert_shows_no_secret(err, "the error")
+      _, err = client:refresh_session({ encryption_public_key = rig.KEY }, { idempotency_key = text })
+      assert.equal("bad_idempotency_key", err.code)
+    end
+    client:close()
+  end)
+end)
