@@ -1,0 +1,34 @@
+-- grid inspect: what is in a session file. Sends nothing, writes nothing.
+
+local description = require "grid.command.description"
+local refresh = require "grid.command.refresh"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+
+local inspect = {
+  arguments = { { name = "FILE" } },
+  options = {
+    key = { value = "FILE", help = "the private key that opens this session's keys, where the session file holds none" },
+  },
+  text = [[
+Tells what is in a session file: the account, when its keys and tokens expire, and whether its private key opens its
+authorization key. Tokens and keys appear as fingerprints. Nothing is sent.
+]],
+}
+
+function inspect.run(given, screen)
+  local session, err = session_file.read(given[1])
+  stop.unless(session, err)
+  local key_text, pair = refresh.key_text(given), nil
+  if key_text or session.private_key then
+    pair, err = session:pair(key_text)
+    stop.unless(pair, err)
+  end
+  local facts = description.facts(session, pair)
+  facts.file = given[1]
+  screen:rows(description.rows(facts))
+  screen:object(facts)
+  return 0
+end
+
+return inspect

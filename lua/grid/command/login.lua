@@ -1,0 +1,95 @@
+-- grid login: a one-time password becomes a session in a file.
+
+local description = require "grid.command.description"
+local grid = require "grid"
+local rescue = require "grid.command.rescue"
+local service = require "grid.command.service"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+
+local login = {
+  service = true,
+  arguments = {},
+  options = {
+    email = { value = "ADDRESS", required = true, help = "whom the one-time password is sent to" },
+    session = { value = "FILE", required = true, help = "where the session goes, 0600" },
+    force = { help = "replace FILE if it is there" },
+  },
+  text = [[
+Has a one-time password sent to an address, reads it from standard input, and keeps the session that it gives, with
+a new private key, in a session file (see `grid refresh --help`). On a terminal, a mistyped password may be given
+again.
+]],
+}
+
+local ATTEMPTS = 3 -- Grid's own limit
+
+local function read_code(screen, email)
+  local code = screen:ask(("The one-time password that was sent to %s: "):format(email))
+  code = code and code:gsub("%s", "")
+  if not code or code == "" then stop.failed "grid: no one-time password was given" end
+  return code
+end
+
+-- A refusal that another code might meet better.
+local function may_be_mistyped(err)
+  return err.sent == "yes" and (err.kind == "auth" or err.kind == "api" and err.status < 500)
+end
+
+--- Logs in. -> result, key pair | ends the command
+function login.obtain(client, email, screen)
+  local begun, err = client:init_auth { email = email }
+  stop.unless(begun, err)
+  local pair
+  pair, err = grid.keypair()
+  stop.unless(pair, err)
+  local otp_id = type(begun.data) == "table" and type(begun.data.otp_id) == "string" and begun.data.otp_id or nil
+  for attempt = 1, ATTEMPTS do
+    local res
+    res, err = client:complete_auth {
+      email = email, otp_code = read_code(screen, email), otp_id = otp_id, encryption_public_key = pair.public_key,
+    }
+    if res then return res, pair end
+    if attempt == ATTEMPTS or not screen.is_attended() or not may_be_mistyped(err) then break end
+    screen:note("%s", tostring(err))
+  end
+  rescue.fail(err, rescue.report_answer(err))
+end
+
+--- The session of a log-in.
+function login.session_of(res, pair)
+  local address = type(res.data.address) == "string" and res.data.address or nil
+  return session_file.new(address, res.kms_payload_json, pair:export())
+end
+
+--- Begins FILE, which must not be there yet unless that was allowed.
+function login.begin(path, force)
+  local there = io.open(path, "rb")
+  if there then there:close() end
+  if there and not force then stop.usage("%s is there already; --force replaces it", path) end
+  local file, err = session_file.begin(path)
+  return stop.unless(file, err)
+end
+
+--- Saves it, or rescues it and ends the command.
+function login.save(session, file)
+  local saved, err = session:save(file, true)
+  if not saved then rescue.fail(err, rescue.report(session:to_text())) end
+end
+
+function login.run(given, screen)
+  local client, patience = service.client(given)
+  local file = login.begin(given.session, given.force)
+  local res, pair = login.obtain(client, given.email, screen)
+  local session = login.session_of(res, pair)
+  login.save(session, file)
+  local facts = description.facts(session, pair)
+  facts.file = given.session
+  screen:rows(description.rows(facts))
+  screen:line("%-20s%s", "session file", given.session)
+  screen:object(facts)
+  service.heed_interrupt(patience)
+  return 0
+end
+
+return login

@@ -1,0 +1,69 @@
+-- How far many refreshes are: a bar on a terminal, a line for each file elsewhere, JSON for scripts.
+-- Owns: all that is printed while they run.
+
+local core = require "grid.core"
+local screen = require "grid.command.screen"
+local times = require "grid.command.times"
+
+local progress = {}
+local Progress = { __name = "grid.command.progress" }
+Progress.__index = Progress
+
+local WIDTH = 40
+local INTERVAL = 0.05 -- seconds between two pictures of the bar
+
+function progress.new(on_screen, total)
+  return setmetatable({
+    screen = on_screen, total = total, done = 0, failed = 0, since = core.now(), painted = 0,
+    bar = not on_screen.json and core.is_terminal(1) and core.is_terminal(2),
+  }, Progress)
+end
+
+function Progress:erase()
+  if self.bar then io.stderr:write "\r\27[K" end
+end
+
+function Progress:paint()
+  local now = core.now()
+  if not self.bar or now - self.painted < INTERVAL and self.done < self.total then return end
+  self.painted = now
+  local filled = math.floor(WIDTH * self.done / self.total)
+  io.stderr:write(("\r[%s%s] %d of %d, %d failed, %.0f/s"):format(
+    ("#"):rep(filled), ("."):rep(WIDTH - filled), self.done, self.total, self.failed, self.done / (now - self.since)))
+  io.stderr:flush()
+end
+
+local function expiry_of(res)
+  local ok, expires_at = pcall(function() return res.data.kms_payload.session.Privy.session.expires_at end)
+  return ok and times.seconds(expires_at) or nil
+end
+
+--- One file is over: renewed with `res`, or failed with `err`. `fields` tell scripts more.
+function Progress:over(name, res, err, fields)
+  self.done = self.done + 1
+  local object = fields or {}
+  object.file, object.refreshed = name, res ~= nil
+  if res then
+    local expires_at = expiry_of(res)
+    object.key_expires_at = expires_at and math.floor(expires_at)
+    local until_when = expires_at and ", its key expires " .. times.text(expires_at) or ""
+    if not self.bar then self.screen:line("%s: refreshed%s", name, until_when) end
+  else
+    self.failed = self.failed + 1
+    object.error = screen.describe_error(err)
+    self:erase()
+    io.stderr:write(name, ": ", tostring(err), "\n")
+  end
+  self.screen:object(object)
+  self:paint()
+end
+
+--- All are over.
+function Progress:finish()
+  self:erase()
+  local seconds = core.now() - self.since
+  self.screen:line("%d of %d refreshed, %d failed, in %.1f s", self.done - self.failed, self.total, self.failed, seconds)
+  self.screen:object { files = self.total, refreshed = self.done - self.failed, failed = self.failed }
+end
+
+return progress

@@ -1,0 +1,182 @@
+-- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out, and
+-- replaced as soon as its answer is there; power that fails can undo the last few, a process that dies none.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local progress = require "grid.command.progress"
+local refresh = require "grid.command.refresh"
+local rescue = require "grid.command.rescue"
+local service = require "grid.command.service"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+local successor = require "grid.command.successor"
+
+local BATCH = 64
+
+local refresh_all = {
+  service = true,
+  arguments = { { name = "DIR" } },
+  options = {
+    concurrency = { value = "NUMBER", number = true, help = "so many at a time; default 64" },
+    key = { value = "FILE", help = "the private key of session files that hold none" },
+    ["new-key"] = { help = "session files that hold none get one" },
+  },
+  text = [[
+Renews each DIR/*.json, see `grid refresh --help` for their form, and goes on when one fails. A file is replaced
+whole as soon as its answer is there. To be fast, what was written is brought to the disk once for every 64 files:
+after a loss of power, up to that many, and those in flight, may hold their old session, whose refresh token may be
+spent. A program that dies loses no saved file.
+]],
+  exit_codes = [[
+exit codes:
+  0    every file is renewed, or there was none
+  1 to 100  so many files failed; 100: or more
+  101  the world said no before any file was begun: the folder cannot be read
+  102  asked for wrongly; nothing was done
+  103  interrupted (^C); what had been sent was waited for and saved
+  170  a fault of this program
+]],
+  codes = { [stop.FAILED] = 101, [stop.USAGE] = 102, [stop.INTERRUPTED] = 103, [stop.FAULT] = 170 },
+}
+
+local MOST_COUNTED = 100
+
+local function list_files(folder)
+  local all, kind, code, message = core.file_names(folder)
+  if not all then stop.failed(errors.from_core(kind, code, message)) end
+  local names = {}
+  for _, name in ipairs(all) do
+    if name:find "^[^.].*%.json$" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+-- A file that is to be renewed: { name, path, session, request } | nil, error
+local function read_job(folder, name, key_text, may_make)
+  local path = folder .. "/" .. name
+  local session, err = session_file.read(path)
+  if not session then return nil, err end
+  local pair, made = session:pair(not session.private_key and key_text or nil, may_make)
+  if not pair then return nil, made end
+  local request = { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }
+  pair:close()
+  return { name = name, path = path, session = session, request = request, made = made }
+end
+
+local function refuse(kind, code, message)
+  return nil, errors.new { kind = kind, code = code, message = message }
+end
+
+-- The file can be replaced, and still holds what was read: somebody else may have renewed it meanwhile. A new private key is kept
+-- before anything is sealed to it.
+local function begin(job)
+  local file, err = session_file.begin(job.path)
+  if not file then return nil, err end
+  local text
+  text, err = session_file.read_text(job.path)
+  if text ~= job.session.text then
+    file:close()
+    if not text then return nil, err end
+    return refuse("store", "changed_meanwhile", job.path .. " has changed since it was read")
+  end
+  if not job.made then return file end
+  local saved
+  saved, err = job.session:save(file, true)
+  if not saved then return nil, err end
+  return session_file.begin(job.path)
+end
+
+-- What renews the jobs: its handlers for client:refresh_sessions.
+local Run = {}
+Run.__index = Run
+
+function Run:start(position)
+  local job = self.jobs[position]
+  if self.patience.interrupted then
+    return false, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
+  end
+  local file, err = begin(job)
+  job.file = file
+  return file ~= nil, err
+end
+
+function Run:sync()
+  self.unsynced = 0
+  local synced, kind, code, message = core.sync_folder(self.folder)
+  if not synced and not self.sync_problem then self.sync_problem = errors.from_core(kind, code, message) end
+end
+
+function Run:save(job, res)
+  job.session.kms_payload = successor.of(job.session.kms_payload, res.kms_payload_json)
+  local saved, err = job.session:save(job.file, false)
+  if not saved then return nil, err, rescue.report(job.session:to_text()) end
+  self.unsynced = self.unsynced + 1
+  if self.unsynced == BATCH then self:sync() end
+  return res
+end
+
+function Run:finish(position, res, err)
+  local job = self.jobs[position]
+  local fields, sentence
+  if res then
+    res, err, fields, sentence = self:save(job, res)
+  else
+    if job.file then job.file:close() end
+    fields, sentence = rescue.report_answer(err)
+  end
+  self.progress:over(job.name, res, err, fields)
+  if sentence then io.stderr:write(job.name, ": ", sentence, "\n") end
+  self.jobs[position] = false
+end
+
+-- Reads all files. Those that cannot be read are over at once.
+local function gather(run, folder, names, given)
+  local key_text, requests = refresh.key_text(given), {}
+  for _, name in ipairs(names) do
+    local job, err = read_job(folder, name, key_text, given["new-key"])
+    if job then
+      run.jobs[#run.jobs + 1] = job
+      requests[#requests + 1] = job.request
+    else
+      run.progress:over(name, nil, err)
+    end
+  end
+  return requests
+end
+
+-- A handler that raised is a fault of ours; what came is not lost by it.
+local function look_for_faults(results)
+  for _, result in ipairs(results) do
+    if result.problem then
+      local _, sentence = rescue.report(result[1] and result[1].kms_payload_json or "")
+      io.stderr:write("grid: ", sentence, "\n")
+      error(result.problem, 0)
+    end
+  end
+end
+
+function refresh_all.run(given, screen)
+  local concurrency = given.concurrency or BATCH
+  if concurrency < 1 or concurrency % 1 ~= 0 then stop.usage "refresh-all: --concurrency must be a whole number, 1 or more" end
+  local client, patience = service.client(given)
+  local folder = given[1]
+  local names = list_files(folder)
+  local run = setmetatable({
+    patience = patience, folder = folder, jobs = {}, unsynced = 0, progress = progress.new(screen, #names),
+  }, Run)
+  local requests = gather(run, folder, names, given)
+  local results = client:refresh_sessions(requests, {
+    concurrency = concurrency,
+    on_start = function(position) return run:start(position) end,
+    on_result = function(position, res, err) run:finish(position, res, err) end,
+  })
+  if run.unsynced > 0 then run:sync() end
+  run.progress:finish()
+  look_for_faults(results)
+  if run.sync_problem then screen:fail(run.sync_problem) end
+  service.heed_interrupt(patience)
+  return math.min(run.progress.failed, MOST_COUNTED)
+end
+
+return refresh_all

@@ -1,0 +1,72 @@
+-- What a command says: for people on standard output and standard error, or for scripts as JSON lines.
+-- Owns: both forms, and the questions. Errors appear as what tostring makes of them, never otherwise. Knows no command.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local json = require "grid.json"
+
+local screen = {}
+local Screen = { __name = "grid.command.screen" }
+Screen.__index = Screen
+
+function screen.new(as_json)
+  return setmetatable({ json = as_json or false }, Screen)
+end
+
+local SHOWN = {
+  "kind", "code", "message", "sent", "status", "request_id", "retryable", "retry_after", "attempts", "idempotency_key",
+}
+
+--- An error as a table for scripts. Details and bodies stay out: they are as the service wrote them.
+function screen.describe_error(err)
+  if not errors.is_error(err) then return { message = (tostring(err):gsub("^grid: ", "")) } end
+  local shown = {}
+  for _, name in ipairs(SHOWN) do shown[name] = err[name] end
+  return shown
+end
+
+--- One JSON object on a line, for scripts only.
+function Screen:object(value)
+  if self.json then io.stdout:write(assert(json.encode(value)), "\n") end
+end
+
+--- A line for people, on standard output.
+function Screen:line(format, ...)
+  if not self.json then io.stdout:write(format:format(...), "\n") end
+end
+
+--- Rows of { label, text }; those without a text are left out.
+function Screen:rows(rows)
+  for _, row in ipairs(rows) do
+    if row[2] then self:line("%-20s%s", row[1], row[2]) end
+  end
+end
+
+--- A remark for people that is not part of the result.
+function Screen:note(format, ...)
+  if not self.json then io.stderr:write(format:format(...), "\n") end
+end
+
+--- What went wrong: a line or an error of the library; `fields` tell scripts more.
+function Screen:fail(problem, fields)
+  io.stderr:write(tostring(problem), "\n")
+  local object = { error = screen.describe_error(problem) }
+  for name, value in pairs(fields or {}) do object[name] = value end
+  self:object(object)
+end
+
+--- Somebody is there to be asked.
+function Screen.is_attended()
+  return core.is_terminal(0)
+end
+
+--- One line of standard input, or nil. The question is put only where somebody can read it.
+function Screen.ask(_, question)
+  if core.is_terminal(0) then
+    io.stderr:write(question)
+    io.stderr:flush()
+  end
+  return io.read "*l"
+end
+
+return screen

@@ -1,0 +1,76 @@
+-- The client that a command calls the service with.
+-- Owns: the common options, the API key's way in, and what ^C does while something is in flight: it is waited for.
+
+local core = require "grid.core"
+local grid = require "grid"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+
+local service = {}
+
+-- Lua's interpreter turns the first ^C into an error in the code that runs, which here is inside the wait; it leaves the second
+-- one to the system, which ends the program.
+local function patient_host()
+  local host, patience = { name = "command", now = core.now }, { interrupted = false }
+
+  local function wait(engine, seconds)
+    engine:wait(seconds)
+    return true
+  end
+
+  function host.idle(engine, seconds)
+    local ok, problem = pcall(wait, engine, seconds)
+    if ok then return end
+    if not tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
+    patience.interrupted = true
+    io.stderr:write "grid: interrupted: waiting for what is in flight; ^C again ends at once\n"
+  end
+
+  return host, patience
+end
+
+local function first_line(text)
+  return text and text:match "^[^\r\n]*"
+end
+
+local function read_api_key(path)
+  if not path then return nil end
+  local key
+  if path == "-" then
+    key = first_line(io.read "*l")
+  else
+    local text, err = session_file.read_text(path)
+    key = first_line(stop.unless(text, err))
+  end
+  if not key or key == "" then stop.usage "--api-key-file: its first line is empty" end
+  return key
+end
+
+local function environment(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
+--- A client for what was given, and a table whose `interrupted` tells of ^C.
+function service.client(given)
+  local host, patience = patient_host()
+  local options = {
+    api_key = read_api_key(given["api-key-file"]),
+    base_url = given["base-url"],
+    environment = given.environment,
+    ca_file = given["ca-file"] or environment "GRID_CA_FILE",
+    timeout = given.timeout,
+    host = host,
+  }
+  local made, client = pcall(grid.new, options)
+  if not made then stop.usage("%s", (tostring(client):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))) end
+  if not client.options.api_key then stop.usage "no API key: use --api-key-file, or set GRID_API_KEY" end
+  return client, patience
+end
+
+--- Ends the command if ^C came while it waited.
+function service.heed_interrupt(patience)
+  if patience.interrupted then error(stop.new(stop.INTERRUPTED), 0) end
+end
+
+return service

@@ -1,0 +1,133 @@
+-- Session files: one JSON object { address, kms_payload, private_key, saved_at }, or a bare kms_payload.
+-- Owns: the form, reading, and replacing whole. The kms_payload is kept as bytes, and so is every member that is not known here.
+-- Knows nothing of the service.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local grid = require "grid"
+local json = require "grid.json"
+
+local session_file = {}
+
+---@class grid.command.Session
+---@field text string the file as it was read
+---@field bare boolean the file is a kms_payload and nothing else
+---@field kms_payload string exact bytes
+---@field address? string of the account
+---@field private_key? string of the pair that opens the authorization keys
+---@field saved_at? string
+---@field others table<string, string> members that are not ours: their names and their bytes
+local Session = { __name = "grid.command.session" }
+Session.__index = Session
+
+-- No session is larger; what is, is something else.
+local MAX_BYTES = 1024 * 1024
+
+local function fail(code, format, ...)
+  return nil, errors.new { kind = "store", code = code, message = format:format(...) }
+end
+
+--- The text of a file | nil, error.
+function session_file.read_text(path)
+  local file, problem = io.open(path, "rb")
+  local text
+  if file then
+    text, problem = file:read(MAX_BYTES + 1)
+    file:close()
+  end
+  if problem then return fail("not_read", "cannot read %s", problem:find(path, 1, true) and problem or path .. ": " .. problem) end
+  if not text then return fail("not_read", "%s is empty", path) end
+  if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
+  return text
+end
+
+--- A new session.
+function session_file.new(address, kms_payload, private_key)
+  return setmetatable({ address = address, kms_payload = kms_payload, private_key = private_key, others = {} }, Session)
+end
+
+local OURS = { address = "string", private_key = "string", saved_at = "string", kms_payload = "table" }
+
+local function read_members(self, value, path)
+  for name, member in pairs(value) do
+    local kind = OURS[name]
+    if not kind then
+      self.others[name] = json.slice(self.text, name)
+    elseif type(member) == kind then
+      self[name] = kind == "table" and json.slice(self.text, name) or member
+    elseif member ~= json.null then
+      return fail("bad_session_file", "%s: '%s' is not what it should be", path, name)
+    end
+  end
+  if not self.kms_payload then return fail("bad_session_file", "%s holds no kms_payload", path) end
+  return self
+end
+
+--- The session in a text; `path` is for messages. -> grid.command.Session | nil, error
+function session_file.parse(text, path)
+  local value = json.decode(text)
+  if type(value) ~= "table" or value[1] ~= nil then
+    return fail("bad_session_file", "%s is not a session file: it holds no JSON object", path)
+  end
+  local self = setmetatable({ text = text, others = {} }, Session)
+  if value.kms_payload == nil and type(value.session) == "table" then
+    self.bare, self.kms_payload = true, text
+    return self
+  end
+  local session, err = read_members(self, value, path)
+  return session, err
+end
+
+--- The session in a file | nil, error.
+function session_file.read(path)
+  local text, err = session_file.read_text(path)
+  if not text then return nil, err end
+  local session
+  session, err = session_file.parse(text, path)
+  return session, err
+end
+
+--- The pair that opens this session's authorization keys. `key_text` replaces the one in the file; with `may_make` a new one is
+--- made where there is none. -> pair, made | nil, error
+function Session:pair(key_text, may_make)
+  if not key_text and not self.private_key and not may_make then
+    return fail("no_private_key", "the session file holds no private key: name its file with --key, or have one made by --new-key")
+  end
+  local pair, err = grid.keypair(key_text or self.private_key)
+  if not pair then return nil, err end
+  local made = not key_text and not self.private_key
+  if made then self.bare = false end
+  if made or key_text and not self.bare then self.private_key = pair:export() end
+  return pair, made
+end
+
+--- The bytes of the file.
+function Session:to_text()
+  if self.bare then return self.kms_payload end
+  local lines, names = {}, {}
+  for _, name in ipairs { "address", "saved_at", "private_key" } do
+    if self[name] then lines[#lines + 1] = ('"%s":%s'):format(name, assert(json.encode(self[name]))) end
+  end
+  lines[#lines + 1] = '"kms_payload":' .. self.kms_payload
+  for name in pairs(self.others) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do lines[#lines + 1] = assert(json.encode(name)) .. ":" .. self.others[name] end
+  return "{" .. table.concat(lines, ",\n") .. "}\n"
+end
+
+--- A new file beside `path`, which proves that it can be replaced. -> file with `commit(text, durable)` and `close` | nil, error
+function session_file.begin(path)
+  local file, kind, code, message = core.file_begin(path)
+  if not file then return nil, errors.from_core(kind, code, message) end
+  return file
+end
+
+--- Puts the session in the place of what the file was begun for. -> true | nil, error
+function Session:save(file, durable)
+  self.saved_at = os.date "!%Y-%m-%dT%H:%M:%SZ"
+  local saved, kind, code, message = file:commit(self:to_text(), durable)
+  if not saved then return nil, errors.from_core(kind, code, message) end
+  return true
+end
+
+return session_file

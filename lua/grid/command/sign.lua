@@ -1,0 +1,62 @@
+-- grid sign: the payloads of a prepared transaction, signed with a session's authorization key. Sends nothing.
+
+local grid = require "grid"
+local json = require "grid.json"
+local refresh = require "grid.command.refresh"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+local times = require "grid.command.times"
+
+local sign = {
+  arguments = { { name = "FILE" }, { name = "PREPARED.json", optional = true } },
+  options = {
+    key = { value = "FILE", help = "the private key that opens this session's keys, where the session file holds none" },
+  },
+  text = [[
+Signs a prepared transaction ({"transaction", "kms_payloads"}, or the service's whole answer around it) with the
+authorization key of the session in FILE, and prints what POST /accounts/ADDRESS/submit takes. Without PREPARED.json,
+or with -, it is read from standard input. A payload for a signer that the session does not hold is refused. Nothing
+is sent.
+]],
+}
+
+--- The session's authorization key, opened. Ends the command if that cannot be, or if it has expired.
+function sign.authorization_key(session, pair)
+  local auth, err = pair:open(session.kms_payload)
+  stop.unless(auth, err)
+  local expires_at = json.slice(session.kms_payload, "session", "Privy", "session", "expires_at")
+  local seconds = times.seconds(expires_at and tonumber(expires_at))
+  if seconds and seconds <= os.time() then
+    stop.failed(("grid: the authorization key expired %s: refresh the session, or log in again"):format(times.text(seconds)))
+  end
+  return auth
+end
+
+local function read_prepared(path)
+  local text, err
+  if path and path ~= "-" then
+    text, err = session_file.read_text(path)
+    stop.unless(text, err)
+  else
+    text, path = io.read "*a", "standard input"
+  end
+  local value = json.decode(text)
+  if type(value) ~= "table" then stop.failed(("grid: %s holds no JSON object"):format(path)) end
+  return value.transaction == nil and type(value.data) == "table" and value.data or value
+end
+
+function sign.run(given)
+  local session, err = session_file.read(given[1])
+  stop.unless(session, err)
+  local pair, problem = session:pair(refresh.key_text(given))
+  stop.unless(pair, problem)
+  local prepared = read_prepared(given[2])
+  local auth = sign.authorization_key(session, pair)
+  local signed
+  signed, err = grid.new({ base_url = "https://grid.squads.xyz", environment = "production" }):sign(prepared, auth)
+  stop.unless(signed, err)
+  io.stdout:write(assert(json.encode(signed)), "\n")
+  return 0
+end
+
+return sign

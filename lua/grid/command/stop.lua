@@ -1,0 +1,33 @@
+-- How a command ends before its end: by throwing a stop, which carries an exit code and a message.
+-- Owns: the codes.
+
+local stop = { FAILED = 1, USAGE = 2, INTERRUPTED = 3, FAULT = 70 }
+
+local Stop = { __name = "grid.command.stop" }
+
+--- `message` is a line or an error of the library; `fields` go into the JSON answer beside it.
+function stop.new(code, message, fields)
+  return setmetatable({ code = code, message = message, fields = fields }, Stop)
+end
+
+function stop.is_stop(value)
+  return getmetatable(value) == Stop
+end
+
+--- Asked for wrongly.
+function stop.usage(format, ...)
+  error(stop.new(stop.USAGE, "grid: " .. format:format(...)), 0)
+end
+
+--- The world said no.
+function stop.failed(message, fields)
+  error(stop.new(stop.FAILED, message, fields), 0)
+end
+
+--- The value, or the end of the command.
+function stop.unless(value, message, fields)
+  if value == nil then stop.failed(message, fields) end
+  return value
+end
+
+return stop
