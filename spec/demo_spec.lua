@@ -51,7 +51,7 @@ describe("the demo #slow", function()
         assert.not_equal(before, after, name)
       end
       assert.matches("expires +%d+-%d%d%-%d%d %d%d:%d%d:%d%d UTC +%d+-%d%d%-%d%d %d%d:%d%d:%d%d UTC", out)
-      assert.matches("\n +in 30 s +in 1 h 0 min\n", out)
+      assert.matches("\n +in [23]%d s +in [%dhmin ]+\n", out)
       assert.matches("new key +opened: p256:%x+\n", out)
       assert.matches("status +200", out)
       assert.matches("request id +%x+%-%x+", out)
