@@ -1,0 +1,294 @@
+-- Which calls are tried again, when, how often, and what every try of one call has in common. Waits pass at once here:
+-- the clock of the host belongs to the spec.
+
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+local assert_error = rig.assert_error
+
+describe("a call", function()
+  local server, host, waits
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+    host, waits = rig.virtual_host()
+  end)
+
+  after_each(rig.assert_nothing_left)
+
+  local function patient(given)
+    local options = { host = host, retries = 2, timeout = 60 }
+    for name, value in pairs(given or {}) do options[name] = value end
+    return rig.client(server, options)
+  end
+
+  local function refresh(given, options)
+    local client = patient(given)
+    local res, err = client:refresh_session(rig.request(server), options)
+    client:close()
+    return res, err
+  end
+
+  describe("is tried again", function()
+    for _, status in ipairs { 429, 503 } do
+      it(("after %d, until it is answered"):format(status), function()
+        server:fault { kind = "status", status = status, count = 2 }
+        local res = assert(refresh())
+        assert.equal(3, res.attempts)
+        assert.equal(3, server:stats().requests)
+        assert.equal(1, server:stats().executions)
+      end)
+    end
+
+    it("when nobody listened, since nothing was executed", function()
+      local _, err = refresh { base_url = "http://127.0.0.1:1" }
+      assert_error(err, { kind = "network", sent = "no", attempts = 3, retryable = true })
+      assert.equal(2, #waits)
+    end)
+
+    it("when TLS failed, since nothing was executed", function()
+      local _, err = refresh { base_url = server.https, ca_file = rig.ABSENT }
+      assert_error(err, { kind = "tls", sent = "no", attempts = 3, retryable = true })
+      assert.equal(0, server:stats().requests)
+    end)
+
+    it("when no connection came about in time", function()
+      local port, close = rig.silent_port()
+      local _, err = refresh { base_url = "https://127.0.0.1:" .. port, connect_timeout = 0.05, retries = 1 }
+      assert_error(err, { kind = "timeout", sent = "no", attempts = 2 })
+      close()
+    end)
+
+    it("as often as `retries` says, and no more", function()
+      for _, retries in ipairs { 0, 1, 4 } do
+        server:reset()
+        server:fault { kind = "status", status = 503, count = 0 }
+        local _, err = refresh { retries = retries }
+        assert_error(err, { kind = "api", status = 503, attempts = retries + 1, retryable = true })
+        assert.equal(retries + 1, server:stats().requests)
+      end
+    end)
+  end)
+
+  describe("is not tried again", function()
+    for _, status in ipairs { 400, 401, 403, 404, 409, 410, 500, 502, 504 } do
+      it("after " .. status, function()
+        server:fault { kind = "status", status = status, count = 0 }
+        local _, err = refresh()
+        assert_error(err, { status = status, attempts = 1, retryable = false })
+        assert.equal(1, server:stats().requests)
+      end)
+    end
+
+    it("after 410, not even when it comes with Retry-After", function()
+      server:fault { kind = "status", status = 410, retry_after = 1, count = 0 }
+      local _, err = refresh()
+      assert_error(err, { kind = "retired", attempts = 1, retryable = false, retry_after = 1 })
+    end)
+
+    local unknown = {
+      ["a connection that broke after execution"] = { kind = "drop", execute = true },
+      ["a connection that was reset after execution"] = { kind = "drop", execute = true, reset = true },
+      ["a connection that broke before execution, which nobody can tell apart"] = { kind = "drop" },
+      ["no answer within the timeout"] = { kind = "delay", delay = 2 },
+    }
+    for title, fault in pairs(unknown) do
+      it("after " .. title, function()
+        server:fault(fault)
+        local request = rig.request(server)
+        local client = patient { timeout = 0.4 }
+        local res, err = client:refresh_session(request, { idempotency_key = "the-key" })
+        client:close()
+        assert.is_nil(res)
+        assert_error(err, { sent = "unknown", attempts = 1, retryable = false, idempotency_key = "the-key" })
+        assert.equal(1, server:stats().requests)
+      end)
+    end
+
+    for _, kind in ipairs { "html", "truncate", "missing_payload", "non_utf8", "empty", "trailing", "redirect" } do
+      it("after an answer that makes no sense: " .. kind, function()
+        server:fault { kind = kind, execute = true, count = 0 }
+        local _, err = refresh()
+        assert_error(err, { sent = "yes", attempts = 1, retryable = false })
+        assert.equal(1, server:stats().requests)
+      end)
+    end
+
+    it("when it could not be sent as asked", function()
+      local _, err = refresh { api_key = "a\nb" }
+      assert_error(err, { kind = "request", sent = "no", attempts = 1, retryable = false })
+      assert.same({}, waits)
+    end)
+  end)
+
+  describe("that only reads", function()
+    it("is tried again after an unknown outcome too", function()
+      server:fault { kind = "drop", path = "/accounts/a", count = 2 }
+      server:fault { kind = "body", body = '{"data":{"status":"fine"}}' }
+      local client = patient()
+      local res = assert(client:request("GET", "/accounts/a"))
+      client:close()
+      assert.equal("fine", res.data.status)
+      assert.equal(3, res.attempts)
+    end)
+
+    it("carries no idempotency key, unless one is given", function()
+      server:fault { kind = "body", body = "{}", count = 2 }
+      local client = patient()
+      assert.is_nil(assert(client:request("GET", "/x")).idempotency_key)
+      assert.is_nil(server:last().headers["x-idempotency-key"])
+      assert.equal("k", assert(client:request("GET", "/x", nil, { idempotency_key = "k" })).idempotency_key)
+      assert.equal("k", server:last().headers["x-idempotency-key"])
+      client:close()
+    end)
+  end)
+
+  it("that writes in any other way is not repeated after an unknown outcome", function()
+    for _, method in ipairs { "POST", "PUT", "PATCH", "DELETE" } do
+      server:reset()
+      server:fault { kind = "drop", count = 0 }
+      local client = patient()
+      local _, err = client:request(method, "/x", {})
+      client:close()
+      assert_error(err, { sent = "unknown", attempts = 1, retryable = false })
+      assert.equal(1, server:stats().requests)
+    end
+  end)
+
+  it("sends the same key and the same bytes with every try", function()
+    server:fault { kind = "status", status = 503, count = 3 }
+    local res = assert(refresh { retries = 3 })
+    local tries = server:control("GET", "/requests")
+    assert.equal(4, #tries)
+    for _, one in ipairs(tries) do
+      assert.equal(res.idempotency_key, one.headers["x-idempotency-key"])
+      assert.equal(tries[1].body, one.body)
+    end
+    assert.is_truthy(res.idempotency_key:find(rig.UUID))
+    assert.equal(1, server:executions("idempotency_key", res.idempotency_key))
+  end)
+
+  it("that came to an unknown end can be repeated by its caller, with the key that the error carries", function()
+    server:set { mode = "idempotent", tier = "2" }
+    local request = rig.request(server)
+    server:fault { kind = "drop", execute = true }
+    local client = patient()
+    local _, err = client:refresh_session(request)
+    assert_error(err, { sent = "unknown" })
+    local res = assert(client:refresh_session(request, { idempotency_key = err.idempotency_key }))
+    client:close()
+    assert.equal(err.idempotency_key, res.idempotency_key)
+    assert.equal(1, server:stats().executions)
+    assert.equal(1, server:stats().replays)
+  end)
+
+  describe("waits before a further try", function()
+    local function waits_of(fault, given)
+      server:fault(fault)
+      refresh(given)
+      return waits
+    end
+
+    it("as long as Retry-After says in seconds", function()
+      assert.equal(2, #waits_of { kind = "status", status = 429, retry_after = 7, count = 2 })
+      for _, seconds in ipairs(waits) do assert.is_true(seconds > 6.5 and seconds <= 7) end
+    end)
+
+    it("until the date that Retry-After names", function()
+      waits_of { kind = "status", status = 503, retry_after_date = 20 }
+      assert.equal(1, #waits)
+      assert.is_true(waits[1] > 17 and waits[1] <= 20)
+    end)
+
+    it("else a time that grows, is never the same, and has an end", function()
+      waits_of({ kind = "status", status = 503, count = 0 }, { retries = 9, timeout = 1000 })
+      assert.equal(9, #waits)
+      for i, seconds in ipairs(waits) do
+        local longest = math.min(0.2 * 2 ^ (i - 1), 5)
+        assert.is_true(seconds > longest / 2 - 0.1 and seconds <= longest, "wait " .. i .. ": " .. seconds)
+      end
+      assert.is_true(waits[6] ~= waits[7] and waits[7] ~= waits[8])
+    end)
+
+    it("but not beyond the timeout: it gives up at once, and says how long it should have waited", function()
+      server:fault { kind = "status", status = 429, retry_after = 100, count = 0 }
+      local _, err = refresh { timeout = 50 }
+      assert_error(err, { kind = "rate_limit", attempts = 1, retryable = true, retry_after = 100 })
+      assert.same({}, waits)
+    end)
+
+    it("and the timeout bounds all tries and waits together", function()
+      server:fault { kind = "status", status = 429, retry_after = 20, count = 0 }
+      local _, err = refresh { timeout = 50, retries = 10 }
+      assert_error(err, { kind = "rate_limit", attempts = 3 })
+      assert.equal(2, #waits)
+    end)
+
+    it("and its last try has what is left of the timeout, no more", function()
+      server:fault { kind = "status", status = 429, retry_after = 49 }
+      server:fault { kind = "delay", delay = 5, skip = 0 }
+      local core = require "grid.core"
+      local start = core.now()
+      local _, err = refresh { timeout = 50 }
+      assert_error(err, { kind = "timeout", sent = "unknown", attempts = 2 })
+      assert.is_true(core.now() - start < 3)
+    end)
+
+    it("and takes a Retry-After that is nonsense for none", function()
+      for _, value in ipairs { "soon", "-5", "1e9", "99999999999999999999", "" } do
+        local raw = rig.raw_server(function(count)
+          return count == 1 and ("HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n"):format(value)
+            or "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        end)
+        local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1 })
+        local res, err = client:request("POST", "/x", {})
+        if not res then assert_error(err, { status = 503, attempts = 1 }) end -- too long to wait for
+        client:close()
+        raw.close()
+      end
+    end)
+  end)
+
+  it("tells of its tries by events", function()
+    server:fault { kind = "status", status = 503, retry_after = 3, code = "busy" }
+    local events = {}
+    local res = assert(refresh { on_event = function(event) events[#events + 1] = event end })
+    assert.equal(5, #events)
+    for i, name in ipairs { "request", "response", "retry", "request", "response" } do
+      local event = events[i]
+      assert.equal(name, event.name)
+      assert.equal("POST", event.method)
+      assert.equal("/auth/refresh-session", event.path)
+      assert.equal(i < 4 and 1 or 2, event.attempt)
+      assert.equal(res.idempotency_key, event.idempotency_key)
+    end
+    assert.equal(#server:last().body, events[1].bytes)
+    assert.equal(503, events[2].status)
+    assert.equal("api", events[2].kind)
+    assert.equal("busy", events[2].code)
+    assert.equal(3, events[3].delay)
+    assert.equal(200, events[5].status)
+    assert.is_nil(events[5].kind)
+    assert.equal(res.request_id, events[5].request_id)
+    assert.equal(tonumber(res.headers["content-length"]), events[5].bytes)
+    assert.is_true(events[5].seconds >= 0 and events[5].seconds < 5)
+    assert.equal(0, events[5].connect_seconds) -- the connection was there already
+  end)
+
+  it("does not mind a handler that throws", function()
+    server:fault { kind = "status", status = 503 }
+    local res = assert(refresh { on_event = function() error "oh" end })
+    assert.equal(2, res.attempts)
+  end)
+
+  it("has the times of its tries measured by the clock of its host", function()
+    server:fault { kind = "status", status = 503, retry_after = 30 }
+    local start = host.now()
+    assert(refresh())
+    assert.is_true(host.now() - start >= 30)
+  end)
+end)
