@@ -48,12 +48,15 @@ static grid_json_token token_of(char byte)
 /* `at` is behind the opening quote; the result is behind the closing one. */
 static const char *skip_string(const char *at, const char *end)
 {
-    while ((at = grid_scan_plain(at, end)) < end) {
-        if (*at == '"')
-            return at + 1;
-        at += *at == '\\' && end - at > 1 ? 2 : 1;
+    const char *quote = memchr(at, '"', (size_t)(end - at));
+    const char *escape;
+
+    while (quote && (escape = memchr(at, '\\', (size_t)(quote - at)))) {
+        at = escape + 2;
+        if (at > quote) /* it was the one escaped */
+            quote = memchr(at, '"', (size_t)(end - at));
     }
-    return end;
+    return quote ? quote + 1 : end;
 }
 
 static const char *skip_word(const char *at, const char *end)
