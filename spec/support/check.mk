@@ -15,7 +15,7 @@ C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/su
 
 SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck layers \
           asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
-          valgrind-c valgrind-lua5.4 valgrind-luajit gc-lua5.4 gc-luajit \
+          valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx gc-lua5.4 gc-luajit \
           $(FUZZERS:%=fuzz-%) crypto-interop rock
 
 .PHONY: check
@@ -80,7 +80,7 @@ test-alloc: $(ALLOC_TESTS)
 
 # ---- Running under a magnifier ----------------------------------------------------------------
 
-.PHONY: sanitize valgrind gc
+.PHONY: sanitize valgrind valgrind-specs valgrind-nginx gc
 sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
 	@$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -88,10 +88,15 @@ sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
 	$(MAKE) -k B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' VARIANT=asan- VM_DIR=build/asan/vm/ \
 	  ARGS=$(NOT_SLOW) test-c $(if $(ALLOC_TESTS),test-alloc) spec
 
-valgrind:  ## the C tests, and the specs of the core, under memcheck
+valgrind: valgrind-specs valgrind-nginx  ## the C tests, the specs of the core, an nginx worker, under memcheck
+
+valgrind-specs:
 	@$(MAKE) all every-program
 	@$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=build/vm/ \
 	  ARGS=$(NOT_SLOW) SPEC=spec/core test-c spec
+
+valgrind-nginx: $(B)/luajit/grid/core.so
+	@$(call lua_env,luajit) $(SUITE) tests valgrind-nginx luajit $(BUSTED) spec/nginx/memcheck.lua
 
 gc:  ## the specs under a collector that never rests
 	@$(MAKE) -k VARIANT=gc- ARGS='$(NOT_SLOW) --helper=spec/support/stress_gc.lua' spec

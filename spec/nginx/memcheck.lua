@@ -1,0 +1,95 @@
+-- A worker under valgrind: calls of all kinds and ends, then a TERM, and memcheck has nothing to say. No part of the usual suite:
+-- `make valgrind` runs it. memcheck is slow, so nothing here measures time.
+
+local files = require "spec.nginx.files"
+local scenes = require "spec.nginx.scene"
+
+local MEMCHECK = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
+  .. "--suppressions=spec/support/valgrind.supp --suppressions=spec/nginx/valgrind.supp"
+
+local LOCATIONS = ([[
+    location = /refresh { content_by_lua_block { @APP@ app.say(app.refresh { timeout = 20 }) } }
+    location = /detached { content_by_lua_block { @APP@ app.say(app.refresh { timeout = 20, detached = true }) } }
+    location = /short { content_by_lua_block { @APP@ app.say(app.refresh { timeout = 0.3 }) } }
+    location = /many {
+        content_by_lua_block {
+            @APP@
+            local requests = {}
+            for i = 1, 30 do requests[i] = app.request() end
+            app.say { count = #app.client():refresh_sessions(requests, { concurrency = 10 }) }
+        }
+    }
+    location = /killed {
+        content_by_lua_block {
+            @APP@
+            local thread = ngx.thread.spawn(app.refresh)
+            ngx.sleep(0.05)
+            ngx.thread.kill(thread)
+            collectgarbage()
+            app.say(app.refresh { timeout = 20 })
+        }
+    }
+    location = /closed {
+        content_by_lua_block {
+            @APP@
+            local client = app.client {}
+            local plain = ngx.thread.spawn(app.refresh, nil, client)
+            local detached = ngx.thread.spawn(app.refresh, { detached = true }, client)
+            ngx.sleep(0.05)
+            client:close()
+            app.say { select(2, ngx.thread.wait(plain)), select(2, ngx.thread.wait(detached)) }
+        }
+    }
+    location = /left_in_flight {
+        content_by_lua_block {
+            @APP@
+            ngx.timer.at(0, function() app.refresh { timeout = 60 } end)
+            ngx.timer.at(0, function() app.refresh { timeout = 60, detached = true } end)
+        }
+    }]]):gsub("@APP@", 'local app = require "spec.nginx.app"')
+
+local FAULTS = {
+  { kind = "drop" }, { kind = "drop", execute = true }, { kind = "drop", reset = true, execute = true },
+  { kind = "drop", stream = true, execute = true }, { kind = "truncate" }, { kind = "huge" }, { kind = "deep" },
+  { kind = "non_utf8" }, { kind = "trailing" }, { kind = "missing_payload" }, { kind = "wrong_types" }, { kind = "empty" },
+  { kind = "html" }, { kind = "headers" }, { kind = "redirect" }, { kind = "status", status = 401 },
+  { kind = "status", status = 503, retry_after = 1 }, { kind = "status", status = 410 },
+}
+
+for name, code_cache in pairs { ["with the code cache"] = true, ["without the code cache"] = false } do
+  describe("a worker under memcheck, " .. name .. ",", function()
+    local scene
+
+    setup(function()
+      scene = scenes.start { locations = LOCATIONS, master = false, code_cache = code_cache, check_client_abort = true,
+        under = MEMCHECK }
+    end)
+
+    it("makes calls of all kinds and ends, and reads nothing wrong and loses nothing", function()
+      assert.is_true(scene:ask("/refresh").ok)
+      assert.is_true(scene:ask("/detached").ok)
+      assert.equal(30, scene:ask("/many").count)
+      for i, fault in ipairs(FAULTS) do
+        scene.sandbox:fault(fault)
+        local outcome = scene:ask(i % 2 == 0 and "/refresh" or "/detached")
+        assert.truthy(outcome.ok or outcome.kind)
+      end
+      scene.sandbox:fault { kind = "delay", delay = 1, count = 0 }
+      assert.equal("timeout", scene:ask("/short").kind)
+      for _, path in ipairs { "/refresh", "/detached", "/many" } do scene.nginx:get(path, "--max-time 0.3") end
+      assert.is_true(scene:ask("/killed").ok)
+      for _, outcome in ipairs(scene:ask "/closed") do assert.equal("cancelled", outcome.kind) end
+      -- Without the cache ngx_lua itself complains of any semaphore that somebody waits for at the end.
+      if code_cache then scene.nginx:get "/left_in_flight" end
+      scene.nginx:signal "TERM"
+      local code = scene.nginx:wait()
+      local said = files.read(scene.nginx.dir .. "/stderr")
+      assert.equal(0, code, said)
+      assert.is_nil(scene:stop())
+    end)
+
+    teardown(function()
+      if scene.nginx.dir then scene:stop() end
+    end)
+  end)
+end
