@@ -11,6 +11,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define RETRY_SECONDS 0.01
+
 enum { BATCH = 64 };
 
 struct grid_driver {
@@ -94,20 +96,28 @@ static int action_mask(uint32_t events)
     return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
 }
 
+/* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
+static void act(grid_driver *driver, curl_socket_t fd, int mask)
+{
+    int running;
+
+    if (curl_multi_socket_action(driver->multi, fd, mask, &running) != CURLM_OK)
+        driver->due = grid_clock_now() + RETRY_SECONDS;
+}
+
 void grid_driver_step(grid_driver *driver)
 {
-    int running, i, count;
+    int i, count;
 
     if (!driver->ready_count)
         poll_ready(driver, 0);
     count = driver->ready_count;
     driver->ready_count = 0;
     for (i = 0; i < count; i++)
-        curl_multi_socket_action(driver->multi, driver->ready[i].data.fd,
-                                 action_mask(driver->ready[i].events), &running);
+        act(driver, driver->ready[i].data.fd, action_mask(driver->ready[i].events));
     if (driver->due >= 0 && driver->due <= grid_clock_now()) {
         driver->due = -1;
-        curl_multi_socket_action(driver->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        act(driver, CURL_SOCKET_TIMEOUT, 0);
     }
 }
 
