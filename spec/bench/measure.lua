@@ -38,12 +38,18 @@ function measure.summary(rounds, way)
   return { median = measure.median(times), min = math.min(table.unpack(times)), ratio = measure.median(ratios) }
 end
 
-function measure.title(text, ...)
-  print(("\n%s\n%-34s%12s%12s%10s  %s"):format(text, ...))
+-- Characters, not bytes, are what stands in a column.
+local function pad(text, width)
+  return (" "):rep(width - utf8.len(text)) .. text
 end
 
-function measure.row(name, median, min, ratio, target)
-  print(("%-34s%12s%12s%10s  %s"):format(name, median, min, ratio or "", target or ""))
+function measure.row(name, median, best, ratio, target)
+  print(("%-34s%s%s%s  %s"):format(name, pad(median, 12), pad(best, 12), pad(ratio or "", 10), target or ""))
+end
+
+function measure.title(text, ...)
+  print("\n" .. text)
+  measure.row(...)
 end
 
 return measure
