@@ -296,6 +296,9 @@ static void describe_failure(grid_transfer *transfer)
                        "no connection in %.3f seconds", transfer->timing.total);
     else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
         grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
+    else if (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status)
+        grid_error_set(&transfer->failure, GRID_PROTOCOL, "headers_too_large",
+                       "a header line of the answer is longer than libcurl takes, or memory ran out");
     else
         grid_failure_describe(&transfer->failure, transfer->code, transfer->detail);
 }
