@@ -17,7 +17,8 @@ function misuse.raise(format, ...)
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  error("grid: " .. string.format(format, ...), info and level or 1)
+  local message = string.format(format, ...):gsub("%c", "?") -- a field's name may be anything
+  error("grid: " .. message, info and level or 1)
 end
 
 -- Levenshtein distance of two short names.

@@ -72,11 +72,11 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
 
 bool grid_headers_next(const grid_headers *headers, size_t *at, grid_slice *name, grid_slice *value)
 {
-    const char *line = headers->lines.data + *at;
-    const char *end, *colon;
+    const char *line, *end, *colon;
 
     if (*at >= headers->lines.size)
         return false;
+    line = headers->lines.data + *at;
     end = memchr(line, '\n', headers->lines.size - *at);
     colon = memchr(line, ':', (size_t)(end - line));
     *name = trim((grid_slice){line, (size_t)(colon - line)});
