@@ -111,7 +111,7 @@ lua_env   = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(B)/$1/?.so;;'
 
 $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $(filter-out %.h,$^) $(LDFLAGS) $(LIBS)
 
 .PHONY: test test-c spec spec-lua5.4 spec-luajit spec-nginx nginx inside-nginx
 test:  ## sets up, builds, and runs everything on both VMs

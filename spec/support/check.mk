@@ -62,11 +62,11 @@ LIBS_luajit := $(call pkg,--libs,luajit,-lluajit-5.1)
 
 $(B)/c/alloc_%: spec/c/alloc_%.c $$(EMBED)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -o $@ $^ $(LDFLAGS) $(LIBS) $(LIBS_lua5.4)
+	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -o $@ $(filter-out %.h,$^) $(LDFLAGS) $(LIBS) $(LIBS_lua5.4)
 
 $(B)/fuzz/%: spec/fuzz/%_fuzz.c $$(EMBED)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(LIBS_lua5.4)
+	$(CC) $(FLAGS) $(FLAGS_lua5.4) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $(filter-out %.h,$^) $(LIBS) $(LIBS_lua5.4)
 
 $(B)/vm/lua5.4 $(B)/vm/luajit: $(B)/vm/%: spec/support/vm.c
 	@mkdir -p $(@D)
