@@ -199,26 +199,30 @@ end
 
 ---@class (exact) grid.ManyOptions
 ---@field concurrency? integer calls in flight at most; 64
----@field on_start? fun(position: integer): boolean?, any before that request goes; `false, reason` keeps it: { nil, reason }
 ---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
 ---@field on_progress? fun(done: integer, total: integer) after on_result
 local MANY = {
   concurrency = { type = "number", check = shape.count },
-  on_start = { type = "function" },
   on_result = { type = "function" },
   on_progress = { type = "function" },
 }
 
--- Whether that request may go. What the handler raises refuses it.
-local function may_start(on_start, position)
-  local ok, allowed, reason = pcall(on_start, position)
-  if not ok then return false, allowed end
-  return allowed ~= false, reason
+-- A request that is made when its turn comes. What goes wrong in the making is its result.
+local function make_plan(name, make)
+  local ok, plan, err = pcall(function()
+    local request, reason = make()
+    if request == nil then return nil, reason end
+    local plan, err = endpoints.refresh_session(name, request)
+    return plan, err
+  end)
+  if not ok then return nil, plan end
+  return plan, err
 end
 
 --- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What
---- on_result raised for it stands beside that as `problem`, and costs nobody an answer.
----@param requests grid.RefreshRequest[]
+--- on_result raised for it stands beside that as `problem`, and costs nobody an answer. A request may be a function, called right
+--- before it is sent: it gives the request, or nil and the reason why there is none, which becomes the result.
+---@param requests (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
 function Client:refresh_sessions(requests, given)
   local what = "client:refresh_sessions"
@@ -229,7 +233,11 @@ function Client:refresh_sessions(requests, given)
   if #requests == 0 and next(requests) ~= nil then misuse.raise("%s: a list of requests is expected, got one table", what) end
   local total, results, position, done = #requests, {}, 0, 0
   local plans = {}
-  for i = 1, total do plans[i] = { endpoints.refresh_session(("%s: request %d"):format(what, i), requests[i]) } end
+  local function name_of(i) return ("%s: request %d"):format(what, i) end
+  for i = 1, total do
+    local later = type(requests[i]) == "function"
+    plans[i] = later and { later = requests[i] } or { endpoints.refresh_session(name_of(i), requests[i]) }
+  end
 
   local function finish(i, res, err)
     results[i] = { res, err }
@@ -244,12 +252,9 @@ function Client:refresh_sessions(requests, given)
   -- The call of that position, ready to go | nil, why not.
   local function make(i)
     local plan, err = plans[i][1], plans[i][2]
+    if plans[i].later then plan, err = make_plan(name_of(i), plans[i].later) end
     plans[i] = false
     if not plan then return nil, err end
-    if given.on_start then
-      local allowed, reason = may_start(given.on_start, i)
-      if not allowed then return nil, reason end
-    end
     local one
     one, err = prepare(self, plan, {})
     if one then one.position = i end
@@ -273,6 +278,7 @@ end
 
 --- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
 function Client:close()
+  if getmetatable(self) ~= Client then misuse.raise("client:close: call it with a colon, on a client") end
   self.closed = true
   if self.holder then self.holder:close() end
   self.holder = nil

@@ -52,53 +52,43 @@ local function list_files(folder)
   return names
 end
 
--- A file that is to be renewed: { name, path, session, request } | nil, error
-local function read_job(folder, name, key_text, may_make)
-  local path = folder .. "/" .. name
-  local session, err = session_file.read(path)
-  if not session then return nil, err end
-  local pair, made = session:pair(not session.private_key and key_text or nil, may_make)
-  if not pair then return nil, made end
+-- Begins a file, reads it, and finds its pair. -> { name, session, file }, request | nil, error
+local function open_job(path, name, key_text, may_make)
+  local file, err = session_file.begin(path)
+  if not file then return nil, err end
+  local session
+  session, err = session_file.read(path)
+  local pair, made
+  if session then pair, made = session:pair(not session.private_key and key_text or nil, may_make) end
+  if not pair then
+    file:close()
+    return nil, err or made
+  end
   local request = { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }
   pair:close()
-  return { name = name, path = path, session = session, request = request, made = made }
-end
-
-local function refuse(kind, code, message)
-  return nil, errors.new { kind = kind, code = code, message = message }
-end
-
--- The file can be replaced, and still holds what was read: somebody else may have renewed it meanwhile. A new private key is kept
--- before anything is sealed to it.
-local function begin(job)
-  local file, err = session_file.begin(job.path)
-  if not file then return nil, err end
-  local text
-  text, err = session_file.read_text(job.path)
-  if text ~= job.session.text then
-    file:close()
-    if not text then return nil, err end
-    return refuse("store", "changed_meanwhile", job.path .. " has changed since it was read")
+  if made then -- kept before anything is sealed to it
+    local saved
+    saved, err = session:save(file, true)
+    if saved then file, err = session_file.begin(path) end
+    if err then return nil, err end
   end
-  if not job.made then return file end
-  local saved
-  saved, err = job.session:save(file, true)
-  if not saved then return nil, err end
-  return session_file.begin(job.path)
+  return { name = name, session = session, file = file }, request
 end
 
 -- What renews the jobs: its handlers for client:refresh_sessions.
 local Run = {}
 Run.__index = Run
 
-function Run:start(position)
-  local job = self.jobs[position]
+-- The request for a file, when its turn has come | nil, error
+function Run:request(position)
+  local name = self.names[position]
   if self.patience.interrupted then
-    return false, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
+    return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
-  local file, err = begin(job)
-  job.file = file
-  return file ~= nil, err
+  local job, request = open_job(self.folder .. "/" .. name, name, self.key_text, self.may_make)
+  if not job then return nil, request end
+  self.jobs[position] = job
+  return request
 end
 
 function Run:sync()
@@ -122,27 +112,12 @@ function Run:finish(position, res, err)
   if res then
     res, err, fields, sentence = self:save(job, res)
   else
-    if job.file then job.file:close() end
+    if job then job.file:close() end
     fields, sentence = rescue.report_answer(err)
   end
-  self.progress:over(job.name, res, err, fields)
-  if sentence then io.stderr:write(job.name, ": ", sentence, "\n") end
-  self.jobs[position] = false
-end
-
--- Reads all files. Those that cannot be read are over at once.
-local function gather(run, folder, names, given)
-  local key_text, requests = refresh.key_text(given), {}
-  for _, name in ipairs(names) do
-    local job, err = read_job(folder, name, key_text, given["new-key"])
-    if job then
-      run.jobs[#run.jobs + 1] = job
-      requests[#requests + 1] = job.request
-    else
-      run.progress:over(name, nil, err)
-    end
-  end
-  return requests
+  self.jobs[position] = nil
+  self.progress:over(self.names[position], res, err, fields)
+  if sentence then io.stderr:write(self.names[position], ": ", sentence, "\n") end
 end
 
 -- A handler that raised is a fault of ours; what came is not lost by it.
@@ -160,15 +135,14 @@ function refresh_all.run(given, screen)
   local concurrency = given.concurrency or BATCH
   if concurrency < 1 or concurrency % 1 ~= 0 then stop.usage "refresh-all: --concurrency must be a whole number, 1 or more" end
   local client, patience = service.client(given)
-  local folder = given[1]
-  local names = list_files(folder)
+  local names, requests = list_files(given[1]), {}
   local run = setmetatable({
-    patience = patience, folder = folder, jobs = {}, unsynced = 0, progress = progress.new(screen, #names),
+    folder = given[1], names = names, key_text = refresh.key_text(given), may_make = given["new-key"],
+    jobs = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
   }, Run)
-  local requests = gather(run, folder, names, given)
+  for position = 1, #names do requests[position] = function() return run:request(position) end end
   local results = client:refresh_sessions(requests, {
     concurrency = concurrency,
-    on_start = function(position) return run:start(position) end,
     on_result = function(position, res, err) run:finish(position, res, err) end,
   })
   if run.unsynced > 0 then run:sync() end
