@@ -137,8 +137,8 @@ function result.read(call, answer)
   end
   local body, _, code, message = json.decode(answer.body)
   if body == nil then return nonsense(call, answer, code, message) end
-  if type(body) ~= "table" or body[1] ~= nil then
-    return nonsense(call, answer, "bad_answer", "the answer is not a JSON object")
+  if type(body) ~= "table" then
+    return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
   return read_success(call, answer, body)
 end
