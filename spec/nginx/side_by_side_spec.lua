@@ -49,7 +49,7 @@ local LOCATIONS = [[
             local client = app.client {}
             local plain = ngx.thread.spawn(app.refresh, nil, client)
             local detached = ngx.thread.spawn(app.refresh, { detached = true }, client)
-            ngx.sleep(0.05)
+            ngx.sleep(0.15)
             client:close()
             app.say { select(2, ngx.thread.wait(plain)), select(2, ngx.thread.wait(detached)) }
         }

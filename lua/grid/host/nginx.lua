@@ -104,6 +104,11 @@ local function ensure_driver()
   return asked_at and false
 end
 
+--- Flights leave the steps to the driver: so much of the worker's time goes to calls at once, and no more.
+function nginx.is_driven()
+  return bell ~= nil
+end
+
 -- What the flight is woken with when something of it has landed.
 local function semaphore_of(flight)
   if not flight.semaphore then
@@ -133,7 +138,10 @@ function nginx.carry(flight)
   look_after(flight)
   while carried[flight] do
     wait(semaphore, LONGEST_WAIT)
-    if not bell then advance_carried() end
+    if not bell then
+      require("grid.flight").step(flight.engine)
+      advance_carried()
+    end
   end
   if flight.failure then error(flight.failure, 0) end
 end
