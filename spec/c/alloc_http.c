@@ -16,7 +16,7 @@ static bool curl_fails;
  * There is no way around that from outside. */
 static bool would_crash_libcurl(size_t size)
 {
-    return size == 13 * 4 * sizeof(void *) || size == 7 * sizeof(void *);
+    return size == sizeof(void *[13][4]) || size == sizeof(void *[7]);
 }
 
 static bool curl_refuses(size_t size)
@@ -102,7 +102,8 @@ static bool use_an_engine(void)
 
     if (!engine)
         return failed_well(&err);
-    good = exchange_once(engine) && exchange_once(engine);
+    good = exchange_once(engine);
+    good = good && exchange_once(engine);
     cancelled = grid_transfer_start(engine, &exchange, &err);
     if (cancelled) {
         grid_engine_step(engine);

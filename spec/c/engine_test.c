@@ -244,15 +244,34 @@ static void an_idle_engine_waits_for_nothing(void)
     grid_engine_unref(engine);
 }
 
-static void a_start_is_due_at_once(void)
+static void a_wait_after_a_start_is_short(void)
 {
     grid_engine *engine = new_engine();
     grid_transfer *transfer = start_get(engine);
     double began = grid_clock_now();
 
-    CHECK(grid_engine_timeout(engine) == 0);
+    CHECK(grid_engine_timeout(engine) >= 0);
     grid_engine_wait(engine, 5);
     CHECK(grid_clock_now() - began < 1);
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+static void what_fails_before_it_connects_is_not_waited_for(void)
+{
+    grid_engine *engine = new_engine();
+    grid_exchange exchange = exchange_with(server.port, "GET");
+    grid_transfer *transfer;
+    double began = grid_clock_now();
+
+    exchange.url = "nonsense:";
+    transfer = start(engine, &exchange);
+    for (int i = 0; i < 5 && !grid_transfer_is_finished(transfer); i++) {
+        grid_engine_wait(engine, 5);
+        grid_engine_step(engine);
+    }
+    CHECK(grid_clock_now() - began < 1);
+    check_failure(transfer, GRID_REQUEST, "bad_url", GRID_SENT_NO);
     grid_transfer_free(transfer);
     grid_engine_unref(engine);
 }
@@ -374,7 +393,8 @@ int main(void)
     a_transfer_freed_in_flight_is_cancelled();
     many_are_in_flight_at_once();
     an_idle_engine_waits_for_nothing();
-    a_start_is_due_at_once();
+    a_wait_after_a_start_is_short();
+    what_fails_before_it_connects_is_not_waited_for();
     the_descriptor_is_readable_when_a_step_has_work();
     the_timeout_leads_to_the_transfers_own();
     a_wait_ends_when_an_answer_comes();

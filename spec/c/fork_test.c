@@ -14,11 +14,15 @@ typedef struct remote {
 static bool remote_open(remote *server)
 {
     char command[128], line[512] = "";
+    const char *pid;
 
     snprintf(command, sizeof command, "exec node spec/support/fault_server.mjs --watch %d", (int)getpid());
     server->output = popen(command, "r");
-    return server->output && fgets(line, sizeof line, server->output) &&
-           sscanf(line, "ready http=%*s https=%63s ca=%127s pid=%d", server->https, server->ca, &server->pid) == 3;
+    if (!server->output || !fgets(line, sizeof line, server->output))
+        return false;
+    pid = strstr(line, " pid=");
+    server->pid = pid ? (int)strtol(pid + 5, NULL, 10) : 0;
+    return server->pid > 0 && sscanf(line, "ready http=%*s https=%63s ca=%127s", server->https, server->ca) == 2;
 }
 
 static void remote_close(const remote *server)
