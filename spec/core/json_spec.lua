@@ -112,7 +112,7 @@ describe("grid.core", function()
       refused(("["):rep(100000), "too_deep")
     end)
 
-    it("wide values without trouble", function()
+    it("wide values without trouble #slow", function()
       local wide = decode("[" .. ("[],"):rep(50000) .. "{}]")
       assert.equal(50001, #wide)
       assert.is_true(is_array(wide[50000]))
