@@ -7,6 +7,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+/* To one host, each with 100 streams or so. When the streams of a connection are taken, libcurl (7.88.1) would open one more for
+ * every call that waits, at 90 KiB each, and not use their streams. */
+enum { MAX_SHARED_CONNECTIONS = 32 };
+
 struct grid_engine {
     CURLM *multi;
     grid_driver *driver;
@@ -28,6 +32,7 @@ static bool acquire(grid_engine *engine, grid_error *err)
     engine->multi = curl_multi_init();
     if (!engine->multi)
         return grid_error_out_of_memory(err);
+    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_SHARED_CONNECTIONS);
     engine->driver = grid_driver_new(engine->multi, err);
     return engine->driver != NULL;
 }
@@ -161,6 +166,11 @@ void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *trans
     if (engine->last == grid_transfer_link(*link))
         engine->last = link;
     *link = *grid_transfer_link(*link);
+}
+
+void grid_engine_unshare_connections(grid_engine *engine)
+{
+    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
 }
 
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)

@@ -6,6 +6,9 @@
 
 #include <curl/curl.h>
 
+/* A connection may carry one call at a time, as in HTTP/1.1: from now on as many are opened as there are calls. */
+void grid_engine_unshare_connections(grid_engine *engine);
+
 /* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight. */
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err);
 

@@ -128,11 +128,13 @@ static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
 static void set_connection(grid_transfer *transfer, const grid_exchange *exchange)
 {
     bool tls = strncmp(exchange->url, "https:", 6) == 0;
+    bool may_share = tls && !exchange->http1_only;
 
+    if (!may_share)
+        grid_engine_unshare_connections(transfer->engine);
     SET(transfer, CURLOPT_HTTP_VERSION,
-                     tls && !exchange->http1_only ? (long)CURL_HTTP_VERSION_2TLS
-                                                  : (long)CURL_HTTP_VERSION_1_1);
-    SET(transfer, CURLOPT_PIPEWAIT, tls && !exchange->http1_only ? 1L : 0L);
+                     may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    SET(transfer, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
     SET(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(transfer, CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(transfer, CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
@@ -285,6 +287,8 @@ static void note_facts(grid_transfer *transfer)
     transfer->timing.connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0;
     transfer->timing.reused = connections == 0;
     transfer->timing.http_version = http_version(easy);
+    if (transfer->timing.http_version && transfer->timing.http_version < 20)
+        grid_engine_unshare_connections(transfer->engine);
     transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
 }
 

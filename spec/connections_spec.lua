@@ -1,0 +1,37 @@
+-- How many connections calls take that are in flight together.
+
+local grid = require "grid"
+local sandbox = require "spec.support.sandbox"
+
+local CALLS = 300
+local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
+  .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
+
+describe("calls in flight together", function()
+  local server
+
+  setup(function() server = sandbox.start { tier = "1", payload_check = "shape" } end)
+  teardown(function() server:stop() end)
+  before_each(function() server:reset() end)
+
+  local function refresh_all(options)
+    options.api_key, options.ca_file, options.environment = server.api_key, server.ca, "sandbox"
+    local payload = server:sessions({ count = 1 })[1].kms_payload_json
+    local requests = {}
+    for i = 1, CALLS do requests[i] = { encryption_public_key = KEY, kms_payload = payload } end
+    local client = grid.new(options)
+    local results = client:refresh_sessions(requests, { concurrency = CALLS })
+    client:close()
+    for _, result in ipairs(results) do assert.is_nil(result[2]) end
+    return server:stats().connections
+  end
+
+  it("share 32 connections at most over HTTP/2, however many wait for a stream", function()
+    assert.is_true(refresh_all { base_url = server.https } <= 32)
+  end)
+
+  it("have a connection each over HTTP/1.1", function()
+    server:fault { kind = "delay", delay = 0.5, count = CALLS }
+    assert.is_true(refresh_all { base_url = server.http } > 32)
+  end)
+end)
