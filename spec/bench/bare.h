@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct request {
     const char *url;
     const char *ca_file;
     struct curl_slist *headers; /* one line of the file each */
+    char *key;                  /* the last 12 digits of the idempotency key, in its header */
     char *body;
     size_t body_size;
 } request;
@@ -39,6 +41,29 @@ static inline char *read_file(const char *path, size_t *size)
     return text;
 }
 
+enum { KEY_DIGITS = 12 };
+
+static inline void find_key(request *self)
+{
+    struct curl_slist *line;
+
+    for (line = self->headers; line; line = line->next)
+        if (strncmp(line->data, "x-idempotency-key:", 18) == 0)
+            self->key = line->data + strlen(line->data) - KEY_DIGITS;
+    if (!self->key)
+        die("no idempotency key");
+}
+
+/* Each call has a key of its own, as the library's have: a server may keep them. */
+static inline void renew_key(request *self)
+{
+    static unsigned count;
+    char digits[KEY_DIGITS + 1];
+
+    snprintf(digits, sizeof digits, "%04x%08x", (unsigned)getpid() & 0xffff, count++);
+    memcpy(self->key, digits, KEY_DIGITS);
+}
+
 /* DIR/headers and DIR/body */
 static inline void request_load(request *self, const char *url, const char *dir, const char *ca_file)
 {
@@ -50,6 +75,7 @@ static inline void request_load(request *self, const char *url, const char *dir,
     snprintf(path, sizeof path, "%s/headers", dir);
     for (line = strtok(read_file(path, &size), "\n"); line; line = strtok(NULL, "\n"))
         self->headers = curl_slist_append(self->headers, line);
+    find_key(self);
     snprintf(path, sizeof path, "%s/body", dir);
     self->body = read_file(path, &self->body_size);
 }

@@ -4,7 +4,7 @@
 
 int main(int count, char **arguments)
 {
-    request request;
+    request post;
     size_t answered = 0;
     CURL *easy;
     double start;
@@ -14,12 +14,14 @@ int main(int count, char **arguments)
         die("bare_easy URL DIR CA CALLS");
     calls = atoi(arguments[4]);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    request_load(&request, arguments[1], arguments[2], arguments[3]);
-    easy = request_to_easy(&request, &answered);
+    request_load(&post, arguments[1], arguments[2], arguments[3]);
+    easy = request_to_easy(&post, &answered);
     check_answer(easy, curl_easy_perform(easy));
     start = now();
-    for (i = 0; i < calls; i++)
+    for (i = 0; i < calls; i++) {
+        renew_key(&post);
         check_answer(easy, curl_easy_perform(easy));
+    }
     printf("%.6f\n", now() - start);
     curl_easy_cleanup(easy);
     curl_global_cleanup();

@@ -8,8 +8,15 @@
 #include <sys/epoll.h>
 
 static CURLM *multi;
+static request post;
 static int epoll;
 static double due = -1; /* negative: no timer */
+
+static void start(CURL *easy)
+{
+    renew_key(&post);
+    curl_multi_add_handle(multi, easy);
+}
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
@@ -61,7 +68,7 @@ static int collect(int *more)
         curl_multi_remove_handle(multi, easy);
         finished++;
         if (*more > 0) {
-            curl_multi_add_handle(multi, easy);
+            start(easy);
             --*more;
         }
     }
@@ -73,7 +80,7 @@ static void run(CURL **easies, int concurrency, int calls)
     int i, open = calls < concurrency ? calls : concurrency, more = calls - open, done = 0;
 
     for (i = 0; i < open; i++)
-        curl_multi_add_handle(multi, easies[i]);
+        start(easies[i]);
     while (done < calls) {
         step();
         done += collect(&more);
@@ -84,10 +91,9 @@ int main(int count, char **arguments)
 {
     enum { MOST = 1024 };
     static CURL *easies[MOST];
-    request request;
     size_t answered = 0;
     int i, calls, concurrency;
-    double start;
+    double begin;
 
     if (count != 6)
         die("bare_multi URL DIR CA CALLS CONCURRENCY");
@@ -96,20 +102,20 @@ int main(int count, char **arguments)
     if (concurrency < 1 || concurrency > MOST)
         die("CONCURRENCY is out of range");
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    request_load(&request, arguments[1], arguments[2], arguments[3]);
+    request_load(&post, arguments[1], arguments[2], arguments[3]);
     multi = curl_multi_init();
     epoll = epoll_create1(EPOLL_CLOEXEC);
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
     for (i = 0; i < concurrency; i++) {
-        easies[i] = request_to_easy(&request, &answered);
+        easies[i] = request_to_easy(&post, &answered);
         curl_easy_setopt(easies[i], CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(easies[i], CURLOPT_PIPEWAIT, 1L);
     }
     run(easies, concurrency, 1);
-    start = now();
+    begin = now();
     run(easies, concurrency, calls);
-    printf("%.6f\n", now() - start);
+    printf("%.6f\n", now() - begin);
     for (i = 0; i < concurrency; i++)
         curl_easy_cleanup(easies[i]);
     curl_multi_cleanup(multi);
