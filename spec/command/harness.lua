@@ -1,0 +1,108 @@
+-- Runs the command as users do, in a process of its own, in a folder of its own, against a sandbox.
+-- Owns: the folder and the sandbox, until `stop`.
+
+local child = require "spec.demo.child"
+local json = require "spec.sandbox.json"
+local sandbox = require "spec.support.sandbox"
+
+local harness = {}
+local Harness = { __name = "spec.command.harness" }
+Harness.__index = Harness
+
+harness.GRID = "env " .. child.vm .. " " .. child.root .. "/lua/bin/grid"
+
+-- A word that must never be seen: what the sandbox takes as API key.
+harness.API_KEY = "canary-api-key-0123456789"
+
+function harness.start(options)
+  options = options or {}
+  options.api_key = harness.API_KEY
+  local self = setmetatable({ server = sandbox.start(options), folder = child.folder() }, Harness)
+  self.folder:run "mkdir tmp"
+  return self
+end
+
+function Harness:stop()
+  self.server:stop()
+  self.folder:remove()
+end
+
+--- A sandbox as new, and an empty folder.
+function Harness:clear()
+  self.server:reset()
+  self.folder:run "chmod -R u+w . 2>/dev/null; rm -rf ./* && mkdir tmp"
+end
+
+function Harness:env(more)
+  local env = {
+    GRID_BASE_URL = self.server.https, GRID_CA_FILE = self.server.ca, GRID_API_KEY = harness.API_KEY,
+    GRID_ENVIRONMENT = "sandbox", TMPDIR = self.folder.path .. "/tmp", XDG_RUNTIME_DIR = "", http_proxy = "", https_proxy = "",
+  }
+  for name, value in pairs(more or {}) do env[name] = value end
+  return env
+end
+
+--- Runs a shell script in which `grid` is the command and $CONTROL the sandbox's control address. -> exit code, stdout, stderr
+function Harness:shell(script, env)
+  local prelude = ("grid() { %s \"$@\"; }\nCONTROL=%s/_control\n"):format(harness.GRID, self.server.http)
+  local code, out, err = self.folder:run(prelude .. script, self:env(env))
+  return code, out, err
+end
+
+--- Runs the command with these words. -> exit code, stdout, stderr
+function Harness:grid(words, env)
+  local code, out, err = self:shell("exec " .. harness.GRID .. " " .. words, env)
+  return code, out, err
+end
+
+--- A session file for a session that the sandbox has just made: bare, and another file with its key. Returns the sandbox's record,
+--- with `private_key`.
+function Harness:write_session(name, bare)
+  local grid = require "grid"
+  local pair = assert(grid.keypair())
+  local made = self.server:sessions { email = name .. "@example.com", encryption_public_key = pair.public_key }[1]
+  made.private_key = pair:export()
+  if bare then
+    self.folder:write(name, made.kms_payload_json)
+    self.folder:write(name .. ".key", made.private_key .. "\n")
+  else
+    self.folder:write(name, ('{"address":"%s","kms_payload":%s,"private_key":"%s","note":[ ]}'):format(
+      made.address, made.kms_payload_json, made.private_key))
+  end
+  pair:close()
+  return made
+end
+
+--- What a short script prints, without the last line break.
+function Harness:said(script)
+  return (select(2, self.folder:run(script)):gsub("\n$", ""))
+end
+
+function Harness:mode(name)
+  return self:said("stat -c %a " .. name)
+end
+
+--- A file's JSON, or nil.
+function Harness:json(name)
+  local text = self.folder:read(name)
+  return text and json.decode(text) or nil
+end
+
+--- The lines of JSON in a text.
+function harness.objects(text)
+  local list = {}
+  for line in text:gmatch "[^\n]+" do list[#list + 1] = assert(json.decode(line)) end
+  return list
+end
+
+--- The tokens and keys of a session file as it is read.
+function harness.secrets(file)
+  local payload = file.kms_payload or file
+  local privy = payload.session.Privy
+  return {
+    harness.API_KEY, privy.token, privy.privy_access_token, privy.refresh_token, file.private_key,
+    privy.session.encrypted_authorization_key.ciphertext,
+  }
+end
+
+return harness

@@ -1,0 +1,172 @@
+-- A session's life through the command: keygen, login, inspect, refresh, sign. Each step is a process of its own.
+
+local grid = require "grid"
+local harness = require "spec.command.harness"
+
+describe("the command", function()
+  local run
+
+  setup(function() run = harness.start() end)
+  teardown(function() run:stop() end)
+  before_each(function() run:clear() end)
+
+  -- The code comes from the control address into a pipe that the command reads.
+  local LOGIN = [[
+    mkfifo code
+    grid login --email ann@example.com --session s.json "$@" <code &
+    exec 3>code
+    until otp=$(curl -sf "$CONTROL/otp?email=ann@example.com"); do sleep 0.05; done
+    echo "$otp" | sed 's/.*"otp_code":"\([0-9]*\)".*/\1/' >&3
+    exec 3>&-
+    wait $!]]
+
+  local function login(...)
+    local code, out, err = run:shell(("set -- %s\n"):format(table.concat({ ... }, " ")) .. LOGIN)
+    run.folder:run "rm -f code"
+    return code, out, err
+  end
+
+  local function assert_silent(...)
+    local said = table.concat({ ... }, "\n")
+    for _, secret in ipairs(harness.secrets(run:json "s.json")) do
+      assert.is_nil(said:find(secret, 1, true), "a secret was printed")
+    end
+  end
+
+  it("helps everywhere, and tells the exit codes", function()
+    local code, out, err = run:grid "--help"
+    assert.same({ 0, "" }, { code, err })
+    for name in out:gmatch "\n  ([%l-]+) +%l" do
+      local one, text = run:grid(name .. " --help")
+      assert.equal(0, one, name)
+      assert.matches("^usage: grid " .. name:gsub("%-", "%%-"), text)
+      assert.matches("exit codes:", text)
+      assert.equal(text, select(2, run:grid("help " .. name)))
+    end
+    assert.equal(grid._VERSION .. "\n", select(2, run:grid "--version"))
+  end)
+
+  it("refuses what it does not know with 2, and names what was meant", function()
+    local code, out, err = run:grid "refrehs x.json"
+    assert.same({ 2, "", "grid: there is no command 'refrehs', did you mean 'refresh'?\n" }, { code, out, err })
+    code, out, err = run:grid "refresh x.json --api-key=hush"
+    assert.equal(2, code)
+    assert.is_nil((out .. err):find("hush", 1, true))
+    code, out, err = run:grid("refresh x.json --environment moon")
+    assert.same({ 2, "", "grid: 'environment' must be one of sandbox, production, devnet, mainnet\n" }, { code, out, err })
+    code, out, err = run:grid("refresh x.json", { GRID_API_KEY = "" })
+    assert.same({ 2, "", "grid: no API key: use --api-key-file, or set GRID_API_KEY\n" }, { code, out, err })
+    assert.equal(2, (run:grid ""))
+  end)
+
+  it("makes a key pair that only its owner can read, and replaces none unasked", function()
+    local code, out = run:grid "keygen --out pair --json"
+    assert.equal(0, code)
+    local told, text = harness.objects(out)[1], run.folder:read "pair"
+    local pair = assert(grid.keypair(text))
+    assert.equal(pair.public_key, told.public_key)
+    assert.is_nil(out:find(text:sub(1, 40), 1, true))
+    assert.equal("600", run:mode "pair")
+    assert.equal(2, (run:grid "keygen --out pair"))
+    assert.equal(text, run.folder:read "pair")
+    assert.equal(0, (run:grid "keygen --out pair --force"))
+    assert.not_equal(text, run.folder:read "pair")
+  end)
+
+  it("gives a private key to a pipe, and with --json to nobody", function()
+    local code, out, err = run:grid "keygen"
+    assert.equal(0, code)
+    assert.truthy(err:find(assert(grid.keypair(out)).public_key, 1, true))
+    assert.equal(2, (run:grid "keygen --json"))
+  end)
+
+  it("logs in with a code from standard input, and keeps the session to itself", function()
+    local code, out, err = login()
+    assert.same({ 0, "" }, { code, err })
+    local file = run:json "s.json"
+    assert.truthy(out:find(file.address, 1, true))
+    assert.equal("600", run:mode "s.json")
+    assert_silent(out, err)
+    assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
+    assert.equal("s.json\ntmp", run.folder:list())
+  end)
+
+  it("replaces a session file by a log-in only when that is asked for", function()
+    assert.equal(0, (login()))
+    local before, sent = run.folder:read "s.json", run.server:stats().requests
+    local code, _, err = run:grid "login --email ann@example.com --session s.json"
+    assert.equal(2, code)
+    assert.matches("%-%-force", err)
+    assert.same({ before, sent }, { run.folder:read "s.json", run.server:stats().requests })
+    assert.equal(0, (login "--force"))
+    assert.not_equal(before, run.folder:read "s.json")
+  end)
+
+  it("says no with 1 to a wrong code, and writes nothing", function()
+    local code, out, err = run:shell "echo 000000 | grid login --email ann@example.com --session s.json --json"
+    assert.equal(1, code)
+    assert.matches("^grid: .*\n$", err)
+    assert.is_table(harness.objects(out)[1].error)
+    assert.equal("tmp", run.folder:list())
+  end)
+
+  it("tells what is in a session, and when it ends, without its secrets", function()
+    login()
+    local code, out, err = run:grid "inspect s.json"
+    assert.equal(0, code)
+    for _, row in ipairs { "authorization key +p256:%x+, expires %d+%-%d+%-%d+ %d+:%d+:%d+ UTC, in %d+ min",
+      "user token +text:%x+, expires .* UTC, in", "refresh token +text:%x+", "wallet +%w+, solana" } do
+      assert.matches(row, out)
+    end
+    assert_silent(out, err)
+    local json_out = select(2, run:grid "inspect s.json --json")
+    assert_silent(json_out)
+    local facts = harness.objects(json_out)[1]
+    assert.is_true(facts.authorization_key.opens)
+    assert.is_false(facts.user_token.expired)
+    assert.equal(run:json "s.json".address, facts.address)
+  end)
+
+  it("tells that a key does not open what it should", function()
+    login()
+    run:grid "keygen --out other"
+    local facts = harness.objects(select(2, run:grid "inspect s.json --key other --json"))[1]
+    assert.is_false(facts.authorization_key.opens)
+  end)
+
+  it("signs what the service prepared, as the service wants it", function()
+    login()
+    local file = run:json "s.json"
+    local client = grid.new {
+      base_url = run.server.https, ca_file = run.server.ca, api_key = harness.API_KEY, environment = "sandbox",
+    }
+    local prepared = assert(client:update_account(file.address, { threshold = 1 }))
+    run.folder:write("prepared.json", require("grid.json").encode(prepared.data))
+    local code, out, err = run:grid "sign s.json prepared.json"
+    assert.same({ 0, "" }, { code, err })
+    local signed = harness.objects(out)[1]
+    assert(client:submit(file.address, signed))
+    code, out = run:shell [[(printf '{"data":'; cat prepared.json; printf '}') | grid sign s.json]]
+    assert.equal(0, code)
+    assert.equal(signed.transaction, harness.objects(out)[1].transaction)
+    client:close()
+  end)
+
+  it("signs nothing for a signer that the session does not hold", function()
+    login()
+    run.folder:write("p.json", '{"transaction":"AA==","kms_payloads":[{"provider":"privy","address":"Stranger","payload":"e30="}]}')
+    local code, out, err = run:grid "sign s.json p.json"
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("Stranger", err)
+  end)
+
+  it("reads the API key from a file or a line of standard input", function()
+    login()
+    run.folder:write("key", harness.API_KEY .. "\n")
+    assert.equal(0, (run:grid("refresh s.json --api-key-file key", { GRID_API_KEY = "wrong" })))
+    assert.equal(0, (run:shell("exec <key; grid refresh s.json --api-key-file -", { GRID_API_KEY = "" })))
+    local code, _, err = run:grid("refresh s.json", { GRID_API_KEY = "wrong" })
+    assert.equal(1, code)
+    assert.matches("^grid: auth error", err)
+  end)
+end)

@@ -1,0 +1,136 @@
+-- grid refresh-all: a folder of session files.
+
+local grid = require "grid"
+local harness = require "spec.command.harness"
+
+describe("grid refresh-all", function()
+  local run
+
+  setup(function() run = harness.start() end)
+  teardown(function() run:stop() end)
+  before_each(function()
+    run:clear()
+    run.server:set { tier = "2" }
+  end)
+
+  -- Session files all/01.json and so on; returns the sandbox's records.
+  local function write_sessions(count)
+    local made = {}
+    run.folder:run "mkdir -p all"
+    for i = 1, count do made[i] = run:write_session(("all/%02d.json"):format(i)) end
+    return made
+  end
+
+  local function refresh_token(i)
+    return run:json(("all/%02d.json"):format(i)).kms_payload.session.Privy.refresh_token
+  end
+
+  local function opens(i)
+    local file = run:json(("all/%02d.json"):format(i))
+    return assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
+  end
+
+  it("renews every session file, and nothing else in the folder", function()
+    local made = write_sessions(5)
+    run.folder:write("all/notes.txt", "not ours")
+    run.folder:write("all/.hidden.json", "{}")
+    local code, out, err = run:grid "refresh-all all"
+    assert.same({ 0, "" }, { code, err })
+    for i = 1, 5 do
+      assert.matches(("%02d.json: refreshed, its key expires %%d+"):format(i), out)
+      assert.not_equal(made[i].refresh_token, refresh_token(i))
+      opens(i)
+      assert.is_nil(out:find(refresh_token(i), 1, true))
+      assert.equal("600", run:mode(("all/%02d.json"):format(i)))
+    end
+    assert.matches("5 of 5 refreshed, 0 failed, in [%d.]+ s\n$", out)
+    assert.equal(5, run.server:stats().executions)
+    assert.equal(".hidden.json\n01.json\n02.json\n03.json\n04.json\n05.json\nnotes.txt", run.folder:list "all")
+  end)
+
+  it("goes on when some fail, and its exit code counts them", function()
+    local made = write_sessions(6)
+    run.folder:write("all/02.json", "no JSON")
+    run.folder:write("all/03.json", '{"session":{"Privy":{}}}')
+    run.folder:run "mkdir all/07.json"
+    run.server:fault { kind = "status", status = 500, code = "out_of_order", session = made[4].refresh_token }
+    local code, out, err = run:grid "refresh-all all --json"
+    assert.equal(4, code)
+    local objects = harness.objects(out)
+    local by_name = {}
+    for _, object in ipairs(objects) do if object.file then by_name[object.file] = object end end
+    assert.equal("bad_session_file", by_name["02.json"].error.code)
+    assert.equal("no_private_key", by_name["03.json"].error.code)
+    assert.equal("out_of_order", by_name["04.json"].error.code)
+    assert.equal("not_read", by_name["07.json"].error.code)
+    assert.same({ files = 7, refreshed = 3, failed = 4 }, objects[#objects])
+    assert.matches("04.json: grid: api error, status 500", err)
+    for _, i in ipairs { 1, 5, 6 } do
+      assert.is_true(by_name[("%02d.json"):format(i)].refreshed)
+      assert.not_equal(made[i].refresh_token, refresh_token(i))
+    end
+    assert.equal(made[4].refresh_token, refresh_token(4))
+  end)
+
+  it("saves each file as soon as its answer is there", function()
+    local made = write_sessions(3)
+    run.server:fault { kind = "delay", answer_delay = 1.5, execute = true, session = made[2].refresh_token }
+    run:shell(("%s refresh-all all >/dev/null & sleep 0.7; cp 2>/dev/null -r all early; wait $!"):format(harness.GRID))
+    local function early(i) return run:json(("early/%02d.json"):format(i)).kms_payload.session.Privy.refresh_token end
+    assert.not_equal(made[1].refresh_token, early(1))
+    assert.equal(made[2].refresh_token, early(2))
+    assert.not_equal(made[3].refresh_token, early(3))
+    assert.not_equal(made[2].refresh_token, refresh_token(2))
+  end)
+
+  it("keeps no more calls in flight than it was told", function()
+    write_sessions(4)
+    run.server:fault { kind = "delay", delay = 0.2, count = 0, execute = true }
+    local code, out = run:grid "refresh-all all --concurrency 1"
+    assert.equal(0, code)
+    assert.is_true(tonumber(out:match "in ([%d.]+) s") >= 0.8)
+  end)
+
+  it("begins nothing more when it is interrupted, waits for what was sent, and ends with 103", function()
+    local made = write_sessions(4)
+    run.server:fault { kind = "delay", answer_delay = 0.8, count = 0, execute = true }
+    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 & sleep 0.4; kill -INT $!; wait $!"):format(harness.GRID))
+    assert.equal(103, code)
+    for i = 1, 4 do assert.equal(i > 2, made[i].refresh_token == refresh_token(i), i) end
+    assert.equal(2, run.server:stats().executions)
+  end)
+
+  it("leaves whole files when it is killed #slow", function()
+    for i = 1, 8 do
+      run.folder:run "rm -rf all"
+      write_sessions(12)
+      run:shell(("%s refresh-all all >/dev/null 2>&1 & sleep %.3f; kill -9 $! 2>/dev/null; wait $!"):format(harness.GRID, 0.01 * i))
+      for k = 1, 12 do opens(k) end
+    end
+  end)
+
+  it("has exit codes of its own for what is not the failure of a file", function()
+    assert.equal(101, (run:grid "refresh-all nowhere"))
+    assert.equal(102, (run:grid "refresh-all"))
+    assert.equal(102, (run:grid "refresh-all all --concurrency 0"))
+    run.folder:run "mkdir all"
+    assert.equal(0, (run:grid "refresh-all all"))
+  end)
+
+  it("counts no further than 100", function()
+    run.folder:run "mkdir all; for i in $(seq 103); do echo x >all/$i.json; done"
+    assert.equal(100, (run:grid "refresh-all all 2>/dev/null"))
+  end)
+
+  it("shows a bar on a terminal, and only failures beside it", function()
+    if run.folder:run "command -v script >/dev/null" ~= 0 then return pending "needs util-linux's script" end
+    write_sessions(3)
+    run.folder:write("all/04.json", "{}")
+    local code, out = run:shell(("script -qec '%s refresh-all all' /dev/null"):format(harness.GRID:gsub("'", "'\\''")))
+    assert.equal(1, code)
+    assert.matches("%[#+%.*%] 4 of 4, 1 failed, %d+/s", out)
+    assert.matches("04.json: grid: store error", out)
+    assert.is_nil(out:find("01.json", 1, true))
+    assert.matches("3 of 4 refreshed, 1 failed", out)
+  end)
+end)

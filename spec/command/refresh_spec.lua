@@ -1,0 +1,180 @@
+-- grid refresh: what is in the file when things go wrong.
+
+local grid = require "grid"
+local harness = require "spec.command.harness"
+
+describe("grid refresh", function()
+  local run
+
+  setup(function() run = harness.start() end)
+  teardown(function() run:stop() end)
+  before_each(function() run:clear() end)
+
+  local function refresh_token(name)
+    local file = run:json(name)
+    return (file.kms_payload or file).session.Privy.refresh_token
+  end
+
+  it("renews the session, keeps the key pair and what it does not know, and says so without a secret", function()
+    local made = run:write_session "s.json"
+    run.server:set { tier = "2" }
+    local before = run:json "s.json"
+    local code, out, err = run:grid "refresh s.json --json"
+    assert.same({ 0, "" }, { code, err })
+    local after = run:json "s.json"
+    assert.equal(made.private_key, after.private_key)
+    assert.equal(made.address, after.address)
+    assert.truthy(run.folder:read("s.json"):find('"note":[ ]', 1, true))
+    assert.not_equal(made.refresh_token, refresh_token "s.json")
+    assert(assert(grid.keypair(after.private_key)):open(after.kms_payload))
+    assert.equal("600", run:mode "s.json")
+    for _, file in ipairs { before, after } do
+      for _, secret in ipairs(harness.secrets(file)) do assert.is_nil(out:find(secret, 1, true)) end
+    end
+    assert.is_true(harness.objects(out)[1].authorization_key.opens)
+    assert.equal("s.json\ntmp", run.folder:list())
+    assert.equal("", run.folder:list "tmp")
+  end)
+
+  it("leaves a bare payload bare when its key is named", function()
+    run:write_session("s.json", true)
+    local sent = run.folder:read "s.json"
+    assert.equal(0, (run:grid "refresh s.json --key s.json.key"))
+    local after = run:json "s.json"
+    assert.is_nil(after.private_key)
+    assert.equal("privy", after.provider)
+    assert.equal("exact", run.server:last().payload)
+    assert.not_equal(sent, run.folder:read "s.json")
+  end)
+
+  it("refuses a bare payload without a key, and makes one when asked", function()
+    local made = run:write_session("s.json", true)
+    local code, _, err = run:grid "refresh s.json"
+    assert.equal(1, code)
+    assert.matches("%-%-new%-key", err)
+    assert.equal(0, run.server:executions("refresh_token", made.refresh_token))
+    assert.equal(0, (run:grid "refresh s.json --new-key"))
+    local after = run:json "s.json"
+    assert(assert(grid.keypair(after.private_key)):open(after.kms_payload))
+  end)
+
+  it("keeps a new key before it sends it, so that a lost answer can be asked for again", function()
+    run:write_session("s.json", true)
+    run.server:set { mode = "idempotent", tier = "2" }
+    run.server:fault { kind = "drop", execute = true }
+    local code, out, err = run:grid "refresh s.json --new-key --json"
+    assert.equal(1, code)
+    assert.matches("unknown", err)
+    local key = harness.objects(out)[1].error.idempotency_key
+    local private_key = run:json "s.json".private_key
+    assert.equal(0, (run:grid("refresh s.json --idempotency-key " .. key)))
+    local after = run:json "s.json"
+    assert.equal(private_key, after.private_key)
+    assert(assert(grid.keypair(private_key)):open(after.kms_payload))
+    assert.equal(1, run.server:stats().replays)
+  end)
+
+  it("keeps the refresh token when the answer has none", function()
+    local made = run:write_session "s.json"
+    run.server:set { payload_check = "shape" }
+    run.server:fault { kind = "no_refresh_token", execute = true }
+    assert.equal(0, (run:grid "refresh s.json"))
+    assert.equal(made.refresh_token, refresh_token "s.json")
+    assert.equal(0, (run:grid "refresh s.json"))
+  end)
+
+  -- Root may write anywhere: then the command runs as nobody.
+  local AS_SOMEBODY = 'if [ "$(id -u)" = 0 ]; then as="setpriv --reuid 65534 --regid 65534 --clear-groups"; fi\n'
+
+  it("spends nothing where the file cannot be replaced", function()
+    local made = run:write_session "s.json"
+    local text = run.folder:read "s.json"
+    local code, _, err = run:shell(AS_SOMEBODY .. ([[
+      mkdir locked && mv s.json locked && chmod 644 locked/s.json && chmod 755 . && chmod 555 locked
+      $as %s refresh locked/s.json]]):format(harness.GRID), { GRID_BASE_URL = run.server.http })
+    assert.equal(1, code)
+    assert.matches("^grid: store error %(not_written%): cannot write locked/s.json", err)
+    assert.equal(0, run.server:executions("refresh_token", made.refresh_token))
+    assert.equal(0, run.server:stats().requests)
+    assert.equal(text, run.folder:read "locked/s.json")
+  end)
+
+  it("leaves the file as it was when the service says no", function()
+    run:write_session "s.json"
+    local text = run.folder:read "s.json"
+    for _, status in ipairs { 400, 401, 410, 500 } do
+      run.server:fault { kind = "status", status = status, code = "no_such_thing" }
+      local code, out, err = run:grid "refresh s.json --json"
+      assert.equal(1, code)
+      assert.matches("no_such_thing", err)
+      assert.equal(status, harness.objects(out)[1].error.status)
+    end
+    assert.equal(text, run.folder:read "s.json")
+    assert.equal("s.json\ntmp", run.folder:list())
+  end)
+
+  it("saves an answer that makes no sense where nobody else reads it, and says where", function()
+    run:write_session "s.json"
+    local text = run.folder:read "s.json"
+    run.server:set { tier = "2" }
+    run.server:fault { kind = "trailing", execute = true }
+    local code, out, err = run:grid "refresh s.json --json"
+    assert.equal(1, code)
+    assert.equal(text, run.folder:read "s.json")
+    local rescued = harness.objects(out)[1].rescued_to
+    assert.truthy(err:find(rescued, 1, true))
+    assert.equal(run.folder.path .. "/tmp", rescued:match "^(.*)/")
+    assert.equal("600", run:mode(rescued))
+    local kept = run.folder:read(rescued:sub(#run.folder.path + 2))
+    assert.truthy(kept:find(run.server:control("GET", "/sessions")[1].refresh_token, 1, true))
+    assert.is_nil((out .. err):find('"refresh_token"', 1, true))
+  end)
+
+  it("saves what it cannot put into the file elsewhere, whole", function()
+    local made = run:write_session "s.json"
+    run.server:set { tier = "2" }
+    run.server:fault { kind = "delay", answer_delay = 0.7, execute = true }
+    local code, out = run:shell [[
+      mkdir gone && mv s.json gone
+      grid refresh gone/s.json --json & sleep 0.4; rm -r gone; wait $!]]
+    assert.equal(1, code)
+    local rescued = harness.objects(out)[1].rescued_to
+    local file = run:json(rescued:sub(#run.folder.path + 2))
+    assert.equal(made.private_key, file.private_key)
+    assert.equal(run.server:control("GET", "/sessions")[1].refresh_token, file.kms_payload.session.Privy.refresh_token)
+  end)
+
+  it("waits for the answer when it is interrupted, saves it, and ends with 3", function()
+    local made = run:write_session "s.json"
+    run.server:set { tier = "2" }
+    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+    local code, _, err = run:shell(("%s refresh s.json >out & sleep 0.4; kill -INT $!; wait $!"):format(harness.GRID))
+    assert.equal(3, code)
+    assert.matches("waiting for what is in flight", err)
+    assert.not_equal(made.refresh_token, refresh_token "s.json")
+    assert.matches("authorization key", run.folder:read "out")
+  end)
+
+  it("leaves the old file or the new one when it is killed, never a half #slow", function()
+    run.server:set { tier = "1" }
+    run:write_session "s.json"
+    local changed = 0
+    for i = 1, 25 do
+      local before = run.folder:read "s.json"
+      run:shell(("%s refresh s.json >/dev/null 2>&1 & sleep %.3f; kill -9 $! 2>/dev/null; wait $!"):format(harness.GRID, i * 0.003))
+      local after = run.folder:read "s.json"
+      if after ~= before then changed = changed + 1 end
+      local file = run:json "s.json"
+      assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
+    end
+    assert.is_true(changed > 0, "no refresh got through before its end")
+  end)
+
+  it("goes through a symbolic link, which stays one", function()
+    run:write_session "s.json"
+    local text = run.folder:read "s.json"
+    assert.equal(0, (run:shell "mkdir real && mv s.json real && ln -s real/s.json s.json && grid refresh s.json"))
+    assert.equal("real/s.json", run:said "readlink s.json")
+    assert.not_equal(text, run.folder:read "real/s.json")
+  end)
+end)

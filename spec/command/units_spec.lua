@@ -1,0 +1,172 @@
+-- The small parts of the command: words, times, addresses, session files.
+
+local arguments = require "grid.command.arguments"
+local core = require "grid.core"
+local decode = require "grid.command.decode"
+local session_file = require "grid.command.session_file"
+local stop = require "grid.command.stop"
+local times = require "grid.command.times"
+
+describe("the words of a command", function()
+  local command = {
+    name = "try", text = "Tries.\n", exit_codes = "exit codes: 0\n",
+    arguments = { { name = "FILE" }, { name = "OTHER", optional = true } },
+    sections = {
+      { title = "options", options = {
+        email = { value = "E", help = "who" }, count = { value = "N", number = true, help = "how many" },
+      } },
+      { title = "more", options = { yes = { help = "do not ask" }, help = { help = "this text" } } },
+    },
+  }
+
+  local function parse(...) return arguments.parse(command, { "try", ... }) end
+
+  local function refusal(...)
+    local ok, problem = pcall(parse, ...)
+    assert.is_false(ok)
+    assert.is_true(stop.is_stop(problem))
+    assert.equal(stop.USAGE, problem.code)
+    return problem.message
+  end
+
+  it("are arguments, options with values, and switches, in any order", function()
+    assert.same({ "a", "b", email = "x=y", yes = true, count = 3 }, parse("--email=x=y", "a", "--yes", "--count", "3", "b"))
+    assert.same({ "-", "--yes" }, parse("-", "--", "--yes"))
+  end)
+
+  it("are refused with the name that was meant", function()
+    assert.equal("grid: try: there is no option '--emial', did you mean '--email'?", refusal("a", "--emial", "x"))
+    assert.equal("grid: try: there is no option '--zzzzzzz'", refusal("a", "--zzzzzzz"))
+  end)
+
+  it("are refused when they are too few, too many, or given twice", function()
+    assert.equal("grid: try: FILE is missing", refusal())
+    assert.equal("grid: try: there is a word too much: 'c'", refusal("a", "b", "c"))
+    assert.equal("grid: try: option '--yes' is given twice", refusal("a", "--yes", "--yes"))
+    assert.equal("grid: try: option '--email' needs a value: E", refusal("a", "--email"))
+    assert.equal("grid: try: option '--yes' takes no value", refusal("a", "--yes=1"))
+    assert.equal("grid: try: option '--count' needs a number", refusal("a", "--count", "many"))
+    assert.equal("grid: try: options are written out, as in --help", refusal("a", "-x"))
+  end)
+
+  it("never bring a secret, and a refusal does not repeat it", function()
+    for _, name in ipairs { "api-key", "otp", "code", "private-key" } do
+      local message = refusal("a", "--" .. name .. "=hush")
+      assert.is_nil(message:find("hush", 1, true))
+      assert.matches("command line", message)
+    end
+  end)
+
+  it("are explained by the same declaration", function()
+    local text = arguments.help(command)
+    assert.matches("^usage: grid try FILE %[OTHER%] %[OPTIONS%]\n\nTries%.\n", text)
+    for _, words in ipairs { "--email E:who", "--count N:how many", "--yes:do not ask" } do
+      local left, right = words:match "^(.*):(.*)$"
+      assert.truthy(text:find(("\n  %-22s%s\n"):format(left, right), 1, true), words)
+    end
+    assert.same({ help = true }, parse "--help")
+  end)
+end)
+
+describe("times", function()
+  it("are milliseconds above 1e11, else seconds", function()
+    assert.equal(1700000000, times.seconds(1700000000000))
+    assert.equal(1700000000, times.seconds(1700000000))
+    assert.is_nil(times.seconds "soon")
+  end)
+
+  it("are told with their distance", function()
+    assert.matches("^2023%-11%-14 22:13:20 UTC, %d+ d ago$", times.text(1700000000))
+    assert.matches(", in 2 h$", times.text(os.time() + 7300))
+    assert.equal("at no time that can be named", times.text(1e300))
+  end)
+
+  it("are found inside a JSON Web Token, and nowhere else", function()
+    assert.equal(1516239022, times.expiry_of_token "eyJhbGciOiJub25lIn0.eyJleHAiOjE1MTYyMzkwMjJ9.")
+    for _, text in ipairs { "", "opaque", "a.b.c", "eyJhbGciOiJub25lIn0.W10.x" } do assert.is_nil(times.expiry_of_token(text)) end
+    assert.is_nil(times.expiry_of_token(nil))
+  end)
+end)
+
+describe("decoding", function()
+  it("reads base64 in both alphabets, padded or not", function()
+    assert.equal("\251\255\254", decode.base64 "+//+")
+    assert.equal("\251\255\254", decode.base64 "-__-")
+    assert.equal("hello", decode.base64 "aGVsbG8=")
+    assert.equal("hello", decode.base64 "aGVsbG8")
+    assert.equal("", decode.base64 "")
+    assert.is_nil(decode.base64 "a")
+    assert.is_nil(decode.base64 "a b=")
+  end)
+
+  it("reads addresses of 32 bytes, and no others", function()
+    assert.equal(("\0"):rep(32), decode.address(("1"):rep(32)))
+    assert.equal(("\0"):rep(31) .. "\1", decode.address(("1"):rep(31) .. "2"))
+    -- Solana's token program
+    local address = decode.address "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
+    local hex = address:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+    assert.equal("06ddf6e1d765a193d9cbe146ceeb79ac1cb485ed5f5b37913a8cf5857eff00a9", hex)
+    for _, text in ipairs { "", "1", ("1"):rep(33), "0OIl", ("z"):rep(45), "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5D" } do
+      assert.is_nil(decode.address(text), text)
+    end
+  end)
+end)
+
+describe("a session file", function()
+  local KEPT = '{"kms_payload":{"session":{ "Privy":{"n":12345678901234567890} }},"address":"A","x":[ ],"saved_at":"then",'
+    .. '"private_key":null}'
+
+  it("keeps the payload's bytes, and members that it does not know", function()
+    local session = assert(session_file.parse(KEPT, "f"))
+    assert.equal('{"session":{ "Privy":{"n":12345678901234567890} }}', session.kms_payload)
+    assert.equal("A", session.address)
+    assert.is_nil(session.private_key)
+    assert.equal('{"address":"A",\n"saved_at":"then",\n"kms_payload":' .. session.kms_payload .. ',\n"x":[ ]}\n', session:to_text())
+  end)
+
+  it("may be a bare payload, and stays one", function()
+    local session = assert(session_file.parse('{"session":{}} ', "f"))
+    assert.is_true(session.bare)
+    assert.equal('{"session":{}} ', session:to_text())
+    assert(session:pair(assert(session:pair(nil, true)):export()))
+  end)
+
+  it("takes a new key only where that was allowed", function()
+    local session = assert(session_file.parse('{"session":{}}', "f"))
+    local pair, err = session:pair()
+    assert.is_nil(pair)
+    assert.equal("no_private_key", err.code)
+    local made
+    pair, made = session:pair(nil, true)
+    assert.is_true(made)
+    assert.is_false(session.bare)
+    assert.equal(pair:export(), session.private_key)
+  end)
+
+  it("is refused when it is something else", function()
+    for _, text in ipairs { "", "[]", "[1]", "7", "{", "{}", '{"kms_payload":7}', '{"kms_payload":{},"address":7}',
+      '{"kms_payload":{},"private_key":{}}' } do
+      local session, err = session_file.parse(text, "the-file")
+      assert.is_nil(session, text)
+      assert.equal("store", err.kind)
+      assert.matches("the%-file", err.message)
+    end
+  end)
+
+  it("is refused when it cannot be read, or is far too large", function()
+    assert.equal("not_read", select(2, session_file.read "/nonexistent").code)
+    assert.equal("not_read", select(2, session_file.read "/").code)
+    local name = os.tmpname()
+    local file = assert(io.open(name, "w"))
+    file:write(("x"):rep(2 ^ 20 + 1))
+    file:close()
+    assert.matches("larger", select(2, session_file.read(name)).message)
+    os.remove(name)
+  end)
+end)
+
+describe("fingerprints", function()
+  it("are the begin of SHA-256", function()
+    assert.equal("text:ba7816bf8f01cfea", core.fingerprint "abc")
+  end)
+end)
