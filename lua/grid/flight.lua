@@ -132,7 +132,8 @@ function flight:advance()
       self:cancel()
     end
     if self:is_over() then return nil end
-    if #self.landed == 0 then flight.step(self.engine) end
+    local driven = self.host.is_driven and self.host.is_driven()
+    if #self.landed == 0 and not driven then flight.step(self.engine) end
     local moved = self:land()
     local pause = next(self.sleeping) and self:wake_sleepers()
     if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then

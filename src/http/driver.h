@@ -16,7 +16,11 @@ typedef struct grid_driver grid_driver;
 grid_driver *grid_driver_new(CURLM *multi, grid_error *err);
 void grid_driver_free(grid_driver *driver);
 
-/* Does what is ready and what is due. */
+/* A transfer was added: it goes on its way, without a look at the descriptor. `open` are all whose end has not been taken
+ * notice of: where one of them has ended already, a step is due. */
+void grid_driver_begin(grid_driver *driver, size_t open);
+
+/* Does what is ready, or the first part of much, and what is due. */
 void grid_driver_step(grid_driver *driver);
 
 /* Sleeps until something is ready or due, `seconds` at most; a signal ends the sleep early. */

@@ -13,12 +13,14 @@
 
 #define RETRY_SECONDS 0.01
 
-enum { BATCH = 64 };
+/* What one step does at most: few enough that an event loop's other work need not wait for long. */
+enum { BATCH = 32 };
 
 struct grid_driver {
     CURLM *multi;
     int epoll;
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
+    int running; /* transfers that have not ended, as libcurl said last */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -99,10 +101,23 @@ static int action_mask(uint32_t events)
 /* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
 static void act(grid_driver *driver, curl_socket_t fd, int mask)
 {
-    int running;
-
-    if (curl_multi_socket_action(driver->multi, fd, mask, &running) != CURLM_OK)
+    if (curl_multi_socket_action(driver->multi, fd, mask, &driver->running) != CURLM_OK)
         driver->due = grid_clock_now() + RETRY_SECONDS;
+}
+
+static void act_on_due(grid_driver *driver)
+{
+    if (driver->due < 0 || driver->due > grid_clock_now())
+        return;
+    driver->due = -1;
+    act(driver, CURL_SOCKET_TIMEOUT, 0);
+}
+
+void grid_driver_begin(grid_driver *driver, size_t open)
+{
+    act_on_due(driver);
+    if ((size_t)driver->running < open)
+        driver->due = grid_clock_now();
 }
 
 void grid_driver_step(grid_driver *driver)
@@ -115,10 +130,7 @@ void grid_driver_step(grid_driver *driver)
     driver->ready_count = 0;
     for (i = 0; i < count; i++)
         act(driver, driver->ready[i].data.fd, action_mask(driver->ready[i].events));
-    if (driver->due >= 0 && driver->due <= grid_clock_now()) {
-        driver->due = -1;
-        act(driver, CURL_SOCKET_TIMEOUT, 0);
-    }
+    act_on_due(driver);
 }
 
 double grid_driver_timeout(const grid_driver *driver)

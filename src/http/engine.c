@@ -181,6 +181,7 @@ bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
     grid_engine_ref(engine);
     engine->in_flight++;
+    grid_driver_begin(engine->driver, engine->in_flight);
     return true;
 }
 
