@@ -66,13 +66,7 @@ describe("a client that goes away", function()
   end
 
   local function assert_back_to(before)
-    local after
-    nginx.wait_for(10, function()
-      after = scene:ask "/counters"
-      return after.blocks <= before.blocks and after.files <= before.files and after.running_timers == 0
-    end)
-    assert.same({ before.blocks, 0, 0 }, { after.blocks, after.running_timers, after.pending_timers })
-    assert.is_true(after.files <= before.files, ("%d files, then %d"):format(before.files, after.files))
+    assert.is_true(scene:is_back_to(before))
   end
 
   it("takes its own call with it, and disturbs no other", function()

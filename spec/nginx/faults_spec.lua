@@ -3,7 +3,6 @@
 
 local app = require "spec.nginx.app"
 local grid = require "grid"
-local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
 
 local APP = 'local app = require "spec.nginx.app" '
@@ -139,13 +138,7 @@ for _, version in ipairs { "2", "1.1" } do
         scene.sandbox:fault(row[2])
         scene:ask "/refresh"
       end
-      local after
-      nginx.wait_for(10, function()
-        after = scene:ask "/counters"
-        return after.blocks <= before.blocks and after.files <= before.files and after.running_timers == 0
-      end)
-      assert.same({ before.blocks, 0 }, { after.blocks, after.running_timers })
-      assert.is_true(after.files <= before.files, ("%d files, then %d"):format(before.files, after.files))
+      assert.is_true(scene:is_back_to(before))
     end)
   end)
 end

@@ -53,6 +53,18 @@ function Scene:ask(path, options)
   return value or { http_status = status, body = body }, seconds
 end
 
+--- Asks for the counters until they are back to what they were before. Closing a connection may take nginx a moment.
+-- -> true, or false and both as text
+function Scene:is_back_to(before)
+  local after
+  local back = nginx.wait_for(10, function()
+    after = self:ask "/counters"
+    return after.blocks <= before.blocks and after.files <= before.files and after.running_timers == 0
+      and after.pending_timers == 0
+  end)
+  return back, json.encode(before) .. " and then " .. json.encode(after)
+end
+
 --- Ends nginx, and the sandbox if it came with it. -> nil, or what is wrong: an exit code, a crash, a secret in the log.
 function Scene:stop()
   local code, log = self.nginx:stop()

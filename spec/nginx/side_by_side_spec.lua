@@ -157,8 +157,9 @@ describe("calls of a worker", function()
   end)
 
   local function assert_served()
-    local outcomes = at_once(scene, { "/refresh", "/detached", "/refresh", "/detached" })
+    local outcomes, slowest = at_once(scene, { "/refresh", "/detached", "/refresh", "/detached" })
     for _, outcome in ipairs(outcomes) do assert.is_true(outcome.ok, outcome.message) end
+    assert.is_true(slowest < 2, "took " .. slowest)
   end
 
   it("go on where all timers that may run at once are taken", function()
