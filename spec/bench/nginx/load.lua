@@ -1,5 +1,7 @@
 -- A script for wrk: asks for one line of figures at the end, and with an argument waits so many milliseconds before each request.
 
+-- luacheck: globals init delay done
+
 local pause
 
 function init(arguments)
