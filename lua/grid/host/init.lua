@@ -2,6 +2,7 @@
 -- Owns: the choice of a host, and the waiting of those that can only sleep. Knows nothing of calls.
 
 local blocking = require "grid.host.blocking"
+local misuse = require "grid.misuse"
 local shape = require "grid.shape"
 
 local host = {}
@@ -50,6 +51,7 @@ function host.choose(given)
   if not given then return is_nginx() and require "grid.host.nginx" or blocking end
   shape.check("host", HOST, given)
   if given.idle then return given end
+  if not given.sleep then misuse.raise("host: field 'sleep' is missing") end
   local idle = given.wait and waiting_idle(given.wait, given.sleep) or sleeping_idle(given.sleep)
   return { name = given.name, now = given.now, idle = idle }
 end

@@ -1,0 +1,122 @@
+-- A host of one's own, { name, now, sleep } and perhaps `wait`: what the library asks of it, and what it forgives.
+-- The hosts that come with the library have a spec of their own.
+
+local core = require "grid.core"
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+describe("a host", function()
+  local server
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    server:reset()
+    rig.mark()
+  end)
+
+  after_each(rig.assert_nothing_left)
+
+  local function nap(seconds)
+    os.execute("sleep " .. seconds)
+  end
+
+  it("of three functions carries calls, and is asked for short sleeps only", function()
+    local naps, longest = 0, 0
+    local function sleep(seconds)
+      naps, longest = naps + 1, math.max(longest, seconds)
+      nap(seconds)
+    end
+    server:fault { kind = "delay", delay = 0.3 }
+    local client = rig.client(server, { host = { name = "mine", now = core.now, sleep = sleep } })
+    assert(client:refresh_session(rig.request(server)))
+    client:close()
+    assert.is_true(naps > 1 and naps < 300)
+    assert.is_true(longest > 0 and longest <= 0.05)
+  end)
+
+  it("lets other coroutines run while a call waits", function()
+    server:fault { kind = "delay", delay = 0.2, count = 0 }
+    local host = { name = "yielding", now = core.now, sleep = function(seconds) coroutine.yield(seconds) end }
+    local client = rig.client(server, { host = host })
+    local threads, done, start = {}, 0, core.now()
+    for i = 1, 5 do
+      local request = rig.request(server)
+      threads[i] = coroutine.create(function()
+        assert(client:refresh_session(request))
+        done = done + 1
+      end)
+    end
+    while done < 5 do
+      for _, thread in ipairs(threads) do
+        if coroutine.status(thread) == "suspended" then assert(coroutine.resume(thread)) end
+      end
+      nap(0.005)
+    end
+    client:close()
+    assert.is_true(core.now() - start < 0.9, "one after another")
+  end)
+
+  it("closes a client while another coroutine waits, which is told so", function()
+    server:fault { kind = "delay", delay = 5 }
+    local host = { name = "yielding", now = core.now, sleep = function(seconds) coroutine.yield(seconds) end }
+    local client = rig.client(server, { host = host })
+    local request = rig.request(server)
+    local res, err
+    local thread = coroutine.create(function() res, err = client:refresh_session(request) end)
+    for _ = 1, 5 do
+      assert(coroutine.resume(thread))
+      nap(0.01)
+    end
+    client:close()
+    assert(coroutine.resume(thread))
+    assert.equal("dead", coroutine.status(thread))
+    assert.is_nil(res)
+    rig.assert_error(err, { kind = "cancelled", code = "client_closed", sent = "unknown" })
+    thread = nil -- luacheck: ignore 311
+  end)
+
+  it("that can wait for a descriptor is given one, and the longest time to wait", function()
+    local waits = 0
+    local client
+    client = rig.client(server, { host = {
+      name = "waiting", now = core.now, sleep = nap,
+      wait = function(descriptor, seconds)
+        assert.is_true(descriptor > 2 and descriptor % 1 == 0)
+        assert.is_true(seconds >= 0 and seconds <= 60)
+        waits = waits + 1
+        client:engine():wait(math.min(seconds, 0.05))
+      end,
+    } })
+    assert(client:refresh_session(rig.request(server)))
+    client:close()
+    assert.is_true(waits > 0)
+  end)
+
+  it("that throws takes its call along, and nothing else", function()
+    local broken = true
+    local client = rig.client(server, { host = { name = "broken", now = core.now, sleep = function(seconds)
+      if broken then error "no sleep" end
+      nap(seconds)
+    end } })
+    local ok, problem = pcall(client.refresh_session, client, rig.request(server))
+    assert.is_false(ok)
+    assert.is_truthy(tostring(problem):find("no sleep", 1, true))
+    broken = false
+    assert(client:refresh_session(rig.request(server)))
+    client:close()
+  end)
+
+  it("that lacks a function, or has one too many, is refused at the caller's line", function()
+    local function refused(host, ...)
+      rig.assert_misuse(function() require("grid").new { host = host } end, ...)
+    end
+    refused({ now = core.now, sleep = nap }, "host", "'name' is missing")
+    refused({ name = "x", sleep = nap }, "host", "'now' is missing")
+    refused({ name = "x", now = core.now }, "host", "'sleep' is missing")
+    refused({ name = "x", now = 7, sleep = nap }, "'now' must be a function, got number")
+    refused({ name = "x", now = core.now, sleep = nap, nap = nap }, "unknown field 'nap'")
+    refused({ name = "x", now = core.now, slep = nap }, "did you mean 'sleep'?")
+  end)
+end)
