@@ -28,6 +28,15 @@ static inline void die(const char *what)
     exit(1);
 }
 
+static inline int to_count(const char *text)
+{
+    long count = strtol(text, NULL, 10);
+
+    if (count < 1 || count > 1000000)
+        die("a count is out of range");
+    return (int)count;
+}
+
 static inline char *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");

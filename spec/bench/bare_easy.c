@@ -12,7 +12,7 @@ int main(int count, char **arguments)
 
     if (count != 5)
         die("bare_easy URL DIR CA CALLS");
-    calls = atoi(arguments[4]);
+    calls = to_count(arguments[4]);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     request_load(&post, arguments[1], arguments[2], arguments[3]);
     easy = request_to_easy(&post, &answered);

@@ -97,9 +97,9 @@ int main(int count, char **arguments)
 
     if (count != 6)
         die("bare_multi URL DIR CA CALLS CONCURRENCY");
-    calls = atoi(arguments[4]);
-    concurrency = atoi(arguments[5]);
-    if (concurrency < 1 || concurrency > MOST)
+    calls = to_count(arguments[4]);
+    concurrency = to_count(arguments[5]);
+    if (concurrency > MOST)
         die("CONCURRENCY is out of range");
     curl_global_init(CURL_GLOBAL_DEFAULT);
     request_load(&post, arguments[1], arguments[2], arguments[3]);

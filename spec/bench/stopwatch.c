@@ -27,7 +27,7 @@ static double run(char **command)
 
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    if (posix_spawnp(&pid, command[0], &actions, NULL, command, environ) != 0 ||
+    if (!command[0] || posix_spawnp(&pid, command[0], &actions, NULL, command, environ) != 0 ||
         waitpid(pid, &status, 0) != pid || status != 0) {
         fprintf(stderr, "stopwatch: %s failed\n", command[0]);
         exit(1);
@@ -40,7 +40,8 @@ int main(int count, char **arguments)
 {
     enum { MOST = 8 };
     char **commands[MOST];
-    int i, round, rounds = count > 2 ? atoi(arguments[1]) : 0, command_count = 0;
+    long round, rounds = count > 2 ? strtol(arguments[1], NULL, 10) : 0;
+    int i, command_count = 0;
 
     for (i = 2; i < count && command_count < MOST; i++) {
         commands[command_count++] = &arguments[i];

@@ -11,18 +11,19 @@ FUZZ_SECONDS ?= 30
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
-C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c)
+C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \
+               spec/bench/*.c)
 
 SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck layers \
           asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx gc-lua5.4 gc-luajit \
-          $(FUZZERS:%=fuzz-%) crypto-interop rock
+          $(FUZZERS:%=fuzz-%) crypto-interop rock bench
 
 .PHONY: check
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
-	@$(MAKE) -k portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test || true
+	@$(MAKE) -k portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
 .PHONY: portable
@@ -129,3 +130,9 @@ crypto-interop: $(B)/libgrid.a  ## keys, HPKE and signatures against node, WebCr
 .PHONY: rock-test
 rock-test:  ## installs with luarocks for both VMs, and runs what it installed from another folder
 	@$(SUITE) tests rock spec/support/rock-test
+
+# ---- The benchmarks ---------------------------------------------------------------------------
+
+.PHONY: bench-quick
+bench-quick: all $(BENCH_PROGRAMS)  ## a few calls of each benchmark, so that they stay fit to run
+	@$(SUITE) check bench env BUILD=$(B) spec/bench/run --quick plain refresh_all
