@@ -14,7 +14,7 @@
 #define RETRY_SECONDS 0.01
 
 /* What one step does at most: few enough that an event loop's other work need not wait for long. */
-enum { BATCH = 32 };
+enum { BATCH = 16 };
 
 struct grid_driver {
     CURLM *multi;
