@@ -42,10 +42,21 @@ function Harness:env(more)
   return env
 end
 
---- Runs a shell script in which `grid` is the command and $CONTROL the sandbox's control address. -> exit code, stdout, stderr
+local PRELUDE = [[
+grid() { %s "$@"; }
+CONTROL=%s/_control
+executed() {
+  for i in $(seq 500); do
+    [ "$(curl -s "$CONTROL/stats" | sed 's/.*"executions":\([0-9]*\).*/\1/')" -ge "$1" ] && return
+    sleep 0.02
+  done
+}
+]]
+
+--- Runs a shell script in which `grid` is the command, $CONTROL the sandbox's control address, and `executed N` waits until so many
+--- requests were. -> exit code, stdout, stderr
 function Harness:shell(script, env)
-  local prelude = ("grid() { %s \"$@\"; }\nCONTROL=%s/_control\n"):format(harness.GRID, self.server.http)
-  local code, out, err = self.folder:run(prelude .. script, self:env(env))
+  local code, out, err = self.folder:run(PRELUDE:format(harness.GRID, self.server.http) .. script, self:env(env))
   return code, out, err
 end
 
@@ -55,8 +66,8 @@ function Harness:grid(words, env)
   return code, out, err
 end
 
---- A session file for a session that the sandbox has just made: bare, and another file with its key. Returns the sandbox's record,
---- with `private_key`.
+--- A session file for a session that the sandbox has just made; or a bare one, and another file with its key. Returns the sandbox's
+--- record, with `private_key`.
 function Harness:write_session(name, bare)
   local grid = require "grid"
   local pair = assert(grid.keypair())

@@ -75,7 +75,7 @@ describe("grid refresh-all", function()
   it("saves each file as soon as its answer is there", function()
     local made = write_sessions(3)
     run.server:fault { kind = "delay", answer_delay = 1.5, execute = true, session = made[2].refresh_token }
-    run:shell(("%s refresh-all all >/dev/null & sleep 0.7; cp 2>/dev/null -r all early; wait $!"):format(harness.GRID))
+    run:shell(("%s refresh-all all >/dev/null & executed 3; sleep 0.3; cp 2>/dev/null -r all early; wait $!"):format(harness.GRID))
     local function early(i) return run:json(("early/%02d.json"):format(i)).kms_payload.session.Privy.refresh_token end
     assert.not_equal(made[1].refresh_token, early(1))
     assert.equal(made[2].refresh_token, early(2))
@@ -94,7 +94,7 @@ describe("grid refresh-all", function()
   it("begins nothing more when it is interrupted, waits for what was sent, and ends with 103", function()
     local made = write_sessions(4)
     run.server:fault { kind = "delay", answer_delay = 0.8, count = 0, execute = true }
-    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 & sleep 0.4; kill -INT $!; wait $!"):format(harness.GRID))
+    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 &\nexecuted 2; kill -INT $!; wait $!"):format(harness.GRID))
     assert.equal(103, code)
     for i = 1, 4 do assert.equal(i > 2, made[i].refresh_token == refresh_token(i), i) end
     assert.equal(2, run.server:stats().executions)

@@ -136,7 +136,7 @@ describe("grid refresh", function()
     run.server:fault { kind = "delay", answer_delay = 0.7, execute = true }
     local code, out = run:shell [[
       mkdir gone && mv s.json gone
-      grid refresh gone/s.json --json & sleep 0.4; rm -r gone; wait $!]]
+      grid refresh gone/s.json --json & executed 1; rm -r gone; wait $!]]
     assert.equal(1, code)
     local rescued = harness.objects(out)[1].rescued_to
     local file = run:json(rescued:sub(#run.folder.path + 2))
@@ -148,7 +148,7 @@ describe("grid refresh", function()
     local made = run:write_session "s.json"
     run.server:set { tier = "2" }
     run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
-    local code, _, err = run:shell(("%s refresh s.json >out & sleep 0.4; kill -INT $!; wait $!"):format(harness.GRID))
+    local code, _, err = run:shell(("%s refresh s.json >out & executed 1; kill -INT $!; wait $!"):format(harness.GRID))
     assert.equal(3, code)
     assert.matches("waiting for what is in flight", err)
     assert.not_equal(made.refresh_token, refresh_token "s.json")
