@@ -95,9 +95,11 @@ end
 Client.refresh_session = method("refresh_session", endpoints.refresh_session)
 
 --- Sends a one-time password to an address: POST /auth.
+---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.init_auth = method("init_auth", endpoints.init_auth)
 
 --- Turns the one-time password into a session: POST /auth/verify. The result carries kms_payload_json.
+---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.complete_auth = method("complete_auth", endpoints.complete_auth)
 
 local ADMIN = { type = "boolean" }
@@ -224,6 +226,7 @@ end
 --- before it is sent: it gives the request, or nil and the reason why there is none, which becomes the result.
 ---@param requests (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
+---@return { [1]: grid.Result?, [2]: any, problem: any }[]
 function Client:refresh_sessions(requests, given)
   local what = "client:refresh_sessions"
   check_open(self, what)

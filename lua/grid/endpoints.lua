@@ -82,6 +82,9 @@ function endpoints.refresh_session(what, request)
   return { method = "POST", path = "/auth/refresh-session", body = body, finish = finish_refresh }
 end
 
+---@class (exact) grid.InitAuthRequest
+---@field email string
+---@field provider? string "privy"
 local INIT_AUTH = {
   email = { type = "string", required = true, check = shape.not_empty },
   provider = { type = "string", check = shape.not_empty },
@@ -93,6 +96,11 @@ function endpoints.init_auth(what, request)
   return plans.new("POST", "/auth", { email = request.email, provider = request.provider or "privy" })
 end
 
+---@class (exact) grid.CompleteAuthRequest
+---@field email string
+---@field otp_code string
+---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
+---@field otp_id? string of init_auth's answer, where several are pending
 local COMPLETE_AUTH = {
   email = { type = "string", required = true, check = shape.not_empty },
   otp_code = { type = "string", required = true, check = shape.not_empty },

@@ -10,17 +10,24 @@ local shape = require "grid.shape"
 
 local keys = lazy "grid.keys"
 
+---@class (exact) grid
+---@field _VERSION string
+---@field null any JSON null: the null of lua-cjson, and of nginx
+---@field array fun(items?: table): table marks a table as a JSON array, also when it is empty
+---@field new fun(options?: grid.Options): grid.Client
+---@field is_error fun(value: any, kind?: string): boolean
+---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or that of a private key
+---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
+---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
+---@field refresh_session fun(request: grid.RefreshRequest, given?: grid.Options|grid.CallOptions): grid.Result?, grid.Error?
 local grid = {
   _VERSION = "lua-grid scm",
   null = json.null,
   array = json.array,
   new = client.new,
   is_error = errors.is_error,
-  ---@type fun(text?: string): grid.KeyPair?, grid.Error?
   keypair = function(...) return keys.keypair(...) end,
-  ---@type fun(text: string): grid.AuthorizationKey?, grid.Error?
   authorization_key = function(...) return keys.authorization_key(...) end,
-  ---@type fun(json_text: string): string?, grid.Error?
   canonicalize = function(...) return keys.canonicalize(...) end,
 }
 
@@ -72,9 +79,6 @@ local function split(given)
 end
 
 --- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
----@param request grid.RefreshRequest
----@param given? grid.Options|grid.CallOptions
----@return grid.Result?, grid.Error?
 function grid.refresh_session(request, given)
   shape.check("grid.refresh_session", options.both, given or {})
   local for_client, for_call = split(given or {})

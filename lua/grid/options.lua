@@ -42,7 +42,7 @@ end
 ---@field retries? integer further tries after the first; 2
 ---@field ca_file? string PEM file of the authorities to trust; default the system's
 ---@field proxy? string URL; "" for none; default as libcurl reads the environment
----@field user_agent? string
+---@field user_agent? string "lua-grid/0.1"
 ---@field max_response_bytes? integer 1048576
 ---@field http_version? "2"|"1.1" the highest to use; "2"
 ---@field insecure_skip_tls_verify? boolean

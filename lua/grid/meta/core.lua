@@ -1,0 +1,182 @@
+---@meta grid.core
+-- luacheck: ignore 212 241
+-- The C core as the Lua language server should see it. Nothing loads this file; a spec holds it against what grid.core exports.
+-- What can fail gives nil and three texts: the kind, the code and the message of a grid.Error.
+
+---@class grid.core
+local core = {}
+
+--- Seconds on a clock that never jumps.
+---@return number
+function core.now() end
+
+--- A new random UUID, version 4.
+---@return string
+function core.uuid() end
+
+--- Blocks of memory that the C core holds. 0: nothing is left.
+---@return integer
+function core.live() end
+
+--- libcurl's description of itself.
+---@return string
+function core.version() end
+
+--- A holder of the engine that all clients of this Lua state share.
+---@return grid.core.engine? engine, string? kind, string? code, string? message
+function core.engine() end
+
+--- Objects and arrays become tables, arrays with that metatable; null is cjson.null; whole numbers are integers where Lua has them.
+---@param text string
+---@param array_metatable table
+---@return any value, string? kind, string? code, string? message
+function core.json_decode(text, array_metatable) end
+
+---@param value any
+---@param array_metatable table
+---@param empty_array_metatable? table
+---@param empty_array? any
+---@return string? text, string? kind, string? code, string? message
+function core.json_encode(value, array_metatable, empty_array_metatable, empty_array) end
+
+--- The exact bytes of a value inside a JSON text; a step is a member's name or an element's position.
+---@param text string
+---@param ... string|integer
+---@return string? bytes, string? kind, string? code, string? message
+function core.json_slice(text, ...) end
+
+--- The body of a refresh. The payload goes in byte for byte.
+---@param encryption_public_key string
+---@param kms_payload? string JSON text
+---@return string? body, string? kind, string? code, string? message
+function core.refresh_body(encryption_public_key, kms_payload) end
+
+--- A new random pair.
+---@return grid.core.key? key, string? kind, string? code, string? message
+function core.key_new() end
+
+--- The pair of a private key in any of the forms that are understood.
+---@param text string
+---@return grid.core.key? key, string? kind, string? code, string? message
+function core.key_from_text(text) end
+
+--- RFC 8785.
+---@param text string
+---@return string? canonical, string? kind, string? code, string? message
+function core.canonicalize(text) end
+
+--- What logs may show of a token.
+---@param text string
+---@return string
+function core.fingerprint(text) end
+
+--- Begins to replace the file of that path.
+---@param path string
+---@return grid.core.file? file, string? kind, string? code, string? message
+function core.file_begin(path) end
+
+--- The names in a folder, in no order.
+---@param folder string
+---@return string[]? names, string? kind, string? code, string? message
+function core.file_names(folder) end
+
+---@param folder string
+---@return true? ok, string? kind, string? code, string? message
+function core.sync_folder(folder) end
+
+---@param descriptor integer
+---@return boolean
+function core.is_terminal(descriptor) end
+
+--- A holder of the shared engine. The last one to close takes the connections with it.
+---@class grid.core.engine
+local engine = {}
+
+--- Begins one HTTP exchange. The id is what next_finished gives once it is over.
+---@param exchange table
+---@return grid.core.transfer? transfer, any id, string? code, string? message
+function engine:start(exchange) end
+
+--- Does what is ready and what is due. Never blocks.
+function engine:step() end
+
+--- Sleeps until a step is worth while, `seconds` at most.
+---@param seconds number
+function engine:wait(seconds) end
+
+--- Seconds until a step is due even if the descriptor stays silent; nothing: none is.
+---@return number?
+function engine:timeout() end
+
+--- Readable when a step has work to do; nothing where the platform has no such descriptor.
+---@return integer?
+function engine:fd() end
+
+---@return integer
+function engine:in_flight() end
+
+--- The id of a transfer that has finished and was not named yet.
+---@return any id
+function engine:next_finished() end
+
+--- False once closed, and in a child of the process that made it.
+---@return boolean
+function engine:is_usable() end
+
+function engine:close() end
+
+--- One exchange under way. Closing or collecting it cancels it.
+---@class grid.core.transfer
+local transfer = {}
+
+---@return boolean
+function transfer:is_finished() end
+
+--- What came, whole or not, and kind, code and message if it was not whole. Closes the transfer.
+---@return table answer
+function transfer:take() end
+
+function transfer:close() end
+
+--- A P-256 key pair. Wiped when closed or collected.
+---@class grid.core.key
+local key = {}
+
+--- Base64 of the 91-byte SPKI DER.
+---@return string
+function key:public_key() end
+
+--- Base64 of the PKCS#8 DER: a secret.
+---@return string
+function key:export() end
+
+--- What logs may show.
+---@return string
+function key:fingerprint() end
+
+--- Opens what was sealed to this pair. Both are base64.
+---@param encapsulated_key string
+---@param ciphertext string
+---@return grid.core.key? key, string? kind, string? code, string? message
+function key:open(encapsulated_key, ciphertext) end
+
+--- Signs the canonical form of a JSON text that is given in base64.
+---@param payload string
+---@return string? signature, string? kind, string? code, string? message
+function key:sign_payload(payload) end
+
+function key:close() end
+
+--- A file that is being replaced. Closing or collecting it leaves the old one as it is.
+---@class grid.core.file
+local file = {}
+
+--- Puts the text in the place of the old file, and closes.
+---@param text string
+---@param durable? boolean
+---@return true? ok, string? kind, string? code, string? message
+function file:commit(text, durable) end
+
+function file:close() end
+
+return core
