@@ -1,0 +1,82 @@
+-- What it takes to load the library: no input or output, no environment, no global name, nothing of libcurl.
+
+local rig = require "spec.support.rig"
+
+describe("loading the library", function()
+  -- Runs in a process of its own, where nothing is loaded yet.
+  local function run(text)
+    local output, fine = rig.run(text)
+    assert.is_true(fine, output)
+    return output
+  end
+
+  it("reads no environment, opens no file and prints nothing", function()
+    assert.equal("", run [[
+      require "cjson"
+      local function forbidden(what) return function() error(what .. " was called") end end
+      os.getenv, os.execute, os.time = forbidden "os.getenv", forbidden "os.execute", forbidden "os.time"
+      io.open, io.popen, io.read, io.write, print =
+        forbidden "io.open", forbidden "io.popen", forbidden "io.read", forbidden "io.write", forbidden "print"
+      require "grid"]])
+  end)
+
+  it("sets no global name, and neither does a call", function()
+    assert.equal("", run [[
+      setmetatable(_G, { __newindex = function(_, name) error("global set: " .. tostring(name)) end,
+        __index = function(_, name) if name ~= "ngx" then error("global read: " .. tostring(name)) end end })
+      local grid = require "grid"
+      local client = grid.new { api_key = "k", base_url = "http://127.0.0.1:1", retries = 1, environment = "sandbox" }
+      local res, err = client:refresh_session { encryption_public_key = "k" }
+      assert(res == nil and err.sent == "no")
+      client:close()]])
+  end)
+
+  it("takes no memory of the C core and opens no file that stays, and neither does grid.new", function()
+    assert.equal("0\t0\n", run [[
+      local lfs = require "lfs"
+      require "cjson"
+      local function files()
+        local count = 0
+        for _ in lfs.dir "/proc/self/fd" do count = count + 1 end
+        return count
+      end
+      local before = files()
+      local grid = require "grid"
+      local client = grid.new {}
+      print(require("grid.core").live(), files() - before)]])
+  end)
+
+  it("can be done again, and both copies work side by side", function()
+    assert.equal("true\tfalse\n", run [[
+      local one = require "grid"
+      for name in pairs(package.loaded) do
+        if name:find "^grid" then package.loaded[name] = nil end
+      end
+      local two = require "grid"
+      local a = one.new { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 }
+      local b = two.new { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 }
+      local _, err = a:request("GET", "/x")
+      local _, other = b:request("GET", "/x")
+      print(one.is_error(err), err == other)
+      a:close()
+      b:close()]])
+  end)
+
+  it("ends its process well, with a client that was never closed", function()
+    run [[
+      local grid = require "grid"
+      client = grid.new { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 }
+      client:request("GET", "/x")
+      grid.refresh_session({ encryption_public_key = "k" }, { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 })]]
+  end)
+
+  it("ends its process well in the middle of a call", function()
+    run [[
+      local grid = require "grid"
+      local core = require "grid.core"
+      local host = { name = "leaving", now = core.now, sleep = function() os.exit(0, true) end }
+      if jit then host.sleep = function() os.exit(0) end end
+      local client = grid.new { base_url = "http://127.0.0.1:9", api_key = "k", retries = 5, host = host }
+      client:request("GET", "/x")]]
+  end)
+end)
