@@ -2,6 +2,7 @@
 -- in the way named here, and the tables name what the code has. A block that nothing here knows fails.
 
 local child = require "spec.demo.child"
+local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local options = require "grid.options"
 local sandbox = require "spec.support.sandbox"
@@ -173,11 +174,31 @@ local function starts_a_sandbox(folder, command)
   assert.matches("export GRID_BASE_URL=https://localhost:%d+\n", out)
 end
 
+-- With what it needs in the folder: a session file, a folder of them, a prepared transaction, a code on standard input.
+local function works_on_a_sandbox(_, command)
+  local run = harness.start()
+  local address = run:write_session("ann.json").address
+  run.folder:run "mkdir sessions"
+  run:write_session "sessions/bob.json"
+  local login = command:find "^grid login"
+  local code, _, err = run:shell(([[
+    curl -s -X PATCH $GRID_BASE_URL/api/grid/v1/accounts/%s -H "Authorization: Bearer $GRID_API_KEY" \
+      -H 'Content-Type: application/json' -H 'x-grid-environment: sandbox' -d '{"threshold":1}' >prepared.json
+    %s]]):format(address, login and [[rm ann.json; mkfifo code; ]] .. command .. [[ <code & exec 3>code
+    until otp=$(curl -sf "$CONTROL/otp?email=ann@example.com"); do sleep 0.05; done
+    echo "$otp" | sed 's/.*"otp_code":"\([0-9]*\)".*/\1/' >&3; exec 3>&-; wait $!]] or command), {
+    GRID_BASE_URL = run.server.http, NEW_SIGNER = "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
+  })
+  run:stop()
+  assert.same({ 0, "" }, { code, err })
+end
+
 -- By how a command begins, without what comes after a '#'.
 local COMMANDS = {
   ["sudo apt-get install "] = is_installed_by_setup,
   ["sudo luarocks make "] = is_what_rock_test_does,
   ["sudo make install "] = can_be_made,
+  ["grid "] = works_on_a_sandbox,
   ["spec/sandbox/run"] = starts_a_sandbox,
 }
 
