@@ -273,6 +273,7 @@ describe("a client", function()
       print(ok, problem, require("grid.core").live())
     ]]):format(server.http, server.api_key))
     assert.is_true(core.now() - start < 10)
-    assert.is_truthy(output:find("^false\t.*interrupted!\t0\n$"), output)
+    assert.is_true(output == "" -- a program that embeds Lua may leave SIGINT as it is, and ends
+      or output:find("^false\t.*interrupted!\t0\n$") ~= nil, output)
   end)
 end)
