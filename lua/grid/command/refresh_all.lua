@@ -52,32 +52,42 @@ local function list_files(folder)
   return names
 end
 
--- Begins a file, reads it, and finds its pair. -> { name, session, file }, request | nil, error
-local function open_job(path, name, key_text, may_make)
+-- One run through a folder, with its handlers for client:refresh_sessions.
+local Run = {}
+Run.__index = Run
+
+-- The public key for a session. Files that lie together often share their pair, so the last one is remembered.
+-- -> text, made | nil, error
+function Run:public_key(session)
+  local own = session.private_key
+  if own and own == self.last_private_key then return self.last_public_key, false end
+  local pair, made = session:pair(not own and self.key_text or nil, self.may_make)
+  if not pair then return nil, made end
+  local public_key = pair.public_key
+  pair:close()
+  self.last_private_key, self.last_public_key = own, public_key
+  return public_key, made
+end
+
+-- Begins a file, and reads it. -> { session, file }, request | nil, error
+function Run:open(path)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
-  local session
+  local session, public_key, made
   session, err = session_file.read(path)
-  local pair, made
-  if session then pair, made = session:pair(not session.private_key and key_text or nil, may_make) end
-  if not pair then
+  if session then public_key, made = self:public_key(session) end
+  if not public_key then
     file:close()
     return nil, err or made
   end
-  local request = { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }
-  pair:close()
   if made then -- kept before anything is sealed to it
     local saved
     saved, err = session:save(file, true)
     if saved then file, err = session_file.begin(path) end
     if err then return nil, err end
   end
-  return { name = name, session = session, file = file }, request
+  return { session = session, file = file }, { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
-
--- What renews the jobs: its handlers for client:refresh_sessions.
-local Run = {}
-Run.__index = Run
 
 -- The request for a file, when its turn has come | nil, error
 function Run:request(position)
@@ -85,7 +95,7 @@ function Run:request(position)
   if self.patience.interrupted then
     return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
-  local job, request = open_job(self.folder .. "/" .. name, name, self.key_text, self.may_make)
+  local job, request = self:open(self.folder .. "/" .. name)
   if not job then return nil, request end
   self.jobs[position] = job
   return request
