@@ -92,9 +92,11 @@ describe("grid refresh-all", function()
   end)
 
   it("begins nothing more when it is interrupted, waits for what was sent, and ends with 103", function()
+    if not harness.hears_interrupts then return pending "this interpreter hears no ^C" end
     local made = write_sessions(4)
     run.server:fault { kind = "delay", answer_delay = 0.8, count = 0, execute = true }
-    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 &\nexecuted 2; kill -INT $!; wait $!"):format(harness.GRID))
+    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 &\n"):format(harness.GRID)
+      .. "executed 2; kill -INT $!; wait $!")
     assert.equal(103, code)
     for i = 1, 4 do assert.equal(i > 2, made[i].refresh_token == refresh_token(i), i) end
     assert.equal(2, run.server:stats().executions)

@@ -145,6 +145,7 @@ describe("grid refresh", function()
   end)
 
   it("waits for the answer when it is interrupted, saves it, and ends with 3", function()
+    if not harness.hears_interrupts then return pending "this interpreter hears no ^C" end
     local made = run:write_session "s.json"
     run.server:set { tier = "2" }
     run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
