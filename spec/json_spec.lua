@@ -125,8 +125,8 @@ for _, flavour in ipairs(flavours) do
       local circle = {}
       circle[1] = circle
       for _, value in ipairs {
-        print, coroutine.create(function() end), 0 / 0, math.huge, -math.huge, "\255", { [1.5] = 1 }, { [true] = 1 }, { 1, nil, 3, [5] = 5 },
-        { 1, a = 2 }, { ["\255"] = 1 }, circle, { io.stderr },
+        print, coroutine.create(function() end), 0 / 0, math.huge, -math.huge, "\255", { [1.5] = 1 }, { [true] = 1 },
+        { 1, nil, 3, [5] = 5 }, { 1, a = 2 }, { ["\255"] = 1 }, circle, { io.stderr },
       } do
         local text, kind, code, message = fresh.encode(value)
         assert.is_nil(text)

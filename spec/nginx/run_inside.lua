@@ -8,6 +8,7 @@ local nginx = require "spec.support.nginx"
 local OUTSIDE = {
   ["spec/nginx/"] = "starts nginx itself",
   ["spec/sandbox"] = "is about the sandbox and calls nothing of the library",
+  ["spec/command/"] = "runs the command, a program of its own",
   ["spec/demo_spec"] = "runs a program of its own",
   ["spec/readme_spec"] = "runs programs of their own",
   ["spec/hosts_spec"] = "is about other event loops, which would block nginx's",
@@ -49,7 +50,7 @@ local server = nginx.start {
   locations = ([[
     location = /run {
       content_by_lua_block {
-        ngx.say("exit ", require("spec.nginx.inside").run { "--output=plainTerminal", "--exclude-tags=plain", SPECS })
+        ngx.say("exit ", require("spec.nginx.inside").run { "--output=plainTerminal", "--exclude-tags=slow", SPECS })
       }
     }]]):gsub("SPECS", (words(given))),
 }

@@ -69,8 +69,10 @@ local function nap_after(idle, count)
   return math.max(SHORTEST_NAP, soonest - core.now())
 end
 
-local function drive(engine)
+local function drive()
   local flights = require "grid.flight"
+  local engine = core.engine()
+  bell = assert(require("ngx.semaphore").new())
   local known, moved_at = 0, core.now()
   local count = engine:in_flight()
   while count > 0 or next(carried) do
@@ -81,17 +83,18 @@ local function drive(engine)
     count = engine:in_flight()
     if rung or landed or count ~= known then known, moved_at = count, core.now() end
   end
+  engine:close()
 end
 
+-- A driver that stops by an error (out of memory, a hook that raises) is followed by another one: many wait for it.
 local function keep_driving()
   asked_at = nil
   if bell then return end
-  bell = assert(require("ngx.semaphore").new())
-  local engine = core.engine()
-  local ok, problem = pcall(drive, engine)
+  local ok, problem = pcall(drive)
   bell = nil
-  engine:close()
-  if not ok then ngx.log(ngx.ERR, "grid: the driver stopped: ", problem) end
+  if ok then return end
+  ngx.log(ngx.ERR, "grid: the driver stopped: ", problem)
+  asked_at = ngx.timer.at(TIMER_PATIENCE, keep_driving) and core.now()
 end
 
 -- -> true if the driver runs, false if it was asked for, nil where nginx has no timer to give.
