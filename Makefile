@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory
 pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
 has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 
-LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto)
+LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto) -lm
 FLAGS        := -std=gnu11 -fPIC -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
                 $(call pkg,--cflags,libcurl,) $(call pkg,--cflags,libcrypto,) \
                 -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)

@@ -16,8 +16,10 @@ static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
 {
     char *bigger = grid_malloc(capacity + 1);
 
-    if (!bigger)
-        return grid_error_out_of_memory(err);
+    if (!bigger) {
+        grid_error_out_of_memory(err);
+        return false;
+    }
     if (buffer->data) {
         memcpy(bigger, buffer->data, buffer->size);
         grid_wipe(buffer->data, buffer->size);
@@ -34,8 +36,10 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
     size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
     size_t needed;
 
-    if (size > buffer->limit - buffer->size)
-        return grid_error_set(err, GRID_PROTOCOL, "too_large", "more than %zu bytes", buffer->limit);
+    if (size > buffer->limit - buffer->size) {
+        grid_error_set(err, GRID_PROTOCOL, "too_large", "more than %zu bytes", buffer->limit);
+        return false;
+    }
     needed = buffer->size + size;
     if (buffer->data && needed <= buffer->capacity)
         return true;
@@ -46,10 +50,10 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
 
 bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err)
 {
-    bool fits = buffer->data && size <= buffer->capacity - buffer->size;
-
-    if (!fits && !grid_buffer_reserve(buffer, size, err))
-        return false;
+    if (!buffer->data || size > buffer->capacity - buffer->size) {
+        if (!grid_buffer_reserve(buffer, size, err))
+            return false;
+    }
     if (size)
         memcpy(buffer->data + buffer->size, bytes, size);
     buffer->size += size;

@@ -28,25 +28,24 @@ static bool resolve(const char *path, char target[PATH_MAX])
 {
     if (realpath(path, target))
         return true;
-    if (errno != ENOENT || strlen(path) >= PATH_MAX)
-        return false;
-    strcpy(target, path);
-    return true;
+    return errno == ENOENT && snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
 }
 
 /* mkstemp makes it 0600, and refuses what is there already. */
 static bool begin(grid_file *file, const char *path, grid_error *err)
 {
     static const char suffix[] = ".XXXXXX";
+    size_t length;
 
     if (!resolve(path, file->target))
         return failed(err, "cannot write", path);
-    if (strlen(file->target) + sizeof suffix > sizeof file->temporary) {
+    length = strlen(file->target);
+    if (length + sizeof suffix > sizeof file->temporary) {
         errno = ENAMETOOLONG;
         return failed(err, "cannot write", path);
     }
-    strcpy(file->temporary, file->target);
-    strcat(file->temporary, suffix);
+    memcpy(file->temporary, file->target, length);
+    memcpy(file->temporary + length, suffix, sizeof suffix);
     file->fd = mkstemp(file->temporary);
     return file->fd >= 0 || failed(err, "cannot write", path);
 }
@@ -87,7 +86,7 @@ static bool sync_parent(const char *path)
     int fd;
     bool done;
 
-    strcpy(folder, path);
+    snprintf(folder, sizeof folder, "%s", path);
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder ? 1 : 0] = '\0';
