@@ -12,16 +12,27 @@ local host = { name = "cqueues", now = core.now }
 
 local drivers = setmetatable({}, { __mode = "k" }) -- controller -> driver
 
+local NAP = 0.005 -- between two looks, where the platform has no descriptor to wait for
+
+-- Until the engine has something to do, or what is known of it has changed.
+local function wait_for_work(driver, engine)
+  local fd, pause = engine:fd(), engine:timeout()
+  driver.pause = fd and pause or math.min(pause or NAP, NAP)
+  if fd then
+    cqueues.poll({ pollfd = fd, events = "r" }, driver.changed, driver.pause)
+  else
+    cqueues.poll(driver.changed, driver.pause)
+  end
+end
+
 -- A polled descriptor must be cancelled before it is closed, and the engine goes with its last holder: the driver holds it too.
 local function drive(driver)
   local engine = core.engine()
-  local descriptor = { pollfd = engine:fd(), events = "r" }
   while driver.waiting > 0 do
-    driver.pause = engine:timeout()
-    cqueues.poll(descriptor, driver.changed, driver.pause)
+    wait_for_work(driver, engine)
     flights.step(engine)
   end
-  cqueues.cancel(engine:fd())
+  if engine:fd() then cqueues.cancel(engine:fd()) end
   engine:close()
   driver.running = false
 end
@@ -45,7 +56,7 @@ end
 --- Waits until something of the flight's has landed, `seconds` at most.
 function host.idle(engine, seconds, flight)
   local controller = cqueues.running()
-  if not controller or not engine:fd() then return engine:wait(seconds) end
+  if not controller then return engine:wait(seconds) end
   if not flight.condition then
     flight.condition = condition.new()
     flight.wake = function() flight.condition:signal() end

@@ -11,8 +11,10 @@ local host = { name = "luv", now = core.now }
 local waiting, woken = 0, {} -- coroutines; those of them to be resumed
 local watch, timer, holder
 
+local NAP = 0.005 -- between two looks, where the platform has no descriptor to watch
+
 local function stop()
-  watch:close()
+  if watch then watch:close() end
   timer:close()
   holder:close()
   watch, timer, holder = nil, nil, nil
@@ -40,12 +42,15 @@ end
 
 function arm()
   local pause = holder:timeout()
+  if not watch then pause = math.min(pause or NAP, NAP) end
   if pause then timer:start(math.ceil(pause * 1000), 0, on_ready) else timer:stop() end
 end
 
 local function start()
   holder = core.engine()
-  watch, timer = uv.new_poll(holder:fd()), uv.new_timer()
+  timer = uv.new_timer()
+  if not holder:fd() then return end
+  watch = uv.new_poll(holder:fd())
   watch:start("r", on_ready)
 end
 
@@ -77,7 +82,7 @@ end
 --- Waits until something of the flight's has landed, `seconds` at most.
 function host.idle(engine, seconds, flight)
   local thread = running_coroutine()
-  if not thread or not engine:fd() then return engine:wait(seconds) end
+  if not thread then return engine:wait(seconds) end
   if not holder then start() end
   arm()
   sleep_until_woken(thread, seconds, flight)
