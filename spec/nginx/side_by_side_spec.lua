@@ -54,6 +54,22 @@ local LOCATIONS = [[
             app.say { select(2, ngx.thread.wait(plain)), select(2, ngx.thread.wait(detached)) }
         }
     }
+    location = /stumble {
+        content_by_lua_block {
+            @APP@
+            local flights = require "grid.flight"
+            local step, steps = flights.step, 0
+            flights.step = function(engine)
+                steps = steps + 1
+                if steps == 5 then error "stumbled" end
+                return step(engine)
+            end
+            local outcome = app.refresh()
+            flights.step = step
+            outcome.steps = steps
+            app.say(outcome)
+        }
+    }
     location = /counters { content_by_lua_block { @APP@ app.say(app.counters()) } }
 ]]
 
@@ -174,6 +190,16 @@ describe("calls of a worker", function()
       lua_max_pending_timers 1;
       init_worker_by_lua_block { ngx.timer.at(60, function() end) } ]] }
     assert_served()
+  end)
+
+  it("go on when the driver has stopped by an error", function()
+    scene = scenes.start { locations = locations() }
+    scene.sandbox:fault { kind = "delay", delay = DELAY }
+    local outcome, seconds = scene:ask "/stumble"
+    assert.is_true(outcome.ok, outcome.message)
+    assert.is_true(outcome.steps > 5)
+    assert.is_true(seconds < 2, "took " .. seconds)
+    assert.truthy(scene.nginx:log():find("the driver stopped: .*stumbled"))
   end)
 
   it("use one timer, however many of them are detached", function()
