@@ -418,7 +418,13 @@ describe("grid.refresh_session", function()
   end
 
   it("is client:refresh_session on a client that is made once per set of options", function()
-    for _ = 1, 5 do assert(module.refresh_session(rig.request(server), options())) end
+    local made = spy.on(require "grid.client", "new")
+    for _ = 1, 5 do
+      assert(module.refresh_session(rig.request(server), options()))
+      collectgarbage()
+    end
+    made:revert()
+    assert.spy(made).was.called(1)
     assert.equal(5, server:stats().requests)
     assert.equal(1, server:stats().connections)
   end)
