@@ -2,8 +2,10 @@
 -- in the way named here, and the tables name what the code has. A block that nothing here knows fails.
 
 local child = require "spec.demo.child"
+local grid = require "grid"
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
+local nginx = require "spec.support.nginx"
 local options = require "grid.options"
 local sandbox = require "spec.support.sandbox"
 
@@ -143,6 +145,60 @@ EXAMPLES.proxy = { postlude = " print(client)", after = function(out)
   assert.matches("^grid.client: ", out)
 end }
 
+EXAMPLES.signature = {
+  prelude = [[ local address = io.open("address"):read "*a" keys = grid.keypair(io.open("session.key"):read "*a") ]],
+  before = function(server, folder)
+    local key = assert(grid.keypair((select(2, folder:run "cat session.key"))))
+    local session = server:sessions { encryption_public_key = key.public_key }[1]
+    folder:write("session.json", session.kms_payload_json)
+    folder:write("address", session.address)
+  end,
+  after = function(out, server)
+    assert.matches("^%w+\n$", out)
+    assert.equal("fine", server:last().signature)
+  end,
+}
+
+local function refreshed_three(out, server)
+  local lines = {}
+  for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  assert.equal(3, #lines)
+  for _, line in ipairs(lines) do assert.matches("^%d\tgrid.result: status 200", line) end
+  assert.equal(3, server:stats().requests)
+end
+
+EXAMPLES.luv = { after = refreshed_three }
+EXAMPLES.cqueues = { after = refreshed_three }
+
+EXAMPLES.host = {
+  prelude = [[ local scheduler = { now = require("grid.core").now, naps = 0 }
+    function scheduler.sleep(seconds) scheduler.naps = scheduler.naps + 1 os.execute("sleep " .. seconds) end ]],
+  postlude = [[ assert(client:refresh_session { encryption_public_key = keys.public_key, kms_payload = saved })
+    print(scheduler.naps > 0) ]],
+  after = function(out) assert.equal("true\n", out) end,
+}
+
+-- The whole block is what access_by_lua_block holds; client, keys, saved and save come from init_by_lua.
+EXAMPLES.nginx = {
+  run = function(block, server, saved)
+    local web = nginx.start {
+      env = { GRID_BASE_URL = server.http, GRID_API_KEY = server.api_key, GRID_ENVIRONMENT = "sandbox" },
+      http = ("init_by_lua_block { grid = require 'grid' client = grid.new() keys = grid.keypair() stored = 0 saved = [==[%s]==]\n"
+        .. "function save(text) stored = #text end }"):format(saved),
+      locations = ("location = /snippet { access_by_lua_block { %s }\n"
+        .. "content_by_lua_block { ngx.print(stored) } }"):format(block.text),
+    }
+    local stored = web:get "/snippet"
+    server:fault { kind = "status", status = 401 }
+    local _, status = web:get "/snippet"
+    local log = web:log()
+    web:stop()
+    assert.is_true(tonumber(stored) > 1000, stored)
+    assert.equal(401, status)
+    assert.matches("grid: auth error, status 401", log)
+  end,
+}
+
 -- ---- Shell ------------------------------------------------------------------------------------
 
 local function is_installed_by_setup(folder, command)
@@ -237,7 +293,8 @@ describe("the README #slow", function()
       folder:write("session.key", select(2, folder:run "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
     end
     folder:write("snippet.lua", program(block, example))
-    if example.before then example.before(server) end
+    if example.run then return example.run(block, server, saved) end
+    if example.before then example.before(server, folder) end
     local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua", {
       GRID_BASE_URL = server.http, GRID_API_KEY = server.api_key, GRID_ENVIRONMENT = "sandbox",
     })
