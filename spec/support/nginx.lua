@@ -98,7 +98,7 @@ local function configuration(self, options)
   return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
 
--- Runs nginx in the background, notes its exit code, and ends it when our own process has gone.
+-- Runs nginx in the background and notes its exit code. When our own process has gone it ends it, and removes the folder.
 local LAUNCH = [[
 ( exec <&- >&-
   @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
@@ -106,7 +106,8 @@ local LAUNCH = [[
   echo $pid >"@DIR@/started"
   ( while kill -0 @WATCH@ && kill -0 $pid; do sleep 0.5; done; kill $pid ) 2>/dev/null &
   wait $pid
-  echo $? >"@DIR@/ended" ) 2>/dev/null &
+  echo $? >"@DIR@/ended"
+  kill -0 @WATCH@ || rm -rf "@DIR@" ) 2>/dev/null &
 ]]
 
 local function launch(self, options)
