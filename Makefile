@@ -117,7 +117,8 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
 	@$(SUITE) clear
-	@$(MAKE) -k test-c spec spec-nginx || true
+	@echo; echo 'Two suites at a time; each shows its output when it ends.'
+	@$(MAKE) -k -j2 -Otarget test-c spec spec-nginx || true
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
 test-c: $(C_TESTS)  ## the units of the core, in C
