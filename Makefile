@@ -157,7 +157,7 @@ sandbox:  ## a Grid server to test your own programs against, until ^C
 BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 bench: all $(BENCH_PROGRAMS)  ## time and memory of calls and crypto, against bare libcurl and OpenSSL
 	spec/support/setup test
-	@BUILD=$(B) spec/bench/run plain refresh_all
+	@BUILD=$(B) spec/bench/run plain crypto refresh_all
 
 bench-nginx: all  ## speed of calls inside nginx, against a cosocket client
 	spec/support/setup test

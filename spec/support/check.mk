@@ -140,4 +140,4 @@ rock-test:  ## installs with luarocks for both VMs, and runs what it installed f
 
 .PHONY: bench-quick
 bench-quick: all $(BENCH_PROGRAMS)  ## a few calls of each benchmark, so that they stay fit to run
-	@$(SUITE) check bench env BUILD=$(B) spec/bench/run --quick plain refresh_all
+	@$(SUITE) check bench env BUILD=$(B) spec/bench/run --quick plain crypto refresh_all
