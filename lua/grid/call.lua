@@ -28,13 +28,18 @@ local REPEATABLE = { GET = true, HEAD = true }
 
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 
-local function headers_of(client, plan, options, key)
-  local headers = {
+-- What a client sends with each call, put together once.
+local function constant_headers(client)
+  client.constant_headers = client.constant_headers or {
     "Authorization: Bearer " .. client.options.api_key,
-    "Accept: application/json",
     "User-Agent: " .. client.options.user_agent,
     "x-grid-environment: " .. client.options.environment,
   }
+  return client.constant_headers[1], client.constant_headers[2], client.constant_headers[3]
+end
+
+local function headers_of(client, plan, options, key)
+  local headers = { "Accept: application/json", constant_headers(client) }
   if plan.body then headers[#headers + 1] = "Content-Type: application/json" end
   if key then headers[#headers + 1] = "x-idempotency-key: " .. key end
   if options.cookie then headers[#headers + 1] = "Cookie: " .. options.cookie end
@@ -78,16 +83,16 @@ function call.new(client, plan, options, now)
     again = plan.again,
     idempotency_key = key,
     exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),
+    listened = client.options.on_event ~= nil,
     secrets = { client.options.api_key, plan.body or "", options.cookie or "" },
     deadline = now + (options.timeout or client.options.timeout),
     attempts = 0,
   }, Call)
 end
 
--- What a handler does wrong must not cost the caller an answer.
+-- What a handler does wrong must not cost the caller an answer. Nobody else makes an event where nobody listens.
 function call:tell(name, fields)
   local handler = self.client.options.on_event
-  if not handler then return end
   fields.name, fields.method, fields.path = name, self.method, self.path
   fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
   pcall(handler, fields)
@@ -104,7 +109,7 @@ function call:start(engine, now)
   self.attempts = self.attempts + 1
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
-  self:tell("request", { bytes = exchange.body and #exchange.body or 0 })
+  if self.listened then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
   if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no")) end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
@@ -154,13 +159,15 @@ function call:conclude(answer, now)
   else
     self.res, self.err = result.read(self, answer)
   end
-  self:tell_response(answer)
+  if self.listened then self:tell_response(answer) end
   if self.res then return end
   local err = self.err
   err.retryable = may_repeat(self, err)
   local delay = delay_before_next(self, err)
   if not delay or now + delay >= self.deadline then return end
-  self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
+  if self.listened then
+    self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
+  end
   return now + delay
 end
 

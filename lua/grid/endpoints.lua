@@ -77,7 +77,7 @@ function endpoints.refresh_session(what, request)
   local payload, kind, code, message = payload_text(request.kms_payload)
   if kind then return nil, errors.from_core(kind, code, message) end
   local body
-  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload)
+  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload, type(request.kms_payload) == "table")
   if not body then return nil, errors.from_core(kind, code, message) end
   return { method = "POST", path = "/auth/refresh-session", body = body, finish = finish_refresh }
 end

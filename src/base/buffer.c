@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { FIRST_CAPACITY = 256 };
+enum { FIRST_CAPACITY = 2048 }; /* a session as text fits, and so do the headers of an answer */
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit)
 {

@@ -2,12 +2,12 @@
 
 #include "text/json.h"
 
-static bool check_payload(grid_slice payload, grid_error *err)
+static bool check_payload(grid_slice payload, bool is_valid, grid_error *err)
 {
     grid_error cause;
     grid_slice session, turnkey;
 
-    if (!grid_json_validate(payload, &cause))
+    if (!is_valid && !grid_json_validate(payload, &cause))
         return grid_error_set(err, GRID_REQUEST, "bad_payload", "kms_payload is not valid JSON: %.120s",
                               cause.message);
     if (grid_json_type(payload) != GRID_JSON_OBJECT_BEGIN)
@@ -28,10 +28,10 @@ static bool write_members(grid_slice key, const grid_slice *payload, grid_buffer
            grid_buffer_append_text(out, "}", err);
 }
 
-bool grid_refresh_body(grid_slice encryption_public_key, const grid_slice *kms_payload,
+bool grid_refresh_body(grid_slice encryption_public_key, const grid_slice *kms_payload, bool is_valid,
                        grid_buffer *out, grid_error *err)
 {
-    if (kms_payload && !check_payload(*kms_payload, err))
+    if (kms_payload && !check_payload(*kms_payload, is_valid, err))
         return false;
     if (write_members(encryption_public_key, kms_payload, out, err))
         return true;

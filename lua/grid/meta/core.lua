@@ -48,8 +48,9 @@ function core.json_slice(text, ...) end
 --- The body of a refresh. The payload goes in byte for byte.
 ---@param encryption_public_key string
 ---@param kms_payload? string JSON text
+---@param is_valid? boolean the payload is known to be JSON, and is not looked at once more
 ---@return string? body, string? kind, string? code, string? message
-function core.refresh_body(encryption_public_key, kms_payload) end
+function core.refresh_body(encryption_public_key, kms_payload, is_valid) end
 
 --- A new random pair.
 ---@return grid.core.key? key, string? kind, string? code, string? message
