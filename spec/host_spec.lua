@@ -18,6 +18,13 @@ describe("a host", function()
 
   after_each(rig.assert_nothing_left)
 
+  local function has_descriptor()
+    local engine = core.engine()
+    local fd = engine:fd()
+    engine:close()
+    return fd ~= nil
+  end
+
   local function nap(seconds)
     os.execute("sleep " .. seconds)
   end
@@ -82,6 +89,7 @@ describe("a host", function()
   end)
 
   it("that can wait for a descriptor is given one, and the longest time to wait", function()
+    if not has_descriptor() then return pending "this build has no descriptor to wait for" end
     local waits = 0
     local client
     client = rig.client(server, { host = {

@@ -47,13 +47,14 @@ static void *keep_reachable(void *block)
     return block;
 }
 
+/* Zeroed, so that what is found in a block was written there by its owner. */
 static void *openssl_malloc(size_t size, const char *file, int line)
 {
     (void)file, (void)line;
     if (openssl_gate && !openssl_gate())
         return NULL;
     outstanding++;
-    return keep_reachable(malloc(size));
+    return keep_reachable(calloc(1, size));
 }
 
 /* The private key that all of the work is done with, as bytes and as OpenSSL's little-endian numbers. */
@@ -71,13 +72,13 @@ static bool holds(const unsigned char *block, size_t size, const bytes *what)
 }
 
 /* OpenSSL 3.0 itself, multiplying a point by the key in ecp_nistz256.c, gives back its work area as it is: nothing that a
- * caller can help. It is wiped here, or the block that is made of it next would be blamed. */
+ * caller can help. */
 static void look_for_secrets(void *block, const char *file)
 {
     size_t size = block ? malloc_usable_size(block) : 0;
 
     if (file && strstr(file, "ecp_nistz256.c"))
-        memset(block, 0, size);
+        return;
     blocks_with_secret += holds(block, size, &secret) || holds(block, size, &secret_number);
 }
 
@@ -91,13 +92,22 @@ static void openssl_free(void *block, const char *file, int line)
 
 static void *openssl_realloc(void *block, size_t size, const char *file, int line)
 {
+    void *bigger;
+
     if (!block)
         return openssl_malloc(size, file, line);
     if (size == 0) {
         openssl_free(block, file, line);
         return NULL;
     }
-    return openssl_gate && !openssl_gate() ? NULL : keep_reachable(realloc(block, size));
+    bigger = openssl_malloc(size, file, line);
+    if (bigger) {
+        size_t held = malloc_usable_size(block);
+        memcpy(bigger, block, held < size ? held : size);
+        outstanding--;
+        free(block);
+    }
+    return bigger;
 }
 
 /* ---- The work: each piece either succeeds, or fails with an error that says so -------------------------- */

@@ -86,7 +86,7 @@ test-alloc: $(ALLOC_TESTS)
 
 # ---- Running under a magnifier ----------------------------------------------------------------
 
-.PHONY: sanitize valgrind valgrind-specs valgrind-nginx gc
+.PHONY: sanitize valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
 sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
 	@$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -104,8 +104,12 @@ valgrind-specs:
 valgrind-nginx: $(B)/luajit/grid/core.so
 	@$(call lua_env,luajit) $(SUITE) tests valgrind-nginx luajit $(BUSTED) spec/nginx/memcheck.lua
 
-gc:  ## the specs under a collector that never rests
-	@$(MAKE) -k VARIANT=gc- ARGS='$(NOT_SLOW) --helper=spec/support/stress_gc.lua' SPEC='$(OURS)' spec
+gc: gc-lua5.4 gc-luajit  ## the specs under a collector that never rests
+
+# Each file in a process of its own: a collection walks all that busted remembers of the files before.
+gc-lua5.4 gc-luajit: gc-%: $(B)/$$*/grid/core.so
+	@$(call lua_env,$*) UNDER="$* $(BUSTED) --pattern=_spec%.lua$$ $(NOT_SLOW) --helper=spec/support/stress_gc.lua" \
+	  $(SUITE) tests gc-$* spec/support/each $(OURS)
 
 # ---- Fuzzers ----------------------------------------------------------------------------------
 # Found inputs stay in build/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
