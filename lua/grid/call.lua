@@ -26,6 +26,8 @@ local Call = { __index = call }
 local WITH_KEY = { POST = true, PUT = true, PATCH = true }
 local REPEATABLE = { GET = true, HEAD = true }
 
+local CONTENT_TYPE = "Content-Type: application/json"
+
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 
 -- What a client sends with each call, put together once.
@@ -39,8 +41,8 @@ local function constant_headers(client)
 end
 
 local function headers_of(client, plan, options, key)
-  local headers = { "Accept: application/json", constant_headers(client) }
-  if plan.body then headers[#headers + 1] = "Content-Type: application/json" end
+  local authorization, user_agent, environment = constant_headers(client)
+  local headers = { "Accept: application/json", authorization, user_agent, environment, plan.body and CONTENT_TYPE }
   if key then headers[#headers + 1] = "x-idempotency-key: " .. key end
   if options.cookie then headers[#headers + 1] = "Cookie: " .. options.cookie end
   return headers
@@ -80,6 +82,7 @@ function call.new(client, plan, options, now)
     method = plan.method,
     path = plan.path,
     finish = plan.finish,
+    exact = plan.exact,
     again = plan.again,
     idempotency_key = key,
     exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),

@@ -47,10 +47,10 @@ local function check_session(payload)
   if fault then return ("kms_payload.%s is not what it should be"):format(fault) end
 end
 
-local function finish_refresh(res, slice)
+local function finish_refresh(res, slice, exact)
   local problem = check_session(type(res.data) == "table" and res.data.kms_payload)
   if problem then return problem end
-  res.kms_payload_json = slice("kms_payload")
+  res.kms_payload_json = exact or slice("kms_payload")
 end
 
 ---@class (exact) grid.RefreshRequest
@@ -60,6 +60,17 @@ local REFRESH = {
   encryption_public_key = { type = "string", required = true, check = shape.not_empty },
   kms_payload = { type = { "string", "table", type(json.null) } },
 }
+
+local function is_present(value)
+  return value ~= nil and value ~= json.null
+end
+
+-- A table whose kind of session was looked at here needs no second look as text.
+local function is_checked(payload)
+  if type(payload) ~= "table" then return false end
+  local session = payload.session
+  return type(session) ~= "table" or not is_present(session.Turnkey)
+end
 
 local function payload_text(payload)
   if payload == nil or payload == json.null or type(payload) == "string" then
@@ -77,9 +88,9 @@ function endpoints.refresh_session(what, request)
   local payload, kind, code, message = payload_text(request.kms_payload)
   if kind then return nil, errors.from_core(kind, code, message) end
   local body
-  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload, type(request.kms_payload) == "table")
+  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload, is_checked(request.kms_payload))
   if not body then return nil, errors.from_core(kind, code, message) end
-  return { method = "POST", path = "/auth/refresh-session", body = body, finish = finish_refresh }
+  return { method = "POST", path = "/auth/refresh-session", body = body, exact = "kms_payload", finish = finish_refresh }
 end
 
 ---@class (exact) grid.InitAuthRequest

@@ -77,6 +77,7 @@ end
 
 function flight:land()
   local landed = self.landed
+  if #landed == 0 then return false end
   self.landed = {}
   for _, entry in ipairs(landed) do
     self.entries[entry.id] = nil
@@ -87,7 +88,7 @@ function flight:land()
       self:done(entry.call)
     end
   end
-  return #landed > 0
+  return true
 end
 
 -- Wakes what is due. -> seconds until the next one, or nil.

@@ -18,9 +18,10 @@ function json.array(items)
   return setmetatable(items or {}, array_metatable)
 end
 
---- -> value | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
-function json.decode(text)
-  return core.json_decode(text, array_metatable)
+--- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
+--- `exact` are the bytes of the member that the names lead to.
+function json.decode(text, ...)
+  return core.json_decode(text, array_metatable, ...)
 end
 
 --- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes back as it was.

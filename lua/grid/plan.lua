@@ -1,5 +1,6 @@
--- A plan: what one call sends, and what its answer must hold. { method, path, body, finish, again }
--- `finish(res, slice)` completes a result and returns nothing, or a sentence on what is wrong with the answer.
+-- A plan: what one call sends, and what its answer must hold. { method, path, body, exact, finish, again }
+-- `finish(res, slice, exact)` completes a result and returns nothing, or a sentence on what is wrong with the answer; its `exact`
+-- are the bytes of that member of the answer's data, where the answer is wrapped and has it.
 -- `again(err)`, if there, may ask for one more try: it returns the delay in seconds.
 -- Owns: the form, and the spelling of addresses in paths. Knows no endpoint.
 

@@ -99,7 +99,7 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer)
 end
 
-local function read_success(call, answer, body)
+local function read_success(call, answer, body, exact)
   local wrapped = body.data ~= nil
   local res = setmetatable({
     data = body,
@@ -118,7 +118,7 @@ local function read_success(call, answer, body)
   local problem = finish and finish(res, function(...)
     if wrapped then return json.slice(answer.body, "data", ...) end
     return json.slice(answer.body, ...)
-  end)
+  end, exact)
   if problem then return nonsense(call, answer, "bad_answer", problem, body) end
   return res
 end
@@ -135,12 +135,12 @@ function result.read(call, answer)
   if answer.body == "" and (NO_CONTENT[status] or call.method == "HEAD") then
     return read_success(call, answer, {})
   end
-  local body, _, code, message = json.decode(answer.body)
+  local body, exact, code, message = json.decode(answer.body, "data", call.exact)
   if body == nil then return nonsense(call, answer, code, message) end
   if type(body) ~= "table" then
     return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
-  return read_success(call, answer, body)
+  return read_success(call, answer, body, call.exact and exact)
 end
 
 return result

@@ -202,6 +202,24 @@ describe("grid.core", function()
   end)
 
   describe("writes a refresh body", function()
+  it("gives the exact bytes of the member that names lead to, beside the decoded value", function()
+    local function exact(text, ...) return (select(2, core.json_decode(text, {}, ...))) end
+    assert.equal('{ "b" : [1, 2.50] }', exact('{"x":{},"a":{"c":{ "b" : [1, 2.50] } } }', "a", "c"))
+    assert.equal("2.50", exact('{"a": 2.50 }', "a"))
+    assert.equal("null", exact('{"a":null}', "a"))
+    assert.is_nil(exact('{"a":1}', "b"))
+    assert.is_nil(exact('{"a":1}', "a", "b"))
+    assert.is_nil(exact('[{"a":1}]', "a"))
+    assert.is_nil(exact '{"a":1}')
+  end)
+
+  it("takes the last of names that stand twice on the way to those bytes", function()
+    local function exact(text, ...) return (select(2, core.json_decode(text, {}, ...))) end
+    assert.equal("2", exact('{"a":{"b":1},"a":{"b":2}}', "a", "b"))
+    assert.is_nil(exact('{"a":{"b":1},"a":{}}', "a", "b"))
+    assert.is_nil(exact('{"a":{"b":1},"a":3}', "a", "b"))
+  end)
+
     it("with the payload byte for byte", function()
       local payload = ' {"provider":"privy", "big":12345678901234567890, "empty":[], "e":1.0, "u":"\\u00e9\195\169"} '
       assert.equal('{"encryption_public_key":"k\\"\\n","kms_payload":' .. payload .. "}", core.refresh_body('k"\n', payload))

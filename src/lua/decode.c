@@ -11,16 +11,19 @@
 #include <string.h>
 
 /* The arguments of json_decode */
-enum { TEXT = 1, ARRAY_METATABLE };
+enum { TEXT = 1, ARRAY_METATABLE, FIRST_STEP };
 
 enum { INTEGER_DIGITS = 18 };
 
 typedef struct walk {
     lua_State *L;
     grid_json_reader reader;
+    int last_step;
+    grid_slice exact; /* the bytes that the steps lead to; size 0 until they are found */
 } walk;
 
-static void push_value(walk *self, grid_json_token token, grid_slice raw);
+/* `step` is the argument that leads on from this value, or 0 if the value is not on the way. */
+static void push_value(walk *self, grid_json_token token, grid_slice raw, int step);
 
 static void push_string(lua_State *L, grid_slice raw)
 {
@@ -76,17 +79,28 @@ static void push_number(lua_State *L, grid_slice raw)
     lua_pushnumber(L, number);
 }
 
+/* The name on top may be the next step: then what it led to before, standing twice, is forgotten. */
+static int next_step(walk *self, int step)
+{
+    if (!step || step > self->last_step || !lua_rawequal(self->L, -1, step))
+        return 0;
+    self->exact.size = 0;
+    return step + 1;
+}
+
 /* Of a name that stands twice the last value counts. */
-static void push_object(walk *self)
+static void push_object(walk *self, int step)
 {
     grid_json_token token;
     grid_slice raw;
+    int inner;
 
-    lua_createtable(self->L, 0, 4);
+    lua_createtable(self->L, 0, 8);
     while (grid_json_next(&self->reader, &raw) == GRID_JSON_STRING) {
         push_string(self->L, raw);
+        inner = next_step(self, step);
         token = grid_json_next(&self->reader, &raw);
-        push_value(self, token, raw);
+        push_value(self, token, raw, inner);
         lua_rawset(self->L, -3);
     }
 }
@@ -101,19 +115,19 @@ static void push_array(walk *self)
     lua_pushvalue(self->L, ARRAY_METATABLE);
     lua_setmetatable(self->L, -2);
     for (i = 1; (token = grid_json_next(&self->reader, &raw)) != GRID_JSON_ARRAY_END; i++) {
-        push_value(self, token, raw);
+        push_value(self, token, raw, 0);
         lua_rawseti(self->L, -2, i);
     }
 }
 
-static void push_value(walk *self, grid_json_token token, grid_slice raw)
+static void push_value(walk *self, grid_json_token token, grid_slice raw, int step)
 {
     lua_State *L = self->L;
 
     luaL_checkstack(L, 6, "JSON too deep");
     switch (token) {
     case GRID_JSON_OBJECT_BEGIN:
-        push_object(self);
+        push_object(self, step);
         break;
     case GRID_JSON_ARRAY_BEGIN:
         push_array(self);
@@ -132,12 +146,15 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw)
         lua_pushlightuserdata(L, NULL); /* null */
         break;
     }
+    if (step > self->last_step)
+        self->exact = (grid_slice){raw.data, (size_t)(self->reader.at - raw.data)};
 }
 
-/* json_decode(text, array_metatable) -> value | nil, kind, code, message */
+/* json_decode(text, array_metatable, name, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the member that
+ * the names lead to, if there is one. */
 static int json_decode(lua_State *L)
 {
-    walk self = {.L = L};
+    walk self = {.L = L, .last_step = lua_gettop(L)};
     grid_slice text = gridL_check_slice(L, TEXT), raw;
     grid_json_token token;
     grid_error err;
@@ -147,8 +164,11 @@ static int json_decode(lua_State *L)
         return gridL_fail(L, &err);
     grid_json_reader_init(&self.reader, text);
     token = grid_json_next(&self.reader, &raw);
-    push_value(&self, token, raw);
-    return 1;
+    push_value(&self, token, raw, self.last_step >= FIRST_STEP ? FIRST_STEP : 0);
+    if (!self.exact.size)
+        return 1;
+    gridL_push_slice(L, self.exact);
+    return 2;
 }
 
 void gridL_open_decode(lua_State *L)

@@ -29,18 +29,18 @@ static int json_slice(lua_State *L)
     return 2;
 }
 
-/* refresh_body(encryption_public_key, kms_payload | nil, is_valid) -> body | nil, kind, code, message */
+/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message */
 static int refresh_body(lua_State *L)
 {
     grid_slice key = gridL_check_slice(L, 1), payload;
-    bool has_payload = !lua_isnoneornil(L, 2), is_valid = lua_toboolean(L, 3);
+    bool has_payload = !lua_isnoneornil(L, 2), is_checked = lua_toboolean(L, 3);
     grid_buffer *out;
     grid_error err;
 
     if (has_payload)
         payload = gridL_check_slice(L, 2);
     out = gridL_new_buffer(L);
-    if (!grid_refresh_body(key, has_payload ? &payload : NULL, is_valid, out, &err)) {
+    if (!grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err)) {
         grid_buffer_clear(out);
         return gridL_fail(L, &err);
     }

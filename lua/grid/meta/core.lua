@@ -29,8 +29,9 @@ function core.engine() end
 --- Objects and arrays become tables, arrays with that metatable; null is cjson.null; whole numbers are integers where Lua has them.
 ---@param text string
 ---@param array_metatable table
----@return any value, string? kind, string? code, string? message
-function core.json_decode(text, array_metatable) end
+---@param ... string names that lead to a member
+---@return any value, string? kind_or_exact, string? code, string? message
+function core.json_decode(text, array_metatable, ...) end
 
 ---@param value any
 ---@param array_metatable table
@@ -48,9 +49,9 @@ function core.json_slice(text, ...) end
 --- The body of a refresh. The payload goes in byte for byte.
 ---@param encryption_public_key string
 ---@param kms_payload? string JSON text
----@param is_valid? boolean the payload is known to be JSON, and is not looked at once more
+---@param is_checked? boolean the payload is known to be JSON without a Turnkey session, and is not looked at once more
 ---@return string? body, string? kind, string? code, string? message
-function core.refresh_body(encryption_public_key, kms_payload, is_valid) end
+function core.refresh_body(encryption_public_key, kms_payload, is_checked) end
 
 --- A new random pair.
 ---@return grid.core.key? key, string? kind, string? code, string? message
