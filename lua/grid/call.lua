@@ -87,7 +87,7 @@ function call.new(client, plan, options, now)
     idempotency_key = key,
     exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),
     listened = client.options.on_event ~= nil,
-    secrets = { client.options.api_key, plan.body or "", options.cookie or "" },
+    cookie = options.cookie,
     deadline = now + (options.timeout or client.options.timeout),
     attempts = 0,
   }, Call)
@@ -99,6 +99,11 @@ function call:tell(name, fields)
   fields.name, fields.method, fields.path = name, self.method, self.path
   fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
   pcall(handler, fields)
+end
+
+--- What must not be echoed in an error.
+function call:secrets()
+  return { self.client.options.api_key, self.exchange.body or "", self.cookie or "" }
 end
 
 function call:fail(err)

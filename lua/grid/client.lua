@@ -286,7 +286,7 @@ function Client:close()
   if self.holder then self.holder:close() end
   self.holder = nil
   for one in pairs(self.flights) do
-    if one.wake then one.wake() end
+    if one.wake then one:wake() end
   end
 end
 

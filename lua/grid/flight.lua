@@ -68,7 +68,7 @@ function flight.step(engine)
       in_the_air[id] = nil
       local owner = entry.flight
       owner.landed[#owner.landed + 1] = entry
-      if owner.wake then owner.wake() end
+      if owner.wake then owner:wake() end
     end
     id = engine:next_finished()
   end

@@ -86,7 +86,7 @@ local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a lo
 local function api_error(call, answer)
   local body = json.decode(answer.body)
   local said = read_error_body(body)
-  local secrets = errors.secrets(call.secrets)
+  local secrets = errors.secrets(call:secrets())
   local function harmless(text)
     return errors.harmless(errors.one_line(text), secrets)
   end

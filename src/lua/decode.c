@@ -35,11 +35,10 @@ static void push_string(lua_State *L, grid_slice raw)
         gridL_push_slice(L, inner);
         return;
     }
-    buffer = gridL_new_buffer(L);
+    buffer = gridL_scratch(L);
     if (!grid_json_unquote(raw, buffer, &err))
         luaL_error(L, "%s", err.message);
     gridL_push_buffer(L, buffer);
-    lua_remove(L, -2);
 }
 
 /* Digits alone, few enough for 64 bits. */

@@ -209,7 +209,7 @@ static int json_encode(lua_State *L)
     writer self = {.L = L, .err = &err};
 
     lua_settop(L, EMPTY_ARRAY);
-    self.out = gridL_new_buffer(L);
+    self.out = gridL_scratch(L);
     lua_pushvalue(L, VALUE);
     if (write_value(&self)) {
         gridL_push_buffer(L, self.out);

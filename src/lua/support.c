@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const char BUFFER[] = "grid.core.buffer";
+static const char SCRATCH[] = "grid scratch buffer";
 
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name)
 {
@@ -74,6 +75,17 @@ grid_buffer *gridL_new_buffer(lua_State *L)
     return buffer;
 }
 
+grid_buffer *gridL_scratch(lua_State *L)
+{
+    grid_buffer *buffer;
+
+    lua_getfield(L, LUA_REGISTRYINDEX, SCRATCH);
+    buffer = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    grid_buffer_clear(buffer);
+    return buffer;
+}
+
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer)
 {
     lua_pushlstring(L, buffer->data ? buffer->data : "", buffer->size);
@@ -117,4 +129,6 @@ void gridL_open_buffer(lua_State *L)
     static const luaL_Reg none[] = {{NULL, NULL}};
 
     gridL_new_class(L, BUFFER, none, buffer_close, NULL);
+    gridL_new_buffer(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
 }

@@ -26,6 +26,10 @@ void gridL_push_slice(lua_State *L, grid_slice slice);
 /* A buffer that Lua's collector clears when an error is thrown half-way; anchored on the stack. */
 grid_buffer *gridL_new_buffer(lua_State *L);
 
+/* The one buffer of this Lua state for functions that need no more than one, and call nothing that needs it too: empty, and owned
+ * by the registry. What an error left in it is wiped here, or when the state ends. Leaves the stack as it is. */
+grid_buffer *gridL_scratch(lua_State *L);
+
 /* Pushes the bytes and clears the buffer at once: what was secret in it does not wait for the collector. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
 
@@ -34,6 +38,6 @@ const char *gridL_opt_string_field(lua_State *L, int index, const char *name);
 double gridL_number_field(lua_State *L, int index, const char *name);
 bool gridL_boolean_field(lua_State *L, int index, const char *name);
 
-void gridL_open_buffer(lua_State *L); /* the buffer's class */
+void gridL_open_buffer(lua_State *L); /* the buffer's class, and the scratch buffer */
 
 #endif

@@ -112,12 +112,15 @@ function nginx.is_driven()
   return bell ~= nil
 end
 
+local function post(flight)
+  flight.semaphore:post(1)
+end
+
 -- What the flight is woken with when something of it has landed.
 local function semaphore_of(flight)
   if not flight.semaphore then
-    local semaphore = assert(require("ngx.semaphore").new())
-    flight.semaphore = semaphore
-    flight.wake = function() semaphore:post(1) end
+    flight.semaphore = assert(require("ngx.semaphore").new())
+    flight.wake = post
   end
   return flight.semaphore
 end
