@@ -79,7 +79,7 @@ static void a_buffer_without_memory_stays_as_it_was(void)
 {
     grid_buffer buffer;
     grid_error err;
-    char big[1000] = {0};
+    char big[5000] = {0};
 
     grid_buffer_init(&buffer, 10000);
     grid_alloc_set_gate(refuse_all);
@@ -134,22 +134,22 @@ static void bytes_are_wiped_when_a_buffer_grows_and_when_it_is_cleared(void)
 {
     grid_buffer buffer;
     grid_error err;
-    char secret[300];
+    char secret[3000];
     const volatile void *old;
     size_t block;
 
     memset(secret, 's', sizeof secret);
-    grid_buffer_init(&buffer, 1000);
-    CHECK(grid_buffer_append(&buffer, secret, 200, &err));
+    grid_buffer_init(&buffer, 10000);
+    CHECK(grid_buffer_append(&buffer, secret, 2000, &err));
     old = buffer.data;
     block = buffer.capacity + 1;
-    CHECK(grid_buffer_append(&buffer, secret, 300, &err));
+    CHECK(grid_buffer_append(&buffer, secret, 3000, &err));
     CHECK(buffer.data != old);
-    CHECK(came_back_clean(old, block, 200));
+    CHECK(came_back_clean(old, block, 2000));
     old = buffer.data;
     block = buffer.capacity + 1;
     grid_buffer_clear(&buffer);
-    CHECK(came_back_clean(old, block, 500));
+    CHECK(came_back_clean(old, block, 5000));
 }
 
 /* ---- The door to malloc ------------------------------------------------------------------------ */

@@ -195,6 +195,17 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     return grid_engine_launch(transfer->engine, transfer->easy, err);
 }
 
+/* The API key and cookies are in here. */
+static void clear_headers(grid_transfer *transfer)
+{
+    struct curl_slist *line;
+
+    for (line = transfer->header_lines; line; line = line->next)
+        grid_wipe(line->data, strlen(line->data));
+    curl_slist_free_all(transfer->header_lines);
+    transfer->header_lines = NULL;
+}
+
 /* The easy handle goes, and with it every pointer that libcurl held into this transfer. It is not used again: libcurl before
  * 8.1.1 then writes to freed memory when an answer's headers begin with a blank (curl issue 11101), and a new one costs a
  * microsecond. In a child of the engine's process it is let go, see grid_engine_unref. */
@@ -203,8 +214,7 @@ static void give_back(grid_transfer *transfer)
     if (transfer->easy && grid_engine_is_ours(transfer->engine))
         curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
-    curl_slist_free_all(transfer->header_lines);
-    transfer->header_lines = NULL;
+    clear_headers(transfer);
     grid_buffer_clear(&transfer->request_body);
 }
 
