@@ -1,4 +1,4 @@
-/* The crypto room behind a pipe, so that other implementations can talk to it.
+/* The crypto room, and canonical JSON, behind a pipe, so that other implementations can talk to it.
  *
  * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at all); answers each with one line,
  * "ok result…" in the same form or "error code". Ends with its input. */
@@ -7,6 +7,7 @@
 #include "crypto/hpke.h"
 #include "crypto/signature.h"
 #include "text/base64.h"
+#include "text/canonical.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,13 +109,19 @@ static bool verify(call *now)
            grid_signature_verify(&key, argument(now, 1), argument(now, 2), &now->err);
 }
 
+/* canonicalize json -> canonical json */
+static bool canonicalize(call *now)
+{
+    return grid_canonicalize(argument(now, 0), &now->results[0], &now->err);
+}
+
 static const struct {
     const char *name;
     bool (*run)(call *now);
 } verbs[] = {
     {"generate", generate}, {"import", import},     {"import_public", import_public},
     {"open", open_message}, {"seal", seal_message}, {"open_authorization", open_authorization},
-    {"sign", sign},         {"verify", verify},
+    {"sign", sign},         {"verify", verify},     {"canonicalize", canonicalize},
 };
 
 /* ---- The pipe ------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-// The crypto room against three strangers: node's crypto (OpenSSL of its own), WebCrypto, and @hpke/core. Each direction is tried: what
-// they make, we read; what we make, they read. Takes the folder that holds the driver and node_modules.
+// The crypto room against three strangers: node's crypto (OpenSSL of its own), WebCrypto, and @hpke/core; canonical JSON against
+// npm's canonicalize. Each direction is tried: what they make, we read; what we make, they read. Takes the folder that holds the driver and node_modules.
 'use strict'
 const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
@@ -173,6 +173,38 @@ const tests = {
       const message = crypto.randomBytes(i)
       await core('verify', own, message, text(crypto.sign('sha256', message, privateKey)))
       await fails('bad_signature', core('verify', own, message, text(crypto.sign('sha512', message, privateKey))))
+    }
+  }
+}
+
+// ---- Canonical JSON --------------------------------------------------------------------------------
+
+// A random document: every kind of value, names in no order, texts of every length in UTF-8.
+function document(depth = 0) {
+  const pick = count => crypto.randomInt(count)
+  const word = () => Array.from({ length: pick(6) }, () => String.fromCodePoint([pick(128), 0xe9, 0x20ac, 0x1f600, 0xfb33][pick(5)])).join('')
+  const some = make => Array.from({ length: pick(6) }, make)
+  const double = () => crypto.randomBytes(8).readDoubleLE()
+  const number = [() => pick(1e6), () => -pick(1e6) / 64, double][pick(3)]()
+  switch (pick(depth < 5 ? 7 : 5)) {
+    case 0: return word()
+    case 1: return Number.isFinite(number) ? number : 0
+    case 2: return null
+    case 3: return pick(2) === 0
+    case 4: return [1e21, 1e-7, 5e-324, -0, 9007199254740993][pick(5)]
+    case 5: return some(() => document(depth + 1))
+    default: return Object.fromEntries(some(() => [word(), document(depth + 1)]))
+  }
+}
+
+tests['what npm canonicalizes, we write in the same bytes, and what is canonical stays so'] = async () => {
+  const { default: canonicalize } = await import(path.join(build, 'node_modules/canonicalize/lib/canonicalize.js'))
+  for (let i = 0; i < 3000; i++) {
+    const value = document()
+    const expected = canonicalize(value)
+    for (const spelling of [JSON.stringify(value), JSON.stringify(value, null, 3), expected]) {
+      const [ours] = await core('canonicalize', spelling)
+      assert.equal(ours.toString(), expected)
     }
   }
 }
