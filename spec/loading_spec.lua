@@ -4,8 +4,8 @@ local rig = require "spec.support.rig"
 
 describe("loading the library", function()
   -- Runs in a process of its own, where nothing is loaded yet.
-  local function run(text)
-    local output, fine = rig.run(text)
+  local function run(text, environment)
+    local output, fine = rig.run(text, environment)
     assert.is_true(fine, output)
     return output
   end
@@ -70,13 +70,16 @@ describe("loading the library", function()
       grid.refresh_session({ encryption_public_key = "k" }, { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 })]]
   end)
 
+  -- LuaJIT's state stays open then, and in its memory no leak checker sees who holds what.
+  local LEFT_AS_IT_IS = { ASAN_OPTIONS = "detect_leaks=0" }
+
   it("ends its process well in the middle of a call", function()
-    run [[
+    run([[
       local grid = require "grid"
       local core = require "grid.core"
       local host = { name = "leaving", now = core.now, sleep = function() os.exit(0, true) end }
       if jit then host.sleep = function() os.exit(0) end end
       local client = grid.new { base_url = "http://127.0.0.1:9", api_key = "k", retries = 5, host = host }
-      client:request("GET", "/x")]]
+      client:request("GET", "/x")]], LEFT_AS_IT_IS)
   end)
 end)
