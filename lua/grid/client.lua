@@ -77,15 +77,21 @@ local function perform(self, plan, given)
   return one.res, one.err
 end
 
+-- What every method does: looks at itself and its options, has its plan built from what else it was given, and performs that.
+local function carry_out(self, what, given, build, ...)
+  check_open(self, what)
+  if given ~= nil then shape.check(what, options.call, given) end
+  local plan, err = build(what, ...)
+  if not plan then return nil, err end
+  local res
+  res, err = perform(self, plan, given or {})
+  return res, err
+end
+
 local function method(name, build)
   local what = "client:" .. name
   return function(self, request, given)
-    check_open(self, what)
-    if given ~= nil then shape.check(what, options.call, given) end
-    local plan, err = build(what, request)
-    if not plan then return nil, err end
-    local res
-    res, err = perform(self, plan, given or {})
+    local res, err = carry_out(self, what, given, build, request)
     return res, err
   end
 end
@@ -114,24 +120,12 @@ local function split_admin(what, given)
   return for_call, given.admin
 end
 
--- The calls below take an address first, and the options of a call last.
-local function on_account(self, name, given, build)
-  local what = "client:" .. name
-  check_open(self, what)
-  if given ~= nil then shape.check(what, options.call, given) end
-  local plan, err = build(what)
-  if not plan then return nil, err end
-  local res
-  res, err = perform(self, plan, given or {})
-  return res, err
-end
-
 --- GET /accounts/{address}
 ---@param address string
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:get_account(address, given)
-  local res, err = on_account(self, "get_account", given, function(what) return accounts.get(what, address) end)
+  local res, err = carry_out(self, "client:get_account", given, accounts.get, address)
   return res, err
 end
 
@@ -142,9 +136,7 @@ end
 ---@return grid.Result?, grid.Error?
 function Client:update_account(address, changes, given)
   local for_call, admin = split_admin("client:update_account", given)
-  local res, err = on_account(self, "update_account", for_call, function(what)
-    return accounts.update(what, address, changes, admin)
-  end)
+  local res, err = carry_out(self, "client:update_account", for_call, accounts.update, address, changes, admin)
   return res, err
 end
 
@@ -164,7 +156,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:submit(address, signed, given)
-  local res, err = on_account(self, "submit", given, function(what) return accounts.submit(what, address, signed) end)
+  local res, err = carry_out(self, "client:submit", given, accounts.submit, address, signed)
   return res, err
 end
 
@@ -175,7 +167,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:sign_and_submit(address, transaction_payload, authorization_key, given)
-  local res, err = on_account(self, "sign_and_submit", given, function(what)
+  local res, err = carry_out(self, "client:sign_and_submit", given, function(what)
     local signed, problem = accounts.sign(what, transaction_payload, authorization_key)
     if not signed then return nil, problem end
     return accounts.submit_fresh(what, address, signed, authorization_key)
@@ -190,12 +182,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:request(verb, path, body, given)
-  check_open(self, "client:request")
-  if given ~= nil then shape.check("client:request", options.call, given) end
-  local plan, err = endpoints.request("client:request", verb, path, body)
-  if not plan then return nil, err end
-  local res
-  res, err = perform(self, plan, given or {})
+  local res, err = carry_out(self, "client:request", given, endpoints.request, verb, path, body)
   return res, err
 end
 
