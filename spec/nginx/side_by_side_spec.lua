@@ -54,6 +54,16 @@ local LOCATIONS = [[
             app.say { select(2, ngx.thread.wait(plain)), select(2, ngx.thread.wait(detached)) }
         }
     }
+    location = /closed_detached {
+        content_by_lua_block {
+            @APP@
+            local client = app.client {}
+            local detached = ngx.thread.spawn(app.refresh, { detached = true }, client)
+            ngx.sleep(0.15)
+            client:close()
+            app.say { select(2, ngx.thread.wait(detached)) }
+        }
+    }
     location = /stumble {
         content_by_lua_block {
             @APP@
@@ -91,6 +101,16 @@ local function repeated(path, count)
   local paths = {}
   for i = 1, count do paths[i] = path end
   return paths
+end
+
+local function assert_cancelled(scene, path, count)
+  local outcomes, seconds = scene:ask(path)
+  assert.equal(count, #outcomes, outcomes.body)
+  for _, outcome in ipairs(outcomes) do
+    assert.equal("cancelled", outcome.kind)
+    assert.equal("unknown", outcome.sent)
+  end
+  assert.is_true(seconds < DELAY, "took " .. seconds)
 end
 
 describe("calls of one worker", function()
@@ -156,12 +176,11 @@ describe("calls of one worker", function()
   end)
 
   it("end as cancelled when their client is closed, and at once", function()
-    local answer, seconds = scene:ask "/closed"
-    for _, outcome in ipairs(answer) do
-      assert.equal("cancelled", outcome.kind)
-      assert.equal("unknown", outcome.sent)
-    end
-    assert.is_true(seconds < DELAY, "took " .. seconds)
+    assert_cancelled(scene, "/closed", 2)
+  end)
+
+  it("end as cancelled when their client is closed and the driver has nobody else to carry", function()
+    assert_cancelled(scene, "/closed_detached", 1)
   end)
 end)
 
@@ -190,6 +209,9 @@ describe("calls of a worker", function()
       lua_max_pending_timers 1;
       init_worker_by_lua_block { ngx.timer.at(60, function() end) } ]] }
     assert_served()
+    scene.sandbox:fault { kind = "delay", delay = DELAY, count = 0 }
+    assert_cancelled(scene, "/closed", 2)
+    assert_cancelled(scene, "/closed_detached", 1)
   end)
 
   it("go on when the driver has stopped by an error", function()

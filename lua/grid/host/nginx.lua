@@ -145,7 +145,8 @@ function nginx.carry(flight)
   while carried[flight] do
     wait(semaphore, LONGEST_WAIT)
     if not bell then
-      require("grid.flight").step(flight.engine)
+      -- Closing the client took the engine away; its flights still have to be brought to their end.
+      if not flight.client.closed then require("grid.flight").step(flight.engine) end
       advance_carried()
     end
   end
