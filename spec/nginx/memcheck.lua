@@ -56,37 +56,50 @@ local FAULTS = {
   { kind = "status", status = 503, retry_after = 1 }, { kind = "status", status = 410 },
 }
 
-describe("a worker under memcheck", function()
-  local scene
+-- A TERM that comes between nginx's last look at its signals and its epoll_wait ends neither: the one process of an nginx without a
+-- master sleeps on until the next event (with a master, the master's message is that event). Valgrind keeps a signal back until the
+-- next system call, so there all of what nginx does before it sleeps counts as between, and closing a Lua state takes it long.
+local function terminate(server)
+  server:signal "TERM"
+  server:get("/ready", "--max-time 10") -- the next event; nobody need answer
+  return server:wait()
+end
 
-  setup(function()
-    scene = scenes.start { locations = LOCATIONS, master = false, check_client_abort = true,
-      under = MEMCHECK }
-  end)
+for name, code_cache in pairs { ["with the code cache"] = true, ["without the code cache"] = false } do
+  describe("a worker under memcheck, " .. name .. ",", function()
+    local scene
 
-  it("makes calls of all kinds and ends, and reads nothing wrong and loses nothing", function()
-    assert.is_true(scene:ask("/refresh").ok)
-    assert.is_true(scene:ask("/detached").ok)
-    assert.equal(30, scene:ask("/many").count)
-    for i, fault in ipairs(FAULTS) do
-      scene.sandbox:fault(fault)
-      local outcome = scene:ask(i % 2 == 0 and "/refresh" or "/detached")
-      assert.truthy(outcome.ok or outcome.kind)
-    end
-    scene.sandbox:fault { kind = "delay", delay = 1, count = 0 }
-    assert.equal("timeout", scene:ask("/short").kind)
-    for _, path in ipairs { "/refresh", "/detached", "/many" } do scene.nginx:get(path, "--max-time 0.3") end
-    assert.is_true(scene:ask("/killed").ok)
-    for _, outcome in ipairs(scene:ask "/closed") do assert.equal("cancelled", outcome.kind) end
-    scene.nginx:get "/left_in_flight"
-    scene.nginx:signal "TERM"
-    local code = scene.nginx:wait()
-    local said = files.read(scene.nginx.dir .. "/stderr")
-    assert.equal(0, code, said)
-    assert.is_nil(scene:stop())
-  end)
+    setup(function()
+      scene = scenes.start { locations = LOCATIONS, master = false, code_cache = code_cache, check_client_abort = true,
+        under = MEMCHECK }
+    end)
 
-  teardown(function()
-    if scene.nginx.dir then scene:stop() end
+    it("makes calls of all kinds and ends, and reads nothing wrong and loses nothing", function()
+      assert.is_true(scene:ask("/refresh").ok)
+      assert.is_true(scene:ask("/detached").ok)
+      assert.equal(30, scene:ask("/many").count)
+      for i, fault in ipairs(FAULTS) do
+        scene.sandbox:fault(fault)
+        local outcome = scene:ask(i % 2 == 0 and "/refresh" or "/detached")
+        assert.truthy(outcome.ok or outcome.kind)
+      end
+      scene.sandbox:fault { kind = "delay", delay = 1, count = 0 }
+      assert.equal("timeout", scene:ask("/short").kind)
+      for _, path in ipairs { "/refresh", "/detached", "/many" } do scene.nginx:get(path, "--max-time 0.3") end
+      assert.is_true(scene:ask("/killed").ok)
+      local closed = scene:ask "/closed"
+      assert.equal(2, #closed, closed.body)
+      for _, outcome in ipairs(closed) do assert.equal("cancelled", outcome.kind) end
+      -- Without the cache ngx_lua itself complains of any semaphore that somebody waits for at the end.
+      if code_cache then scene.nginx:get "/left_in_flight" end
+      local code = terminate(scene.nginx)
+      local said = files.read(scene.nginx.dir .. "/stderr")
+      assert.equal(0, code, said)
+      assert.is_nil(scene:stop())
+    end)
+
+    teardown(function()
+      if scene.nginx.dir then scene:stop() end
+    end)
   end)
-end)
+end
