@@ -2,13 +2,26 @@
 
 #include "base/alloc.h"
 
-#include <string.h>
-
 enum { FIRST_CAPACITY = 2048 }; /* a session as text fits, and so do the headers of an answer */
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit)
 {
     *buffer = (grid_buffer){.limit = limit};
+}
+
+void grid_buffer_lend(grid_buffer *buffer, char *memory, size_t size)
+{
+    buffer->lent = memory;
+    buffer->lent_size = size;
+}
+
+static void give_up_memory(grid_buffer *buffer)
+{
+    if (!buffer->data)
+        return;
+    grid_wipe(buffer->data, buffer->size);
+    if (buffer->data != buffer->lent)
+        grid_free(buffer->data);
 }
 
 /* realloc would leave the old bytes behind in freed memory, so growth copies, wipes and frees. */
@@ -20,14 +33,22 @@ static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
         grid_error_out_of_memory(err);
         return false;
     }
-    if (buffer->data) {
+    if (buffer->size)
         memcpy(bigger, buffer->data, buffer->size);
-        grid_wipe(buffer->data, buffer->size);
-        grid_free(buffer->data);
-    }
+    give_up_memory(buffer);
     buffer->data = bigger;
     buffer->data[buffer->size] = '\0';
     buffer->capacity = capacity;
+    return true;
+}
+
+static bool take_lent(grid_buffer *buffer, size_t needed)
+{
+    if (buffer->data || buffer->lent_size <= needed)
+        return false;
+    buffer->data = buffer->lent;
+    buffer->data[0] = '\0';
+    buffer->capacity = buffer->lent_size - 1 < buffer->limit ? buffer->lent_size - 1 : buffer->limit;
     return true;
 }
 
@@ -41,36 +62,16 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
         return false;
     }
     needed = buffer->size + size;
-    if (buffer->data && needed <= buffer->capacity)
+    if ((buffer->data && needed <= buffer->capacity) || take_lent(buffer, needed))
         return true;
     while (capacity < needed)
         capacity = capacity > buffer->limit / 2 ? buffer->limit : capacity * 2;
     return grow(buffer, capacity < buffer->limit ? capacity : buffer->limit, err);
 }
 
-bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err)
-{
-    if (!buffer->data || size > buffer->capacity - buffer->size) {
-        if (!grid_buffer_reserve(buffer, size, err))
-            return false;
-    }
-    if (size)
-        memcpy(buffer->data + buffer->size, bytes, size);
-    buffer->size += size;
-    buffer->data[buffer->size] = '\0';
-    return true;
-}
-
-bool grid_buffer_append_text(grid_buffer *buffer, const char *text, grid_error *err)
-{
-    return grid_buffer_append(buffer, text, strlen(text), err);
-}
-
 void grid_buffer_clear(grid_buffer *buffer)
 {
-    if (buffer->data) {
-        grid_wipe(buffer->data, buffer->size);
-        grid_free(buffer->data);
-    }
-    grid_buffer_init(buffer, buffer->limit);
+    give_up_memory(buffer);
+    buffer->data = NULL;
+    buffer->size = buffer->capacity = 0;
 }

@@ -11,22 +11,42 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef struct grid_buffer {
     char *data; /* NULL while empty; otherwise followed by a NUL that size does not count */
     size_t size;
     size_t capacity;
     size_t limit; /* size never exceeds it */
+    char *lent;   /* the owner's memory, see grid_buffer_lend; NULL: none */
+    size_t lent_size;
 } grid_buffer;
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit);
 
-/* Appends all or nothing. Fails with code "too_large" over the limit, or "out_of_memory". */
-bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err);
-bool grid_buffer_append_text(grid_buffer *buffer, const char *text, grid_error *err);
+/* For an empty buffer: it fills this memory before it asks for its own. The memory must outlive the buffer's last clear, which
+ * wipes it like any other. */
+void grid_buffer_lend(grid_buffer *buffer, char *memory, size_t size);
 
 /* Room for `size` more bytes, so that the appends which follow cannot fail. */
 bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err);
+
+/* Appends all or nothing. Fails with code "too_large" over the limit, or "out_of_memory". */
+static inline bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err)
+{
+    if ((!buffer->data || size > buffer->capacity - buffer->size) && !grid_buffer_reserve(buffer, size, err))
+        return false;
+    if (size)
+        memcpy(buffer->data + buffer->size, bytes, size);
+    buffer->size += size;
+    buffer->data[buffer->size] = '\0';
+    return true;
+}
+
+static inline bool grid_buffer_append_text(grid_buffer *buffer, const char *text, grid_error *err)
+{
+    return grid_buffer_append(buffer, text, strlen(text), err);
+}
 
 void grid_buffer_clear(grid_buffer *buffer);
 
