@@ -5,6 +5,7 @@
 #include "http/failure.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,6 +33,9 @@ struct grid_transfer {
     grid_timing timing;
     double retry_after;
     char detail[CURL_ERROR_SIZE];
+    char headers_memory[1024]; /* what nearly every answer fits into; longer ones get memory of their own */
+    char body_memory[2560];
+    char request_memory[]; /* the request's body, and a NUL */
 };
 
 /* CURLOPT_PREREQFUNCTION: called each time before a request goes out. libcurl would send one again by itself when a reused
@@ -227,6 +231,25 @@ static void destroy(grid_transfer *transfer)
     grid_free(transfer);
 }
 
+/* One block of memory for the transfer and what it will hold. */
+static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exchange)
+{
+    size_t request_size = exchange->body ? exchange->body->size + 1 : 1;
+    grid_transfer *transfer = grid_malloc(sizeof *transfer + request_size);
+
+    if (!transfer)
+        return NULL;
+    memset(transfer, 0, offsetof(grid_transfer, headers_memory));
+    transfer->engine = grid_engine_ref(engine);
+    grid_buffer_init(&transfer->request_body, SIZE_MAX / 4);
+    grid_buffer_lend(&transfer->request_body, transfer->request_memory, request_size);
+    grid_headers_init(&transfer->headers);
+    grid_buffer_lend(&transfer->headers.lines, transfer->headers_memory, sizeof transfer->headers_memory);
+    grid_buffer_init(&transfer->body, exchange->max_response_bytes);
+    grid_buffer_lend(&transfer->body, transfer->body_memory, sizeof transfer->body_memory);
+    return transfer;
+}
+
 grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exchange,
                                    grid_error *err)
 {
@@ -236,15 +259,11 @@ grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exc
         grid_error_set(err, GRID_REQUEST, "forked", "the engine belongs to the process that forked this one");
         return NULL;
     }
-    transfer = grid_calloc(sizeof *transfer);
+    transfer = new_transfer(engine, exchange);
     if (!transfer) {
         grid_error_out_of_memory(err);
         return NULL;
     }
-    transfer->engine = grid_engine_ref(engine);
-    grid_buffer_init(&transfer->request_body, SIZE_MAX / 4);
-    grid_buffer_init(&transfer->body, exchange->max_response_bytes);
-    grid_headers_init(&transfer->headers);
     if (prepare(transfer, exchange, err))
         return transfer;
     destroy(transfer);
