@@ -23,6 +23,11 @@ typedef struct writer {
     int depth;
 } writer;
 
+enum { FEW_NAMES = 32 }; /* of one object: no memory is asked for */
+
+/* What a table without a mark is: an object, also when it is empty; an array; or nothing that JSON has. */
+typedef enum content { NAMES, POSITIONS, MIXED } content;
+
 static bool write_value(writer *self);
 
 #define REFUSE(self, ...) grid_error_set((self)->err, GRID_REQUEST, "bad_value", __VA_ARGS__)
@@ -84,17 +89,22 @@ static bool has_metatable(lua_State *L, int expected)
     return same;
 }
 
-/* Counts the members of the table on top. True: positions without holes are all it has. */
-static bool count_members(lua_State *L, size_t *count)
+/* What the table on top holds. Of its names the first FEW_NAMES are noted: their bytes stay where they are, for they are keys of
+ * the table, which nobody changes meanwhile. */
+static content look_at(lua_State *L, grid_slice *names, size_t *count)
 {
-    bool numbers = true;
+    size_t strings = 0, numbers = 0;
 
     *count = 0;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        numbers = numbers && lua_type(L, -2) == LUA_TNUMBER;
-        ++*count;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), ++*count) {
+        if (lua_type(L, -2) == LUA_TNUMBER)
+            numbers++;
+        else if (lua_type(L, -2) == LUA_TSTRING && strings++ < FEW_NAMES)
+            names[strings - 1].data = lua_tolstring(L, -2, &names[strings - 1].size);
     }
-    return numbers && *count > 0 && *count == lua_rawlen(L, -1);
+    if (strings == *count)
+        return NAMES;
+    return numbers == *count && *count == lua_rawlen(L, -1) ? POSITIONS : MIXED;
 }
 
 static bool write_array(writer *self)
@@ -121,55 +131,70 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (one->size > other->size) - (one->size < other->size);
 }
 
-/* The names' bytes stay where they are: they are keys of the table, which nobody changes meanwhile. */
-static bool collect_names(writer *self, grid_slice *names)
+static void collect_names(lua_State *L, int table, grid_slice *names)
 {
-    lua_State *L = self->L;
-
-    for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1), names++) {
-        if (lua_type(L, -2) != LUA_TSTRING)
-            return REFUSE(self, "a table mixes names and positions, or has holes");
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), names++)
         names->data = lua_tolstring(L, -2, &names->size);
-    }
+}
+
+static bool write_member(writer *self, int table, grid_slice name)
+{
+    if (!write_string(self, name) || !put(self, ":"))
+        return false;
+    gridL_push_slice(self->L, name);
+    lua_rawget(self->L, table);
+    if (!write_value(self))
+        return false;
+    lua_pop(self->L, 1);
     return true;
 }
 
-static bool write_object(writer *self, size_t count)
+static bool write_object(writer *self, grid_slice *names, size_t count)
 {
-    lua_State *L = self->L;
-    grid_slice *names = lua_newuserdatauv(L, count * sizeof *names + 1, 0);
+    int table = lua_gettop(self->L);
     size_t i;
 
-    if (!put(self, "{") || !collect_names(self, names))
-        return false;
-    qsort(names, count, sizeof *names, compare_names);
-    for (i = 0; i < count; i++) {
-        if ((i > 0 && !put(self, ",")) || !write_string(self, names[i]) || !put(self, ":"))
-            return false;
-        gridL_push_slice(L, names[i]);
-        lua_rawget(L, -3);
-        if (!write_value(self))
-            return false;
-        lua_pop(L, 1);
+    if (count > FEW_NAMES) {
+        names = lua_newuserdatauv(self->L, count * sizeof *names, 0);
+        collect_names(self->L, table, names);
     }
-    lua_pop(L, 1);
+    qsort(names, count, sizeof *names, compare_names);
+    if (!put(self, "{"))
+        return false;
+    for (i = 0; i < count; i++)
+        if ((i > 0 && !put(self, ",")) || !write_member(self, table, names[i]))
+            return false;
+    lua_settop(self->L, table);
     return put(self, "}");
+}
+
+static bool write_content(writer *self)
+{
+    grid_slice names[FEW_NAMES];
+    size_t count;
+
+    switch (look_at(self->L, names, &count)) {
+    case NAMES:
+        return write_object(self, names, count);
+    case POSITIONS:
+        return write_array(self);
+    default:
+        return REFUSE(self, "a table mixes names and positions, or has holes");
+    }
 }
 
 static bool write_table(writer *self)
 {
-    size_t count = 0;
     bool good;
 
     if (self->depth == GRID_JSON_MAX_DEPTH)
         return REFUSE(self, "tables are nested deeper than %d levels", GRID_JSON_MAX_DEPTH);
     luaL_checkstack(self->L, 6, "JSON too deep");
     self->depth++;
-    if (has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE) ||
-        count_members(self->L, &count))
+    if (has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE))
         good = write_array(self);
     else
-        good = write_object(self, count);
+        good = write_content(self);
     self->depth--;
     return good;
 }
