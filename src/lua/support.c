@@ -75,6 +75,20 @@ grid_buffer *gridL_new_buffer(lua_State *L)
     return buffer;
 }
 
+typedef struct scratch {
+    grid_buffer buffer; /* first: of the same class */
+    char memory[4096];
+} scratch;
+
+static void open_scratch(lua_State *L)
+{
+    scratch *self = gridL_new_object(L, sizeof *self, BUFFER);
+
+    grid_buffer_init(&self->buffer, SIZE_MAX / 4);
+    grid_buffer_lend(&self->buffer, self->memory, sizeof self->memory);
+    lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
+}
+
 grid_buffer *gridL_scratch(lua_State *L)
 {
     grid_buffer *buffer;
@@ -129,6 +143,5 @@ void gridL_open_buffer(lua_State *L)
     static const luaL_Reg none[] = {{NULL, NULL}};
 
     gridL_new_class(L, BUFFER, none, buffer_close, NULL);
-    gridL_new_buffer(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
+    open_scratch(L);
 }
