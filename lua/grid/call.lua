@@ -26,26 +26,26 @@ local Call = { __index = call }
 local WITH_KEY = { POST = true, PUT = true, PATCH = true }
 local REPEATABLE = { GET = true, HEAD = true }
 
-local CONTENT_TYPE = "Content-Type: application/json"
-
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 
 -- What a client sends with each call, put together once.
 local function constant_headers(client)
   client.constant_headers = client.constant_headers or {
-    "Authorization: Bearer " .. client.options.api_key,
-    "User-Agent: " .. client.options.user_agent,
-    "x-grid-environment: " .. client.options.environment,
+    authorization = "Authorization: Bearer " .. client.options.api_key,
+    user_agent = "User-Agent: " .. client.options.user_agent,
+    environment = "x-grid-environment: " .. client.options.environment,
   }
-  return client.constant_headers[1], client.constant_headers[2], client.constant_headers[3]
+  return client.constant_headers
 end
 
-local function headers_of(client, plan, options, key)
-  local authorization, user_agent, environment = constant_headers(client)
-  local headers = { "Accept: application/json", authorization, user_agent, environment, plan.body and CONTENT_TYPE }
-  if key then headers[#headers + 1] = "x-idempotency-key: " .. key end
-  if options.cookie then headers[#headers + 1] = "Cookie: " .. options.cookie end
-  return headers
+local function headers_of(client, plan, key, cookie)
+  local constant = constant_headers(client)
+  return {
+    "Accept: application/json", constant.authorization, constant.user_agent, constant.environment,
+    plan.body and "Content-Type: application/json" or false,
+    key and "x-idempotency-key: " .. key or false,
+    cookie and "Cookie: " .. cookie or false,
+  }
 end
 
 local function exchange_of(client, plan, headers)
@@ -55,6 +55,8 @@ local function exchange_of(client, plan, headers)
     url = client.endpoint .. plan.path,
     headers = headers,
     body = plan.body,
+    timeout = options.timeout, -- of each try: what is left
+    connect_timeout = options.connect_timeout,
     max_response_bytes = options.max_response_bytes,
     ca_file = options.ca_file,
     proxy = options.proxy,
@@ -79,31 +81,27 @@ function call.new(client, plan, options, now)
   if not key and WITH_KEY[plan.method] then key = core.uuid() end
   return setmetatable({
     client = client,
-    method = plan.method,
-    path = plan.path,
-    finish = plan.finish,
-    exact = plan.exact,
-    again = plan.again,
+    plan = plan,
     idempotency_key = key,
-    exchange = exchange_of(client, plan, headers_of(client, plan, options, key)),
-    listened = client.options.on_event ~= nil,
     cookie = options.cookie,
+    exchange = exchange_of(client, plan, headers_of(client, plan, key, options.cookie)),
     deadline = now + (options.timeout or client.options.timeout),
     attempts = 0,
+    flight = false, transfer = false, id = false, -- of the try that is in the air
+    res = nil, err = nil, -- once it is over
   }, Call)
 end
 
--- What a handler does wrong must not cost the caller an answer. Nobody else makes an event where nobody listens.
+-- What a handler does wrong must not cost the caller an answer.
 function call:tell(name, fields)
-  local handler = self.client.options.on_event
-  fields.name, fields.method, fields.path = name, self.method, self.path
+  fields.name, fields.method, fields.path = name, self.plan.method, self.plan.path
   fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
-  pcall(handler, fields)
+  pcall(self.client.options.on_event, fields)
 end
 
 --- What must not be echoed in an error.
 function call:secrets()
-  return { self.client.options.api_key, self.exchange.body or "", self.cookie or "" }
+  return { self.client.options.api_key, self.plan.body or "", self.cookie or "" }
 end
 
 function call:fail(err)
@@ -117,7 +115,7 @@ function call:start(engine, now)
   self.attempts = self.attempts + 1
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
-  if self.listened then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
+  if self.client.options.on_event then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
   if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no")) end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
@@ -127,7 +125,7 @@ end
 -- Contract, section 4: what was certainly not executed, 429 and 503; of what may be repeated, also the unknown.
 local function may_repeat(self, err)
   if err.kind == "network" or err.kind == "timeout" or err.kind == "tls" then
-    return err.sent == "no" or REPEATABLE[self.method] == true
+    return err.sent == "no" or REPEATABLE[self.plan.method] == true
   end
   return err.status == 429 or err.status == 503
 end
@@ -140,7 +138,7 @@ end
 
 -- Seconds, or nil: this was the last try.
 local function delay_before_next(self, err)
-  local asked = self.again and self.again(err)
+  local asked = self.plan.again and self.plan.again(err)
   if asked then return asked end
   if not err.retryable or self.attempts > self.client.options.retries then return nil end
   if err.retry_after then return err.retry_after end
@@ -167,13 +165,13 @@ function call:conclude(answer, now)
   else
     self.res, self.err = result.read(self, answer)
   end
-  if self.listened then self:tell_response(answer) end
+  if self.client.options.on_event then self:tell_response(answer) end
   if self.res then return end
   local err = self.err
   err.retryable = may_repeat(self, err)
   local delay = delay_before_next(self, err)
   if not delay or now + delay >= self.deadline then return end
-  if self.listened then
+  if self.client.options.on_event then
     self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
   end
   return now + delay

@@ -31,6 +31,7 @@ function client.new(given)
     endpoint = options.endpoint(resolved.base_url),
     host = hosts.choose(resolved.host),
     flights = setmetatable({}, { __mode = "k" }),
+    spare_flights = {},
   }, Client)
 end
 
@@ -53,8 +54,6 @@ local function check_open(self, what)
   if self.closed then misuse.raise("%s: the client is closed", what) end
 end
 
-local function ignore() end
-
 -- A call that is ready to go, where the host can wait for it: nginx cannot in some of its phases.
 local function prepare(self, plan, given)
   local obstacle = self.host.obstacle and self.host.obstacle()
@@ -62,18 +61,15 @@ local function prepare(self, plan, given)
   return call.new(self, plan, given, self.host.now())
 end
 
--- One call from its plan to its end.
+-- One call from its plan to its end. What carried it is kept for the next one, unless it is given up half-way.
 local function perform(self, plan, given)
   local one, err = prepare(self, plan, given)
   if not one then return nil, err end
-  local waiting = one
-  local function source()
-    local first = waiting
-    waiting = nil
-    return first
-  end
-  local alone = flight.new(self, source, 1, ignore)
+  local spare = self.spare_flights
+  local alone = table.remove(spare) or flight.single(self)
+  alone:begin(one)
   if given.detached and self.host.carry then self.host.carry(alone) else alone:run() end
+  spare[#spare + 1] = alone
   return one.res, one.err
 end
 

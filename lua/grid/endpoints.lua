@@ -10,35 +10,25 @@ local shape = require "grid.shape"
 
 local endpoints = {}
 
--- The members that a stored session has, and the types that they must have where they stand. Liberal: what is absent or null
--- may be so, except for the two objects that hold all the others.
-local PAYLOAD = { provider = "string" }
-local PRIVY = {
-  token = "string",
-  refresh_token = "string",
-  privy_access_token = "string",
-  session = { expires_at = "number" },
-}
+-- What a stored session holds, and must be of the right type where it stands. Liberal: what is absent or null may be so, except
+-- for the two objects that hold all the others.
+local PRIVY_TEXTS = { "token", "refresh_token", "privy_access_token" }
 
-local function wrong_member(object, members)
-  for name, expected in pairs(members) do
-    local value = object[name]
-    if value ~= nil and value ~= json.null then
-      local inner = type(expected) == "table" and expected
-      if type(value) ~= (inner and "table" or expected) then return name end
-      local wrong = inner and wrong_member(value, inner)
-      if wrong then return name .. "." .. wrong end
-    end
-  end
+local function is_wrong(value, expected)
+  return value ~= nil and value ~= json.null and type(value) ~= expected
 end
 
 local function find_fault(payload)
-  local session = payload.session
-  if type(session) ~= "table" then return "session" end
-  local privy = session.Privy
+  if type(payload.session) ~= "table" then return "session" end
+  local privy = payload.session.Privy
   if type(privy) ~= "table" then return "session.Privy" end
-  local wrong = wrong_member(privy, PRIVY)
-  return wrong and "session.Privy." .. wrong or wrong_member(payload, PAYLOAD)
+  for _, name in ipairs(PRIVY_TEXTS) do
+    if is_wrong(privy[name], "string") then return "session.Privy." .. name end
+  end
+  local inner = privy.session
+  if is_wrong(inner, "table") then return "session.Privy.session" end
+  if type(inner) == "table" and is_wrong(inner.expires_at, "number") then return "session.Privy.session.expires_at" end
+  if is_wrong(payload.provider, "string") then return "provider" end
 end
 
 local function check_session(payload)

@@ -7,7 +7,7 @@ local errors = require "grid.errors"
 local flight = {}
 local Flight = { __index = flight }
 
--- Transfer's id -> its flight and call. Weak: a flight that is given up takes its entries, and so its transfers, with it.
+-- Transfer's id -> its call. Weak: a flight that is given up takes its calls, and so their transfers, with it.
 local in_the_air = setmetatable({}, { __mode = "v" })
 
 --- A flight for calls of one client. `source()` gives the next call, or nothing; `on_done(call)` takes each that is over.
@@ -20,12 +20,27 @@ function flight.new(client, source, limit, on_done)
     limit = limit,
     on_done = on_done,
     active = 0,
-    entries = {},  -- by id: what is in the air
-    landed = {},   -- entries whose transfer has finished
+    calls = {},    -- by id: what is in the air
+    landed = {},   -- calls whose transfer has finished
     sleeping = {}, -- call -> time of its next try
   }, Flight)
   client.flights[self] = true
   return self
+end
+
+local function ignore() end
+
+--- A flight that carries one call, and when that is over another.
+function flight.single(client)
+  return flight.new(client, nil, 1, ignore)
+end
+
+--- Begins the one call. Since the last one there may have been a fork, and how its host waited says nothing of this one.
+function flight:begin(call)
+  self.engine = self.client:engine()
+  self.nap = nil
+  self.active = 1
+  self:launch(call)
 end
 
 function flight:is_over()
@@ -40,9 +55,9 @@ end
 function flight:launch(call)
   local transfer, id = call:start(self.engine, self.host.now())
   if not transfer then return self:done(call) end
-  local entry = { id = id, call = call, transfer = transfer, flight = self }
-  self.entries[id] = entry
-  in_the_air[id] = entry
+  call.flight, call.transfer, call.id = self, transfer, id
+  self.calls[id] = call
+  in_the_air[id] = call
 end
 
 function flight:fill()
@@ -63,11 +78,11 @@ function flight.step(engine)
   local id = engine:next_finished()
   local landed = id ~= nil
   while id do
-    local entry = in_the_air[id]
-    if entry then
+    local call = in_the_air[id]
+    if call then
       in_the_air[id] = nil
-      local owner = entry.flight
-      owner.landed[#owner.landed + 1] = entry
+      local owner = call.flight
+      owner.landed[#owner.landed + 1] = call
       if owner.wake then owner:wake() end
     end
     id = engine:next_finished()
@@ -79,13 +94,13 @@ function flight:land()
   local landed = self.landed
   if #landed == 0 then return false end
   self.landed = {}
-  for _, entry in ipairs(landed) do
-    self.entries[entry.id] = nil
-    local again = entry.call:conclude(entry.transfer:take(), self.host.now())
+  for _, call in ipairs(landed) do
+    self.calls[call.id] = nil
+    local again = call:conclude(call.transfer:take(), self.host.now())
     if again then
-      self.sleeping[entry.call] = again
+      self.sleeping[call] = again
     else
-      self:done(entry.call)
+      self:done(call)
     end
   end
   return true
@@ -108,11 +123,11 @@ end
 -- The client was closed by a handler or by another thread of control.
 function flight:cancel()
   self.source = nil
-  for id, entry in pairs(self.entries) do
-    self.entries[id] = nil
-    entry.transfer:close()
-    entry.call:fail(errors.cancelled("unknown"))
-    self:done(entry.call)
+  for id, call in pairs(self.calls) do
+    self.calls[id] = nil
+    call.transfer:close()
+    call:fail(errors.cancelled("unknown"))
+    self:done(call)
   end
   for call in pairs(self.sleeping) do
     self.sleeping[call] = nil

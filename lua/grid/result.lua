@@ -114,7 +114,7 @@ local function read_success(call, answer, body, exact)
   if wrapped then
     res.data, res.metadata = body.data, table_or_empty(body.metadata)
   end
-  local finish = call.finish
+  local finish = call.plan.finish
   local problem = finish and finish(res, function(...)
     if wrapped then return json.slice(answer.body, "data", ...) end
     return json.slice(answer.body, ...)
@@ -132,15 +132,15 @@ function result.read(call, answer)
   if status >= 300 then
     return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
-  if answer.body == "" and (NO_CONTENT[status] or call.method == "HEAD") then
+  if answer.body == "" and (NO_CONTENT[status] or call.plan.method == "HEAD") then
     return read_success(call, answer, {})
   end
-  local body, exact, code, message = json.decode(answer.body, "data", call.exact)
+  local body, exact, code, message = json.decode(answer.body, "data", call.plan.exact)
   if body == nil then return nonsense(call, answer, code, message) end
   if type(body) ~= "table" then
     return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
-  return read_success(call, answer, body, call.exact and exact)
+  return read_success(call, answer, body, call.plan.exact and exact)
 end
 
 return result

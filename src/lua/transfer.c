@@ -17,10 +17,10 @@ typedef struct box {
     grid_transfer *transfer; /* NULL once closed */
 } box;
 
-/* The strings stay where they are as long as the table does: it is an argument. */
+/* The strings stay where they are as long as the table does: it is an argument. What is false is left out. */
 static size_t read_headers(lua_State *L, int index, grid_slice *headers)
 {
-    size_t count, i;
+    size_t count, i, kept = 0;
 
     lua_getfield(L, index, "headers");
     luaL_checktype(L, -1, LUA_TTABLE);
@@ -29,13 +29,16 @@ static size_t read_headers(lua_State *L, int index, grid_slice *headers)
         luaL_error(L, "more than %d headers", MAX_HEADERS);
     for (i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
-        if (lua_type(L, -1) != LUA_TSTRING)
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            headers[kept].data = lua_tolstring(L, -1, &headers[kept].size);
+            kept++;
+        } else if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) {
             luaL_error(L, "field 'headers' must hold strings");
-        headers[i].data = lua_tolstring(L, -1, &headers[i].size);
+        }
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    return count;
+    return kept;
 }
 
 static const grid_slice *read_body(lua_State *L, int index, grid_slice *body)

@@ -50,13 +50,13 @@ local function look_after(flight)
   local ok, pause = pcall(flight.advance, flight)
   if not ok then flight.failure = pause end
   carried[flight] = ok and pause and core.now() + pause or nil
-  if not carried[flight] then flight.semaphore:post(1) end
 end
 
 local function advance_carried()
   local flight = next_due()
   while flight do
     look_after(flight)
+    if not carried[flight] then flight.semaphore:post(1) end
     flight = next_due()
   end
 end
@@ -112,17 +112,15 @@ function nginx.is_driven()
   return bell ~= nil
 end
 
-local function post(flight)
-  flight.semaphore:post(1)
+local function semaphore_of(flight)
+  if not flight.semaphore then flight.semaphore = assert(require("ngx.semaphore").new()) end
+  return flight.semaphore
 end
 
--- What the flight is woken with when something of it has landed.
-local function semaphore_of(flight)
-  if not flight.semaphore then
-    flight.semaphore = assert(require("ngx.semaphore").new())
-    flight.wake = post
-  end
-  return flight.semaphore
+-- What a flight that waits is woken with when something of it has landed. Once is enough: a semaphore would remember each.
+local function post(flight)
+  flight.wake = nil
+  flight.semaphore:post(1)
 end
 
 local function wait(semaphore, seconds)
@@ -134,7 +132,10 @@ end
 
 --- Waits until something of the flight's has landed, `seconds` at most.
 function nginx.idle(_, seconds, flight)
-  wait(semaphore_of(flight), seconds)
+  local semaphore = semaphore_of(flight)
+  flight.wake = post
+  wait(semaphore, seconds)
+  flight.wake = nil
 end
 
 --- Runs a flight to its end and waits for that. If the request that waits is aborted, the driver still brings it there.
@@ -150,6 +151,7 @@ function nginx.carry(flight)
       advance_carried()
     end
   end
+  flight.wake = nil
   if flight.failure then error(flight.failure, 0) end
 end
 

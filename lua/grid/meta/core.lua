@@ -94,7 +94,7 @@ function core.is_terminal(descriptor) end
 ---@class grid.core.engine
 local engine = {}
 
---- Begins one HTTP exchange. The id is what next_finished gives once it is over.
+--- Begins one HTTP exchange. Of its headers, a list, what is false is left out. The id is what next_finished gives once it is over.
 ---@param exchange table
 ---@return grid.core.transfer? transfer, any id, string? code, string? message
 function engine:start(exchange) end
