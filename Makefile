@@ -22,7 +22,7 @@ pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
 has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 
 LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto) -lm
-FLAGS        := -std=gnu11 -fPIC -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
+FLAGS        := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
                 $(call pkg,--cflags,libcurl,) $(call pkg,--cflags,libcrypto,) \
                 -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)
 FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)

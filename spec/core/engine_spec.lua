@@ -209,6 +209,37 @@ describe("grid.core", function()
       assert.truthy(answer.body:find('"body":"610062"', 1, true))
     end)
 
+    it("leaves out a header that is false", function()
+      local answer = fetch(engine, "/echo", { headers = { "X-One: 1", false, "X-Three: 3", false } })
+      assert.truthy(answer.body:find('"x-one":"1"', 1, true))
+      assert.truthy(answer.body:find('"x-three":"3"', 1, true))
+    end)
+
+    it("sends a large body without asking for leave", function()
+      for _, size in ipairs { 2 ^ 20 - 1, 2 ^ 20, 2 ^ 20 + 1 } do
+        local answer = fetch(engine, "/echo", { method = "POST", body = ("x"):rep(size), max_response_bytes = 2 ^ 22 })
+        assert.equal(200, answer.status)
+        assert.is_nil(answer.body:find('"expect"', 1, true))
+      end
+    end)
+
+    it("keeps its own URL while others begin", function()
+      local echo = assert(engine:start(exchange "/echo"))
+      local ok = assert(engine:start(exchange "/ok"))
+      local headers = assert(engine:start(exchange "/headers"))
+      assert.equal('{"data":{}}', finish(engine, ok).body)
+      assert.truthy(finish(engine, echo).body:find '"method":"GET"')
+      assert.equal("one, two", finish(engine, headers).headers["x-twice"])
+    end)
+
+    it("to no URL at all is refused", function()
+      for _, url in ipairs { "", "http://", "http://[::1", "http://a b/" } do
+        local transfer, kind = engine:start(exchange("", { url = url }))
+        local answer = transfer and finish(engine, transfer) or { kind = kind }
+        assert.equal("request", answer.kind, url)
+      end
+    end)
+
     it("joins headers that come again, and keeps cookies apart", function()
       local answer = fetch(engine, "/headers")
       assert.equal("one, two", answer.headers["x-twice"])

@@ -29,24 +29,6 @@ void *grid_calloc(size_t size)
     return refused() ? NULL : counted(calloc(1, size ? size : 1));
 }
 
-void *grid_realloc(void *block, size_t size)
-{
-    if (!block)
-        return grid_malloc(size);
-    return refused() ? NULL : realloc(block, size ? size : 1);
-}
-
-char *grid_strndup(const char *text, size_t length)
-{
-    char *copy = grid_malloc(length + 1);
-
-    if (copy) {
-        memcpy(copy, text, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
 void grid_free(void *block)
 {
     if (!block)

@@ -9,11 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *grid_malloc(size_t size);              /* NULL when there is none */
-void *grid_calloc(size_t size);              /* the same, zeroed */
-void *grid_realloc(void *block, size_t size); /* NULL leaves the old block as it was */
-char *grid_strndup(const char *text, size_t length);
-void grid_free(void *block); /* NULL is fine */
+void *grid_malloc(size_t size); /* NULL when there is none */
+void *grid_calloc(size_t size); /* the same, zeroed */
+void grid_free(void *block);    /* NULL is fine */
 
 /* Overwrites memory in a way that no compiler removes. */
 void grid_wipe(void *memory, size_t size);

@@ -18,6 +18,7 @@ struct grid_engine {
     pid_t owner;
     unsigned refs;
     size_t in_flight;
+    grid_url *url; /* of the last transfer, or NULL */
     grid_transfer *finished; /* oldest first, linked through grid_transfer_link */
     grid_transfer **last;
 };
@@ -47,6 +48,7 @@ static void release(grid_engine *engine)
         curl_multi_cleanup(engine->multi);
     if (engine->driver)
         grid_driver_free(engine->driver);
+    grid_url_unref(engine->url);
     grid_free(engine);
 }
 
@@ -171,6 +173,15 @@ void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *trans
 void grid_engine_unshare_connections(grid_engine *engine)
 {
     curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
+}
+
+grid_url *grid_engine_url(grid_engine *engine, const char *text)
+{
+    if (!engine->url || !grid_url_is(engine->url, text)) {
+        grid_url_unref(engine->url);
+        engine->url = grid_url_new(text);
+    }
+    return engine->url ? grid_url_ref(engine->url) : NULL;
 }
 
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)

@@ -3,11 +3,15 @@
 #define GRID_HTTP_ENGINE_INTERNAL_H
 
 #include "http/engine.h"
+#include "http/url.h"
 
 #include <curl/curl.h>
 
 /* A connection may carry one call at a time, as in HTTP/1.1: from now on as many are opened as there are calls. */
 void grid_engine_unshare_connections(grid_engine *engine);
+
+/* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
+grid_url *grid_engine_url(grid_engine *engine, const char *text);
 
 /* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight. */
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err);

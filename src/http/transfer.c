@@ -20,6 +20,7 @@
 struct grid_transfer {
     grid_engine *engine;
     CURL *easy; /* NULL once finished */
+    grid_url *url;
     struct curl_slist *header_lines;
     grid_buffer request_body;
     grid_headers headers;
@@ -92,6 +93,9 @@ static bool add_header(grid_transfer *transfer, const char *line, grid_error *er
     return true;
 }
 
+/* A body of 1 MiB libcurl would announce (RFC 9110 section 10.1.1), and wait for leave to send it. */
+enum { EXPECT_BYTES = 1024 * 1024 };
+
 /* libcurl takes "Name:" as "leave it out" and "Name;" as "send it empty". It would call a POST without a body a form. */
 static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
 {
@@ -104,7 +108,7 @@ static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, 
     }
     if (!exchange->body && !add_header(transfer, "Content-Type:", err))
         return false;
-    return add_header(transfer, "Expect:", err);
+    return !exchange->body || exchange->body->size < EXPECT_BYTES || add_header(transfer, "Expect:", err);
 }
 
 /* libcurl keeps an unsigned int, and takes 0 for "no limit". */
@@ -129,22 +133,29 @@ static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
     SET(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
 }
 
+static bool is_tls(const grid_exchange *exchange)
+{
+    return strncmp(exchange->url, "https:", 6) == 0;
+}
+
+/* HTTP/2 is negotiated in the TLS handshake. */
+static bool may_share_connection(const grid_exchange *exchange)
+{
+    return is_tls(exchange) && !exchange->http1_only;
+}
+
 static void set_connection(grid_transfer *transfer, const grid_exchange *exchange)
 {
-    bool tls = strncmp(exchange->url, "https:", 6) == 0;
-    bool may_share = tls && !exchange->http1_only;
+    bool may_share = may_share_connection(exchange);
 
-    if (!may_share)
-        grid_engine_unshare_connections(transfer->engine);
-    SET(transfer, CURLOPT_HTTP_VERSION,
-                     may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    SET(transfer, CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     SET(transfer, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
     SET(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(transfer, CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(transfer, CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
     if (exchange->ca_file)
         SET(transfer, CURLOPT_CAINFO, exchange->ca_file);
-    if (exchange->proxy || !tls) /* what goes out in the clear stays on this machine */
+    if (exchange->proxy || !is_tls(exchange)) /* what goes out in the clear stays on this machine */
         SET(transfer, CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
     SET(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
@@ -152,12 +163,12 @@ static void set_connection(grid_transfer *transfer, const grid_exchange *exchang
 static void set_request(grid_transfer *transfer, const grid_exchange *exchange)
 {
     SET(transfer, CURLOPT_URL, exchange->url);
+    if (grid_url_parts(transfer->url))
+        SET(transfer, CURLOPT_CURLU, grid_url_parts(transfer->url));
     if (exchange->body || strcmp(exchange->method, "POST") == 0) {
         SET(transfer, CURLOPT_POST, 1L);
-        SET(transfer, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)transfer->request_body.size);
-        SET(transfer, CURLOPT_POSTFIELDS,
-                         transfer->request_body.data ? transfer->request_body.data : "");
+        SET(transfer, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->request_body.size);
+        SET(transfer, CURLOPT_POSTFIELDS, transfer->request_body.data ? transfer->request_body.data : "");
     }
     if (strcmp(exchange->method, "HEAD") == 0)
         SET(transfer, CURLOPT_NOBODY, 1L);
@@ -184,8 +195,9 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         return false;
     if (!add_headers(transfer, exchange, err))
         return false;
+    transfer->url = grid_engine_url(transfer->engine, exchange->url);
     transfer->easy = curl_easy_init();
-    if (!transfer->easy)
+    if (!transfer->url || !transfer->easy)
         return grid_error_out_of_memory(err);
     set_limits(transfer, exchange);
     set_connection(transfer, exchange);
@@ -196,6 +208,8 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         grid_failure_describe(err, transfer->code, "");
         return false;
     }
+    if (!may_share_connection(exchange))
+        grid_engine_unshare_connections(transfer->engine);
     return grid_engine_launch(transfer->engine, transfer->easy, err);
 }
 
@@ -218,6 +232,8 @@ static void give_back(grid_transfer *transfer)
     if (transfer->easy && grid_engine_is_ours(transfer->engine))
         curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
+    grid_url_unref(transfer->url);
+    transfer->url = NULL;
     clear_headers(transfer);
     grid_buffer_clear(&transfer->request_body);
 }
@@ -316,8 +332,6 @@ static void note_facts(grid_transfer *transfer)
     transfer->timing.connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0;
     transfer->timing.reused = connections == 0;
     transfer->timing.http_version = http_version(easy);
-    if (transfer->timing.http_version && transfer->timing.http_version < 20)
-        grid_engine_unshare_connections(transfer->engine);
     transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
 }
 
@@ -339,6 +353,8 @@ static void describe_failure(grid_transfer *transfer)
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 {
     note_facts(transfer);
+    if (transfer->timing.http_version && transfer->timing.http_version < 20)
+        grid_engine_unshare_connections(transfer->engine);
     transfer->finished = true;
     transfer->code = code;
     if (code == CURLE_OK && transfer->headers.status < 200) /* libcurl is content with an unasked-for 101 */

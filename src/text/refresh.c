@@ -1,26 +1,50 @@
+#define _GNU_SOURCE /* memmem */
 #include "text/refresh.h"
 
 #include "text/json.h"
 
+#include <string.h>
+
+/* Nearly every session is of the other kind, and does not hold that word: then there is no need to look for the member. */
+static bool is_turnkey(grid_slice payload)
+{
+    static const char name[] = "Turnkey";
+    grid_slice session, turnkey;
+
+    if (!memmem(payload.data, payload.size, name, sizeof name - 1) && !memchr(payload.data, '\\', payload.size))
+        return false;
+    return grid_json_member(payload, "session", &session) && grid_json_member(session, name, &turnkey) &&
+           grid_json_type(turnkey) != GRID_JSON_NULL;
+}
+
 static bool check_text(grid_slice payload, grid_error *err)
 {
     grid_error cause;
-    grid_slice session, turnkey;
 
     if (!grid_json_validate(payload, &cause))
         return grid_error_set(err, GRID_REQUEST, "bad_payload", "kms_payload is not valid JSON: %.120s",
                               cause.message);
-    if (grid_json_member(payload, "session", &session) &&
-        grid_json_member(session, "Turnkey", &turnkey) && grid_json_type(turnkey) != GRID_JSON_NULL)
+    if (is_turnkey(payload))
         return grid_error_set(err, GRID_REQUEST, "turnkey_session",
                               "kms_payload holds a Turnkey session, which the service cannot refresh");
     return true;
+}
+
+/* A program's own file of a session, say. What would be sent then is never what was meant. */
+static bool holds_private_key(grid_slice payload)
+{
+    static const char name[] = "private_key";
+    grid_slice value;
+
+    return memmem(payload.data, payload.size, name, sizeof name - 1) && grid_json_member(payload, name, &value);
 }
 
 static bool check_payload(grid_slice payload, bool is_checked, grid_error *err)
 {
     if (!is_checked && !check_text(payload, err))
         return false;
+    if (holds_private_key(payload))
+        return grid_error_set(err, GRID_REQUEST, "private_key", "kms_payload holds a private key, which must not be sent");
     if (grid_json_type(payload) != GRID_JSON_OBJECT_BEGIN)
         return grid_error_set(err, GRID_REQUEST, "bad_payload", "kms_payload is not a JSON object");
     return true;

@@ -9,7 +9,7 @@
 #include "base/slice.h"
 
 /* `kms_payload` NULL leaves the member out (the cookie flow); `is_checked` spares a payload that is known to be JSON without
- * a Turnkey session. Fails with kind "request": "bad_payload" (not one JSON object),
+ * a Turnkey session. Fails with kind "request": "bad_payload" (not one JSON object), "private_key" (it has such a member),
  * "turnkey_session" (the service has not implemented refreshing those), "bad_utf8" (the key's text). */
 bool grid_refresh_body(grid_slice encryption_public_key, const grid_slice *kms_payload, bool is_checked,
                        grid_buffer *out, grid_error *err);

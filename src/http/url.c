@@ -1,0 +1,52 @@
+#include "http/url.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+struct grid_url {
+    CURLU *parts;
+    unsigned refs;
+    char text[];
+};
+
+grid_url *grid_url_new(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    grid_url *url = grid_malloc(sizeof *url + size);
+
+    if (!url)
+        return NULL;
+    memcpy(url->text, text, size);
+    url->refs = 1;
+    url->parts = curl_url();
+    if (url->parts && curl_url_set(url->parts, CURLUPART_URL, text, 0) != CURLUE_OK) {
+        curl_url_cleanup(url->parts);
+        url->parts = NULL;
+    }
+    return url;
+}
+
+grid_url *grid_url_ref(grid_url *url)
+{
+    url->refs++;
+    return url;
+}
+
+void grid_url_unref(grid_url *url)
+{
+    if (!url || --url->refs > 0)
+        return;
+    curl_url_cleanup(url->parts);
+    grid_free(url);
+}
+
+bool grid_url_is(const grid_url *url, const char *text)
+{
+    return strcmp(url->text, text) == 0;
+}
+
+CURLU *grid_url_parts(const grid_url *url)
+{
+    return url->parts;
+}
