@@ -22,10 +22,9 @@ static inline bool grid_scan_is_plain(char byte)
     return (signed char)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* Eight bytes at once: subtracting 1 (or 0x20) from a byte borrows into its top bit exactly when
- * the byte is 0 (or below 0x20); a borrow that runs into the next byte can only make the answer
- * "no" too often, and the caller then looks byte by byte. */
-static inline bool grid_scan_are_plain(const char bytes[8])
+/* Eight bytes at once: a top bit for each byte that is not plain. Subtracting 1 (or 0x20) from a byte borrows into its top bit
+ * exactly when the byte is 0 (or below 0x20); a borrow that runs on can only touch bytes behind that one. */
+static inline uint64_t grid_scan_marks(const char bytes[8])
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t word;
@@ -33,14 +32,22 @@ static inline bool grid_scan_are_plain(const char bytes[8])
     memcpy(&word, bytes, sizeof word);
     uint64_t quote = word ^ (ones * '"');
     uint64_t backslash = word ^ (ones * '\\');
-    return ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & (ones * 0x80)) ==
-           0;
+    return (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & (ones * 0x80);
 }
 
 static inline const char *grid_scan_plain(const char *at, const char *end)
 {
-    while (end - at >= 8 && grid_scan_are_plain(at))
-        at += 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t marks = grid_scan_marks(at);
+
+        if (!marks)
+            continue;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        return at + __builtin_ctzll(marks) / 8;
+#else
+        break;
+#endif
+    }
     while (at < end && grid_scan_is_plain(*at))
         at++;
     return at;
