@@ -99,7 +99,7 @@ describe("the annotations", function()
       ["grid.RefreshRequest"] = { "lua/grid/endpoints.lua", function(given) client:refresh_session(given) end },
       ["grid.InitAuthRequest"] = { "lua/grid/endpoints.lua", function(given) client:init_auth(given) end },
       ["grid.CompleteAuthRequest"] = { "lua/grid/endpoints.lua", function(given) client:complete_auth(given) end },
-      ["grid.ManyOptions"] = { "lua/grid/client.lua", function(given) client:refresh_sessions({}, given) end },
+      ["grid.ManyOptions"] = { "lua/grid/batch.lua", function(given) client:refresh_sessions({}, given) end },
     }
     for class, taker in pairs(takers) do
       for name in pairs(fields_of(taker[1], class)) do

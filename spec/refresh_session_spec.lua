@@ -377,6 +377,11 @@ describe("client:refresh_session", function()
       assert_sent_nothing()
     end)
 
+    it("a caller that ended with this very call, at the line of the caller's caller", function()
+      local function gone() return client:refresh_session {} end
+      assert_misuse(function() gone() end, "'encryption_public_key' is missing")
+    end)
+
     it("a dot where a colon belongs, and a client that was closed", function()
       assert_misuse(function() client.refresh_session(rig.request(server, "{}")) end, "call it with a colon")
       client:close()

@@ -14,6 +14,7 @@ local options = require "grid.options"
 local shape = require "grid.shape"
 
 local accounts = lazy "grid.accounts"
+local batch = lazy "grid.batch"
 
 local client = {}
 
@@ -79,16 +80,13 @@ local function carry_out(self, what, given, build, ...)
   if given ~= nil then shape.check(what, options.call, given) end
   local plan, err = build(what, ...)
   if not plan then return nil, err end
-  local res
-  res, err = perform(self, plan, given or {})
-  return res, err
+  return perform(self, plan, given or {})
 end
 
 local function method(name, build)
   local what = "client:" .. name
   return function(self, request, given)
-    local res, err = carry_out(self, what, given, build, request)
-    return res, err
+    return carry_out(self, what, given, build, request)
   end
 end
 
@@ -104,14 +102,12 @@ Client.init_auth = method("init_auth", endpoints.init_auth)
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.complete_auth = method("complete_auth", endpoints.complete_auth)
 
-local ADMIN = { type = "boolean" }
-
 -- update_account has an option of its own.
 local function split_admin(what, given)
-  if type(given) ~= "table" then return given end
+  if given == nil then return nil end
+  shape.check(what, options.update, given)
   local for_call = {}
   for name, value in pairs(given) do for_call[name] = value end
-  if given.admin ~= nil then shape.check_field(what, "admin", ADMIN, given.admin) end
   for_call.admin = nil
   return for_call, given.admin
 end
@@ -121,8 +117,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:get_account(address, given)
-  local res, err = carry_out(self, "client:get_account", given, accounts.get, address)
-  return res, err
+  return carry_out(self, "client:get_account", given, accounts.get, address)
 end
 
 --- Prepares a transaction that changes the account: PATCH /accounts/{address}. `res.data` is what client:sign takes.
@@ -132,8 +127,7 @@ end
 ---@return grid.Result?, grid.Error?
 function Client:update_account(address, changes, given)
   local for_call, admin = split_admin("client:update_account", given)
-  local res, err = carry_out(self, "client:update_account", for_call, accounts.update, address, changes, admin)
-  return res, err
+  return carry_out(self, "client:update_account", for_call, accounts.update, address, changes, admin)
 end
 
 --- Signs a prepared transaction. Nothing is sent.
@@ -142,8 +136,7 @@ end
 ---@return table?, grid.Error?
 function Client:sign(transaction_payload, authorization_key)
   check_open(self, "client:sign")
-  local signed, err = accounts.sign("client:sign", transaction_payload, authorization_key)
-  return signed, err
+  return accounts.sign("client:sign", transaction_payload, authorization_key)
 end
 
 --- POST /accounts/{address}/submit. Never repeated after an unknown outcome, but by the caller with the same idempotency key.
@@ -152,8 +145,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:submit(address, signed, given)
-  local res, err = carry_out(self, "client:submit", given, accounts.submit, address, signed)
-  return res, err
+  return carry_out(self, "client:submit", given, accounts.submit, address, signed)
 end
 
 --- Signs and submits. A key younger than about two seconds that is refused is tried once more, with the same signed bytes.
@@ -163,12 +155,11 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:sign_and_submit(address, transaction_payload, authorization_key, given)
-  local res, err = carry_out(self, "client:sign_and_submit", given, function(what)
+  return carry_out(self, "client:sign_and_submit", given, function(what)
     local signed, problem = accounts.sign(what, transaction_payload, authorization_key)
     if not signed then return nil, problem end
     return accounts.submit_fresh(what, address, signed, authorization_key)
   end)
-  return res, err
 end
 
 --- Any other endpoint of the service. A body given as text goes out byte for byte.
@@ -178,30 +169,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:request(verb, path, body, given)
-  local res, err = carry_out(self, "client:request", given, endpoints.request, verb, path, body)
-  return res, err
-end
-
----@class (exact) grid.ManyOptions
----@field concurrency? integer calls in flight at most; 64
----@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
----@field on_progress? fun(done: integer, total: integer) after on_result
-local MANY = {
-  concurrency = { type = "number", check = shape.count },
-  on_result = { type = "function" },
-  on_progress = { type = "function" },
-}
-
--- A request that is made when its turn comes. What goes wrong in the making is its result.
-local function make_plan(name, make)
-  local ok, plan, err = pcall(function()
-    local request, reason = make()
-    if request == nil then return nil, reason end
-    local plan, err = endpoints.refresh_session(name, request)
-    return plan, err
-  end)
-  if not ok then return nil, plan end
-  return plan, err
+  return carry_out(self, "client:request", given, endpoints.request, verb, path, body)
 end
 
 --- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What
@@ -213,53 +181,11 @@ end
 function Client:refresh_sessions(requests, given)
   local what = "client:refresh_sessions"
   check_open(self, what)
-  given = given or {}
-  shape.check(what, MANY, given)
-  if type(requests) ~= "table" then misuse.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
-  if #requests == 0 and next(requests) ~= nil then misuse.raise("%s: a list of requests is expected, got one table", what) end
-  local total, results, position, done = #requests, {}, 0, 0
-  local plans = {}
-  local function name_of(i) return ("%s: request %d"):format(what, i) end
-  for i = 1, total do
-    local later = type(requests[i]) == "function"
-    plans[i] = later and { later = requests[i] } or { endpoints.refresh_session(name_of(i), requests[i]) }
-  end
-
-  local function finish(i, res, err)
-    results[i] = { res, err }
-    done = done + 1
-    if given.on_result then
-      local ok, problem = pcall(given.on_result, i, res, err)
-      if not ok then results[i].problem = problem end
-    end
-    if given.on_progress then pcall(given.on_progress, done, total) end -- what it does wrong must not cost results
-  end
-
-  -- The call of that position, ready to go | nil, why not.
-  local function make(i)
-    local plan, err = plans[i][1], plans[i][2]
-    if plans[i].later then plan, err = make_plan(name_of(i), plans[i].later) end
-    plans[i] = false
-    if not plan then return nil, err end
-    local one
-    one, err = prepare(self, plan, {})
-    if one then one.position = i end
-    return one, err
-  end
-
-  -- The next call that can be sent; those that cannot are over at once.
-  local function source()
-    while position < total do
-      position = position + 1
-      local one, err = make(position)
-      if one then return one end
-      finish(position, nil, err)
-    end
-  end
-
-  flight.new(self, source, given.concurrency or 64, function(one) finish(one.position, one.res, one.err) end):run()
-  for i = position + 1, total do finish(i, nil, errors.cancelled "no") end
-  return results
+  local many = batch.new(what, requests, given or {}, function(plan) return prepare(self, plan, {}) end)
+  local function source() return many:next() end
+  local function on_done(one) many:finish(one.position, one.res, one.err) end
+  flight.new(self, source, many.concurrency, on_done):run()
+  return many:finish_all()
 end
 
 --- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.

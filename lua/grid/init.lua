@@ -82,8 +82,7 @@ end
 function grid.refresh_session(request, given)
   shape.check("grid.refresh_session", options.both, given or {})
   local for_client, for_call = split(given or {})
-  local res, err = client_for(for_client):refresh_session(request, for_call)
-  return res, err
+  return client_for(for_client):refresh_session(request, for_call)
 end
 
 return grid

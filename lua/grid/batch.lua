@@ -1,0 +1,121 @@
+-- A batch: many refreshes, from the list of requests to the list of results.
+-- Owns: whose turn it is, the plans that wait for theirs, the results, and what the handlers hear of each.
+-- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
+
+local endpoints = require "grid.endpoints"
+local errors = require "grid.errors"
+local misuse = require "grid.misuse"
+local shape = require "grid.shape"
+
+local batch = {}
+
+---@class grid.Batch
+---@field concurrency integer calls in flight at most
+---@field results table[] by position; whole once it has ended
+local Batch = { __index = batch }
+
+---@class (exact) grid.ManyOptions
+---@field concurrency? integer calls in flight at most; 64
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
+---@field on_progress? fun(done: integer, total: integer) after on_result
+local OPTIONS = {
+  concurrency = { type = "number", check = shape.count },
+  on_result = { type = "function" },
+  on_progress = { type = "function" },
+}
+
+-- A plan | nil, error. Misuse is raised in the name of the request.
+local function plan_of(what, position, request)
+  return endpoints.refresh_session(("%s: request %d"):format(what, position), request)
+end
+
+--- A batch of these requests. Those that are tables have their plans made here, so that misuse in any of them raises before
+--- anything is sent. `prepare(plan)` makes a call | nil, error.
+---@return grid.Batch
+function batch.new(what, requests, given, prepare)
+  shape.check(what, OPTIONS, given)
+  if type(requests) ~= "table" then misuse.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
+  if #requests == 0 and next(requests) ~= nil then misuse.raise("%s: a list of requests is expected, got one table", what) end
+  local self = setmetatable({
+    what = what,
+    concurrency = given.concurrency or 64,
+    on_result = given.on_result,
+    on_progress = given.on_progress,
+    prepare = prepare,
+    total = #requests,
+    begun = 0, done = 0,
+    plans = {},     -- by position: a plan, the function that makes its request, or false
+    obstacles = {}, -- by position: why there is no plan
+    results = {},
+  }, Batch)
+  for i = 1, self.total do
+    local request = requests[i]
+    if type(request) == "function" then
+      self.plans[i] = request
+    else
+      local plan, err = plan_of(what, i, request)
+      self.plans[i], self.obstacles[i] = plan or false, err
+    end
+  end
+  return self
+end
+
+local function plan_later(what, position, make)
+  local request, reason = make()
+  if request == nil then return nil, reason end
+  return plan_of(what, position, request)
+end
+
+-- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result.
+function batch:take_plan(position)
+  local plan = self.plans[position]
+  self.plans[position] = false -- a body is kept no longer than its call
+  if type(plan) ~= "function" then return plan, self.obstacles[position] end
+  local ok, made, err = pcall(plan_later, self.what, position, plan)
+  if ok then return made, err end
+  return nil, made
+end
+
+-- The call of that position, ready to go | nil, why not.
+function batch:make(position)
+  local plan, err = self:take_plan(position)
+  if not plan then return nil, err end
+  local call
+  call, err = self.prepare(plan)
+  if call then call.position = position end
+  return call, err
+end
+
+--- The next call that can be sent, or nothing: all have begun. Those that cannot be sent are over at once.
+function batch:next()
+  while self.begun < self.total do
+    local position = self.begun + 1
+    self.begun = position
+    local call, err = self:make(position)
+    if call then return call end
+    self:finish(position, nil, err)
+  end
+end
+
+--- Takes what became of a request, and tells the handlers. What they do wrong must not cost results.
+function batch:finish(position, res, err)
+  local result = { res, err }
+  self.results[position] = result
+  self.done = self.done + 1
+  if self.on_result then
+    local ok, problem = pcall(self.on_result, position, res, err)
+    if not ok then result.problem = problem end
+  end
+  if self.on_progress then pcall(self.on_progress, self.done, self.total) end
+end
+
+--- No further call begins. -> the results, those that have not begun as cancelled.
+function batch:finish_all()
+  while self.begun < self.total do
+    self.begun = self.begun + 1
+    self:finish(self.begun, nil, errors.cancelled "no")
+  end
+  return self.results
+end
+
+return batch
