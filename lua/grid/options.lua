@@ -57,7 +57,7 @@ options.client = {
   retries = { type = "number", check = shape.whole, default = 2 },
   ca_file = { type = "string", check = shape.plain },
   proxy = { type = "string", check = shape.without_controls },
-  user_agent = { type = "string", check = shape.plain, default = "lua-grid/0.1" },
+  user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/0.1" },
   max_response_bytes = { type = "number", check = shape.count, default = 1024 * 1024 },
   http_version = { type = "string", check = shape.one_of("2", "1.1"), default = "2" },
   insecure_skip_tls_verify = { type = "boolean", default = false },
@@ -77,11 +77,19 @@ options.call = {
   detached = { type = "boolean" },
 }
 
---- What grid.refresh_session takes in one table.
-options.both = {}
-for _, declared in ipairs { options.client, options.call } do
-  for name, field in pairs(declared) do options.both[name] = field end
+local function joined(one, other)
+  local both = {}
+  for _, declared in ipairs { one, other } do
+    for name, field in pairs(declared) do both[name] = field end
+  end
+  return both
 end
+
+--- What grid.refresh_session takes in one table.
+options.both = joined(options.client, options.call)
+
+--- What client:update_account takes.
+options.update = joined(options.call, { admin = { type = "boolean" } })
 
 local environment = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT", base_url = "GRID_BASE_URL" }
 
