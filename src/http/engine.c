@@ -5,7 +5,6 @@
 #include "http/engine_internal.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 /* To one host, each with 100 streams or so. When the streams of a connection are taken, libcurl (7.88.1) would open one more for
  * every call that waits, at 90 KiB each, and not use their streams. */
@@ -15,7 +14,7 @@ struct grid_engine {
     CURLM *multi;
     grid_driver *driver;
     grid_engine **home;
-    pid_t owner;
+    unsigned generation; /* of the process that made it */
     unsigned refs;
     size_t in_flight;
     grid_url *url; /* of the last transfer, or NULL */
@@ -23,9 +22,18 @@ struct grid_engine {
     grid_transfer **last;
 };
 
+/* Forks that lie between the process that first made an engine and this one. Cheaper than to ask for the process id. */
+static unsigned generation;
+
+static void count_fork(void)
+{
+    generation++;
+}
+
 static void start_libcurl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    pthread_atfork(NULL, NULL, count_fork);
 }
 
 static bool acquire(grid_engine *engine, grid_error *err)
@@ -62,7 +70,7 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
         return NULL;
     }
     pthread_once(&once, start_libcurl);
-    engine->owner = getpid();
+    engine->generation = generation;
     engine->refs = 1;
     engine->last = &engine->finished;
     if (!acquire(engine, err)) {
@@ -96,7 +104,7 @@ void grid_engine_unref(grid_engine *engine)
 
 bool grid_engine_is_ours(const grid_engine *engine)
 {
-    return engine->owner == getpid();
+    return engine->generation == generation;
 }
 
 static void collect_finished(grid_engine *engine)

@@ -8,7 +8,6 @@
 #include "text/json.h"
 #include "text/number.h"
 
-#include <string.h>
 
 /* The arguments of json_decode */
 enum { TEXT = 1, ARRAY_METATABLE, FIRST_STEP };
@@ -25,14 +24,15 @@ typedef struct walk {
 /* `step` is the argument that leads on from this value, or 0 if the value is not on the way. */
 static void push_value(walk *self, grid_json_token token, grid_slice raw, int step);
 
-static void push_string(lua_State *L, grid_slice raw)
+/* The string that was read last. */
+static void push_string(walk *self, grid_slice raw)
 {
-    grid_slice inner = {raw.data + 1, raw.size - 2};
+    lua_State *L = self->L;
     grid_buffer *buffer;
     grid_error err;
 
-    if (!memchr(inner.data, '\\', inner.size)) {
-        gridL_push_slice(L, inner);
+    if (!self->reader.escaped) {
+        lua_pushlstring(L, raw.data + 1, raw.size - 2);
         return;
     }
     buffer = gridL_scratch(L);
@@ -94,9 +94,10 @@ static void push_object(walk *self, int step)
     grid_slice raw;
     int inner;
 
+    luaL_checkstack(self->L, 6, "JSON too deep");
     lua_createtable(self->L, 0, 8);
     while (grid_json_next(&self->reader, &raw) == GRID_JSON_STRING) {
-        push_string(self->L, raw);
+        push_string(self, raw);
         inner = next_step(self, step);
         token = grid_json_next(&self->reader, &raw);
         push_value(self, token, raw, inner);
@@ -110,6 +111,7 @@ static void push_array(walk *self)
     grid_slice raw;
     int i;
 
+    luaL_checkstack(self->L, 6, "JSON too deep");
     lua_newtable(self->L);
     lua_pushvalue(self->L, ARRAY_METATABLE);
     lua_setmetatable(self->L, -2);
@@ -123,7 +125,6 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
 {
     lua_State *L = self->L;
 
-    luaL_checkstack(L, 6, "JSON too deep");
     switch (token) {
     case GRID_JSON_OBJECT_BEGIN:
         push_object(self, step);
@@ -132,7 +133,7 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
         push_array(self);
         break;
     case GRID_JSON_STRING:
-        push_string(L, raw);
+        push_string(self, raw);
         break;
     case GRID_JSON_NUMBER:
         push_number(L, raw);

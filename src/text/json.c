@@ -46,12 +46,14 @@ static grid_json_token token_of(char byte)
 }
 
 /* `at` is behind the opening quote; the result is behind the closing one. */
-static const char *skip_string(const char *at, const char *end)
+static const char *skip_string(const char *at, const char *end, bool *escaped)
 {
     const char *quote = memchr(at, '"', (size_t)(end - at));
     const char *escape;
 
+    *escaped = false;
     while (quote && (escape = memchr(at, '\\', (size_t)(quote - at)))) {
+        *escaped = true;
         at = escape + 2;
         if (at > quote) /* it was the one escaped */
             quote = memchr(at, '"', (size_t)(end - at));
@@ -81,7 +83,7 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw)
         at++;
         break;
     case GRID_JSON_STRING:
-        at = skip_string(at + 1, reader->end);
+        at = skip_string(at + 1, reader->end, &reader->escaped);
         break;
     case GRID_JSON_NUMBER:
     case GRID_JSON_TRUE:
@@ -110,11 +112,12 @@ grid_json_token grid_json_type(grid_slice value)
 static const char *skip_container(const char *at, const char *end)
 {
     size_t depth = 1;
+    bool escaped;
 
     while (at < end && depth > 0) {
         switch (*at++) {
         case '"':
-            at = skip_string(at, end);
+            at = skip_string(at, end, &escaped);
             break;
         case '{':
         case '[':

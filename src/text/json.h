@@ -34,6 +34,7 @@ bool grid_json_validate(grid_slice text, grid_error *err);
 typedef struct grid_json_reader {
     const char *at;
     const char *end;
+    bool escaped; /* the last string holds an escape: what it says is not what it looks like */
 } grid_json_reader;
 
 void grid_json_reader_init(grid_json_reader *reader, grid_slice text);
