@@ -2,7 +2,7 @@
 
 if rawget(_G, "jit") then return end
 
-local child = require "spec.demo.child"
+local child = require "spec.support.child"
 local json = require "spec.sandbox.json"
 local sandbox = require "spec.support.sandbox"
 local sha256 = require "spec.demo.sha256"

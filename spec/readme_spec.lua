@@ -1,7 +1,7 @@
 -- The README is true: every block of Lua runs against the sandbox on this VM, every command of a block of shell runs or is checked
 -- in the way named here, and the tables name what the code has. A block that nothing here knows fails.
 
-local child = require "spec.demo.child"
+local child = require "spec.support.child"
 local grid = require "grid"
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"

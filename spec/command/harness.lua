@@ -1,7 +1,7 @@
 -- Runs the command as users do, in a process of its own, in a folder of its own, against a sandbox.
 -- Owns: the folder and the sandbox, until `stop`.
 
-local child = require "spec.demo.child"
+local child = require "spec.support.child"
 local json = require "spec.sandbox.json"
 local sandbox = require "spec.support.sandbox"
 

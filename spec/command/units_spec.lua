@@ -3,6 +3,7 @@
 local arguments = require "grid.command.arguments"
 local core = require "grid.core"
 local decode = require "grid.command.decode"
+local grid = require "grid"
 local session_file = require "grid.command.session_file"
 local stop = require "grid.command.stop"
 local times = require "grid.command.times"
@@ -128,19 +129,32 @@ describe("a session file", function()
     local session = assert(session_file.parse('{"session":{}} ', "f"))
     assert.is_true(session.bare)
     assert.equal('{"session":{}} ', session:to_text())
-    assert(session:pair(assert(session:pair(nil, true)):export()))
+    assert(session:pair(assert(grid.keypair()):export()))
+    assert.equal('{"session":{}} ', session:to_text())
   end)
 
-  it("takes a new key only where that was allowed", function()
-    local session = assert(session_file.parse('{"session":{}}', "f"))
+  it("gets a new key only where that was allowed, and holds it before anybody can seal to it", function()
+    local name = os.tmpname()
+    local file = assert(io.open(name, "w"))
+    file:write('{"session":{}}')
+    file:close()
+    local session = assert(session_file.open(name))
     local pair, err = session:pair()
     assert.is_nil(pair)
     assert.equal("no_private_key", err.code)
-    local made
-    pair, made = session:pair(nil, true)
-    assert.is_true(made)
-    assert.is_false(session.bare)
-    assert.equal(pair:export(), session.private_key)
+    pair = assert(session:pair(nil, true))
+    assert.equal(pair:export(), assert(session_file.read(name)).private_key)
+    session:renew '{"session":{"n":1}}'
+    assert(session:save(false))
+    assert.equal('{"session":{"n":1}}', assert(session_file.read(name)).kms_payload)
+    os.remove(name)
+  end)
+
+  it("takes the key that is named in place of its own", function()
+    local session = assert(session_file.parse('{"kms_payload":{},"private_key":"no key"}', "f"))
+    local text = assert(grid.keypair()):export()
+    assert(session:pair(text))
+    assert.equal(text, session.private_key)
   end)
 
   it("is refused when it is something else", function()

@@ -93,21 +93,13 @@ local function run(words, state)
   return chosen.run(given, state.screen)
 end
 
--- A stop is what a command throws to end; anything else is a fault of ours, or ^C in the middle of Lua code.
-local function explain(problem)
-  if stop.is_stop(problem) then return problem end
-  local text = tostring(problem)
-  if text:find("interrupted!", 1, true) then return stop.new(stop.INTERRUPTED, "interrupted") end
-  return stop.new(stop.FAULT, "grid: a fault of this program: " .. text)
-end
-
 --- Runs what the words ask for. -> exit code
 ---@param words string[]
 function command.main(words)
   local state = { screen = screen.new(false) }
   local ok, code = pcall(run, words, state)
   if not ok then
-    local ended = explain(code)
+    local ended = stop.of(code)
     if ended.message then state.screen:fail(ended.message, ended.fields) end
     code = state.codes and state.codes[ended.code] or ended.code
   end

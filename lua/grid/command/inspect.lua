@@ -17,13 +17,9 @@ authorization key. Tokens and keys appear as fingerprints. Nothing is sent.
 }
 
 function inspect.run(given, screen)
-  local session, err = session_file.read(given[1])
-  stop.unless(session, err)
+  local session = stop.unless(session_file.read(given[1]))
   local key_text, pair = refresh.key_text(given), nil
-  if key_text or session.private_key then
-    pair, err = session:pair(key_text)
-    stop.unless(pair, err)
-  end
+  if key_text or session.private_key then pair = stop.unless(session:pair(key_text)) end
   local facts = description.facts(session, pair)
   facts.file = given[1]
   screen:rows(description.rows(facts))

@@ -26,8 +26,7 @@ end
 local function to_file(given, screen, pair)
   local path = given.out
   if exists(path) and not given.force then stop.usage("%s is there already; --force replaces it", path) end
-  local file, err = session_file.begin(path)
-  local saved, kind, code, message = stop.unless(file, err):commit(pair:export() .. "\n", true)
+  local saved, kind, code, message = stop.unless(session_file.begin(path)):commit(pair:export() .. "\n", true)
   if not saved then stop.failed(require("grid.errors").from_core(kind, code, message)) end
   screen:rows { { "public key", pair.public_key }, { "fingerprint", pair.key:fingerprint() }, { "private key", "in " .. path } }
   screen:object { file = path, public_key = pair.public_key, fingerprint = pair.key:fingerprint() }
@@ -39,8 +38,7 @@ function keygen.run(given, screen)
   if not given.out and core.is_terminal(1) then
     stop.usage "keygen: a private key is not shown on a terminal: use --out FILE, or a pipe"
   end
-  local pair, err = grid.keypair()
-  stop.unless(pair, err)
+  local pair = stop.unless(grid.keypair())
   if given.out then return to_file(given, screen, pair) end
   io.stdout:write(pair:export(), "\n")
   screen:note("public key: %s", pair.public_key)

@@ -38,14 +38,11 @@ end
 
 --- Logs in. -> result, key pair | ends the command
 function login.obtain(client, email, screen)
-  local begun, err = client:init_auth { email = email }
-  stop.unless(begun, err)
-  local pair
-  pair, err = grid.keypair()
-  stop.unless(pair, err)
+  local begun = stop.unless(client:init_auth { email = email })
+  local pair = stop.unless(grid.keypair())
   local otp_id = type(begun.data) == "table" and type(begun.data.otp_id) == "string" and begun.data.otp_id or nil
+  local res, err
   for attempt = 1, ATTEMPTS do
-    local res
     res, err = client:complete_auth {
       email = email, otp_code = read_code(screen, email), otp_id = otp_id, encryption_public_key = pair.public_key,
     }
@@ -67,13 +64,13 @@ function login.begin(path, force)
   local there = io.open(path, "rb")
   if there then there:close() end
   if there and not force then stop.usage("%s is there already; --force replaces it", path) end
-  local file, err = session_file.begin(path)
-  return stop.unless(file, err)
+  return stop.unless(session_file.begin(path))
 end
 
---- Saves it, or rescues it and ends the command.
+--- Saves it in the place of what the file was begun for, or rescues it and ends the command.
 function login.save(session, file)
-  local saved, err = session:save(file, true)
+  session.file = file
+  local saved, err = session:save(true)
   if not saved then rescue.fail(err, rescue.report(session:to_text())) end
 end
 

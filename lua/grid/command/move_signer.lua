@@ -47,8 +47,7 @@ end
 
 local function read_signers(path)
   if not path then return nil end
-  local text, err = session_file.read_text(path)
-  local list = json.decode(stop.unless(text, err))
+  local list = json.decode(stop.unless(session_file.read_text(path)))
   if type(list) ~= "table" or type(list[1]) ~= "table" then stop.failed(("grid: %s holds no array of signers"):format(path)) end
   for i, signer in ipairs(list) do
     if type(signer) ~= "table" or type(signer.address) ~= "string" or not decode.address(signer.address) then
@@ -71,18 +70,14 @@ local function open_session(client, given, screen)
   if given.email then
     session, pair = log_in(client, given, screen)
   else
-    local err
-    session, err = session_file.read(given[1])
-    stop.unless(session, err)
-    pair, err = session:pair(refresh.key_text(given))
-    stop.unless(pair, err)
+    session = stop.unless(session_file.read(given[1]))
+    pair = stop.unless(session:pair(refresh.key_text(given)))
   end
   return session, sign.authorization_key(session, pair)
 end
 
 local function get_account(client, address)
-  local res, err = client:get_account(address)
-  stop.unless(res, err)
+  local res = stop.unless(client:get_account(address))
   if res.data.address ~= nil and res.data.address ~= address then
     stop.failed "grid: the service answers for another account than was asked for"
   end
@@ -97,8 +92,7 @@ end
 
 local function prepare(client, plan, given, address, wallet_ids)
   local changes, as_admin = signer_plan.changes(plan, given.to)
-  local res, err = client:update_account(address, changes, { admin = as_admin or nil })
-  stop.unless(res, err)
+  local res = stop.unless(client:update_account(address, changes, { admin = as_admin or nil }))
   local problem = prepared.check_signers(res.data, set_of(plan.held))
     or not given.unverified and prepared.check_content(res.data, address, wallet_ids)
   if problem then stop.failed(("grid: refused, nothing is signed: %s"):format(problem), { submitted = false }) end
@@ -144,8 +138,7 @@ function move_signer.run(given, screen)
   service.heed_interrupt(patience)
   local report = summary(plan, address)
   if given["dry-run"] then
-    local signed, err = client:sign(transaction, auth)
-    stop.unless(signed, err)
+    stop.unless(client:sign(transaction, auth))
     screen:line "dry run: prepared, checked and signed; nothing was submitted"
     screen:object(report)
     return 0

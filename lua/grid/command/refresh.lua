@@ -5,7 +5,6 @@ local rescue = require "grid.command.rescue"
 local service = require "grid.command.service"
 local session_file = require "grid.command.session_file"
 local stop = require "grid.command.stop"
-local successor = require "grid.command.successor"
 
 local refresh = {
   service = true,
@@ -26,32 +25,9 @@ own, which is named. Nobody else may refresh the same session meanwhile: a refre
 ]],
 }
 
---- Reads the session of an open file, and its pair. -> session, pair | ends the command
-local function read(path, key_text, given)
-  local session, err = session_file.read(path)
-  stop.unless(session, err)
-  local pair, made = session:pair(key_text, given["new-key"])
-  stop.unless(pair, made)
-  return session, pair, made
-end
-
-local function begin(path)
-  local file, err = session_file.begin(path)
-  return stop.unless(file, err)
-end
-
 --- The text of the file that --key names, if any.
 function refresh.key_text(given)
-  if not given.key then return nil end
-  local text, err = session_file.read_text(given.key)
-  return stop.unless(text, err)
-end
-
--- A new private key is kept before anything is sealed to it: whatever happens later, it opens what comes.
-local function keep_new_key(path, file, session)
-  local saved, err = session:save(file, true)
-  stop.unless(saved, err)
-  return begin(path)
+  return given.key and stop.unless(session_file.read_text(given.key))
 end
 
 local function explain_unknown(err, screen)
@@ -60,28 +36,31 @@ local function explain_unknown(err, screen)
   end
 end
 
-function refresh.run(given, screen)
-  local path = given[1]
-  local client, patience = service.client(given)
-  local key_text = refresh.key_text(given)
-  local file = begin(path)
-  local session, pair, made = read(path, key_text, given)
-  if made then file = keep_new_key(path, file, session) end
-
-  local res, err = client:refresh_session({ encryption_public_key = pair.public_key, kms_payload = session.kms_payload },
-    { idempotency_key = given["idempotency-key"] })
+--- Renews an open session, and saves it. -> result | ends the command; what came is not lost
+function refresh.renew(client, session, pair, screen, options)
+  local res, err = client:refresh_session(
+    { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }, options)
   if not res then
-    file:close()
+    session:close()
     explain_unknown(err, screen)
     rescue.fail(err, rescue.report_answer(err))
   end
-  session.kms_payload = successor.of(session.kms_payload, res.kms_payload_json)
+  session:renew(res.kms_payload_json)
   local saved
-  saved, err = session:save(file, true)
+  saved, err = session:save(true)
   if not saved then rescue.fail(err, rescue.report(session:to_text())) end
+  return res
+end
+
+function refresh.run(given, screen)
+  local client, patience = service.client(given)
+  local key_text = refresh.key_text(given)
+  local session = stop.unless(session_file.open(given[1]))
+  local pair = stop.unless(session:pair(key_text, given["new-key"]))
+  local res = refresh.renew(client, session, pair, screen, { idempotency_key = given["idempotency-key"] })
 
   local facts = description.facts(session, pair)
-  facts.file, facts.request_id = path, res.request_id
+  facts.file, facts.request_id = given[1], res.request_id
   screen:rows(description.rows(facts))
   screen:object(facts)
   service.heed_interrupt(patience)

@@ -9,7 +9,6 @@ local rescue = require "grid.command.rescue"
 local service = require "grid.command.service"
 local session_file = require "grid.command.session_file"
 local stop = require "grid.command.stop"
-local successor = require "grid.command.successor"
 
 local BATCH = 64
 
@@ -57,36 +56,15 @@ local Run = {}
 Run.__index = Run
 
 -- The public key for a session. Files that lie together often share their pair, so the last one is remembered.
--- -> text, made | nil, error
+-- -> text | nil, error
 function Run:public_key(session)
   local own = session.private_key
-  if own and own == self.last_private_key then return self.last_public_key, false end
-  local pair, made = session:pair(not own and self.key_text or nil, self.may_make)
-  if not pair then return nil, made end
-  local public_key = pair.public_key
+  if own and own == self.last_private_key then return self.last_public_key end
+  local pair, err = session:pair(not own and self.key_text or nil, self.may_make)
+  if not pair then return nil, err end
+  self.last_private_key, self.last_public_key = own, pair.public_key
   pair:close()
-  self.last_private_key, self.last_public_key = own, public_key
-  return public_key, made
-end
-
--- Begins a file, and reads it. -> { session, file }, request | nil, error
-function Run:open(path)
-  local file, err = session_file.begin(path)
-  if not file then return nil, err end
-  local session, public_key, made
-  session, err = session_file.read(path)
-  if session then public_key, made = self:public_key(session) end
-  if not public_key then
-    file:close()
-    return nil, err or made
-  end
-  if made then -- kept before anything is sealed to it
-    local saved
-    saved, err = session:save(file, true)
-    if saved then file, err = session_file.begin(path) end
-    if err then return nil, err end
-  end
-  return { session = session, file = file }, { encryption_public_key = public_key, kms_payload = session.kms_payload }
+  return self.last_public_key
 end
 
 -- The request for a file, when its turn has come | nil, error
@@ -95,10 +73,16 @@ function Run:request(position)
   if self.patience.interrupted then
     return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
-  local job, request = self:open(self.folder .. "/" .. name)
-  if not job then return nil, request end
-  self.jobs[position] = job
-  return request
+  local session, err = session_file.open(self.folder .. "/" .. name)
+  if not session then return nil, err end
+  local public_key
+  public_key, err = self:public_key(session)
+  if not public_key then
+    session:close()
+    return nil, err
+  end
+  self.sessions[position] = session
+  return { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
 
 function Run:sync()
@@ -107,25 +91,26 @@ function Run:sync()
   if not synced and not self.sync_problem then self.sync_problem = errors.from_core(kind, code, message) end
 end
 
-function Run:save(job, res)
-  job.session.kms_payload = successor.of(job.session.kms_payload, res.kms_payload_json)
-  local saved, err = job.session:save(job.file, false)
-  if not saved then return nil, err, rescue.report(job.session:to_text()) end
+-- -> result | nil, error, and where what came is now: fields, sentence
+function Run:save(session, res)
+  session:renew(res.kms_payload_json)
+  local saved, err = session:save(false)
+  if not saved then return nil, err, rescue.report(session:to_text()) end
   self.unsynced = self.unsynced + 1
   if self.unsynced == BATCH then self:sync() end
   return res
 end
 
 function Run:finish(position, res, err)
-  local job = self.jobs[position]
+  local session = self.sessions[position]
   local fields, sentence
   if res then
-    res, err, fields, sentence = self:save(job, res)
+    res, err, fields, sentence = self:save(session, res)
   else
-    if job then job.file:close() end
+    if session then session:close() end
     fields, sentence = rescue.report_answer(err)
   end
-  self.jobs[position] = nil
+  self.sessions[position] = nil
   self.progress:over(self.names[position], res, err, fields)
   if sentence then io.stderr:write(self.names[position], ": ", sentence, "\n") end
 end
@@ -148,7 +133,7 @@ function refresh_all.run(given, screen)
   local names, requests = list_files(given[1]), {}
   local run = setmetatable({
     folder = given[1], names = names, key_text = refresh.key_text(given), may_make = given["new-key"],
-    jobs = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
+    sessions = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
   }, Run)
   for position = 1, #names do requests[position] = function() return run:request(position) end end
   local results = client:refresh_sessions(requests, {

@@ -39,8 +39,7 @@ local function read_api_key(path)
   if path == "-" then
     key = first_line(io.read "*l")
   else
-    local text, err = session_file.read_text(path)
-    key = first_line(stop.unless(text, err))
+    key = first_line(stop.unless(session_file.read_text(path)))
   end
   if not key or key == "" then stop.usage "--api-key-file: its first line is empty" end
   return key

@@ -1,11 +1,12 @@
 -- Session files: one JSON object { address, kms_payload, private_key, saved_at }, or a bare kms_payload.
 -- Owns: the form, reading, and replacing whole. The kms_payload is kept as bytes, and so is every member that is not known here.
--- Knows nothing of the service.
+-- Knows nothing of the service. What goes out is `kms_payload`; the text of the file holds a private key and goes nowhere.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
+local successor = require "grid.command.successor"
 
 local session_file = {}
 
@@ -17,6 +18,8 @@ local session_file = {}
 ---@field private_key? string of the pair that opens the authorization keys
 ---@field saved_at? string
 ---@field others table<string, string> members that are not ours: their names and their bytes
+---@field path? string where it was opened
+---@field file? table begun beside `path`, to take its place
 local Session = { __name = "grid.command.session" }
 Session.__index = Session
 
@@ -74,31 +77,65 @@ function session_file.parse(text, path)
     self.bare, self.kms_payload = true, text
     return self
   end
-  local session, err = read_members(self, value, path)
-  return session, err
+  return read_members(self, value, path)
 end
 
 --- The session in a file | nil, error.
 function session_file.read(path)
   local text, err = session_file.read_text(path)
   if not text then return nil, err end
-  local session
-  session, err = session_file.parse(text, path)
-  return session, err
+  return session_file.parse(text, path)
 end
 
---- The pair that opens this session's authorization keys. `key_text` replaces the one in the file; with `may_make` a new one is
---- made where there is none. -> pair, made | nil, error
+--- A new file beside `path`, which proves that it can be replaced. -> file with `commit(text, durable)` and `close` | nil, error
+function session_file.begin(path)
+  local file, kind, code, message = core.file_begin(path)
+  if not file then return nil, errors.from_core(kind, code, message) end
+  return file
+end
+
+--- The session in a file that is begun first, so that what comes for it can be saved: to be ended by `save` or `close`.
+--- -> grid.command.Session | nil, error
+function session_file.open(path)
+  local file, err = session_file.begin(path)
+  if not file then return nil, err end
+  local session
+  session, err = session_file.read(path)
+  if not session then
+    file:close()
+    return nil, err
+  end
+  session.path, session.file = path, file
+  return session
+end
+
+-- A pair whose private key is in the open file before anything can be sealed to it: whatever happens later, it opens what comes.
+local function new_pair(self)
+  local pair, err = grid.keypair()
+  if not pair then return nil, err end
+  self.bare, self.private_key = false, pair:export()
+  local saved
+  saved, err = self:save(true)
+  if saved then self.file, err = session_file.begin(self.path) end
+  if err then return nil, err end
+  return pair
+end
+
+--- The pair that opens this session's authorization keys; the key of `key_text` takes the place of the file's own. Where there is
+--- neither, and with `may_make`, a new one, which the open file holds from then on. -> pair | nil, error
 function Session:pair(key_text, may_make)
-  if not key_text and not self.private_key and not may_make then
+  if not key_text and not self.private_key then
+    if may_make then return new_pair(self) end
     return fail("no_private_key", "the session file holds no private key: name its file with --key, or have one made by --new-key")
   end
   local pair, err = grid.keypair(key_text or self.private_key)
-  if not pair then return nil, err end
-  local made = not key_text and not self.private_key
-  if made then self.bare = false end
-  if made or key_text and not self.bare then self.private_key = pair:export() end
-  return pair, made
+  if pair and key_text and not self.bare then self.private_key = pair:export() end
+  return pair, err
+end
+
+--- Takes the kms_payload that came for this one.
+function Session:renew(kms_payload)
+  self.kms_payload = successor.of(self.kms_payload, kms_payload)
 end
 
 --- The bytes of the file.
@@ -115,19 +152,17 @@ function Session:to_text()
   return "{" .. table.concat(lines, ",\n") .. "}\n"
 end
 
---- A new file beside `path`, which proves that it can be replaced. -> file with `commit(text, durable)` and `close` | nil, error
-function session_file.begin(path)
-  local file, kind, code, message = core.file_begin(path)
-  if not file then return nil, errors.from_core(kind, code, message) end
-  return file
-end
-
---- Puts the session in the place of what the file was begun for. -> true | nil, error
-function Session:save(file, durable)
+--- Puts the session in the place of what its file was begun for. -> true | nil, error
+function Session:save(durable)
   self.saved_at = os.date "!%Y-%m-%dT%H:%M:%SZ"
-  local saved, kind, code, message = file:commit(self:to_text(), durable)
+  local saved, kind, code, message = self.file:commit(self:to_text(), durable)
   if not saved then return nil, errors.from_core(kind, code, message) end
   return true
+end
+
+--- The file stays as it is.
+function Session:close()
+  if self.file then self.file:close() end
 end
 
 return session_file

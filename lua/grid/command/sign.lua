@@ -22,8 +22,7 @@ is sent.
 
 --- The session's authorization key, opened. Ends the command if that cannot be, or if it has expired.
 function sign.authorization_key(session, pair)
-  local auth, err = pair:open(session.kms_payload)
-  stop.unless(auth, err)
+  local auth = stop.unless(pair:open(session.kms_payload))
   local expires_at = json.slice(session.kms_payload, "session", "Privy", "session", "expires_at")
   local seconds = times.seconds(expires_at and tonumber(expires_at))
   if seconds and seconds <= os.time() then
@@ -33,10 +32,9 @@ function sign.authorization_key(session, pair)
 end
 
 local function read_prepared(path)
-  local text, err
+  local text
   if path and path ~= "-" then
-    text, err = session_file.read_text(path)
-    stop.unless(text, err)
+    text = stop.unless(session_file.read_text(path))
   else
     text, path = io.read "*a", "standard input"
   end
@@ -46,15 +44,12 @@ local function read_prepared(path)
 end
 
 function sign.run(given)
-  local session, err = session_file.read(given[1])
-  stop.unless(session, err)
-  local pair, problem = session:pair(refresh.key_text(given))
-  stop.unless(pair, problem)
+  local session = stop.unless(session_file.read(given[1]))
+  local pair = stop.unless(session:pair(refresh.key_text(given)))
   local prepared = read_prepared(given[2])
   local auth = sign.authorization_key(session, pair)
-  local signed
-  signed, err = grid.new({ base_url = "https://grid.squads.xyz", environment = "production" }):sign(prepared, auth)
-  stop.unless(signed, err)
+  local client = grid.new { base_url = "https://grid.squads.xyz", environment = "production" }
+  local signed = stop.unless(client:sign(prepared, auth))
   io.stdout:write(assert(json.encode(signed)), "\n")
   return 0
 end

@@ -14,6 +14,14 @@ function stop.is_stop(value)
   return getmetatable(value) == Stop
 end
 
+--- The stop in whatever was thrown: what is none is a fault of ours, or ^C in the middle of Lua code.
+function stop.of(problem)
+  if stop.is_stop(problem) then return problem end
+  local text = tostring(problem)
+  if text:find("interrupted!", 1, true) then return stop.new(stop.INTERRUPTED, "interrupted") end
+  return stop.new(stop.FAULT, "grid: a fault of this program: " .. text)
+end
+
 --- Asked for wrongly.
 function stop.usage(format, ...)
   error(stop.new(stop.USAGE, "grid: " .. format:format(...)), 0)
@@ -24,7 +32,7 @@ function stop.failed(message, fields)
   error(stop.new(stop.FAILED, message, fields), 0)
 end
 
---- The value, or the end of the command.
+--- The value, or the end of the command: around a call that returns a value, or nil and an error.
 function stop.unless(value, message, fields)
   if value == nil then stop.failed(message, fields) end
   return value
