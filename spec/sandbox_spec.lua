@@ -242,10 +242,18 @@ describe("the sandbox", function()
     assert.equal("string", type(privy_of(payload_of(answer)).refresh_token))
   end)
 
+  it("takes a choice between numbers as a number or as text", function()
+    for _, tier in ipairs { 1, "2" } do
+      server:set { tier = tier }
+      assert.equal(tostring(tier), server:control("GET", "/settings").tier)
+    end
+  end)
+
   it("tells its control address's users what they got wrong", function()
     assert.has_error(function() server:set { mode = "lenient" } end,
       "control /settings: mode must be one of strict, grace, idempotent")
     assert.has_error(function() server:set { colour = 1 } end, "control /settings: unknown setting colour")
+    assert.has_error(function() server:set { tier = 3 } end, "control /settings: tier must be one of auto, 1, 2")
     assert.has_error(function() server:control("GET", "/nothing") end, "control /nothing: no such control address")
   end)
 end)

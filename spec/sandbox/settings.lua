@@ -38,8 +38,9 @@ settings.current = {}
 
 local function convert(declared, value)
   if type(declared) == "table" then
+    local text = type(value) == "number" and tostring(value) or value -- {"tier":2} means "2"
     for _, allowed in ipairs(declared) do
-      if value == allowed then return value end
+      if text == allowed then return text end
     end
     return nil, "must be one of " .. table.concat(declared, ", ")
   elseif type(declared) == "number" then
