@@ -477,7 +477,8 @@ describe("grid.refresh_session", function()
   end)
 
   it("raises at the line of its caller", function()
-    assert_misuse(function() module.refresh_session({}, options()) end, "'encryption_public_key' is missing")
+    assert_misuse(function() module.refresh_session({}, options()) end,
+      "grid.refresh_session: field 'encryption_public_key' is missing")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { timout = 1 }) end, "did you mean 'timeout'?")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { cooky = "a" }) end, "did you mean 'cookie'?")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), "text") end, "a table is expected, got string")

@@ -74,7 +74,8 @@ local function perform(self, plan, given)
   return one.res, one.err
 end
 
--- What every method does: looks at itself and its options, has its plan built from what else it was given, and performs that.
+--- What every method does: looks at itself and its options, has its plan built from what else it was given, and performs that.
+--- `what` is the function that the user called.
 local function carry_out(self, what, given, build, ...)
   check_open(self, what)
   if given ~= nil then shape.check(what, options.call, given) end
@@ -82,6 +83,8 @@ local function carry_out(self, what, given, build, ...)
   if not plan then return nil, err end
   return perform(self, plan, given or {})
 end
+
+client.carry_out = carry_out
 
 local function method(name, build)
   local what = "client:" .. name

@@ -2,6 +2,7 @@
 -- Owns: the module's face, and the clients behind grid.refresh_session. Everything else is in the modules it names.
 
 local client = require "grid.client"
+local endpoints = require "grid.endpoints"
 local errors = require "grid.errors"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
@@ -80,9 +81,10 @@ end
 
 --- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
 function grid.refresh_session(request, given)
-  shape.check("grid.refresh_session", options.both, given or {})
+  local what = "grid.refresh_session"
+  shape.check(what, options.both, given or {})
   local for_client, for_call = split(given or {})
-  return client_for(for_client):refresh_session(request, for_call)
+  return client.carry_out(client_for(for_client), what, for_call, endpoints.refresh_session, request)
 end
 
 return grid

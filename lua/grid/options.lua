@@ -19,12 +19,18 @@ local function is_port(text)
   return number ~= nil and number > 0 and number < 65536
 end
 
+-- What is in brackets is an IPv6 address, which has a colon at least.
+local function host_of(authority)
+  return authority:match("^%[[%x.]*:[%x:.]*%]") or authority:match("^[^:%[%]]+")
+end
+
 local function check_base_url(url)
-  local scheme, authority, path = url:match("^(https?)://([^/?#]+)([^?#]*)$")
-  if not scheme or url:find("[%s%c]") or authority:find("@", 1, true) then
+  local scheme, authority, path = url:match("^(%a+)://([^/?#]+)([^?#]*)$")
+  scheme, authority = (scheme or ""):lower(), (authority or ""):lower() -- RFC 3986 3.1, 3.2.2
+  if not (scheme == "https" or scheme == "http") or url:find("[%s%c]") or authority:find("@", 1, true) then
     return "a URL like https://grid.squads.xyz, without user, query or fragment"
   end
-  local host = authority:match("^(%[[%x:.]+%])") or authority:match("^([^:]+)")
+  local host = host_of(authority)
   local port = host and authority:sub(#host + 1)
   if not host or not (port == "" or is_port(port)) then return "a URL with a host and perhaps a port" end
   if scheme == "http" and not is_loopback(host) then
@@ -116,7 +122,7 @@ end
 
 --- Where paths of the API begin.
 function options.endpoint(base_url)
-  local trimmed = base_url:gsub("/+$", "")
+  local trimmed = base_url:gsub("/+$", ""):gsub("^%a+", string.lower)
   return trimmed:sub(-#API_PATH) == API_PATH and trimmed or trimmed .. API_PATH
 end
 
