@@ -211,8 +211,3 @@ void grid_engine_withdraw(grid_engine *engine, CURL *easy)
     engine->in_flight--;
     grid_engine_unref(engine);
 }
-
-const char *grid_engine_version(void)
-{
-    return curl_version();
-}

@@ -42,7 +42,4 @@ size_t grid_engine_in_flight(const grid_engine *engine);
 /* A transfer that has finished and was not taken yet, oldest first, or NULL. Borrowed: it belongs to whoever started it. */
 grid_transfer *grid_engine_take_finished(grid_engine *engine);
 
-/* "libcurl/7.88.1 OpenSSL/3.0.15 …" */
-const char *grid_engine_version(void);
-
 #endif

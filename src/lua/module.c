@@ -38,17 +38,10 @@ static int live(lua_State *L)
     return 1;
 }
 
-/* version() -> libcurl's description of itself */
-static int version(lua_State *L)
-{
-    lua_pushstring(L, grid_engine_version());
-    return 1;
-}
-
 int luaopen_grid_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", now}, {"uuid", uuid}, {"live", live}, {"version", version}, {NULL, NULL}};
+        {"now", now}, {"uuid", uuid}, {"live", live}, {NULL, NULL}};
 
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);

@@ -100,28 +100,31 @@ int gridL_transfer_start(lua_State *L)
     return 2;
 }
 
-static int transfer_close(lua_State *L)
+static void close_box(box *self)
 {
-    box *self = luaL_checkudata(L, 1, TRANSFER);
-
     if (self->transfer)
         grid_transfer_free(self->transfer);
     self->transfer = NULL;
+}
+
+static int transfer_close(lua_State *L)
+{
+    close_box(luaL_checkudata(L, 1, TRANSFER));
     return 0;
 }
 
-static grid_transfer *check_transfer(lua_State *L)
+static box *check_open(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, TRANSFER);
 
     if (!self->transfer)
         luaL_argerror(L, 1, "the transfer is closed");
-    return self->transfer;
+    return self;
 }
 
 static int transfer_is_finished(lua_State *L)
 {
-    lua_pushboolean(L, grid_transfer_is_finished(check_transfer(L)));
+    lua_pushboolean(L, grid_transfer_is_finished(check_open(L)->transfer));
     return 1;
 }
 
@@ -211,10 +214,6 @@ static void set_facts(lua_State *L, const grid_transfer *transfer)
 
     lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
     lua_setfield(L, -2, "sent");
-    lua_pushboolean(L, timing.reused);
-    lua_setfield(L, -2, "reused");
-    lua_pushinteger(L, timing.http_version);
-    lua_setfield(L, -2, "http_version");
     set_number(L, "seconds", timing.total);
     set_number(L, "connect_seconds", timing.connect);
     if (retry_after >= 0)
@@ -224,7 +223,8 @@ static void set_facts(lua_State *L, const grid_transfer *transfer)
 /* transfer:take() -> answer. The answer holds what came, whole or not, and kind, code, message if it was not whole. */
 static int transfer_take(lua_State *L)
 {
-    grid_transfer *transfer = check_transfer(L);
+    box *self = check_open(L);
+    const grid_transfer *transfer = self->transfer;
     const grid_headers *headers = grid_transfer_headers(transfer);
     grid_error err;
 
@@ -241,9 +241,7 @@ static int transfer_take(lua_State *L)
         set_headers(L, headers);
     }
     set_facts(L, transfer);
-    lua_pushcfunction(L, transfer_close);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 0);
+    close_box(self);
     return 1;
 }
 

@@ -18,10 +18,6 @@ function core.uuid() end
 ---@return integer
 function core.live() end
 
---- libcurl's description of itself.
----@return string
-function core.version() end
-
 --- A holder of the engine that all clients of this Lua state share.
 ---@return grid.core.engine? engine, string? kind, string? code, string? message
 function core.engine() end
