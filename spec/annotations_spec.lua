@@ -6,6 +6,8 @@ local options = require "grid.options"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
 
+local unpack = table.unpack or unpack
+
 local function read(path)
   local file = assert(io.open(path))
   local text = file:read "*a"
@@ -26,15 +28,17 @@ end
 
 -- The fields of an annotated class: name -> its type and the words on it.
 local function fields_of(path, class)
-  local fields, inside = {}, false
+  local fields, inside, found = {}, false, false
   for line in lines_of(path) do
     local begins = line:match "^%-%-%-@class ([^:]+)"
-    if begins then inside = begins:gsub("^%(exact%) ", ""):match "^%S+" == class
+    if begins then
+      inside = begins:gsub("^%(exact%) ", ""):match "^%S+" == class
+      found = found or inside
     elseif not line:find "^%-%-%-" then inside = false end
     local name, rest = line:match "^%-%-%-@field ([%w_]+)%??%s+(.+)$"
     if inside and name then fields[name] = rest end
   end
-  assert(next(fields), "no annotated class " .. class)
+  assert(found, "no annotated class " .. class)
   return fields
 end
 
@@ -57,7 +61,66 @@ local function assert_parameters(name, definition)
   end
 end
 
+-- A method is described, and so are its parameters and what it returns.
+local function assert_method(name, definition)
+  assert(definition, "no definition of " .. name)
+  assert.is_truthy(definition.comment:find "^%-%-%- %S", name .. " is not described")
+  if definition.comment:find("---@type fun(self: grid.Client", 1, true) then return end
+  assert_parameters(name, definition)
+  assert.is_true(name == "close" or definition.comment:find("---@return", 1, true) ~= nil, name)
+end
+
+-- Where the annotations of a class stand: the file, and the local that its methods are defined on.
+local PLACES = {
+  ["grid"] = { "lua/grid/init.lua" },
+  ["grid.Client"] = { "lua/grid/client.lua", "Client" },
+  ["grid.Options"] = { "lua/grid/options.lua" },
+  ["grid.CallOptions"] = { "lua/grid/options.lua" },
+  ["grid.ManyOptions"] = { "lua/grid/batch.lua" },
+  ["grid.Result"] = { "lua/grid/result.lua" },
+  ["grid.Error"] = { "lua/grid/errors.lua" },
+  ["grid.Key"] = { "lua/grid/keys.lua", "Key" },
+  ["grid.KeyPair"] = { "lua/grid/keys.lua", "KeyPair", "grid.Key" },
+  ["grid.AuthorizationKey"] = { "lua/grid/keys.lua", "AuthorizationKey", "grid.Key" },
+  ["grid.Host"] = { "lua/grid/host/init.lua" },
+}
+
+-- Every annotated name of a class: true for a field, its definition for a method.
+local function names_of(class)
+  local path, owner, parent = unpack(PLACES[class])
+  local names = parent and names_of(parent) or {}
+  for name in pairs(fields_of(path, class)) do names[name] = true end
+  for name, definition in pairs(owner and definitions_of(path, owner) or {}) do
+    if not name:find "^__" then names[name] = definition end
+  end
+  return names
+end
+
+-- What users were promised, whatever becomes of the code.
+local PROMISED = {
+  ["grid"] = "refresh_session new is_error keypair authorization_key canonicalize null",
+  ["grid.Client"] = "refresh_session refresh_sessions init_auth complete_auth get_account update_account submit sign "
+    .. "sign_and_submit request close",
+  ["grid.Options"] = "api_key environment base_url timeout connect_timeout retries ca_file proxy user_agent "
+    .. "max_response_bytes http_version insecure_skip_tls_verify on_event host",
+  ["grid.CallOptions"] = "idempotency_key cookie timeout",
+  ["grid.ManyOptions"] = "concurrency on_progress",
+  ["grid.Result"] = "data metadata kms_payload_json status request_id idempotency_key attempts cookies headers",
+  ["grid.Error"] = "kind code message status request_id details headers sent retryable retry_after attempts "
+    .. "idempotency_key cause body",
+  ["grid.KeyPair"] = "public_key export open close",
+  ["grid.AuthorizationKey"] = "public_key sign export close",
+  ["grid.Host"] = "name now sleep",
+}
+
 describe("the annotations", function()
+  for class, promised in pairs(PROMISED) do
+    it("name all that is promised of " .. class, function()
+      local names = names_of(class)
+      for name in promised:gmatch "%S+" do assert.is_truthy(names[name], name) end
+    end)
+  end
+
   it("name everything in the module grid, and no more", function()
     assert.same(sorted(grid), sorted(fields_of("lua/grid/init.lua", "grid")))
   end)
@@ -66,14 +129,24 @@ describe("the annotations", function()
     local internal = { engine = true }
     local definitions = definitions_of("lua/grid/client.lua", "Client")
     for name in pairs(getmetatable(grid.new())) do
-      if not name:find "^__" and not internal[name] then
-        local definition = definitions[name]
-        assert(definition, "no definition of " .. name)
-        assert.is_truthy(definition.comment:find "^%-%-%- %S", name .. " is not described")
-        if not definition.comment:find("---@type fun(self: grid.Client", 1, true) then
-          assert_parameters(name, definition)
-          assert.is_true(name == "close" or definition.comment:find("---@return", 1, true) ~= nil, name)
-        end
+      if not name:find "^__" and not internal[name] then assert_method(name, definitions[name]) end
+    end
+  end)
+
+  it("name every field and method of keys, and no more", function()
+    local pair = grid.keypair()
+    local keys = { ["grid.KeyPair"] = pair, ["grid.AuthorizationKey"] = grid.authorization_key(pair:export()) }
+    local internal, only_sometimes = { key = true, closed = true }, { signers = true }
+    for class, key in pairs(keys) do
+      local there = {}
+      for _, holder in ipairs { key, getmetatable(key) } do
+        for name in pairs(holder) do there[name] = not name:find "^__" and not internal[name] or nil end
+      end
+      local names = names_of(class)
+      for name in pairs(only_sometimes) do there[name] = names[name] and true end
+      assert.same(sorted(there), sorted(names))
+      for name, definition in pairs(names) do
+        if definition ~= true then assert_method(name, definition) end
       end
     end
   end)

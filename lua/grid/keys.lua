@@ -9,30 +9,21 @@ local misuse = require "grid.misuse"
 
 local keys = {}
 
--- What both kinds of key are: a C key, its public half, and how they end.
-local function new_class(name)
-  local Class = { __name = name }
-  Class.__index = Class
+--- What both kinds of key are: a C key, its public half, and how they end.
+---@class grid.Key
+---@field public_key string base64 of the 91-byte SPKI DER
+local Key = {}
 
-  function Class:__tostring()
-    return ("%s (%s)"):format(name, self.closed and "closed" or self.key:fingerprint())
-  end
+--- What receives an authorization key: its public half goes into a request, and `open` opens the answer.
+---@class grid.KeyPair: grid.Key
+local KeyPair = { __name = "grid.keypair" }
 
-  --- The private key: base64 of its PKCS#8 DER. A secret.
-  function Class:export()
-    keys.check(name, self, Class)
-    return self.key:export()
-  end
-
-  --- Wipes the key. May be called again.
-  function Class:close()
-    self.closed = true
-    self.key:close()
-  end
-
-  Class.__close = Class.close
-  return Class
-end
+--- What signs transactions.
+---@class grid.AuthorizationKey: grid.Key
+---@field opened_at number seconds, on core.now's clock
+---@field signers table<string, true>? addresses that it may sign for, where the session named them
+local AuthorizationKey = { __name = "grid.authorization_key" }
+keys.AuthorizationKey = AuthorizationKey
 
 --- Raises unless `value` is an open key of that class.
 function keys.check(what, value, Class)
@@ -40,16 +31,36 @@ function keys.check(what, value, Class)
   if value.closed then misuse.raise("%s: the key is closed", what) end
 end
 
----@class grid.KeyPair
----@field public_key string base64 of the 91-byte SPKI DER
-local KeyPair = new_class "grid.keypair"
+local function check_colon(what, self)
+  local Class = getmetatable(self)
+  if Class ~= KeyPair and Class ~= AuthorizationKey then misuse.raise("%s: call it with a colon, on a key", what) end
+  return Class
+end
 
----@class grid.AuthorizationKey
----@field public_key string base64 of the 91-byte SPKI DER
----@field opened_at number seconds, on core.now's clock
----@field signers table<string, true>? addresses that it may sign for, where the session named them
-local AuthorizationKey = new_class "grid.authorization_key"
-keys.AuthorizationKey = AuthorizationKey
+function Key:__tostring()
+  return ("%s (%s)"):format(getmetatable(self).__name, self.closed and "closed" or self.key:fingerprint())
+end
+
+--- The private key: base64 of its PKCS#8 DER. A secret.
+---@return string
+function Key:export()
+  keys.check("keys:export", self, check_colon("keys:export", self))
+  return self.key:export()
+end
+
+--- Wipes the key. May be called again.
+function Key:close()
+  check_colon("keys:close", self)
+  self.closed = true
+  self.key:close()
+end
+
+Key.__close = Key.close
+
+for _, Class in ipairs { KeyPair, AuthorizationKey } do
+  for name, method in pairs(Key) do Class[name] = method end
+  Class.__index = Class
+end
 
 local function wrap(Class, key, kind, code, message)
   if not key then return nil, errors.from_core(kind, code, message) end
@@ -58,23 +69,15 @@ end
 
 local function from_text(what, Class, text)
   if type(text) ~= "string" then misuse.raise("%s: a string is expected, got %s", what, type(text)) end
-  local key, kind, code, message = core.key_from_text(text)
-  local wrapped, err = wrap(Class, key, kind, code, message)
-  return wrapped, err
+  return wrap(Class, core.key_from_text(text))
 end
 
 --- A new P-256 pair, or the pair of a private key: PKCS#8 DER in base64, PEM, or the form that the TypeScript SDK exports.
 ---@param text? string
 ---@return grid.KeyPair?, grid.Error?
 function keys.keypair(text)
-  local pair, err
-  if text ~= nil then
-    pair, err = from_text("grid.keypair", KeyPair, text)
-  else
-    local key, kind, code, message = core.key_new()
-    pair, err = wrap(KeyPair, key, kind, code, message)
-  end
-  return pair, err
+  if text ~= nil then return from_text("grid.keypair", KeyPair, text) end
+  return wrap(KeyPair, core.key_new())
 end
 
 --- An authorization key that was opened before: PKCS#8 DER in base64, PEM, "wallet-auth:…".
@@ -133,9 +136,8 @@ function KeyPair:open(encrypted)
   if type(sealed.encapsulated_key) ~= "string" or type(sealed.ciphertext) ~= "string" then
     return refuse("bad_encrypted_key", "encapsulated_key and ciphertext must be base64 texts")
   end
-  local key, kind, code, message = self.key:open(sealed.encapsulated_key, sealed.ciphertext)
   local auth
-  auth, err = wrap(AuthorizationKey, key, kind, code, message)
+  auth, err = wrap(AuthorizationKey, self.key:open(sealed.encapsulated_key, sealed.ciphertext))
   if auth then auth.opened_at, auth.signers = core.now(), signers_of(session) end
   return auth, err
 end
