@@ -8,6 +8,7 @@ local json = require "grid.json"
 local lazy = require "grid.lazy"
 local options = require "grid.options"
 local shape = require "grid.shape"
+local version = require "grid.version"
 
 local keys = lazy "grid.keys"
 
@@ -22,7 +23,7 @@ local keys = lazy "grid.keys"
 ---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
 ---@field refresh_session fun(request: grid.RefreshRequest, given?: grid.Options|grid.CallOptions): grid.Result?, grid.Error?
 local grid = {
-  _VERSION = "lua-grid scm",
+  _VERSION = "lua-grid " .. version,
   null = json.null,
   array = json.array,
   new = client.new,

@@ -3,6 +3,7 @@
 
 local misuse = require "grid.misuse"
 local shape = require "grid.shape"
+local version = require "grid.version"
 
 local options = {}
 
@@ -48,7 +49,7 @@ end
 ---@field retries? integer further tries after the first; 2
 ---@field ca_file? string PEM file of the authorities to trust; default the system's
 ---@field proxy? string URL; "" for none; default as libcurl reads the environment
----@field user_agent? string "lua-grid/0.1"
+---@field user_agent? string "lua-grid/0.1.0-dev"
 ---@field max_response_bytes? integer 1048576
 ---@field http_version? "2"|"1.1" the highest to use; "2"
 ---@field insecure_skip_tls_verify? boolean
@@ -63,7 +64,7 @@ options.client = {
   retries = { type = "number", check = shape.whole, default = 2 },
   ca_file = { type = "string", check = shape.plain },
   proxy = { type = "string", check = shape.without_controls },
-  user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/0.1" },
+  user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/" .. version },
   max_response_bytes = { type = "number", check = shape.count, default = 1024 * 1024 },
   http_version = { type = "string", check = shape.one_of("2", "1.1"), default = "2" },
   insecure_skip_tls_verify = { type = "boolean", default = false },
