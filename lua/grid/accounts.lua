@@ -11,7 +11,12 @@ local shape = require "grid.shape"
 
 local accounts = {}
 
-local ADDRESS = { type = "string", check = shape.not_empty }
+local function check_address(address)
+  if plans.has_dot_step(address) then return "an address: no step of it is '.' or '..'" end
+  return shape.not_empty(address)
+end
+
+local ADDRESS = { type = "string", check = check_address }
 
 local function path_of(what, address)
   shape.check_field(what, "address", ADDRESS, address)
@@ -24,7 +29,7 @@ end
 
 --- GET /accounts/{address}
 function accounts.get(what, address)
-  return { method = "GET", path = path_of(what, address), finish = finish_object }
+  return plans.new { method = "GET", path = path_of(what, address), finish = finish_object }
 end
 
 ---@class (exact) grid.AccountChanges
@@ -71,9 +76,11 @@ end
 --- PATCH /accounts/{address}: prepares a transaction that changes the account.
 function accounts.update(what, address, changes, admin)
   local path = path_of(what, address)
-  shape.check(what, CHANGES, changes)
+  shape.check(what, CHANGES, changes, "changes")
   if next(changes) == nil then misuse.raise("%s: nothing to change is given", what) end
-  return plans.new("PATCH", path .. (admin and "?admin=true" or ""), with_lists(changes), finish_update)
+  return plans.new {
+    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), finish = finish_update,
+  }
 end
 
 local function refuse(kind, code, format, ...)
@@ -120,14 +127,15 @@ local function finish_submit(res)
   end
 end
 
---- POST /accounts/{address}/submit
-function accounts.submit(what, address, signed)
+--- POST /accounts/{address}/submit. `again` is the plan's.
+function accounts.submit(what, address, signed, again)
   local path = path_of(what, address)
-  shape.check(what, SIGNED, signed)
-  return plans.new("POST", path .. "/submit", {
-    transaction = signed.transaction,
-    kms_payloads = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads,
-  }, finish_submit)
+  shape.check(what, SIGNED, signed, "signed transaction")
+  local list = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads
+  return plans.new {
+    method = "POST", path = path .. "/submit", fields = { transaction = signed.transaction, kms_payloads = list },
+    finish = finish_submit, again = again,
+  }
 end
 
 -- The service's caches lag: a key may be refused for about a second after it was made (Privy's documentation).
@@ -139,15 +147,12 @@ end
 
 --- Submits, and once more with the same bytes if the key is so young that the service may not know it yet.
 function accounts.submit_fresh(what, address, signed, auth)
-  local plan, err = accounts.submit(what, address, signed)
-  if not plan then return nil, err end
   local waited = false
-  function plan.again(refusal)
+  return accounts.submit(what, address, signed, function(refusal)
     if waited or not speaks_of_the_key(refusal) or core.now() - auth.opened_at > FRESH_SECONDS then return nil end
     waited = true
     return PATIENCE
-  end
-  return plan
+  end)
 end
 
 return accounts

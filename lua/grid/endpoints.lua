@@ -10,31 +10,35 @@ local shape = require "grid.shape"
 
 local endpoints = {}
 
--- What a stored session holds, and must be of the right type where it stands. Liberal: what is absent or null may be so, except
--- for the two objects that hold all the others.
-local PRIVY_TEXTS = { "token", "refresh_token", "privy_access_token" }
+-- What a session must hold to be of use, and what else must be of the right type where it stands: an answer without a
+-- refresh token, say, means that the old one stays.
+local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
 
-local function is_wrong(value, expected)
-  return value ~= nil and value ~= json.null and type(value) ~= expected
+local function is_present(value)
+  return value ~= nil and value ~= json.null
 end
 
 local function find_fault(payload)
-  if type(payload.session) ~= "table" then return "session" end
-  local privy = payload.session.Privy
+  local session = payload.session
+  if type(session) ~= "table" then return "session" end
+  local privy = session.Privy
   if type(privy) ~= "table" then return "session.Privy" end
-  for _, name in ipairs(PRIVY_TEXTS) do
-    if is_wrong(privy[name], "string") then return "session.Privy." .. name end
+  if type(privy.token) ~= "string" then return "session.Privy.token" end
+  for _, name in ipairs(OPTIONAL_TEXTS) do
+    local text = privy[name]
+    if type(text) ~= "string" and is_present(text) then return "session.Privy." .. name end
   end
-  local inner = privy.session
-  if is_wrong(inner, "table") then return "session.Privy.session" end
-  if type(inner) == "table" and is_wrong(inner.expires_at, "number") then return "session.Privy.session.expires_at" end
-  if is_wrong(payload.provider, "string") then return "provider" end
+  local key = privy.session
+  if type(key) ~= "table" then return "session.Privy.session" end
+  if type(key.expires_at) ~= "number" then return "session.Privy.session.expires_at" end
+  local provider = payload.provider
+  if type(provider) ~= "string" and is_present(provider) then return "provider" end
 end
 
 local function check_session(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
   local fault = find_fault(payload)
-  if fault then return ("kms_payload.%s is not what it should be"):format(fault) end
+  if fault then return ("kms_payload.%s is missing or not what it should be"):format(fault) end
 end
 
 local function finish_refresh(res, slice, exact)
@@ -48,39 +52,34 @@ end
 ---@field kms_payload? string|table JSON text (sent byte for byte) or a table; nil or grid.null in the cookie flow
 local REFRESH = {
   encryption_public_key = { type = "string", required = true, check = shape.not_empty },
-  kms_payload = { type = { "string", "table", type(json.null) } },
+  kms_payload = { type = { "string", "table" }, or_null = true },
 }
 
-local function is_present(value)
-  return value ~= nil and value ~= json.null
+local function names_turnkey(payload)
+  return type(payload.session) == "table" and is_present(payload.session.Turnkey)
 end
 
--- A table whose kind of session was looked at here needs no second look as text.
-local function is_checked(payload)
-  if type(payload) ~= "table" then return false end
-  local session = payload.session
-  return type(session) ~= "table" or not is_present(session.Turnkey)
-end
-
-local function payload_text(payload)
-  if payload == nil or payload == json.null or type(payload) == "string" then
-    return payload ~= json.null and payload or nil
-  end
-  return json.encode(payload)
+-- Text from a caller is looked at by grid.core. Text that json.encode has just written is JSON, and what kind of session it holds is
+-- seen in the table: grid.core is told so, and spares the reading. -> body | nil, kind, code, message
+local function refresh_body(key, payload)
+  if type(payload) == "string" then return core.refresh_body(key, payload) end
+  if not is_present(payload) then return core.refresh_body(key) end
+  local text, kind, code, message = json.encode(payload)
+  if not text then return nil, kind, code, message end
+  return core.refresh_body(key, text, not names_turnkey(payload))
 end
 
 --- POST /auth/refresh-session
 function endpoints.refresh_session(what, request)
-  shape.check(what, REFRESH, request)
-  if type(request.kms_payload) == "userdata" and request.kms_payload ~= json.null then
-    shape.check_field(what, "kms_payload", { type = { "string", "table" } }, request.kms_payload)
+  shape.check(what, REFRESH, request, "request")
+  local body, kind, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
+  if not body then
+    if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
+    return nil, errors.from_core(kind, code, message)
   end
-  local payload, kind, code, message = payload_text(request.kms_payload)
-  if kind then return nil, errors.from_core(kind, code, message) end
-  local body
-  body, kind, code, message = core.refresh_body(request.encryption_public_key, payload, is_checked(request.kms_payload))
-  if not body then return nil, errors.from_core(kind, code, message) end
-  return { method = "POST", path = "/auth/refresh-session", body = body, exact = "kms_payload", finish = finish_refresh }
+  return plans.new {
+    method = "POST", path = "/auth/refresh-session", body = body, exact = "kms_payload", finish = finish_refresh,
+  }
 end
 
 ---@class (exact) grid.InitAuthRequest
@@ -93,8 +92,10 @@ local INIT_AUTH = {
 
 --- POST /auth
 function endpoints.init_auth(what, request)
-  shape.check(what, INIT_AUTH, request)
-  return plans.new("POST", "/auth", { email = request.email, provider = request.provider or "privy" })
+  shape.check(what, INIT_AUTH, request, "request")
+  return plans.new {
+    method = "POST", path = "/auth", fields = { email = request.email, provider = request.provider or "privy" },
+  }
 end
 
 ---@class (exact) grid.CompleteAuthRequest
@@ -119,19 +120,22 @@ end
 
 --- POST /auth/verify
 function endpoints.complete_auth(what, request)
-  shape.check(what, COMPLETE_AUTH, request)
-  return plans.new("POST", "/auth/verify", {
-    email = request.email,
-    otp_code = request.otp_code,
-    kms_provider = "privy",
-    kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
-  }, finish_complete_auth)
+  shape.check(what, COMPLETE_AUTH, request, "request")
+  return plans.new {
+    method = "POST", path = "/auth/verify", finish = finish_complete_auth, fields = {
+      email = request.email,
+      otp_code = request.otp_code,
+      kms_provider = "privy",
+      kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
+    },
+  }
 end
 
 local METHODS = shape.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 local function check_path(path)
   if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
+  if plans.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
 end
 
 local REQUEST = {
@@ -143,15 +147,15 @@ local REQUEST = {
 --- Any other endpoint.
 function endpoints.request(what, method, path, body)
   shape.check(what, REQUEST, { method = method, path = path, body = body })
-  if type(body) == "table" then
-    local text, kind, code, message = json.encode(body)
-    if not text then return nil, errors.from_core(kind, code, message) end
-    body = text
-  elseif body then
-    local value, _, code, message = json.decode(body)
-    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
+  if type(body) == "table" then return plans.new { method = method, path = path, fields = body } end
+  if body then
+    local value, kind, code, message = json.decode(body)
+    if value == nil then
+      local cause = errors.from_core(kind, code, message)
+      return nil, errors.new { kind = "request", code = code, message = "the body: " .. message, cause = cause }
+    end
   end
-  return { method = method, path = path, body = body }
+  return plans.new { method = method, path = path, body = body }
 end
 
 return endpoints

@@ -1,6 +1,7 @@
 -- What a client and a call may be given, and what they are when nothing is given.
 -- Owns: names, types, defaults, the environment variables, and the rules for a base_url.
 
+local hosts = require "grid.host"
 local misuse = require "grid.misuse"
 local shape = require "grid.shape"
 local version = require "grid.version"
@@ -112,6 +113,7 @@ end
 --- The options of a client: a new table, every default filled in, the environment read now.
 function options.resolve(what, given)
   shape.check(what, options.client, given)
+  if given.host then hosts.check(what, given.host) end
   local resolved = {}
   for name, field in pairs(options.client) do
     resolved[name] = given[name]

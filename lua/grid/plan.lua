@@ -1,24 +1,38 @@
--- A plan: what one call sends, and what its answer must hold. { method, path, body, exact, finish, again }
--- `finish(res, slice, exact)` completes a result and returns nothing, or a sentence on what is wrong with the answer; its `exact`
--- are the bytes of that member of the answer's data, where the answer is wrapped and has it.
--- `again(err)`, if there, may ask for one more try: it returns the delay in seconds.
--- Owns: the form, and the spelling of addresses in paths. Knows no endpoint.
+-- A plan: what one call sends, and what its answer must hold.
+-- Owns: the form, and what may stand in paths. Knows no endpoint.
 
 local errors = require "grid.errors"
 local json = require "grid.json"
 
 local plan = {}
 
---- A plan with `fields` as its JSON body | nil, error.
-function plan.new(method, path, fields, finish)
-  local body, kind, code, message = json.encode(fields)
-  if not body then return nil, errors.from_core(kind, code, message) end
-  return { method = method, path = path, body = body, finish = finish }
+---@class (exact) grid.Plan
+---@field method string
+---@field path string below /api/grid/v1, with its query
+---@field body? string
+---@field exact? string the member of the answer's data whose bytes `finish` is to get
+---@field finish? fun(res: grid.Result, slice: function, exact: string?): string? completes a result; or says what is wrong with it
+---@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
+
+--- A plan | nil, error. Takes the table over: the fields of a plan, or `fields` in place of the body: a table to be sent as JSON.
+function plan.new(given)
+  if given.fields then
+    local body, kind, code, message = json.encode(given.fields)
+    if not body then return nil, errors.from_core(kind, code, message) end
+    given.body, given.fields = body, nil
+  end
+  return given
 end
 
 --- One step of a path (RFC 3986 section 2.3).
 function plan.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+end
+
+--- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986 section 6.2.2)? Servers and proxies follow it.
+function plan.has_dot_step(path)
+  local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
+  return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
 end
 
 return plan

@@ -1,9 +1,10 @@
 -- Tables that come from a caller, checked against one declared shape.
 -- Owns: the checking. Knows no shape itself; reads tables, never writes to them.
 --
--- A shape maps a field's name to { type = "string" | "number" | … (or a list of types), required, check, default }.
--- `check(value)` returns nothing, or what the field must be instead.
+-- A shape maps a field's name to { type = "string" | "number" | … (or a list of types), or_null, required, check, default }.
+-- `check(value)` returns nothing, or what the field must be instead. `or_null`: JSON null will do as well.
 
+local json = require "grid.json"
 local misuse = require "grid.misuse"
 
 local shape = {}
@@ -13,7 +14,7 @@ local function accepts(field, value)
   for _, name in ipairs(field.type) do
     if type(value) == name then return true end
   end
-  return false
+  return field.or_null == true and value == json.null
 end
 
 local function type_name(field)
@@ -29,24 +30,44 @@ function shape.check_field(what, name, field, value)
   if expected then misuse.raise("%s: '%s' must be %s", what, name, expected) end
 end
 
---- Raises unless `given` is a table of that shape; nil stands for an empty one where nothing is required.
-function shape.check(what, declared, given)
-  if type(given) ~= "table" then
-    misuse.raise("%s: a table is expected, got %s", what, type(given))
-  end
+local function fits(declared, given)
   for name, value in pairs(given) do
     local field = declared[name]
-    if not field then
+    if not field or not accepts(field, value) or field.check and field.check(value) then return false end
+  end
+  for name, field in pairs(declared) do
+    if field.required and given[name] == nil then return false end
+  end
+  return true
+end
+
+local function sorted_names(of)
+  local names = {}
+  for name in pairs(of) do names[#names + 1] = name end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  return names
+end
+
+-- Of several faults always the same one is told.
+local function complain(what, declared, given)
+  for _, name in ipairs(sorted_names(given)) do
+    if not declared[name] then
       misuse.raise("%s: unknown field '%s'%s", what, tostring(name),
         type(name) == "string" and misuse.suggest(name, declared) or "")
     end
-    shape.check_field(what, name, field, value)
+    shape.check_field(what, name, declared[name], given[name])
   end
-  for name, field in pairs(declared) do
-    if field.required and given[name] == nil then
-      misuse.raise("%s: field '%s' is missing", what, name)
-    end
+  for _, name in ipairs(sorted_names(declared)) do
+    if declared[name].required and given[name] == nil then misuse.raise("%s: field '%s' is missing", what, name) end
   end
+end
+
+--- Raises unless `given` is a table of that shape. `noun` says what it is to the caller: the options, if nothing else.
+function shape.check(what, declared, given, noun)
+  if type(given) ~= "table" then
+    misuse.raise("%s: as %s a table is expected, got %s", what, noun or "options", type(given))
+  end
+  if not fits(declared, given) then complain(what, declared, given) end
 end
 
 -- Checks that several shapes share.

@@ -46,12 +46,17 @@ local function is_nginx()
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.timer ~= nil
 end
 
+--- Raises unless a program's own host is fit for use. `what` is the function that it was given to.
+function host.check(what, given)
+  what = what .. ": host"
+  shape.check(what, HOST, given)
+  if not given.idle and not given.sleep then misuse.raise("%s: field 'sleep' is missing", what) end
+end
+
 --- The host that a client uses: the one given, else the one that fits where the program runs.
 function host.choose(given)
   if not given then return is_nginx() and require "grid.host.nginx" or blocking end
-  shape.check("host", HOST, given)
   if given.idle then return given end
-  if not given.sleep then misuse.raise("host: field 'sleep' is missing") end
   local idle = given.wait and waiting_idle(given.wait, given.sleep) or sleeping_idle(given.sleep)
   return { name = given.name, now = given.now, idle = idle }
 end
