@@ -100,32 +100,35 @@ describe("client:refresh_session", function()
     end
 
     it("that is not wrapped in data", function()
-      local res = assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t"}}}}')
-      assert.equal('{"session":{"Privy":{"token":"t"}}}', res.kms_payload_json)
+      local payload = '{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}'
+      local res = assert(answered('{"kms_payload":' .. payload .. "}"))
+      assert.equal(payload, res.kms_payload_json)
       assert.equal("t", res.data.kms_payload.session.Privy.token)
       assert.same({}, res.metadata)
     end)
 
     it("with blanks, escapes and members that it does not know, and keeps the payload's bytes", function()
-      local payload = ' { "session" : {"Privy":\t{"token":"caf\\u00e9 \\/"}} , "new" : [ 1.50, [ ], { }, null ] } '
+      local payload = ' { "session" : {"Privy":\t{"token":"caf\\u00e9 \\/","session":{"expires_at":1e12}}} , '
+        .. '"new" : [ 1.50, [ ], { }, null ] } '
       local res = assert(answered('{"data":{"kms\\u005fpayload":' .. payload .. '},"more":true}'))
       assert.equal(payload:match "^%s*(.-)%s*$", res.kms_payload_json)
       assert.equal("café /", res.data.kms_payload.session.Privy.token)
     end)
 
     it("whose members stand twice, and agrees with itself which of them counts", function()
-      local res = assert(answered [[{"data":{"kms_payload":{"session":{"Privy":{"token":"one"}}},
-        "kms_payload":{"session":{"Privy":{"token":"two"}}}}}]])
+      local res = assert(answered [[{"data":{"kms_payload":{"session":{"Privy":{"token":"one","session":{"expires_at":1}}}},
+        "kms_payload":{"session":{"Privy":{"token":"two","session":{"expires_at":2}}}}}}]])
       assert.same(res.data.kms_payload, json.decode(res.kms_payload_json))
     end)
 
     it("without refresh_token, which means: keep the one you have", function()
-      assert.is_truthy(answered '{"data":{"kms_payload":{"session":{"Privy":{"token":"t","refresh_token":null}}}}}')
+      assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t","refresh_token":null,"session":{"expires_at":1}}}}}')
     end)
 
     it("whose request id stands in the body alone", function()
       local raw = rig.raw_server(function()
-        local body = '{"data":{"kms_payload":{"session":{"Privy":{}}}},"metadata":{"request_id":"in-body"}}'
+        local body = [[{"data":{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}},
+          "metadata":{"request_id":"in-body"}}]]
         return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)
       end)
       local other = rig.client(server, { base_url = raw.url, host = raw.host })
