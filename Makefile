@@ -144,7 +144,8 @@ inside-nginx:
 # ---- The rest ---------------------------------------------------------------------------------
 
 .PHONY: demo sandbox bench bench-nginx clean help
-demo: export GRID_SESSION_FILE := $(or $(SESSION),$(GRID_SESSION_FILE))
+demo: export GRID_SESSION_FILE := $(SESSION)
+demo: export GRID_KEY_FILE := $(KEY)
 demo:  ## from nothing to a refreshed session, on the sandbox server; SESSION=file does it for real
 	@spec/support/setup run
 	@$(MAKE) -s build/lua5.4/grid/core.so

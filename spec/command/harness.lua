@@ -69,6 +69,23 @@ function Harness:grid(words, env)
   return code, out, err
 end
 
+-- The code comes from the control address into a pipe that the command reads.
+local LOGIN = [[
+  mkfifo code
+  grid login --email ann@example.com --session %s %s <code &
+  exec 3>code
+  until otp=$(curl -sf "$CONTROL/otp?email=ann@example.com"); do sleep 0.05; done
+  echo "$otp" | sed 's/.*"otp_code":"\([0-9]*\)".*/\1/' >&3
+  exec 3>&-
+  wait $!]]
+
+--- Runs `grid login` for a session file of that name. -> exit code, stdout, stderr
+function Harness:login(name, more)
+  local code, out, err = self:shell(LOGIN:format(name, more or ""))
+  self.folder:run "rm -f code"
+  return code, out, err
+end
+
 --- A session file for a session that the sandbox has just made; or a bare one, and another file with its key. Returns the sandbox's
 --- record, with `private_key`.
 function Harness:write_session(name, bare)

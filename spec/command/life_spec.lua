@@ -10,21 +10,7 @@ describe("the command", function()
   teardown(function() run:stop() end)
   before_each(function() run:clear() end)
 
-  -- The code comes from the control address into a pipe that the command reads.
-  local LOGIN = [[
-    mkfifo code
-    grid login --email ann@example.com --session s.json "$@" <code &
-    exec 3>code
-    until otp=$(curl -sf "$CONTROL/otp?email=ann@example.com"); do sleep 0.05; done
-    echo "$otp" | sed 's/.*"otp_code":"\([0-9]*\)".*/\1/' >&3
-    exec 3>&-
-    wait $!]]
-
-  local function login(...)
-    local code, out, err = run:shell(("set -- %s\n"):format(table.concat({ ... }, " ")) .. LOGIN)
-    run.folder:run "rm -f code"
-    return code, out, err
-  end
+  local function login(more) return run:login("s.json", more) end
 
   local function assert_silent(...)
     local said = table.concat({ ... }, "\n")

@@ -171,4 +171,13 @@ describe("grid move-signer", function()
     assert.equal("unknown", harness.objects(out)[1].submitted)
     assert.equal(1, submissions())
   end)
+
+  it("says so too when that answer breaks off", function()
+    run.server:fault { kind = "truncate", execute = true, path = "/accounts/" .. made.address .. "/submit" }
+    local code, out, err = run:grid("move-signer s.json --yes --json --to " .. NEW)
+    assert.equal(1, code)
+    local told = harness.objects(out)[1]
+    assert.same({ "unknown", "yes" }, { told.submitted, told.error.sent })
+    assert.matches("^grid: ", err)
+  end)
 end)

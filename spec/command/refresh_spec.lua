@@ -74,6 +74,17 @@ describe("grid refresh", function()
     assert.equal(1, run.server:stats().replays)
   end)
 
+  it("says how to ask again for an answer that broke off", function()
+    run:write_session "s.json"
+    run.server:set { mode = "idempotent", tier = "2" }
+    run.server:fault { kind = "truncate", execute = true }
+    local code, _, err = run:grid "refresh s.json"
+    assert.equal(1, code)
+    local words = err:match "again: grid (refresh s.json %-%-idempotency%-key %S+)\n"
+    assert.equal(0, (run:grid(words)))
+    assert.equal(1, run.server:stats().replays)
+  end)
+
   it("keeps the refresh token when the answer has none", function()
     local made = run:write_session "s.json"
     run.server:set { payload_check = "shape" }

@@ -112,10 +112,11 @@ end
 local function submit(client, address, transaction, auth, screen)
   local res, err = client:sign_and_submit(address, transaction, auth)
   if not res then
-    if err.sent == "unknown" then
+    local is_unknown = service.is_outcome_unknown(err)
+    if is_unknown then
       screen:note "grid: whether the account has changed is unknown: --dry-run shows who signs for it now"
     end
-    stop.failed(err, { submitted = err.sent == "unknown" and "unknown" or false })
+    stop.failed(err, { submitted = is_unknown and "unknown" or false })
   end
   return res
 end

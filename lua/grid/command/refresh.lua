@@ -30,9 +30,10 @@ function refresh.key_text(given)
   return given.key and stop.unless(session_file.read_text(given.key))
 end
 
-local function explain_unknown(err, screen)
-  if err.sent == "unknown" and err.idempotency_key then
-    screen:note("grid: the session file is as it was. To ask for the same answer again: --idempotency-key %s", err.idempotency_key)
+local function explain_unknown(err, path, screen)
+  if service.is_outcome_unknown(err) and err.idempotency_key then
+    screen:note("grid: the session file is as it was. To ask for the same answer again: grid refresh %s --idempotency-key %s",
+      path, err.idempotency_key)
   end
 end
 
@@ -42,7 +43,7 @@ function refresh.renew(client, session, pair, screen, options)
     { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }, options)
   if not res then
     session:close()
-    explain_unknown(err, screen)
+    explain_unknown(err, session.path, screen)
     rescue.fail(err, rescue.report_answer(err))
   end
   session:renew(res.kms_payload_json)

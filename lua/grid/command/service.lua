@@ -67,6 +67,14 @@ function service.client(given)
   return client, patience
 end
 
+-- What went wrong after the request was out, and before its answer was understood.
+local UNCLEAR = { network = true, timeout = true, protocol = true }
+
+--- Whether nobody can tell what the service made of a request.
+function service.is_outcome_unknown(err)
+  return err.sent == "unknown" or err.sent == "yes" and UNCLEAR[err.kind] or false
+end
+
 --- Ends the command if ^C came while it waited.
 function service.heed_interrupt(patience)
   if patience.interrupted then error(stop.new(stop.INTERRUPTED), 0) end
