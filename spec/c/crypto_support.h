@@ -16,6 +16,7 @@
 #define SCALAR "a4d1c55836aa30f9b3fbb6ac98d338c877c2867dd3a77396d13f68d3ab150d3b"
 #define POINT_X "a697bffde9405c992883c5c439d6cc358170b51af72812333b015621dc0f40ba"
 #define POINT_Y "d9bb726f68a5c013806a790ec716ab8669f84f6b694596c2987cf35baba2a006"
+#define ZERO "0000000000000000000000000000000000000000000000000000000000000000"
 #define POINT "04" POINT_X POINT_Y
 #define OTHER_POINT                                                    \
     "04c07836a0206e04e31d8ae99bfd549380b072a1b1b82e563c935c095827824fc1" \
@@ -81,7 +82,8 @@ static inline bool refused_as(bool failed, const grid_error *err, const char *co
               !strchr(err->message, '\n') && ERR_peek_error() == 0;
 
     if (failed && !ok)
-        printf("    kind %s, code %s, message %s, queue %lx\n", grid_kind_name(err->kind), err->code, err->message, ERR_peek_error());
+        printf("    kind %s, code %s, message %s, queue %lx\n", grid_kind_name(err->kind), err->code, err->message,
+               ERR_peek_error());
     return ok;
 }
 

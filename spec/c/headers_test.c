@@ -169,7 +169,8 @@ static void a_line_that_could_become_two_is_refused(void)
 
 static void a_name_is_a_token(void)
 {
-    static const char *const bad[] = {"", ":", ": v", "no colon", "A B: v", "A : v", " A: v", "A\t: v", "A\r\n: v", "caf\xc3\xa9: v", "(A): v"};
+    static const char *const bad[] = {"", ":", ": v", "no colon", "A B: v", "A : v", " A: v", "A\t: v", "A\r\n: v",
+                                      "caf\xc3\xa9: v", "(A): v"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(!may_go_out(bad[i], strlen(bad[i])));

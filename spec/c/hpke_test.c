@@ -249,7 +249,7 @@ static void points_that_are_none_of_the_curve_are_refused(void)
         "04" POINT_X POINT_X,   /* off the curve */
         "06" POINT_X POINT_Y,   /* hybrid form */
         "02" POINT_X,           /* compressed: a point, but not the form of RFC 9180 7.1.1 */
-        "0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+        "04" ZERO ZERO,         /* not on the curve either */
         "04ffffffff00000001000000000000000000000000ffffffffffffffffffffffff" POINT_Y, /* x = p */
     };
     sealed message = seal(secret_text);

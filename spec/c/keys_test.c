@@ -176,8 +176,7 @@ static void the_scalar_is_between_zero_and_the_order(void)
         CHECK(refused_as(!key, &err, "bad_scalar"));
         grid_key_free(key);
     }
-    CHECK(refuses_der("3041020100" ALGORITHM "042730250201010420" "0000000000000000000000000000000000000000000000000000000000000000",
-                      "bad_scalar"));
+    CHECK(refuses_der("3041020100" ALGORITHM "042730250201010420" ZERO, "bad_scalar"));
 }
 
 static void a_public_key_beside_another_private_key_is_refused(void)
@@ -226,8 +225,10 @@ static void points_that_are_none_are_refused(void)
     CHECK(public_refused("3018" ALGORITHM "030100", "bad_key"));
     CHECK(public_refused("3039" ALGORITHM "03220004" POINT_X, "bad_point"));
     /* x = 1 has no y on the curve; x = p is no field element */
-    CHECK(public_refused("3039" ALGORITHM "03220002" "0000000000000000000000000000000000000000000000000000000000000001", "bad_point"));
-    CHECK(public_refused("3039" ALGORITHM "03220002" "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff", "bad_point"));
+    CHECK(public_refused("3039" ALGORITHM "03220002" "0000000000000000000000000000000000000000000000000000000000000001",
+                         "bad_point"));
+    CHECK(public_refused("3039" ALGORITHM "03220002" "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+                         "bad_point"));
     CHECK(public_refused(SPKI_HEAD POINT "00", "bad_key"));
     CHECK(public_refused("3059" ALGORITHM "034201" POINT, "bad_key")); /* an unused bit */
     CHECK(public_refused("3056" P384_ALGORITHM "034200" POINT, "wrong_curve"));

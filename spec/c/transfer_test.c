@@ -108,7 +108,8 @@ static void what_could_smuggle_a_header_never_goes_out(void)
 
 static void only_http_goes_out(void)
 {
-    static const char *const urls[] = {"file:///etc/hostname", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "", "http://", "nonsense:"};
+    static const char *const urls[] = {"file:///etc/hostname", "ftp://127.0.0.1/", "gopher://127.0.0.1/",
+                                       "", "http://", "nonsense:"};
 
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         grid_exchange exchange = exchange_with(server.port, "GET");

@@ -17,7 +17,7 @@ FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \
                spec/bench/*.c)
 
-SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck layers \
+SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns layers \
           asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx gc-lua5.4 gc-luajit \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
@@ -37,8 +37,8 @@ portable:  ## the tests on the build without epoll
 
 # ---- Reading the sources ----------------------------------------------------------------------
 
-.PHONY: lint lint-gcc lint-clang lint-tidy lint-lua layers
-lint: lint-gcc lint-clang lint-tidy lint-lua  ## warnings as errors, clang-tidy, luacheck
+.PHONY: lint lint-gcc lint-clang lint-tidy lint-lua lint-columns layers
+lint: lint-gcc lint-clang lint-tidy lint-lua lint-columns  ## warnings as errors, clang-tidy, luacheck, long lines
 
 lint-gcc lint-clang: lint-%:
 	@$(SUITE) check $* $(MAKE) -k -j2 B=build/lint-$* CC=$* \
@@ -55,6 +55,10 @@ $(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
 
 lint-lua:
 	@$(SUITE) check luacheck luacheck --quiet lua spec $(COMMAND)
+
+# As .clang-format says; luacheck holds Lua to the same.
+lint-columns:
+	@LC_ALL=C.UTF-8 $(SUITE) check columns sh -c '! grep -nE "^.{133,}" $$(find src spec -name "*.[ch]")'
 
 layers: all  ## the walls between the rooms, and what core.so exports
 	@$(SUITE) check layers spec/support/layers $(VMS:%=$(B)/%/grid/core.so)

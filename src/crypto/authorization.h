@@ -7,7 +7,8 @@
 
 #include "crypto/key.h"
 
-/* Fails with kind "crypto" and grid_hpke_open's codes, or those of grid_key_new_from_text when what was sealed is no private key. */
+/* Fails with kind "crypto" and grid_hpke_open's codes, or those of grid_key_new_from_text when what was sealed is no private
+ * key. */
 grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsulated_key, grid_slice ciphertext, grid_error *err);
 
 /* The same by the other side, for the sandbox and for tests: appends the two base64 texts, with PKCS#8 inside. */

@@ -65,8 +65,8 @@ bool grid_hkdf_extract(grid_slice salt, const grid_slice *parts, size_t count, u
     return hmac_sha256(salt, parts, count, prk, err);
 }
 
-bool grid_hkdf_expand(const unsigned char prk[GRID_HASH_SIZE], const grid_slice *parts, size_t count, unsigned char *okm, size_t size,
-                      grid_error *err)
+bool grid_hkdf_expand(const unsigned char prk[GRID_HASH_SIZE], const grid_slice *parts, size_t count, unsigned char *okm,
+                      size_t size, grid_error *err)
 {
     enum { PARTS_MAX = 8 };
     grid_slice with_counter[PARTS_MAX];

@@ -66,7 +66,8 @@ bool grid_hpke_extract_and_expand(const unsigned char dh[GRID_HPKE_SECRET_SIZE],
 }
 
 /* The peer's point was checked when it became a grid_public_key; a second validation would cost as much as the derivation. */
-static bool diffie_hellman(const grid_key *own, const grid_public_key *peer, unsigned char dh[GRID_HPKE_SECRET_SIZE], grid_error *err)
+static bool diffie_hellman(const grid_key *own, const grid_public_key *peer, unsigned char dh[GRID_HPKE_SECRET_SIZE],
+                           grid_error *err)
 {
     EVP_PKEY *pkey = grid_public_key_new_pkey(peer, err);
     EVP_PKEY_CTX *context;
@@ -254,8 +255,8 @@ static bool seal_with(const grid_public_key *recipient, const grid_key *ephemera
     return done;
 }
 
-bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad, grid_slice plaintext,
-                    grid_buffer *enc, grid_buffer *ciphertext, grid_error *err)
+bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad,
+                    grid_slice plaintext, grid_buffer *enc, grid_buffer *ciphertext, grid_error *err)
 {
     grid_key *fresh;
     bool done;

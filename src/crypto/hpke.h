@@ -16,11 +16,11 @@ enum {
 };
 
 /* RFC 9180 6.1, SealBase(pkR, info, aad, pt). `ephemeral` is NULL outside of tests: a fresh pair is made, used once and wiped. */
-bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad, grid_slice plaintext,
-                    grid_buffer *enc, grid_buffer *ciphertext, grid_error *err);
+bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad,
+                    grid_slice plaintext, grid_buffer *enc, grid_buffer *ciphertext, grid_error *err);
 
-/* RFC 9180 6.1, OpenBase(enc, skR, info, aad, ct). Fails with kind "crypto": "bad_point" (enc is not an uncompressed point of the curve)
- * or "open_failed" (another key, or bytes that were changed: which of the two cannot be told). */
+/* RFC 9180 6.1, OpenBase(enc, skR, info, aad, ct). Fails with kind "crypto": "bad_point" (enc is not an uncompressed point of
+ * the curve) or "open_failed" (another key, or bytes that were changed: which of the two cannot be told). */
 bool grid_hpke_open(const grid_key *recipient, grid_slice enc, grid_slice info, grid_slice aad, grid_slice ciphertext,
                     grid_buffer *plaintext, grid_error *err);
 

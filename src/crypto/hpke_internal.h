@@ -33,7 +33,8 @@ bool grid_hpke_extract_and_expand(const unsigned char dh[GRID_HPKE_SECRET_SIZE],
                                   unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], grid_error *err);
 bool grid_hpke_encap(const grid_public_key *recipient, const grid_key *ephemeral,
                      unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], unsigned char enc[GRID_HPKE_ENC_SIZE], grid_error *err);
-bool grid_hpke_decap(grid_slice enc, const grid_key *recipient, unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], grid_error *err);
+bool grid_hpke_decap(grid_slice enc, const grid_key *recipient, unsigned char shared_secret[GRID_HPKE_SECRET_SIZE],
+                     grid_error *err);
 
 /* RFC 9180 5.1, with what comes out of it and the two values on the way that the RFC lists. */
 typedef struct grid_hpke_context {

@@ -1,8 +1,8 @@
 /* Keys on the curve P-256.
  *
  * Owns: a key pair (`grid_key`), a public key (`grid_public_key`, a plain value), and every form in which they are written:
- * SEC 1 points, SPKI (RFC 5480), PKCS#8 (RFC 5208, RFC 5915), PEM, the service's prefixes. What it hands out is valid: the point is on the
- * curve and not at infinity, the scalar is in 1..n-1, and the two belong together.
+ * SEC 1 points, SPKI (RFC 5480), PKCS#8 (RFC 5208, RFC 5915), PEM, the service's prefixes. What it hands out is valid: the
+ * point is on the curve and not at infinity, the scalar is in 1..n-1, and the two belong together.
  * Refuses to know: what the keys are used for, and every other curve.
  * grid_key_free wipes. Everything fails with kind "crypto": "bad_key" (not a key in any known form, or its halves do not belong
  * together), "bad_point", "bad_scalar", "wrong_curve", "crypto_failed" (the library itself, or its memory).

@@ -8,7 +8,8 @@
 #include "text/json.h"
 #include "text/refresh.h"
 
-/* json_slice(text, step, …) -> the exact bytes of a value and their position, or nothing. A step is a member's name or an element's position. */
+/* json_slice(text, step, …) -> the exact bytes of a value and their position, or nothing. A step is a member's name or an
+ * element's position. */
 static int json_slice(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1), value = text;

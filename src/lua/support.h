@@ -1,7 +1,8 @@
 /* What every class of the binding needs.
  *
  * Owns: nothing. Refuses to know: the classes.
- * Functions named gridL_… take a lua_State and may throw; no resource of the C core may be in a local variable when one is called. */
+ * Functions named gridL_… take a lua_State and may throw; no resource of the C core may be in a local variable when one is
+ * called. */
 #ifndef GRID_LUA_SUPPORT_H
 #define GRID_LUA_SUPPORT_H
 
