@@ -99,9 +99,9 @@ function call:tell(name, fields)
   pcall(self.client.options.on_event, fields)
 end
 
---- What must not be echoed in an error.
+--- What of a call holds secrets, for grid.secrets.
 function call:secrets()
-  return { self.client.options.api_key, self.plan.body or "", self.cookie or "" }
+  return self.client.options.api_key, self.plan.body or "", self.cookie or ""
 end
 
 function call:fail(err)
@@ -116,7 +116,7 @@ function call:start(engine, now)
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
   if self.client.options.on_event then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
-  if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no")) end
+  if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no", self.err)) end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
   self:fail(errors.from_core(id, code, message))

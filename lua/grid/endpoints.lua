@@ -59,8 +59,8 @@ local function names_turnkey(payload)
   return type(payload.session) == "table" and is_present(payload.session.Turnkey)
 end
 
--- Text from a caller is looked at by grid.core. Text that json.encode has just written is JSON, and what kind of session it holds is
--- seen in the table: grid.core is told so, and spares the reading. -> body | nil, kind, code, message
+-- Text from a caller is looked at by grid.core. Text that json.encode has just written is JSON, and the table shows what kind of
+-- session it holds: grid.core is told so, and spares the reading. -> body | nil, kind, code, message
 local function refresh_body(key, payload)
   if type(payload) == "string" then return core.refresh_body(key, payload) end
   if not is_present(payload) then return core.refresh_body(key) end
@@ -149,11 +149,8 @@ function endpoints.request(what, method, path, body)
   shape.check(what, REQUEST, { method = method, path = path, body = body })
   if type(body) == "table" then return plans.new { method = method, path = path, fields = body } end
   if body then
-    local value, kind, code, message = json.decode(body)
-    if value == nil then
-      local cause = errors.from_core(kind, code, message)
-      return nil, errors.new { kind = "request", code = code, message = "the body: " .. message, cause = cause }
-    end
+    local value, _, code, message = json.decode(body)
+    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
   end
   return plans.new { method = method, path = path, body = body }
 end

@@ -18,7 +18,7 @@ local errors = {}
 ---@field retry_after number? seconds
 ---@field attempts integer? tries that were made
 ---@field idempotency_key string? as sent
----@field cause any what went wrong below
+---@field cause grid.Error? of a broken answer: its reader's; of a call cancelled between two tries: the last one's
 ---@field body string? the raw bytes of the answer, as far as they came; not shown by pairs
 ---@field cookies string[]? the Set-Cookie values of the answer; not shown by pairs
 local Error = { __name = "grid.error" }
@@ -50,49 +50,6 @@ function errors.one_line(text)
   return #text > MAX_TEXT and text:sub(1, MAX_TEXT) .. "…" or text
 end
 
-local SECRET = 16 -- bytes that the words of what is secret in a body have at least
-local ECHO = 8    -- bytes in a row that foreign text shares with a secret by more than chance
-
--- Services say which member is wrong: the names in a JSON text, like its shorter words, are no secrets.
-local function add_words(words, text)
-  for word in text:gsub('"[%w_]+"%s*:', " "):gmatch('[^%s",:;={}%[%]]+') do
-    if #word >= SECRET then words[#words + 1] = word end
-  end
-end
-
---- What must not be printed of what was sent: a list for `harmless`. The first text counts as a whole.
-function errors.secrets(texts)
-  local words = { #texts[1] >= ECHO and texts[1] or nil }
-  for i = 2, #texts do add_words(words, texts[i]) end
-  return words
-end
-
--- Where a stretch that begins at `first` and stands in a secret too ends.
-local function echo_end(text, first, secrets)
-  for _, secret in ipairs(secrets) do
-    local last = first + ECHO - 1
-    if last <= #text and secret:find(text:sub(first, last), 1, true) then
-      while last < #text and secret:find(text:sub(first, last + 1), 1, true) do last = last + 1 end
-      return last
-    end
-  end
-end
-
---- Text, or tables of it, without what stands in one of the secrets too: services echo what they refuse. Tables are changed.
-function errors.harmless(value, secrets)
-  if type(value) == "table" then
-    for name, member in pairs(value) do value[name] = errors.harmless(member, secrets) end
-  end
-  if type(value) ~= "string" then return value end
-  local kept, first = {}, 1
-  while first <= #value do
-    local last = echo_end(value, first, secrets)
-    kept[#kept + 1] = last and "[redacted]" or value:sub(first, first)
-    first = (last or first) + 1
-  end
-  return table.concat(kept)
-end
-
 --- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable, and are not shown.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
@@ -106,9 +63,9 @@ function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }
 end
 
---- For a call whose client was closed.
-function errors.cancelled(sent)
-  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
+--- For a call whose client was closed. `cause` is the error that its last try ended with, if there was one.
+function errors.cancelled(sent, cause)
+  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent, cause = cause }
 end
 
 --- Of `value`: is it an error of ours, and of that kind if one is named?

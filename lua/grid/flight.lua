@@ -131,7 +131,7 @@ function flight:cancel()
   end
   for call in pairs(self.sleeping) do
     self.sleeping[call] = nil
-    call:fail(errors.cancelled(call.err.sent))
+    call:fail(errors.cancelled(call.err.sent, call.err))
     self:done(call)
   end
 end

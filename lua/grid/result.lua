@@ -3,6 +3,9 @@
 
 local errors = require "grid.errors"
 local json = require "grid.json"
+local lazy = require "grid.lazy"
+
+local secrets = lazy "grid.secrets"
 
 local result = {}
 
@@ -74,9 +77,9 @@ function result.failure(call, answer)
 end
 
 -- A whole answer came, and makes no sense.
-local function nonsense(call, answer, code, message, body)
+local function nonsense(call, answer, code, message, body, cause)
   local fields = base_fields(call, answer)
-  fields.kind, fields.code, fields.message = "protocol", code, message
+  fields.kind, fields.code, fields.message, fields.cause = "protocol", code, message, cause
   fields.request_id = request_id_of(answer, body)
   return nil, errors.new(fields, answer)
 end
@@ -85,16 +88,16 @@ local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a lo
 
 local function api_error(call, answer)
   local body = json.decode(answer.body)
-  local said = read_error_body(body)
-  local secrets = errors.secrets(call:secrets())
-  local function harmless(text)
-    return errors.harmless(errors.one_line(text), secrets)
+  local hidden = secrets.new(call:secrets())
+  local said = hidden and read_error_body(body) or {}
+  local function shown(text, default)
+    return text and hidden:harmless(errors.one_line(text)) or default
   end
   local fields = base_fields(call, answer)
   fields.kind = STATUS_KINDS[answer.status] or "api"
-  fields.code = harmless(said.code or "http_" .. answer.status)
-  fields.message = harmless(said.message or "the service answered with status " .. answer.status)
-  if #answer.body <= MAX_DETAILS then fields.details = errors.harmless(said.details, secrets) end
+  fields.code = shown(said.code, "http_" .. answer.status)
+  fields.message = shown(said.message, "the service answered with status " .. answer.status)
+  if said.details and #answer.body <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
   fields.request_id = request_id_of(answer, body)
   return nil, errors.new(fields, answer)
 end
@@ -124,11 +127,15 @@ local function read_success(call, answer, body, exact)
 end
 
 local NO_CONTENT = { [204] = true, [205] = true }
+local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
 --- -> grid.Result | nil, grid.Error
 function result.read(call, answer)
   local status = answer.status
   if status >= 400 then return api_error(call, answer) end
+  if NO_REDIRECT[status] then
+    return nonsense(call, answer, "bad_status", ("status %d is no answer to this request"):format(status))
+  end
   if status >= 300 then
     return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
@@ -136,7 +143,10 @@ function result.read(call, answer)
     return read_success(call, answer, {})
   end
   local body, exact, code, message = json.decode(answer.body, "data", call.plan.exact)
-  if body == nil then return nonsense(call, answer, code, message) end
+  if body == nil then
+    local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent }
+    return nonsense(call, answer, code, "the answer cannot be read: " .. message, nil, cause)
+  end
   if type(body) ~= "table" then
     return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end

@@ -1,0 +1,120 @@
+-- What must not be shown of what was sent: services echo what they refuse.
+-- Owns: what in a request is a secret, and its removal from foreign text. Knows neither calls nor errors.
+--
+-- What was sent is walked through once, and so is each text: the time it takes grows with both, and not with their product.
+
+local json = require "grid.json"
+
+local secrets = {}
+local Secrets = { __index = secrets }
+
+local PIECE = 8             -- bytes in a row that a text shares with a secret by more than chance
+local SHORTEST = 4          -- bytes of a secret; below PIECE it is removed where it stands as a word
+local LONG_WORD = 16        -- bytes that make a word of a body a secret, whatever its member is called
+local MOST_SENT = 64 * 1024 -- bytes that are worth the search
+
+local REDACTED = "[redacted]"
+
+local function add(self, secret)
+  local length = #secret
+  for first = 1, length - PIECE + 1 do self.pieces[secret:sub(first, first + PIECE - 1)] = true end
+  if length < SHORTEST or length >= PIECE then return end
+  self.words[secret] = true
+  self.short = true
+end
+
+-- The whole header, and each of its values, with quotes or without.
+local function add_cookie(self, header)
+  add(self, header)
+  for crumb in header:gmatch "[^;]+" do
+    local value = crumb:match "^%s*[^=]*=(.-)%s*$" or crumb:match "^%s*(.-)%s*$"
+    add(self, value)
+    add(self, value:match '^"(.*)"$' or "")
+  end
+end
+
+local function add_long_words(self, text)
+  for word in text:gmatch '[^%s",:;={}%[%]]+' do
+    if #word >= LONG_WORD then add(self, word) end
+  end
+end
+
+local SECRET_NAMES = { "token", "key", "code", "secret", "password", "signature" }
+
+local function is_secret_name(name)
+  name = name:lower()
+  for _, part in ipairs(SECRET_NAMES) do
+    if name:find(part, 1, true) then return true end
+  end
+  return false
+end
+
+-- The names themselves are no secrets: services say which member is wrong.
+local function add_members(self, value, name)
+  if type(value) == "table" then
+    for key, member in pairs(value) do add_members(self, member, type(key) == "string" and key or name) end
+  elseif type(value) == "string" or type(value) == "number" then
+    local text = tostring(value)
+    if is_secret_name(name) then add(self, text) else add_long_words(self, text) end
+  end
+end
+
+-- A body comes back as it was read, or as it was written, which differs where it has escapes.
+local function add_body(self, body)
+  add_members(self, json.decode(body), "")
+  if body:find("\\", 1, true) then add_long_words(self, (body:gsub('"[%w_]+"%s*:', " "))) end
+end
+
+--- The secrets of a request | nil: so much was sent that nothing foreign should be shown.
+function secrets.new(api_key, body, cookie)
+  if #api_key + #body + #cookie > MOST_SENT then return nil end
+  local self = setmetatable({ pieces = {}, words = {}, short = false }, Secrets)
+  add(self, api_key)
+  add_cookie(self, cookie)
+  if body ~= "" then add_body(self, body) end
+  return self
+end
+
+-- Not between two letters of one word.
+local function is_edge(text, left)
+  return left < 1 or not text:find("^[%w_][%w_]", left)
+end
+
+-- Where a short secret that begins at `first`, and stands there as a word, ends.
+local function word_end(self, text, first)
+  if not is_edge(text, first - 1) then return nil end
+  for last = first + SHORTEST - 1, first + PIECE - 2 do
+    if self.words[text:sub(first, last)] and is_edge(text, last) then return last end
+  end
+end
+
+local function redact(self, text)
+  local pieces, short = self.pieces, self.short
+  local kept, hidden = {}, 0 -- `hidden`: the last byte so far of what is a secret
+  for first = 1, #text - SHORTEST + 1 do
+    local last = pieces[text:sub(first, first + PIECE - 1)] and first + PIECE - 1 or short and word_end(self, text, first)
+    if last then
+      if hidden == 0 or first > hidden + 1 then
+        kept[#kept + 1] = text:sub(hidden + 1, first - 1)
+        kept[#kept + 1] = REDACTED
+      end
+      hidden = math.max(hidden, last)
+    end
+  end
+  if hidden == 0 then return text end
+  kept[#kept + 1] = text:sub(hidden + 1)
+  return table.concat(kept)
+end
+
+--- Text, or tables of it, without what is one of the secrets too. Tables are changed.
+function secrets:harmless(value)
+  if type(value) == "string" then return redact(self, value) end
+  if type(value) ~= "table" then return value end
+  for name, member in pairs(value) do
+    if type(name) == "string" and redact(self, name) ~= name then value[name] = nil
+    else value[name] = self:harmless(member) end
+  end
+  return value
+end
+
+return secrets
