@@ -48,7 +48,7 @@ local BLOCKS = blocks_of(README)
 -- What the README says a block may count on; a block that requires grid itself is a whole program and gets nothing.
 local PRELUDE = [[
 local grid = require "grid" local client = grid.new() local keys = grid.keypair()
-local saved = io.open("session.json", "rb"):read "*a"
+local saved = io.open("kms_payload.json", "rb"):read "*a"
 ]]
 
 -- By name: `prelude` comes before the block, `before(server)` prepares the sandbox, `after(out, server, folder)` looks at what
@@ -64,8 +64,8 @@ EXAMPLES["quick start"] = {
   after = function(out, server, folder, saved)
     assert.matches("^refreshed by request %x+%-", out:gsub("\t", " "), nil)
     assert.equal(1, server:executions("refresh_token", privy_of(saved).refresh_token))
-    assert.not_equal(privy_of(saved).refresh_token, privy_of(folder:read "session.json").refresh_token)
-    assert.equal("session.json\nsession.key\nsnippet.lua", folder:list())
+    assert.not_equal(privy_of(saved).refresh_token, privy_of(folder:read "kms_payload.json").refresh_token)
+    assert.equal("kms_payload.json\nprivate.key\nsnippet.lua", folder:list())
   end,
 }
 
@@ -81,8 +81,8 @@ EXAMPLES["log in"] = {
   ]],
   after = function(out, _, folder)
     assert.matches("account%s+%w+\n", out)
-    assert.equal("string", type(privy_of(folder:read "session.json").refresh_token))
-    local _, modes = folder:run "stat -c %a session.json session.key"
+    assert.equal("string", type(privy_of(folder:read "kms_payload.json").refresh_token))
+    local _, modes = folder:run "stat -c %a kms_payload.json private.key"
     assert.equal("600\n600\n", modes)
   end,
 }
@@ -146,11 +146,11 @@ EXAMPLES.proxy = { postlude = " print(client)", after = function(out)
 end }
 
 EXAMPLES.signature = {
-  prelude = [[ local address = io.open("address"):read "*a" keys = grid.keypair(io.open("session.key"):read "*a") ]],
+  prelude = [[ local address = io.open("address"):read "*a" keys = grid.keypair(io.open("private.key"):read "*a") ]],
   before = function(server, folder)
-    local key = assert(grid.keypair((select(2, folder:run "cat session.key"))))
+    local key = assert(grid.keypair((select(2, folder:run "cat private.key"))))
     local session = server:sessions { encryption_public_key = key.public_key }[1]
-    folder:write("session.json", session.kms_payload_json)
+    folder:write("kms_payload.json", session.kms_payload_json)
     folder:write("address", session.address)
   end,
   after = function(out, server)
@@ -289,8 +289,8 @@ describe("the README #slow", function()
     local example = block.name and assert(EXAMPLES[block.name], "nothing is known of the block " .. block.name) or {}
     local saved = server:sessions()[1].kms_payload_json
     if not example.empty then
-      folder:write("session.json", saved)
-      folder:write("session.key", select(2, folder:run "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
+      folder:write("kms_payload.json", saved)
+      folder:write("private.key", select(2, folder:run "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
     end
     folder:write("snippet.lua", program(block, example))
     if example.run then return example.run(block, server, saved) end
