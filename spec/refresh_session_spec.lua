@@ -198,6 +198,12 @@ describe("client:refresh_session", function()
         '"kms_payload":{"items":[1],"list":[],"nothing":null,"plain":[1,2.5,"x"],"table":{}}}', 1, true))
     end)
 
+    it("as an object what the program's own lua-cjson made of an empty list, for it cannot be told from one", function()
+      server:fault { kind = "status", status = 400 }
+      refresh(require("cjson").decode '{"list":[]}')
+      assert.is_truthy(server:last().body:find('"kms_payload":{"list":{}}', 1, true))
+    end)
+
     it("no payload at all in the cookie flow, be it nil or grid.null", function()
       server:fault { kind = "status", status = 400, count = 2 }
       refresh(nil)
