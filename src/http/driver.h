@@ -1,6 +1,6 @@
 /* The driver moves a libcurl multi handle on, without ever blocking in a step.
  *
- * Owns: the waiting: one epoll descriptor and the one timer that libcurl asks for (driver_epoll.c), or, where there is no
+ * Owns: the waiting: one epoll descriptor, its bell, and the one timer that libcurl asks for (driver_epoll.c), or, where there is no
  * epoll, curl_multi_poll (driver_portable.c, chosen by GRID_NO_EPOLL).
  * Refuses to know: transfers, and what becomes of finished ones.
  * The engine makes it, and frees it after the multi handle: libcurl still reports sockets while it cleans up. */
@@ -29,7 +29,10 @@ void grid_driver_wait(grid_driver *driver, double seconds);
 /* Seconds until a step is due even if the descriptor stays silent; negative: none. */
 double grid_driver_timeout(const grid_driver *driver);
 
-/* Readable when a step has work to do; -1 where there is no such descriptor. */
+/* Readable when a step has work to do, or after a ring; -1 where there is no such descriptor. */
 int grid_driver_fd(const grid_driver *driver);
+
+/* Makes the descriptor readable until the next step or wait: whoever waits for it looks again. */
+void grid_driver_ring(grid_driver *driver);
 
 #endif

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <math.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define RETRY_SECONDS 0.01
@@ -19,6 +20,7 @@ enum { BATCH = 16 };
 struct grid_driver {
     CURLM *multi;
     int epoll;
+    int bell; /* an eventfd that is always readable, and watched for one event after each ring; -1 before the first */
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
     int running; /* transfers that have not ended, as libcurl said last */
     int ready_count;
@@ -66,6 +68,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
     }
     driver->multi = multi;
     driver->due = -1;
+    driver->bell = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (driver->epoll < 0) {
         grid_error_set(err, GRID_REQUEST, "no_descriptor", "no file descriptor is left for epoll");
@@ -82,6 +85,8 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
 void grid_driver_free(grid_driver *driver)
 {
     close(driver->epoll);
+    if (driver->bell >= 0)
+        close(driver->bell);
     grid_free(driver);
 }
 
@@ -129,7 +134,8 @@ void grid_driver_step(grid_driver *driver)
     count = driver->ready_count;
     driver->ready_count = 0;
     for (i = 0; i < count; i++)
-        act(driver, driver->ready[i].data.fd, action_mask(driver->ready[i].events));
+        if (driver->ready[i].data.fd != driver->bell)
+            act(driver, driver->ready[i].data.fd, action_mask(driver->ready[i].events));
     act_on_due(driver);
 }
 
@@ -158,6 +164,30 @@ void grid_driver_wait(grid_driver *driver, double seconds)
 int grid_driver_fd(const grid_driver *driver)
 {
     return driver->epoll;
+}
+
+static int ring(const grid_driver *driver, int operation, int bell)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = bell};
+
+    return epoll_ctl(driver->epoll, operation, bell, &event);
+}
+
+/* EPOLLONESHOT: what epoll_wait has reported once it reports no more, so nobody has to silence the bell. Where the system has no
+ * descriptor left for one, those who wait do so until their time is over. */
+void grid_driver_ring(grid_driver *driver)
+{
+    int bell;
+
+    if (driver->bell >= 0) {
+        ring(driver, EPOLL_CTL_MOD, driver->bell);
+        return;
+    }
+    bell = eventfd(1, EFD_CLOEXEC);
+    if (bell >= 0 && ring(driver, EPOLL_CTL_ADD, bell) == 0)
+        driver->bell = bell;
+    else if (bell >= 0)
+        close(bell);
 }
 
 #else

@@ -151,6 +151,11 @@ int grid_engine_fd(const grid_engine *engine)
     return grid_driver_fd(engine->driver);
 }
 
+void grid_engine_ring(grid_engine *engine)
+{
+    grid_driver_ring(engine->driver);
+}
+
 size_t grid_engine_in_flight(const grid_engine *engine)
 {
     return engine->in_flight;

@@ -1,6 +1,8 @@
 -- Hosts: how a program waits. A host is { name, now, sleep } and perhaps `wait`; this module makes one fit for flights.
 -- Owns: the choice of a host, and the waiting of those that can only sleep. Knows nothing of calls.
 
+local core = require "grid.core"
+
 local blocking = require "grid.host.blocking"
 local misuse = require "grid.misuse"
 local shape = require "grid.shape"
@@ -33,11 +35,22 @@ local function sleeping_idle(sleep)
   end
 end
 
+-- What another flight's step has landed, or that the client was closed, is no news to the descriptor: the engine rings.
+local function ring(flight)
+  flight.wake = nil
+  if flight.watched:is_usable() then flight.watched:ring() end
+end
+
+-- A descriptor that is waited for must not be closed meanwhile, and the engine goes with its last holder: so there is one here.
 local function waiting_idle(wait, sleep)
+  local idle_without = sleeping_idle(sleep)
   return function(engine, seconds, flight)
     local fd = engine:fd()
-    if not fd then return sleeping_idle(sleep)(engine, seconds, flight) end
+    if not fd then return idle_without(engine, seconds, flight) end
+    flight.watched, flight.wake = core.engine(), ring
     wait(fd, math.min(seconds, engine:timeout() or seconds))
+    flight.wake = nil
+    flight.watched:close()
   end
 end
 

@@ -106,9 +106,12 @@ function engine:wait(seconds) end
 ---@return number?
 function engine:timeout() end
 
---- Readable when a step has work to do; nothing where the platform has no such descriptor.
+--- Readable when a step has work to do or after a ring; nothing where the platform has no such descriptor.
 ---@return integer?
 function engine:fd() end
+
+--- Makes the descriptor readable until the next step: whoever waits for it looks again.
+function engine:ring() end
 
 ---@return integer
 function engine:in_flight() end
