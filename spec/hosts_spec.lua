@@ -35,6 +35,24 @@ local programs = {
       sleep = cqueues.sleep,
     }
   end,
+  -- What a user would write. A controller remembers the descriptors that it watches, and this one may be closed after a wait.
+  ["one's own, which waits for a descriptor"] = function()
+    local cqueues = require "cqueues"
+    local controller = cqueues.new()
+    local watching = {}
+    local function wait(descriptor, seconds)
+      watching[descriptor] = (watching[descriptor] or 0) + 1
+      cqueues.poll({ pollfd = descriptor, events = "r" }, seconds)
+      watching[descriptor] = watching[descriptor] - 1
+      if watching[descriptor] == 0 then cqueues.cancel(descriptor) end
+    end
+    return {
+      host = { name = "mine", now = core.now, sleep = cqueues.sleep, wait = wait },
+      spawn = function(work) controller:wrap(work) end,
+      run = function() assert(controller:loop()) end,
+      sleep = cqueues.sleep,
+    }
+  end,
 }
 
 for name, new_program in pairs(programs) do
@@ -50,6 +68,7 @@ for name, new_program in pairs(programs) do
 
     after_each(function()
       client:close()
+      program = nil
       collectgarbage()
       collectgarbage()
       assert.equal(0, core.live())
@@ -119,6 +138,61 @@ for name, new_program in pairs(programs) do
       program.run()
       assert.equal(10, #results)
       for _, outcome in ipairs(results) do assert.is_nil(outcome[2]) end
+    end)
+
+    local function plain_client()
+      return grid.new { api_key = server.api_key, base_url = server.https, ca_file = server.ca, host = program.host,
+        http_version = "1.1" }
+    end
+
+    -- The answer comes while the program is busy, and the first to look at its connection is another call, which then waits.
+    it("resumes a call at once whose answer another call has taken in", function()
+      local requests = {}
+      for i, session in ipairs(server:sessions { count = 2 }) do
+        requests[i] = { encryption_public_key = KEY, kms_payload = session.kms_payload_json }
+      end
+      local one, other = plain_client(), plain_client()
+      local order = {}
+      local function call(whose, request)
+        local _, err = whose:refresh_session(request)
+        order[#order + 1] = err and err.kind or "answered"
+      end
+      program.spawn(function()
+        server:fault { kind = "delay", delay = 0.1, count = 2 }
+        one:refresh_sessions(requests) -- from now on there are two connections
+        server:fault { kind = "delay", delay = 0.1, count = 1 }
+        server:fault { kind = "delay", delay = 9, count = 1 }
+        program.spawn(function() call(one, requests[1]) end)
+        program.sleep(0.05)
+        os.execute "sleep 0.4"
+        program.spawn(function()
+          program.sleep(1)
+          order[#order + 1] = "a second later"
+          other:close()
+        end)
+        call(other, requests[2])
+      end)
+      program.run()
+      one:close()
+      assert.same({ "answered", "a second later", "cancelled" }, order)
+    end)
+
+    it("resumes a call at once whose client is closed", function()
+      local session = server:sessions {}[1]
+      server:fault { kind = "delay", delay = 9, count = 1 }
+      local order = {}
+      program.spawn(function()
+        local _, err = refresh(session)
+        order[#order + 1] = err and err.kind or "answered"
+      end)
+      program.spawn(function()
+        program.sleep(0.5) -- libcurl has no more timers that are due soon
+        client:close()
+        program.sleep(1)
+        order[#order + 1] = "a second later"
+      end)
+      program.run()
+      assert.same({ "cancelled", "a second later" }, order)
     end)
 
     it("blocks where there is no coroutine to yield", function()

@@ -40,8 +40,9 @@ local function on_ready()
   if waiting == 0 then stop() else arm() end
 end
 
+-- What another call's step has landed is no news to the descriptor: whoever is woken is resumed in the loop's next round.
 function arm()
-  local pause = holder:timeout()
+  local pause = #woken > 0 and 0 or holder:timeout()
   if not watch then pause = math.min(pause or NAP, NAP) end
   if pause then timer:start(math.ceil(pause * 1000), 0, on_ready) else timer:stop() end
 end
@@ -66,12 +67,10 @@ local function sleep_until_woken(thread, seconds, flight)
     if is_awake then return end
     is_awake = true
     woken[#woken + 1] = thread
+    arm()
   end
   flight.wake = wake
-  limit:start(math.ceil(seconds * 1000), 0, function()
-    wake()
-    on_ready()
-  end)
+  limit:start(math.ceil(seconds * 1000), 0, wake)
   waiting = waiting + 1
   coroutine.yield()
   waiting = waiting - 1
