@@ -164,6 +164,25 @@ describe("the example gateway", function()
     assert.same({ 1, 1, 0 }, { stats.executions, stats.replays, stats.reuses })
   end)
 
+  it("repeats a call whose answer broke off, or did not end in time, as the same call as well", function()
+    for _, fault in ipairs {
+      { kind = "truncate", execute = true }, { kind = "slow", bytes = 100, interval = 2, execute = true },
+    } do
+      cookie = log_in { key_lifetime = 0.01, tier = "2", mode = "idempotent" }
+      grid_side:fault(fault)
+      assert.is_true(nginx.wait_for(10, function() return select(2, visit()) == 200 end))
+      local stats = grid_side:stats()
+      assert.same({ 1, 1, 0 }, { stats.executions, stats.replays, stats.reuses }, fault.kind)
+    end
+  end)
+
+  it("does not take an answer for a session that has no expiry, and goes on with the old one", function()
+    cookie = log_in { key_lifetime = 0.01, tier = "1" }
+    grid_side:fault { kind = "body", body = '{"data":{"kms_payload":{"session":{"Privy":{"token":"t","session":{}}}}}}' }
+    assert.equal(200, (select(2, visit())))
+    assert.equal(2, grid_side:stats().requests)
+  end)
+
   it("asks for a log-in when Grid refuses the session", function()
     cookie = log_in { key_lifetime = 0.01 }
     grid_side:fault { kind = "status", status = 401, count = 0 }

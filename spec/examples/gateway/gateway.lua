@@ -49,9 +49,9 @@ local function random_id()
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
--- The API is not clear about the unit: above 1e11 it can only be milliseconds.
+-- A number: an answer without one is no result. The API is not clear about the unit: above 1e11 it can only be milliseconds.
 local function expiry_of(payload)
-  local expires = cjson.decode(payload).session.Privy.session.expires_at
+  local expires = payload.session.Privy.session.expires_at
   return expires > 1e11 and expires / 1000 or expires
 end
 
@@ -72,24 +72,29 @@ local function unlock(id, owner, pause)
   if pause then sessions:expire("lock:" .. id, pause) else sessions:delete("lock:" .. id) end
 end
 
--- First of all the new tokens are stored, since the old ones may be spent.
-local function adopt(id, record, res, keys)
-  local payload = res.kms_payload_json
-  store("session:", id, {
-    kms_payload = payload,
+-- First of all the new tokens are stored, since the old ones may be spent. `payload` is what `res` holds of them, as a table.
+local function adopt(id, record, res, payload, exported)
+  return store("session:", id, {
+    kms_payload = res.kms_payload_json,
     previous = record.kms_payload, -- an answer without a refresh token means: keep the one you have
-    keys = keys:export(),
+    keys = exported,
     expires = expiry_of(payload),
     address = record.address,
   })
 end
 
--- After an outcome that is not known, the next try must send the same key and body again: only so can the service tell that it is
--- the same call. A refusal is noted, but nothing is thrown away: a wrong API key is refused as well.
-local function remember_failure(id, record, err, keys)
+-- May Grid have renewed the session, and its answer be lost? No answer came, or a part of one, or one of a server in trouble.
+local function may_be_renewed(err)
+  if err.sent ~= "yes" then return err.sent == "unknown" end
+  return err.kind == "network" or err.kind == "timeout" or (err.status or 0) >= 500
+end
+
+-- After such an outcome the next try must send the same key and body again: only so can the service tell that it is the same call.
+-- A refusal is noted, but nothing is thrown away: a wrong API key is refused as well.
+local function remember_failure(id, record, err, exported)
   record.refused = err.kind == "auth"
-  if err.sent == "unknown" and not record.again then
-    record.again = { idempotency_key = err.idempotency_key, keys = keys:export() }
+  if may_be_renewed(err) and not record.again then
+    record.again = { idempotency_key = err.idempotency_key, keys = exported }
   end
   store("session:", id, record)
   return record.refused and LONG_PAUSE or PAUSE
@@ -100,18 +105,17 @@ local function renew(_, id, owner)
   if not record then return unlock(id, owner) end
   local again = record.again or {}
   local keys = grid.keypair(again.keys)
-  local res, err = client:refresh_session(
-    { encryption_public_key = keys.public_key, kms_payload = record.kms_payload },
-    { idempotency_key = again.idempotency_key })
-  local pause
-  if res then
-    adopt(id, record, res, keys)
-  else
-    ngx.log(ngx.ERR, "a session was not renewed: ", tostring(err)) -- says no secret
-    pause = remember_failure(id, record, err, keys)
-  end
+  local public_key, exported = keys.public_key, keys:export()
   keys:close()
-  unlock(id, owner, pause)
+  local res, err = client:refresh_session(
+    { encryption_public_key = public_key, kms_payload = record.kms_payload },
+    { idempotency_key = again.idempotency_key })
+  if res then
+    adopt(id, record, res, res.data.kms_payload, exported)
+    return unlock(id, owner)
+  end
+  ngx.log(ngx.ERR, "a session was not renewed: ", tostring(err)) -- says no secret
+  unlock(id, owner, remember_failure(id, record, err, exported))
 end
 
 local function begin_renewal(id)
@@ -187,7 +191,9 @@ function gateway.verify()
   }
   if not res then return refuse(err) end
   local id = random_id()
-  adopt(id, { address = res.data.address }, res, keys)
+  if not adopt(id, { address = res.data.address }, res, res.data.authentication[1], begun.keys) then
+    return answer(503, { error = "full" })
+  end
   sessions:delete("login:" .. ngx.var.cookie_grid_login)
   set_cookie("grid_session", id, 30 * 24 * 3600)
   return answer(200, { address = res.data.address })
