@@ -1,0 +1,95 @@
+-- grid.secrets by itself: what of a request is taken for a secret, where it is found again, and how long that takes.
+-- That errors are made with it is shown in secrets_spec.
+
+local json = require "grid.json"
+local secrets = require "grid.secrets"
+
+local function shown(text, sent)
+  return secrets.new(sent.api_key or "", sent.body or "", sent.cookie or ""):harmless(text)
+end
+
+describe("foreign text", function()
+  it("is shown without an API key, also a short one", function()
+    assert.equal("no [redacted]: key", shown("no Abc1: key", { api_key = "Abc1" }))
+    assert.equal("([redacted])", shown("(canary-api-key)", { api_key = "canary-api-key" }))
+  end)
+
+  it("is shown without any eight bytes in a row of a longer secret", function()
+    assert.equal("<[redacted]>", shown("<12345678>", { api_key = "0123456789" }))
+    assert.equal("[redacted]", shown("123456789", { api_key = "0123456789" }))
+    assert.equal("[redacted]", shown("0123456789012345678", { api_key = "0123456789" }))
+    assert.equal("1234567", shown("1234567", { api_key = "0123456789" }))
+  end)
+
+  it("keeps short secrets that are part of another word", function()
+    local sent = { api_key = "here" }
+    assert.equal("there, hereby, [redacted].", shown("there, hereby, here.", sent))
+    assert.equal("[redacted]", shown("here", sent))
+    assert.equal("[redacted] [redacted]", shown("here here", sent))
+    assert.equal("x[redacted]x", shown("x-ab-x", { api_key = "-ab-" }))
+    assert.equal("abc", shown("abc", { api_key = "abc" })) -- too short to be told from anything
+  end)
+
+  it("is shown without the values of cookies, whatever their length", function()
+    local sent = { cookie = 'sid=SHORTSECRET12; b=pin9;c="quoted"; bare-value' }
+    assert.equal("[redacted] and [redacted], [redacted] ([redacted])", shown("SHORTSECRET12 and pin9, quoted (bare-value)", sent))
+    assert.equal("Cookie: [redacted]", shown("Cookie: " .. sent.cookie, sent))
+    assert.equal("[redacted]", shown("a=b=cdef", { cookie = "a=b=cdef" }))
+    assert.equal("value [redacted] of a", shown("value b=cdef of a", { cookie = "a=b=cdef" }))
+  end)
+
+  it("is shown without tokens, keys and codes of the body, also short ones", function()
+    local body = json.encode { refresh_token = "rt_123456789", otp_code = "123456", other = { Password = "pass", pin_code = 4711 } }
+    for _, secret in ipairs { "rt_123456789", "123456", "pass", "4711" } do
+      assert.equal("bad '[redacted]'.", shown(("bad '%s'."):format(secret), { body = body }))
+    end
+  end)
+
+  it("keeps what is no secret: names, and short words of members that hold none", function()
+    local body = json.encode {
+      encryption_public_key = ("A"):rep(124), provider = "privy", email = "ann@x.com", refresh_token = "t1t2t3t4",
+    }
+    local text = "encryption_public_key and refresh_token: privy refuses ann@x.com"
+    assert.equal(text, shown(text, { body = body }))
+  end)
+
+  it("is shown without the long words of a body, as they were read and as they were written", function()
+    local body = '{"a":"Zm9vYmFy\\/Zm9vYmFyZm9v\\u002bYmFyZm9vYmFy"}'
+    assert.equal("[redacted]", shown("Zm9vYmFy/Zm9vYmFyZm9v+YmFyZm9vYmFy", { body = body }))
+    assert.equal('{"a":"[redacted]"}', shown(body, { body = body }))
+  end)
+
+  it("may have any form: tables, numbers, and names that are secrets", function()
+    local details = { { code = "key Abc1", fine = false, count = 7, Abc1 = "x", list = json.array { "Abc1" } }, json.null }
+    assert.same({ { code = "key [redacted]", fine = false, count = 7, list = { "[redacted]" } }, json.null },
+      shown(details, { api_key = "Abc1" }))
+  end)
+
+  it("is not shown at all where too much was sent to look for it", function()
+    assert.is_truthy(secrets.new("key", '"' .. ("x"):rep(60000) .. '"', ""))
+    assert.is_nil(secrets.new("key", '"' .. ("x"):rep(70000) .. '"', ""))
+  end)
+
+  -- Seconds to clean 16 KB of details after a body of so many bytes. The best of three.
+  local function seconds_for(bytes)
+    local words, best = {}, math.huge
+    for i = 1, bytes / 24 do words[i] = ("word%06dabcdefghijk"):format(i) end
+    local hidden = secrets.new("canary-api-key", json.encode(words), "")
+    for _ = 1, 3 do
+      local details = {}
+      for i = 1, 160 do
+        details[i] = ("the member number %d is not what it should be, see the manual, on page %d; "):format(i, 3 * i)
+      end
+      local start = os.clock()
+      hidden:harmless(details)
+      best = math.min(best, os.clock() - start)
+    end
+    return best
+  end
+
+  it("takes no longer to clean because more was sent", function()
+    seconds_for(1600)
+    local small, large = seconds_for(1600), seconds_for(60000)
+    assert.is_true(large < 6 * small + 0.002, ("%.4f s, and %.4f s"):format(small, large))
+  end)
+end)
