@@ -3,26 +3,18 @@
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 describe("an account", function()
-  local server, client, pair, session, auth
-
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
+  local client, pair, session, auth
+  local server = rig.sandbox(function()
+    pair:close()
+    auth:close()
+  end)
 
   before_each(function()
-    server:reset()
-    rig.mark()
     client, pair = rig.client(server), grid.keypair()
     session = server:sessions({ encryption_public_key = pair.public_key })[1]
     auth = assert(pair:open(session.kms_payload_json))
-  end)
-  after_each(function()
-    client:close()
-    pair:close()
-    auth:close()
-    rig.assert_nothing_left()
   end)
 
   local function prepare(changes)

@@ -3,27 +3,14 @@
 local core = require "grid.core"
 local grid = require "grid"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("a client", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    client = nil
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   describe("uses connections again", function()
     for _, protocol in ipairs { "http", "https" } do

@@ -4,7 +4,6 @@
 local core = require "grid.core"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local SLACK = 1.5 -- seconds by which a loaded machine may exceed a timeout
 
@@ -73,17 +72,7 @@ local RAW = {
 }
 
 describe("a fault:", function()
-  local server
-
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-  end)
-
-  after_each(rig.assert_nothing_left)
+  local server = rig.sandbox()
 
   -- -> error, and the request's refresh token
   local function meet(client, fault)
@@ -158,7 +147,7 @@ describe("a fault:", function()
   end)
 
   it("an answer just as large as allowed is none, one byte more is one", function()
-    local body = '{"data":{"kms_payload":{"session":{"Privy":{}}}}}'
+    local body = '{"data":{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}}}'
     for limit, fine in pairs { [#body] = true, [#body - 1] = false, [1] = false } do
       server:fault { kind = "body", body = body }
       local client = rig.client(server, { max_response_bytes = limit })

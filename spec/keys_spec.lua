@@ -4,7 +4,6 @@
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 -- RFC 9180, appendix A.5.1: the recipient's pair, in the forms that a private key comes in.
 local SCALAR = "a4d1c55836aa30f9b3fbb6ac98d338c877c2867dd3a77396d13f68d3ab150d3b"
@@ -105,21 +104,10 @@ describe("a key pair", function()
 end)
 
 describe("an authorization key", function()
-  local server, client, pair
+  local pair
+  local server = rig.sandbox(function() pair:close() end)
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client, pair = rig.client(server), grid.keypair()
-  end)
-  after_each(function()
-    client:close()
-    pair:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() pair = grid.keypair() end)
 
   local function session()
     return server:sessions({ encryption_public_key = pair.public_key })[1].kms_payload_json

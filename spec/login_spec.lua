@@ -2,27 +2,15 @@
 
 local grid = require "grid"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 local EMAIL = "ann@example.com"
 
 describe("a log-in", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   local function password()
     return server:control("GET", "/otp?email=" .. EMAIL)
@@ -72,9 +60,10 @@ describe("a log-in", function()
   end)
 
   it("takes the answer wrapped in data as well", function()
-    server:fault { kind = "body", body = '{"data":{"authentication":[{"provider":"privy","session":{"Privy":{"token":"t"}}}]}}' }
+    local session = '{"provider":"privy","session":{"Privy":{"token":"t","session":{"expires_at":1}}}}'
+    server:fault { kind = "body", body = '{"data":{"authentication":[' .. session .. "]}}" }
     local res = assert(client:complete_auth { email = EMAIL, otp_code = "123456", encryption_public_key = rig.KEY })
-    assert.equal('{"provider":"privy","session":{"Privy":{"token":"t"}}}', res.kms_payload_json)
+    assert.equal(session, res.kms_payload_json)
   end)
 
   it("whose answer makes no sense keeps the answer in reach", function()

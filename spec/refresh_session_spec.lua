@@ -4,26 +4,14 @@
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("client:refresh_session", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   local function refresh(payload, options)
     return client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
@@ -410,22 +398,10 @@ describe("client:refresh_session", function()
 end)
 
 describe("grid.refresh_session", function()
-  local server, module
+  local module
+  local server = rig.sandbox(function() module = nil end) -- its clients live as long as the module
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    module = rig.fresh "grid"
-  end)
-
-  -- Its clients live as long as the module.
-  after_each(function()
-    module = nil
-    rig.assert_nothing_left()
-  end)
+  before_each(function() module = rig.fresh "grid" end)
 
   local function options(given)
     return rig.options(server, given)

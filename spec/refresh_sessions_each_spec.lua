@@ -1,25 +1,12 @@
 -- client:refresh_sessions: each result is handed over as soon as it is there, and a request may be made when its turn comes.
 
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 describe("client:refresh_sessions, one by one,", function()
-  local server, client, sessions
+  local server = rig.sandbox()
+  local client, sessions
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-    sessions = server:sessions { count = 5 }
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client, sessions = rig.client(server), server:sessions { count = 5 } end)
 
   local function request(i)
     return { encryption_public_key = rig.KEY, kms_payload = sessions[i].kms_payload_json }

@@ -2,26 +2,14 @@
 
 local grid = require "grid"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("client:refresh_sessions", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   local function requests(count)
     local list = {}

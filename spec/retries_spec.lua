@@ -2,23 +2,14 @@
 -- the clock of the host belongs to the spec.
 
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error = rig.assert_error
 
 describe("a call", function()
-  local server, host, waits
+  local server = rig.sandbox()
+  local host, waits
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    host, waits = rig.virtual_host()
-  end)
-
-  after_each(rig.assert_nothing_left)
+  before_each(function() host, waits = rig.virtual_host() end)
 
   local function patient(given)
     local options = { host = host, retries = 2, timeout = 60 }

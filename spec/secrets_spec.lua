@@ -4,7 +4,6 @@
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 -- Canaries of the kinds that are in use: a JWT, base64, base64url, hex.
 local CANARIES = {
@@ -45,18 +44,10 @@ local function assert_shows_no_secret(value, what)
 end
 
 describe("no secret is shown", function()
-  local server, events
+  local server = rig.sandbox()
+  local events
 
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    events = {}
-  end)
-
-  after_each(rig.assert_nothing_left)
+  before_each(function() events = {} end)
 
   local function watched(given)
     local options = { api_key = API_KEY, on_event = function(event) events[#events + 1] = event end }

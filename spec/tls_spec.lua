@@ -1,22 +1,11 @@
 -- TLS as a caller sees it: who is trusted, what is refused, and what a proxy gets to see.
 
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error = rig.assert_error
 
 describe("TLS", function()
-  local server
-
-  setup(function() server = sandbox.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-  end)
-
-  after_each(rig.assert_nothing_left)
+  local server = rig.sandbox()
 
   local function refresh(given)
     local options = { base_url = server.https }

@@ -1,4 +1,4 @@
--- What the specs of the client share: clients for the sandbox, a clock that a spec can turn, a server of raw bytes in
+-- What the specs of the client share: a sandbox and clients for it, a clock that a spec can turn, a server of raw bytes in
 -- this very process, the place where misuse must be raised, and the check that nothing is left.
 -- Knows no behaviour of the client. Needs lfs, which comes with busted, and cqueues for the raw server.
 
@@ -6,6 +6,7 @@ local assert = require "luassert"
 local core = require "grid.core"
 local grid = require "grid"
 local lfs = require "lfs"
+local sandbox = require "spec.support.sandbox"
 
 local rig = {}
 
@@ -29,8 +30,13 @@ function rig.options(server, given)
   return options
 end
 
+-- Clients of the test that runs. Weak: that the collector closes one is for a spec to see.
+local clients = setmetatable({}, { __mode = "v" })
+
 function rig.client(server, given)
-  return grid.new(rig.options(server, given))
+  local client = grid.new(rig.options(server, given))
+  clients[#clients + 1] = client
+  return client
 end
 
 --- The text of a new session's kms_payload, and its members.
@@ -79,6 +85,36 @@ function rig.assert_nothing_left()
   let_driver_end()
   assert.equal(0, core.live(), "blocks of the C core that are left")
   assert.equal(files_before, open_files(), "open files, before and after")
+end
+
+local function close_clients()
+  for i, client in pairs(clients) do
+    client:close()
+    clients[i] = nil
+  end
+end
+
+--- For a describe block: a sandbox for all its tests. Each begins there with nothing that others have left, and ends with its
+--- clients closed, which are those of rig.client, and with nothing left; `clean_up` is called before that is looked at.
+--- -> the sandbox, empty until the first test
+function rig.sandbox(clean_up)
+  local busted, server = require "busted", {}
+  busted.setup(function()
+    local started = sandbox.start()
+    for name, value in pairs(started) do server[name] = value end
+    setmetatable(server, getmetatable(started))
+  end)
+  busted.teardown(function() server:stop() end)
+  busted.before_each(function()
+    server:reset()
+    rig.mark()
+  end)
+  busted.after_each(function()
+    close_clients()
+    if clean_up then clean_up() end
+    rig.assert_nothing_left()
+  end)
+  return server
 end
 
 --- Fields that an error must have; what does not fit is shown together with the error.
