@@ -1,7 +1,7 @@
 /* The driver moves a libcurl multi handle on, without ever blocking in a step.
  *
- * Owns: the waiting: one epoll descriptor, its bell, and the one timer that libcurl asks for (driver_epoll.c), or, where there is no
- * epoll, curl_multi_poll (driver_portable.c, chosen by GRID_NO_EPOLL).
+ * Owns: the waiting: one epoll descriptor, its bell, and the one timer that libcurl asks for (driver_epoll.c), or, where there
+ * is no epoll, curl_multi_poll (driver_portable.c, chosen by GRID_NO_EPOLL).
  * Refuses to know: transfers, and what becomes of finished ones.
  * The engine makes it, and frees it after the multi handle: libcurl still reports sockets while it cleans up. */
 #ifndef GRID_HTTP_DRIVER_H
