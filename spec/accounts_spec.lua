@@ -65,6 +65,15 @@ describe("an account", function()
   it("is misused by name and field", function()
     rig.assert_misuse(function() client:get_account() end, "get_account", "address")
     rig.assert_misuse(function() client:get_account "" end, "address")
+    for _, address in ipairs { "..", ".", "a/../b", "%2e%2E", "../../../etc" } do
+      rig.assert_misuse(function() client:get_account(address) end, "client:get_account: 'address' must be")
+      rig.assert_misuse(function() client:submit(address, { transaction = "x", kms_payloads = {} }) end, "'address' must be")
+    end
+    rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, { admn = true }) end,
+      "client:update_account: unknown field 'admn', did you mean 'admin'?")
+    rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, true) end,
+      "client:update_account: as options a table is expected, got boolean")
+    rig.assert_misuse(function() client:update_account(session.address, true) end, "as changes a table is expected, got boolean")
     rig.assert_misuse(function() client:update_account(session.address, { treshold = 1 }) end, "did you mean 'threshold'")
     rig.assert_misuse(function() client:update_account(session.address, {}) end, "nothing to change")
     rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, { admin = 1 }) end, "admin")

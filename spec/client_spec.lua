@@ -181,6 +181,23 @@ describe("a client", function()
       assert.equal(0, server:stats().requests)
     end)
 
+    it("and raises for a path with steps that lead elsewhere, however they are spelled", function()
+      for _, path in ipairs {
+        "/..", "/.", "/../../../etc", "/a/../b", "/a/./b", "/a/..", "/%2e%2e/a", "/a/.%2E", "/a%2f..%2Fb", "/../a?b=c",
+      } do
+        assert_misuse(function() client:request("GET", path) end, "client:request: 'path' must be", "without the steps")
+      end
+      assert.equal(0, server:stats().requests)
+    end)
+
+    it("and takes dots for what they are elsewhere", function()
+      for _, path in ipairs { "/a..b/.c/d.", "/...", "/a?b=../..&c=/../", "/a?/../b" } do
+        answer("{}")
+        assert(client:request("GET", path))
+        assert.equal(path:match "^[^?]*", server:last().path)
+      end
+    end)
+
     it("and cannot be led out of the API by a path", function()
       answer("{}")
       client:request("GET", "//example.com/x")

@@ -50,13 +50,46 @@ describe("an error", function()
     end
 
     it("any redirect is protocol, and is not followed", function()
-      for _, status in ipairs { 300, 301, 302, 303, 304, 307, 308 } do
+      for _, status in ipairs { 300, 301, 302, 303, 307, 308 } do
         server:reset()
         server:fault { kind = "redirect", status = status }
         local _, err = client:request("POST", "/anything", {})
         assert_error(err, { kind = "protocol", code = "redirect", status = status, sent = "yes", retryable = false })
         assert.equal(1, server:stats().requests)
       end
+    end)
+
+    it("304 is protocol too, but no redirect", function()
+      server:fault { kind = "status", status = 304 }
+      local _, err = client:request("GET", "/anything")
+      assert_error(err, { kind = "protocol", code = "bad_status", status = 304, sent = "yes", retryable = false })
+    end)
+  end)
+
+  describe("has as its cause", function()
+    it("what the reader said, where an answer is no JSON", function()
+      local err = answered(200, "<html>")
+      assert_error(err, { kind = "protocol", code = "bad_json", body = "<html>" })
+      assert_error(err.cause, { kind = "protocol", code = "bad_json", sent = "yes" })
+      assert.is_truthy(err.message:find(err.cause.message, 1, true))
+    end)
+
+    it("the error of the last try, where the client was closed before the next one", function()
+      local other
+      server:fault { kind = "status", status = 503, retry_after = 1 }
+      other = rig.client(server, { retries = 1, on_event = function(event)
+        if event.name == "retry" then other:close() end
+      end })
+      local res, err = other:request("POST", "/anything", {})
+      assert.is_nil(res)
+      assert_error(err, { kind = "cancelled", code = "client_closed", sent = "yes" })
+      assert_error(err.cause, { kind = "api", status = 503 })
+      assert.is_nil(tostring(err):find "%c")
+    end)
+
+    it("nothing, where there is nothing below", function()
+      assert.is_nil(answered(500, "").cause)
+      assert.is_nil(answered(200, "7").cause)
     end)
   end)
 

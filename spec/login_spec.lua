@@ -70,6 +70,7 @@ describe("a log-in", function()
     for _, body in ipairs {
       "{}", '{"authentication":[]}', '{"authentication":{}}', '{"authentication":null}', '{"authentication":"x"}',
       '{"authentication":[{"session":{"Turnkey":{}}}]}', '{"authentication":[{"session":{"Privy":{"token":7}}}]}', "[]",
+      '{"authentication":[{"session":{"Privy":{"token":"t"}}}]}',
     } do
       server:fault { kind = "body", body = body }
       local res, err = client:complete_auth { email = EMAIL, otp_code = "123456", encryption_public_key = rig.KEY }
@@ -96,6 +97,10 @@ describe("a log-in", function()
     assert_misuse(function() client:complete_auth { email = EMAIL, otp_code = "1", encryption_key = "k" } end,
       "unknown field 'encryption_key'")
     assert_misuse(function() client:complete_auth { email = EMAIL, otp_code = "1" } end, "'encryption_public_key' is missing")
+    for _ = 1, 10 do -- always the same one of several
+      assert_misuse(function() client:complete_auth {} end, "'email' is missing")
+      assert_misuse(function() client:complete_auth { otp_code = 1, email = 1, otp_id = 1, a = 1 } end, "unknown field 'a'")
+    end
     assert.equal(0, server:stats().requests)
   end)
 

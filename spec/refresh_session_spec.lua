@@ -113,6 +113,37 @@ describe("client:refresh_session", function()
       assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t","refresh_token":null,"session":{"expires_at":1}}}}}')
     end)
 
+    it("without anything but a token and the expiry of the key", function()
+      assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}}')
+      assert(answered [[{"kms_payload":{"provider":null,"session":{"Privy":{"token":"t","privy_access_token":null,
+        "session":{"expires_at":1}}}}}]])
+    end)
+
+    it("but none whose session lacks what makes it one, or has it in another form: that stays in reach, and is named", function()
+      local privy = {
+        ["session.Privy.token"] = {
+          "{}", '{"session":{"expires_at":1}}', '{"token":null,"session":{"expires_at":1}}',
+          '{"token":7,"session":{"expires_at":1}}',
+        },
+        ["session.Privy.session"] = { '{"token":"t"}', '{"token":"t","session":null}', '{"token":"t","session":1}' },
+        ["session.Privy.session.expires_at"] = {
+          '{"token":"t","session":{}}', '{"token":"t","session":[]}', '{"token":"t","session":{"expires_at":null}}',
+          '{"token":"t","session":{"expires_at":"2026-01-01"}}',
+        },
+        ["session.Privy.refresh_token"] = { '{"token":"t","refresh_token":7,"session":{"expires_at":1}}' },
+        ["session.Privy.privy_access_token"] = { '{"token":"t","privy_access_token":{},"session":{"expires_at":1}}' },
+      }
+      for name, bodies in pairs(privy) do
+        for _, body in ipairs(bodies) do
+          body = ('{"data":{"kms_payload":{"session":{"Privy":%s}}}}'):format(body)
+          local res, err = answered(body)
+          assert.is_nil(res)
+          assert_error(err, { kind = "protocol", code = "bad_answer", sent = "yes", body = body })
+          assert.equal(("kms_payload.%s is missing or not what it should be"):format(name), err.message)
+        end
+      end
+    end)
+
     it("whose request id stands in the body alone", function()
       local raw = rig.raw_server(function()
         local body = [[{"data":{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}},
@@ -301,6 +332,25 @@ describe("client:refresh_session", function()
       end
     end)
 
+    it("a user agent with control characters, when it is called and not before", function()
+      for _, text in ipairs { "a\r\nX-Other: b", "a\0b", "\127" } do
+        local other = rig.client(server, { user_agent = text })
+        local res, err = other:refresh_session(rig.request(server))
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", code = "bad_header", sent = "no" })
+        other:close()
+      end
+      assert_sent_nothing()
+    end)
+
+    it("a public key that is not UTF-8, by its name", function()
+      local res, err = client:refresh_session { encryption_public_key = "MFkw\255", kms_payload = "{}" }
+      assert.is_nil(res)
+      assert_error(err, { kind = "request", code = "bad_utf8", sent = "no" })
+      assert.is_truthy(err.message:find("encryption_public_key", 1, true))
+      assert_sent_nothing()
+    end)
+
     it("a cookie or an API key with control characters", function()
       for _, text in ipairs { "a\r\nX-Other: b", "a\nb", "a\0b", "a\127b", "a\1" } do
         local res, err = refresh(nil, { cookie = text })
@@ -344,7 +394,7 @@ describe("client:refresh_session", function()
 
   describe("raises, at the line of its caller, for", function()
     it("a request that is no table, or has a field that is missing, unknown or wrong", function()
-      assert_misuse(function() client:refresh_session() end, "client:refresh_session", "a table is expected, got nil")
+      assert_misuse(function() client:refresh_session() end, "client:refresh_session: as request a table is expected, got nil")
       assert_misuse(function() client:refresh_session "text" end, "a table is expected, got string")
       assert_misuse(function() client:refresh_session {} end, "'encryption_public_key' is missing")
       assert_misuse(function() client:refresh_session { encryption_public_key = 7 } end,
@@ -354,13 +404,13 @@ describe("client:refresh_session", function()
         "unknown field 'kms_payloads', did you mean 'kms_payload'?")
       for _, value in ipairs { 7, true, print, io.stdout } do
         assert_misuse(function() client:refresh_session { encryption_public_key = "k", kms_payload = value } end,
-          "'kms_payload' must be a string or table", type(value))
+          "'kms_payload' must be a string or table, got " .. type(value))
       end
       assert_sent_nothing()
     end)
 
     it("options of a call that are wrong", function()
-      assert_misuse(function() refresh("{}", "text") end, "a table is expected, got string")
+      assert_misuse(function() refresh("{}", "text") end, "client:refresh_session: as options a table is expected, got string")
       assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookies = "a" }) end,
         "unknown field 'cookies', did you mean 'cookie'?")
       assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { timeout = 0 }) end, "'timeout' must be")

@@ -101,8 +101,35 @@ describe("no secret is shown", function()
     message = "m", details = { { code = CANARIES[1], message = echo "Bad %s.", more = { { CANARIES[2] } } } } } })
   check("the service echoes the whole body", { kind = "body", status = 400, body = json.encode { message = payload() } })
   check("the service echoes a part", { kind = "body", status = 400, body = json.encode { message = CANARIES[1]:sub(1, 20) } })
+  check("the service names a member after it", { kind = "body", status = 400, body = json.encode {
+    message = "m", details = { { [CANARIES[1]] = "x", more = { [API_KEY] = 1 } } } } })
+  check("the service echoes a short key", { kind = "body", status = 400, body = json.encode { message = "no key canary!" } },
+    { api_key = "canary" })
   check("a proxy is named with its password", nil,
     { base_url = "https://localhost:1", proxy = "http://user:canary-password@127.0.0.1:1" })
+
+  it("by the echo of short tokens and cookies", function()
+    local client = watched()
+    server:fault { kind = "body", status = 400, body = json.encode {
+      error = { code = "canary-1", message = "sid=canary-2; bad canary-3", details = { { message = "(canary-1, canary-2)" } } } } }
+    local _, err = client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = { session = { Privy = {
+      token = "canary-1", refresh_token = "canary-3" } } } }, { cookie = "sid=canary-2" })
+    assert.equal(400, err.status)
+    assert_shows_no_secret(err, "the error")
+    client:close()
+  end)
+
+  it("by anything that the service says of a call that sent more than can be looked for", function()
+    local client = watched()
+    server:fault { kind = "body", status = 400, body = json.encode {
+      error = { code = "too_much", message = "too much", details = { { code = "size" } } } } }
+    local _, err = client:request("POST", "/anything", { text = ("canary"):rep(20000) })
+    rig.assert_error(err, { kind = "api", status = 400, code = "http_400" })
+    assert.is_nil(err.details)
+    assert.equal("the service answered with status 400", err.message)
+    assert.is_truthy(err.body:find("too_much", 1, true))
+    client:close()
+  end)
 
   it("by the names of what is wrong, which stay readable", function()
     local message = "encryption_public_key, kms_payload and privy_access_token are required; refresh_token has expired"
