@@ -75,16 +75,17 @@ describe("an error", function()
     end)
 
     it("the error of the last try, where the client was closed before the next one", function()
-      local other
-      server:fault { kind = "status", status = 503, retry_after = 1 }
-      other = rig.client(server, { retries = 1, on_event = function(event)
-        if event.name == "retry" then other:close() end
-      end })
-      local res, err = other:request("POST", "/anything", {})
-      assert.is_nil(res)
-      assert_error(err, { kind = "cancelled", code = "client_closed", sent = "yes" })
-      assert_error(err.cause, { kind = "api", status = 503 })
-      assert.is_nil(tostring(err):find "%c")
+      for last, attempt in pairs { retry = 1, request = 2 } do
+        local other
+        server:fault { kind = "status", status = 503 }
+        other = rig.client(server, { retries = 1, on_event = function(event)
+          if event.name == last and event.attempt == attempt then other:close() end
+        end })
+        local res, err = other:request("POST", "/anything", {})
+        assert.is_nil(res)
+        assert_error(err, { kind = "cancelled", code = "client_closed", sent = "yes", attempts = attempt })
+        assert_error(err.cause, { kind = "api", status = 503 })
+      end
     end)
 
     it("nothing, where there is nothing below", function()
