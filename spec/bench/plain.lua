@@ -6,6 +6,7 @@ local core = require "grid.core"
 local json = require "grid.json"
 local measure = require "spec.bench.measure"
 local sandbox = require "spec.support.sandbox"
+local version = require "grid.version"
 
 local quick = arg[1] == "--quick"
 local ROUNDS = quick and 1 or 9
@@ -38,7 +39,7 @@ local function write_request(server)
   write("headers", table.concat({
     "Authorization: Bearer " .. server.api_key,
     "Accept: application/json",
-    "User-Agent: lua-grid/0.1",
+    "User-Agent: lua-grid/" .. version,
     "x-grid-environment: sandbox",
     "Content-Type: application/json",
     "x-idempotency-key: " .. core.uuid(),

@@ -2,6 +2,7 @@
 -- the answer is read by its Content-Length and decoded with lua-cjson. No tries, no limits, no checks.
 
 local cjson = require "cjson"
+local version = require "grid.version"
 
 local cosocket = {}
 
@@ -19,7 +20,7 @@ local function request_text(config)
   return table.concat({
     "POST " .. PATH .. " HTTP/1.1",
     "Host: 127.0.0.1:" .. config.port,
-    "User-Agent: lua-grid/0.1",
+    "User-Agent: lua-grid/" .. version,
     "Authorization: Bearer " .. config.api_key,
     "Accept: application/json",
     "x-grid-environment: sandbox",
