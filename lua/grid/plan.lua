@@ -29,7 +29,7 @@ function plan.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
---- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986 section 6.2.2)? Servers and proxies follow it.
+--- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986 section 6.2.2)? Servers follow it.
 function plan.has_dot_step(path)
   local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
   return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
