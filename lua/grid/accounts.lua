@@ -23,13 +23,13 @@ local function path_of(what, address)
   return "/accounts/" .. plans.escape(address)
 end
 
-local function finish_object(res)
-  if type(res.data) ~= "table" then return "the answer's data is not an object" end
+local function check_object(data)
+  if type(data) ~= "table" then return "the answer's data is not an object" end
 end
 
 --- GET /accounts/{address}
 function accounts.get(what, address)
-  return plans.new { method = "GET", path = path_of(what, address), finish = finish_object }
+  return plans.new { method = "GET", path = path_of(what, address), check = check_object }
 end
 
 ---@class (exact) grid.AccountChanges
@@ -69,17 +69,13 @@ local function check_prepared(prepared)
   end
 end
 
-local function finish_update(res)
-  return check_prepared(res.data)
-end
-
 --- PATCH /accounts/{address}: prepares a transaction that changes the account.
 function accounts.update(what, address, changes, admin)
   local path = path_of(what, address)
   shape.check(what, CHANGES, changes, "changes")
   if next(changes) == nil then misuse.raise("%s: nothing to change is given", what) end
   return plans.new {
-    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), finish = finish_update,
+    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), check = check_prepared,
   }
 end
 
@@ -121,8 +117,8 @@ local SIGNED = {
   kms_payloads = { type = "table", required = true },
 }
 
-local function finish_submit(res)
-  if type(res.data) ~= "table" or type(res.data.transaction_signature) ~= "string" then
+local function check_submitted(data)
+  if type(data) ~= "table" or type(data.transaction_signature) ~= "string" then
     return "the answer has no transaction_signature"
   end
 end
@@ -134,7 +130,7 @@ function accounts.submit(what, address, signed, again)
   local list = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads
   return plans.new {
     method = "POST", path = path .. "/submit", fields = { transaction = signed.transaction, kms_payloads = list },
-    finish = finish_submit, again = again,
+    check = check_submitted, again = again,
   }
 end
 

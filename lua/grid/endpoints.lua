@@ -41,11 +41,11 @@ local function check_session(payload)
   if fault then return ("kms_payload.%s is missing or not what it should be"):format(fault) end
 end
 
-local function finish_refresh(res, slice, exact)
-  local problem = check_session(type(res.data) == "table" and res.data.kms_payload)
-  if problem then return problem end
-  res.kms_payload_json = exact or slice("kms_payload")
+local function check_refreshed(data)
+  return check_session(type(data) == "table" and data.kms_payload)
 end
+
+local REFRESHED_SESSION = { "kms_payload" }
 
 ---@class (exact) grid.RefreshRequest
 ---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
@@ -78,7 +78,7 @@ function endpoints.refresh_session(what, request)
     return nil, errors.from_core(kind, code, message)
   end
   return plans.new {
-    method = "POST", path = "/auth/refresh-session", body = body, exact = "kms_payload", finish = finish_refresh,
+    method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed, session_at = REFRESHED_SESSION,
   }
 end
 
@@ -111,18 +111,19 @@ local COMPLETE_AUTH = {
 }
 
 -- The first authentication of the answer is what refresh-session takes as kms_payload.
-local function finish_complete_auth(res, slice)
-  local authentication = type(res.data) == "table" and res.data.authentication
+local function check_verified(data)
+  local authentication = type(data) == "table" and data.authentication
   local problem = check_session(type(authentication) == "table" and authentication[1])
-  if problem then return (problem:gsub("kms_payload", "authentication")) end
-  res.kms_payload_json = slice("authentication", 1)
+  return problem and problem:gsub("kms_payload", "authentication")
 end
+
+local VERIFIED_SESSION = { "authentication", 1 }
 
 --- POST /auth/verify
 function endpoints.complete_auth(what, request)
   shape.check(what, COMPLETE_AUTH, request, "request")
   return plans.new {
-    method = "POST", path = "/auth/verify", finish = finish_complete_auth, fields = {
+    method = "POST", path = "/auth/verify", check = check_verified, session_at = VERIFIED_SESSION, fields = {
       email = request.email,
       otp_code = request.otp_code,
       kms_provider = "privy",

@@ -43,6 +43,12 @@ function flight:begin(call)
   self:launch(call)
 end
 
+-- Nobody else steps the engine, and there is something to step for.
+function flight:is_due()
+  local is_driven = self.host.is_driven
+  return #self.landed == 0 and not self.client.closed and not (is_driven and is_driven())
+end
+
 function flight:is_over()
   return self.active == 0 and not self.source
 end
@@ -88,6 +94,16 @@ function flight.step(engine)
     id = engine:next_finished()
   end
   return landed
+end
+
+--- Calls off what is in the air for flights that nobody waits for any more, as the host sees it.
+function flight.give_up(is_abandoned)
+  for id, call in pairs(in_the_air) do
+    if is_abandoned(call.flight) then
+      in_the_air[id] = nil
+      call.transfer:close()
+    end
+  end
 end
 
 function flight:land()
@@ -139,7 +155,8 @@ end
 -- Long enough to cost nothing, short enough to notice a clock that misbehaves.
 local LONGEST_WAIT = 60
 
---- Does all that can be done now, without waiting. -> seconds until there may be more, or nil: every call is over.
+--- Does all that can be done now, without waiting and without a step: to begin a try is to send it, and what comes back takes
+--- its time. -> seconds until there may be more, or nil: every call is over.
 function flight:advance()
   while true do
     self:fill()
@@ -148,8 +165,6 @@ function flight:advance()
       self:cancel()
     end
     if self:is_over() then return nil end
-    local driven = self.host.is_driven and self.host.is_driven()
-    if #self.landed == 0 and not driven then flight.step(self.engine) end
     local moved = self:land()
     local pause = next(self.sleeping) and self:wake_sleepers()
     if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then
@@ -163,6 +178,7 @@ function flight:run()
   local pause = self:advance()
   while pause do
     self.host.idle(self.engine, pause, self)
+    if self:is_due() then flight.step(self.engine) end
     pause = self:advance()
   end
 end

@@ -19,7 +19,7 @@ function json.array(items)
 end
 
 --- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
---- `exact` are the bytes of the member that the names lead to.
+--- `exact` are the bytes of the value that names and positions lead to.
 function json.decode(text, ...)
   return core.json_decode(text, array_metatable, ...)
 end

@@ -10,8 +10,8 @@ local plan = {}
 ---@field method string
 ---@field path string below /api/grid/v1, with its query
 ---@field body? string
----@field exact? string the member of the answer's data whose bytes `finish` is to get
----@field finish? fun(res: grid.Result, slice: function, exact: string?): string? completes a result; or says what is wrong with it
+---@field check? fun(data: any): string? what is wrong with the answer's data
+---@field session_at? (string|integer)[] names and positions that lead to the session in the answer's data
 ---@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
 
 --- A plan | nil, error. Takes the table over: the fields of a plan, or `fields` in place of the body: a table to be sent as JSON.

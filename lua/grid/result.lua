@@ -7,6 +7,8 @@ local lazy = require "grid.lazy"
 
 local secrets = lazy "grid.secrets"
 
+local unpack = table.unpack or unpack -- luacheck: globals unpack
+
 local result = {}
 
 ---@class (exact) grid.Result
@@ -102,11 +104,25 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer)
 end
 
-local function read_success(call, answer, body, exact)
+-- The bytes that the decoder found on the way, in an answer with the usual wrapping; else they are looked for.
+local function session_of(answer, wrapped, steps, found)
+  if wrapped and found then return found end
+  if wrapped then return (json.slice(answer.body, "data", unpack(steps))) end
+  return (json.slice(answer.body, unpack(steps)))
+end
+
+-- `found` are the bytes that data and then the plan's `session_at` lead to.
+local function read_success(call, answer, body, found)
+  local plan = call.plan
   local wrapped = body.data ~= nil
-  local res = setmetatable({
-    data = body,
-    metadata = {},
+  local data = body
+  if wrapped then data = body.data end
+  local problem = plan.check and plan.check(data)
+  if problem then return nonsense(call, answer, "bad_answer", problem, body) end
+  return setmetatable({
+    data = data,
+    metadata = wrapped and table_or_empty(body.metadata) or {},
+    kms_payload_json = plan.session_at and session_of(answer, wrapped, plan.session_at, found),
     status = answer.status,
     request_id = request_id_of(answer, body),
     idempotency_key = call.idempotency_key,
@@ -114,16 +130,6 @@ local function read_success(call, answer, body, exact)
     cookies = answer.cookies,
     headers = answer.headers,
   }, Result)
-  if wrapped then
-    res.data, res.metadata = body.data, table_or_empty(body.metadata)
-  end
-  local finish = call.plan.finish
-  local problem = finish and finish(res, function(...)
-    if wrapped then return json.slice(answer.body, "data", ...) end
-    return json.slice(answer.body, ...)
-  end, exact)
-  if problem then return nonsense(call, answer, "bad_answer", problem, body) end
-  return res
 end
 
 local NO_CONTENT = { [204] = true, [205] = true }
@@ -142,7 +148,13 @@ function result.read(call, answer)
   if answer.body == "" and (NO_CONTENT[status] or call.plan.method == "HEAD") then
     return read_success(call, answer, {})
   end
-  local body, exact, code, message = json.decode(answer.body, "data", call.plan.exact)
+  local steps = call.plan.session_at
+  local body, found, code, message
+  if steps then
+    body, found, code, message = json.decode(answer.body, "data", unpack(steps))
+  else
+    body, found, code, message = json.decode(answer.body)
+  end
   if body == nil then
     local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent }
     return nonsense(call, answer, code, "the answer cannot be read: " .. message, nil, cause)
@@ -150,7 +162,7 @@ function result.read(call, answer)
   if type(body) ~= "table" then
     return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
-  return read_success(call, answer, body, call.plan.exact and exact)
+  return read_success(call, answer, body, found)
 end
 
 return result

@@ -105,7 +105,14 @@ static void push_object(walk *self, int step)
     }
 }
 
-static void push_array(walk *self)
+static int next_step_in_array(const walk *self, int step, int position)
+{
+    bool leads = step && step <= self->last_step && lua_type(self->L, step) == LUA_TNUMBER;
+
+    return leads && lua_tointeger(self->L, step) == position ? step + 1 : 0;
+}
+
+static void push_array(walk *self, int step)
 {
     grid_json_token token;
     grid_slice raw;
@@ -116,7 +123,7 @@ static void push_array(walk *self)
     lua_pushvalue(self->L, ARRAY_METATABLE);
     lua_setmetatable(self->L, -2);
     for (i = 1; (token = grid_json_next(&self->reader, &raw)) != GRID_JSON_ARRAY_END; i++) {
-        push_value(self, token, raw, 0);
+        push_value(self, token, raw, next_step_in_array(self, step, i));
         lua_rawseti(self->L, -2, i);
     }
 }
@@ -130,7 +137,7 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
         push_object(self, step);
         break;
     case GRID_JSON_ARRAY_BEGIN:
-        push_array(self);
+        push_array(self, step);
         break;
     case GRID_JSON_STRING:
         push_string(self, raw);
@@ -150,8 +157,8 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
         self->exact = (grid_slice){raw.data, (size_t)(self->reader.at - raw.data)};
 }
 
-/* json_decode(text, array_metatable, name, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the member that
- * the names lead to, if there is one. */
+/* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the value that
+ * the steps lead to, names of members and positions of elements, if there is one. */
 static int json_decode(lua_State *L)
 {
     walk self = {.L = L, .last_step = lua_gettop(L)};

@@ -25,7 +25,7 @@ function core.engine() end
 --- Objects and arrays become tables, arrays with that metatable; null is cjson.null; whole numbers are integers where Lua has them.
 ---@param text string
 ---@param array_metatable table
----@param ... string names that lead to a member
+---@param ... string|integer names and positions that lead to a value
 ---@return any value, string? kind_or_exact, string? code, string? message
 function core.json_decode(text, array_metatable, ...) end
 
