@@ -29,10 +29,12 @@ void grid_driver_wait(grid_driver *driver, double seconds);
 /* Seconds until a step is due even if the descriptor stays silent; negative: none. */
 double grid_driver_timeout(const grid_driver *driver);
 
-/* Readable when a step has work to do, or after a ring; -1 where there is no such descriptor. */
+/* Readable when a step has work to do, or the bell rings; -1 where there is no such descriptor. */
 int grid_driver_fd(const grid_driver *driver);
 
-/* Makes the descriptor readable until the next step or wait: whoever waits for it looks again. */
+/* The bell keeps the descriptor readable, whatever is stepped meanwhile: whoever waits for it in an event loop looks again. Steps
+ * and waits take no notice of it. */
 void grid_driver_ring(grid_driver *driver);
+void grid_driver_silence(grid_driver *driver);
 
 #endif

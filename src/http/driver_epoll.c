@@ -20,7 +20,8 @@ enum { BATCH = 16 };
 struct grid_driver {
     CURLM *multi;
     int epoll;
-    int bell; /* an eventfd that is always readable, and watched for one event after each ring; -1 before the first */
+    int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
+    bool is_ringing;
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
     int running; /* transfers that have not ended, as libcurl said last */
     int ready_count;
@@ -151,14 +152,27 @@ double grid_driver_timeout(const grid_driver *driver)
     return left > 0 ? left : 0;
 }
 
+static void set_bell(const grid_driver *driver, bool audible)
+{
+    struct epoll_event event = {.events = audible ? EPOLLIN : 0U, .data.fd = driver->bell};
+
+    epoll_ctl(driver->epoll, EPOLL_CTL_MOD, driver->bell, &event);
+}
+
+/* The bell is for those who wait elsewhere. */
 void grid_driver_wait(grid_driver *driver, double seconds)
 {
     double due = grid_driver_timeout(driver);
 
     if (due >= 0 && due < seconds)
         seconds = due;
-    if (seconds > 0 && !driver->ready_count)
-        poll_ready(driver, seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000));
+    if (seconds <= 0 || driver->ready_count)
+        return;
+    if (driver->is_ringing)
+        set_bell(driver, false);
+    poll_ready(driver, seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000));
+    if (driver->is_ringing)
+        set_bell(driver, true);
 }
 
 int grid_driver_fd(const grid_driver *driver)
@@ -166,28 +180,33 @@ int grid_driver_fd(const grid_driver *driver)
     return driver->epoll;
 }
 
-static int ring(const grid_driver *driver, int operation, int bell)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = bell};
-
-    return epoll_ctl(driver->epoll, operation, bell, &event);
-}
-
-/* EPOLLONESHOT: what epoll_wait has reported once it reports no more, so nobody has to silence the bell. Where the system has no
- * descriptor left for one, those who wait do so until their time is over. */
+/* Where the system has no descriptor left for a bell, those who wait do so until their time is over. */
 void grid_driver_ring(grid_driver *driver)
 {
-    int bell;
+    struct epoll_event event = {.events = EPOLLIN};
 
-    if (driver->bell >= 0) {
-        ring(driver, EPOLL_CTL_MOD, driver->bell);
+    if (driver->is_ringing)
         return;
+    if (driver->bell >= 0) {
+        set_bell(driver, true);
+    } else {
+        event.data.fd = eventfd(1, EFD_CLOEXEC);
+        if (event.data.fd < 0)
+            return;
+        if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, event.data.fd, &event) != 0) {
+            close(event.data.fd);
+            return;
+        }
+        driver->bell = event.data.fd;
     }
-    bell = eventfd(1, EFD_CLOEXEC);
-    if (bell >= 0 && ring(driver, EPOLL_CTL_ADD, bell) == 0)
-        driver->bell = bell;
-    else if (bell >= 0)
-        close(bell);
+    driver->is_ringing = true;
+}
+
+void grid_driver_silence(grid_driver *driver)
+{
+    if (driver->is_ringing)
+        set_bell(driver, false);
+    driver->is_ringing = false;
 }
 
 #else

@@ -156,6 +156,11 @@ void grid_engine_ring(grid_engine *engine)
     grid_driver_ring(engine->driver);
 }
 
+void grid_engine_silence(grid_engine *engine)
+{
+    grid_driver_silence(engine->driver);
+}
+
 size_t grid_engine_in_flight(const grid_engine *engine)
 {
     return engine->in_flight;

@@ -34,11 +34,12 @@ void grid_engine_wait(grid_engine *engine, double seconds);
 /* Seconds until a step is due even if the descriptor stays silent; negative: none is. */
 double grid_engine_timeout(const grid_engine *engine);
 
-/* Readable when a step has work to do or after a ring, for any event loop; -1 where the platform has none. */
+/* Readable when a step has work to do or the bell rings, for any event loop; -1 where the platform has none. */
 int grid_engine_fd(const grid_engine *engine);
 
-/* Makes the descriptor readable until the next step: something has changed for one of those who wait for it. */
+/* Something has changed for one of those who wait for the descriptor in an event loop: it stays readable until they know. */
 void grid_engine_ring(grid_engine *engine);
+void grid_engine_silence(grid_engine *engine);
 
 size_t grid_engine_in_flight(const grid_engine *engine);
 

@@ -105,6 +105,12 @@ static int engine_ring(lua_State *L)
     return 0;
 }
 
+static int engine_silence(lua_State *L)
+{
+    grid_engine_silence(gridL_check_engine(L, 1));
+    return 0;
+}
+
 static int engine_in_flight(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)grid_engine_in_flight(gridL_check_engine(L, 1)));
@@ -137,6 +143,7 @@ void gridL_open_engine(lua_State *L)
         {"timeout", engine_timeout},
         {"fd", engine_fd},
         {"ring", engine_ring},
+        {"silence", engine_silence},
         {"in_flight", engine_in_flight},
         {"next_finished", engine_next_finished},
         {"is_usable", engine_is_usable},

@@ -35,7 +35,8 @@ local function sleeping_idle(sleep)
   end
 end
 
--- What another flight's step has landed, or that the client was closed, is no news to the descriptor: the engine rings.
+-- What another flight's step has landed, or that the client was closed, is no news to the descriptor: the engine rings
+-- until one of those who wait has come back. The others come back with it: a loop's look at a descriptor serves all.
 local function ring(flight)
   flight.wake = nil
   if flight.watched:is_usable() then flight.watched:ring() end
@@ -50,6 +51,7 @@ local function waiting_idle(wait, sleep)
     flight.watched, flight.wake = core.engine(), ring
     wait(fd, math.min(seconds, engine:timeout() or seconds))
     flight.wake = nil
+    if flight.watched:is_usable() then flight.watched:silence() end
     flight.watched:close()
   end
 end

@@ -106,12 +106,14 @@ function engine:wait(seconds) end
 ---@return number?
 function engine:timeout() end
 
---- Readable when a step has work to do or after a ring; nothing where the platform has no such descriptor.
+--- Readable when a step has work to do or the bell rings; nothing where the platform has no such descriptor.
 ---@return integer?
 function engine:fd() end
 
---- Makes the descriptor readable until the next step: whoever waits for it looks again.
+--- Keeps the descriptor readable until the silence: whoever waits for it in an event loop looks again.
 function engine:ring() end
+
+function engine:silence() end
 
 ---@return integer
 function engine:in_flight() end
