@@ -53,18 +53,21 @@ local function alert(driver, controller, engine)
   end
 end
 
+local function signal(flight)
+  flight.condition:signal()
+end
+
 --- Waits until something of the flight's has landed, `seconds` at most.
 function host.idle(engine, seconds, flight)
   local controller = cqueues.running()
   if not controller then return engine:wait(seconds) end
-  if not flight.condition then
-    flight.condition = condition.new()
-    flight.wake = function() flight.condition:signal() end
-  end
+  flight.condition = flight.condition or condition.new()
+  flight.wake = signal
   local driver = driver_of(controller)
   driver.waiting = driver.waiting + 1
   alert(driver, controller, engine)
   flight.condition:wait(seconds)
+  flight.wake = nil
   driver.waiting = driver.waiting - 1
   if driver.waiting == 0 then driver.changed:signal() end
 end
