@@ -24,6 +24,34 @@ local LOCATIONS = ([[
             app.say(app.refresh())
         }
     }
+    location = /killed {
+        content_by_lua_block {
+            @APP@
+            local thread = ngx.thread.spawn(app.refresh, { timeout = 60 })
+            ngx.sleep(0.1)
+            ngx.thread.kill(thread)
+            app.say {}
+        }
+    }
+    location = /long { content_by_lua_block { @APP@ app.say(app.refresh { timeout = 60 }) } }
+    location = /long_detached { content_by_lua_block { @APP@ app.say(app.refresh { timeout = 60, detached = true }) } }
+    location = /long_many {
+        content_by_lua_block {
+            @APP@
+            local requests = {}
+            for i = 1, 20 do requests[i] = app.request() end
+            app.say { count = #app.client { timeout = 60 }:refresh_sessions(requests, { concurrency = 10 }) }
+        }
+    }
+    location = /uncollected {
+        content_by_lua_block {
+            @APP@
+            if ngx.var.arg_collect then collectgarbage(ngx.var.arg_collect) end
+            local engine = require("grid.core").engine()
+            app.say { in_flight = engine:in_flight(), timers = ngx.timer.running_count() }
+            engine:close()
+        }
+    }
     location = /counters { content_by_lua_block { @APP@ app.say(app.counters()) } }
 ]]):gsub("@APP@", 'local app = require "spec.nginx.app"')
 
@@ -117,5 +145,63 @@ describe("a client that goes away", function()
       for _, request in ipairs(patient) do assert.truthy(request:finish():find '"ok":true') end
     end
     assert_back_to(before)
+  end)
+
+  describe("leaves calls behind, and the collector does not run:", function()
+    before_each(function()
+      scene:ask "/uncollected?collect=stop"
+      scene.sandbox:control("DELETE", "/faults")
+    end)
+
+    after_each(function()
+      scene:ask "/uncollected?collect=restart"
+      scene.sandbox:control("DELETE", "/faults")
+    end)
+
+    local function are_given_up()
+      return nginx.wait_for(10, function()
+        local left = scene:ask "/uncollected"
+        return left.in_flight == 0 and left.timers == 0
+      end)
+    end
+
+    for _, path in ipairs { "/long", "/long_many" } do
+      it("they are given up soon: " .. path, function()
+        scene.sandbox:fault { kind = "delay", answer_delay = 30, count = 0 }
+        for _ = 1, 4 do abandon(path) end
+        assert.is_true(are_given_up())
+      end)
+    end
+
+    it("so is that of a thread that was killed", function()
+      scene.sandbox:fault { kind = "delay", answer_delay = 30, count = 0 }
+      assert.same({}, (scene:ask "/killed"))
+      assert.is_true(are_given_up())
+    end)
+
+    it("calls that are waited for, and detached ones, come to their end", function()
+      local told = responses()
+      scene.sandbox:fault { kind = "delay", answer_delay = 3, count = 0 } -- the driver looks round more than once
+      local patient, many = scene.nginx:begin "/long", scene.nginx:begin "/long_many"
+      abandon "/detached"
+      abandon "/long"
+      assert.truthy(patient:finish():find '"ok":true')
+      assert.equal('{"count":20}', (many:finish()))
+      assert.is_true(are_given_up())
+      assert.equal(told + 1, responses())
+    end)
+  end)
+end)
+
+describe("a worker that is asked to end", function()
+  it("does not wait for the calls of clients that have gone away", function()
+    local scene = scenes.start { locations = LOCATIONS, http = HTTP, check_client_abort = true }
+    scene.sandbox:fault { kind = "delay", answer_delay = 60, count = 0 }
+    for _ = 1, 4 do scene.nginx:get("/long", IMPATIENT) end
+    scene.nginx:signal "QUIT"
+    local code = scene.nginx:wait() -- nothing, if it goes on after 20 seconds
+    local problem = scene:stop()
+    assert.equal(0, code)
+    assert.is_nil(problem)
   end)
 end)

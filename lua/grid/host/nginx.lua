@@ -29,6 +29,9 @@ local NAP_PER_IDLE_SECOND = 1 / 32
 local TIMER_PATIENCE = 0.1
 local LONGEST_WAIT = 60
 
+-- Nobody tells us of a thread that nginx has ended: the driver looks round for calls that are not waited for any more.
+local ROUND = 1
+
 local asked_at -- when the driver's timer was asked for, until it runs
 local bell     -- of the driver that runs: a semaphore to wake it
 local napping  -- for how long the driver sleeps
@@ -69,19 +72,39 @@ local function nap_after(idle, count)
   return math.max(SHORTEST_NAP, soonest - core.now())
 end
 
+-- What a flight that waits is woken with when something of it has landed. Once is enough: a semaphore would remember each.
+local function post(flight)
+  flight.wake = false
+  flight.semaphore:post(1)
+end
+
+-- nginx takes a thread that it ends out of the queue of its semaphore. The count is that of the posts less that of the threads in
+-- the queue: -1 for one that waits, 0 once it is posted to.
+local function is_abandoned(flight)
+  local wake = flight.wake
+  if wake == post then return flight.semaphore:count() > -1 end
+  return wake == false and flight.semaphore:count() > 0
+end
+
 local function drive()
   local flights = require "grid.flight"
   local engine = core.engine()
   bell = assert(require("ngx.semaphore").new())
-  local known, moved_at = 0, core.now()
+  local known, now = 0, core.now()
+  local moved_at, looked_at = now, now
   local count = engine:in_flight()
   while count > 0 or next(carried) do
-    napping = nap_after(core.now() - moved_at, count)
+    napping = nap_after(now - moved_at, count)
     local rung = bell:wait(napping)
+    now = core.now()
+    if now - looked_at > ROUND then
+      looked_at = now
+      flights.give_up(is_abandoned)
+    end
     local landed = flights.step(engine)
     advance_carried()
     count = engine:in_flight()
-    if rung or landed or count ~= known then known, moved_at = count, core.now() end
+    if rung or landed or count ~= known then known, moved_at = count, now end
   end
   engine:close()
 end
@@ -112,39 +135,33 @@ function nginx.is_driven()
   return bell ~= nil
 end
 
-local function semaphore_of(flight)
+local function give_semaphore(flight)
   if not flight.semaphore then flight.semaphore = assert(require("ngx.semaphore").new()) end
-  return flight.semaphore
 end
 
--- What a flight that waits is woken with when something of it has landed. Once is enough: a semaphore would remember each.
-local function post(flight)
-  flight.wake = nil
-  flight.semaphore:post(1)
-end
-
-local function wait(semaphore, seconds)
+-- Of a flight that waits on its semaphore, and only of such a one, `wake` says so.
+local function wait(flight, seconds, wake)
   local driven = ensure_driver()
   if driven == nil then return ngx.sleep(SHORTEST_NAP) end
   ring()
-  semaphore:wait(driven and seconds or math.min(seconds, TIMER_PATIENCE))
+  flight.wake = wake
+  flight.semaphore:wait(driven and seconds or math.min(seconds, TIMER_PATIENCE))
 end
 
 --- Waits until something of the flight's has landed, `seconds` at most.
 function nginx.idle(_, seconds, flight)
-  local semaphore = semaphore_of(flight)
-  flight.wake = post
-  wait(semaphore, seconds)
+  give_semaphore(flight)
+  wait(flight, seconds, post)
   flight.wake = nil
 end
 
 --- Runs a flight to its end and waits for that. If the request that waits is aborted, the driver still brings it there.
 function nginx.carry(flight)
-  local semaphore = semaphore_of(flight)
+  give_semaphore(flight)
   flight.wake = ring
   look_after(flight)
   while carried[flight] do
-    wait(semaphore, LONGEST_WAIT)
+    wait(flight, LONGEST_WAIT, ring)
     if not bell then
       -- Closing the client took the engine away; its flights still have to be brought to their end.
       if not flight.client.closed then require("grid.flight").step(flight.engine) end
