@@ -151,6 +151,14 @@ describe("the annotations", function()
     end
   end)
 
+  it("name all that hosts have", function()
+    local fields = fields_of("lua/grid/host/init.lua", "grid.Host")
+    for _, name in ipairs { "blocking", "cqueues", "luv", "nginx" } do
+      for member in pairs(require("grid.host." .. name)) do assert.is_truthy(fields[member], name .. ": " .. member) end
+      assert.is_truthy(read("lua/grid/host/" .. name .. ".lua"):find("---@type grid.Host\n", 1, true), name)
+    end
+  end)
+
   it("name every option, and no more", function()
     assert.same(sorted(options.client), sorted(fields_of("lua/grid/options.lua", "grid.Options")))
     assert.same(sorted(options.call), sorted(fields_of("lua/grid/options.lua", "grid.CallOptions")))

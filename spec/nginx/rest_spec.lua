@@ -53,8 +53,8 @@ describe("a worker that has made calls", function()
     return (status_of(worker).wake_ups - before) / (core.now() - began)
   end
 
-  -- What the calls and the questions before have set off, such as connections that are closed, comes to its end. Something that runs
-  -- does not: it wakes the worker in each second, or is counted as a timer.
+  -- What the calls and the questions before have set off, such as connections that are closed, comes to its end. Something that
+  -- runs does not: it wakes the worker in each second, or is counted as a timer.
   local function comes_to_rest()
     for _ = 1, 10 do
       if wake_ups_per_second() == 0 then return true end

@@ -67,8 +67,14 @@ end
 
 local files_before
 
---- For before_each: notes how many files are open.
+local function collect()
+  if jit then jit.flush() end -- compiled code holds on to tables
+  for _ = 1, 3 do collectgarbage() end
+end
+
+--- For before_each: notes how many files are open, without what other specs have left to the collector.
 function rig.mark()
+  collect()
   files_before = open_files()
 end
 
@@ -80,8 +86,7 @@ end
 
 --- For after_each: no block of the C core lives, and no more files are open than before.
 function rig.assert_nothing_left()
-  if jit then jit.flush() end -- compiled code holds on to tables
-  for _ = 1, 3 do collectgarbage() end
+  collect()
   let_driver_end()
   assert.equal(0, core.live(), "blocks of the C core that are left")
   assert.equal(files_before, open_files(), "open files, before and after")

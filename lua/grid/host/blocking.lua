@@ -2,6 +2,7 @@
 
 local core = require "grid.core"
 
+---@type grid.Host
 local blocking = { name = "blocking", now = core.now }
 
 --- Waits until the engine has something to do, `seconds` at most.

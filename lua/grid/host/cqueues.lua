@@ -8,6 +8,7 @@ local cqueues = require "cqueues"
 local core = require "grid.core"
 local flights = require "grid.flight"
 
+---@type grid.Host
 local host = { name = "cqueues", now = core.now }
 
 local drivers = setmetatable({}, { __mode = "k" }) -- controller -> driver

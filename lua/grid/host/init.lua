@@ -14,7 +14,10 @@ local host = {}
 ---@field now fun(): number seconds on a clock that never goes back
 ---@field sleep? fun(seconds: number) lets others run meanwhile
 ---@field wait? fun(descriptor: integer, seconds: number) until the descriptor is readable, `seconds` at most
----@field idle? fun(engine: userdata, seconds: number, flight: table) of the hosts that come with the library
+---@field idle? fun(engine: grid.core.engine, seconds: number, flight: table) of the hosts that come with the library, as all below
+---@field obstacle? fun(): string? why a call cannot wait where the program is now
+---@field is_driven? fun(): boolean somebody else than the flights steps the engine
+---@field carry? fun(flight: table) to its end, whatever becomes of the one who waits
 
 local HOST = {
   name = { type = "string", required = true },

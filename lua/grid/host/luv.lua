@@ -6,6 +6,7 @@ local core = require "grid.core"
 local flights = require "grid.flight"
 local uv = require "luv"
 
+---@type grid.Host
 local host = { name = "luv", now = core.now }
 
 local waiting, woken = 0, {} -- coroutines; those of them to be resumed

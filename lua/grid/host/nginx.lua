@@ -5,6 +5,7 @@
 
 local core = require "grid.core"
 
+---@type grid.Host
 local nginx = { name = "nginx", now = core.now }
 
 local WAITING_PHASES = {
