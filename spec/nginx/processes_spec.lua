@@ -9,6 +9,7 @@ local DELAY = 0.6
 
 local LOCATIONS = ([[
     location = /refresh { content_by_lua_block { @APP@ app.say(app.refresh()) } }
+    location = /late { content_by_lua_block { ngx.sleep(1) @APP@ app.say(app.refresh()) } }
     location = /whoami {
         content_by_lua_block {
             @APP@
@@ -140,6 +141,15 @@ describe("nginx", function()
     delay_answers()
     local request = scene.nginx:begin "/refresh"
     os.execute "sleep 0.2"
+    scene.nginx:signal "QUIT"
+    assert_ok(request:finish())
+    assert.equal(0, scene.nginx:wait())
+  end)
+
+  it("lets a worker make its first call of all while it quits", function()
+    scene = start {}
+    local request = scene.nginx:begin "/late"
+    os.execute "sleep 0.3"
     scene.nginx:signal "QUIT"
     assert_ok(request:finish())
     assert.equal(0, scene.nginx:wait())

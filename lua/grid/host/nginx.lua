@@ -34,6 +34,7 @@ local LONGEST_WAIT = 60
 local ROUND = 1
 
 local asked_at -- when the driver's timer was asked for, until it runs
+local has_asked = false -- ever
 local bell     -- of the driver that runs: a semaphore to wake it
 local napping  -- for how long the driver sleeps
 local carried = {} -- detached flight -> when it must be looked after
@@ -121,11 +122,14 @@ local function keep_driving()
   asked_at = ngx.timer.at(TIMER_PATIENCE, keep_driving) and core.now()
 end
 
--- -> true if the driver runs, false if it was asked for, nil where nginx has no timer to give.
+-- -> true if the driver runs, false if it was asked for, nil where nginx has no timer to give. With the first timer of a worker
+-- ngx_lua opens a connection that nginx closes when the worker begins to end; one that is opened later raises an alert.
 local function ensure_driver()
   if bell then return true end
   local now = core.now()
   if not asked_at or now - asked_at > TIMER_PATIENCE then
+    if not has_asked and ngx.worker.exiting() then return nil end
+    has_asked = true
     asked_at = ngx.timer.at(0, keep_driving) and now or nil
   end
   return asked_at and false
