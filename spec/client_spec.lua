@@ -231,6 +231,27 @@ describe("a client", function()
     assert.not_equal(inner.idempotency_key, outer.idempotency_key)
   end)
 
+  it("tells when there is no descriptor left, and goes on once there is one", function()
+    local output = rig.run(([[
+      local grid = require "grid"
+      require "grid.batch"
+      local client = grid.new { base_url = %q, api_key = %q, retries = 0 }
+      local request = { encryption_public_key = %q }
+      local files = {}
+      repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      local heard = {}
+      local _, err = client:refresh_session(request)
+      local results = client:refresh_sessions({ request, request }, { on_result = function(...) heard[#heard + 1] = { ... } end })
+      for _, file in ipairs(files) do file:close() end
+      collectgarbage()
+      local _, later = client:request("POST", "/x", {})
+      assert(results[1][2].code == err.code and results[2][2].code == err.code)
+      print(err.sent, err.code, #results, #heard, later.status)
+      client:close()
+    ]]):format(server.http, server.api_key, rig.KEY), nil, "sh -c 'ulimit -n 40; exec \"$0\" \"$@\"' ")
+    assert.matches("^no\t[%l_]+\t2\t2\t404\n$", output) -- the code is no_descriptor, where there is epoll
+  end)
+
   it("makes calls inside coroutines", function()
     local res = coroutine.wrap(function() return (client:refresh_session(rig.request(server))) end)()
     assert.equal(200, res.status)

@@ -3,7 +3,6 @@
 -- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
 
 local endpoints = require "grid.endpoints"
-local errors = require "grid.errors"
 local misuse = require "grid.misuse"
 local shape = require "grid.shape"
 
@@ -109,11 +108,11 @@ function batch:finish(position, res, err)
   if self.on_progress then pcall(self.on_progress, self.done, self.total) end
 end
 
---- No further call begins. -> the results, those that have not begun as cancelled.
-function batch:finish_all()
+--- No further call begins. -> the results, `err` for those that have not begun.
+function batch:finish_all(err)
   while self.begun < self.total do
     self.begun = self.begun + 1
-    self:finish(self.begun, nil, errors.cancelled "no")
+    self:finish(self.begun, nil, err)
   end
   return self.results
 end

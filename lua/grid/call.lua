@@ -94,7 +94,8 @@ end
 
 -- What a handler does wrong must not cost the caller an answer.
 function call:tell(name, fields)
-  fields.name, fields.method, fields.path = name, self.plan.method, self.plan.path
+  fields.name, fields.method = name, self.plan.method
+  fields.path = self.plan.path:match "^[^?]*" -- what is in a query may be nobody else's business
   fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
   pcall(self.client.options.on_event, fields)
 end

@@ -40,13 +40,13 @@ function Client:__tostring()
   return ("grid.client: %s, %s"):format(self.endpoint, self.closed and "closed" or self.options.environment)
 end
 
--- The engine of this process: after a fork the child gets its own.
+-- The engine of this process: after a fork the child gets its own. -> engine | nil, error: no descriptor or memory is left for one
 function Client:engine()
   if self.holder and self.holder:is_usable() then return self.holder end
   if self.holder then self.holder:close() end
-  local holder, _, _, message = core.engine()
-  if not holder then error(message, 0) end
+  local holder, kind, code, message = core.engine()
   self.holder = holder
+  if not holder then return nil, errors.from_core(kind, code, message) end
   return holder
 end
 
@@ -66,9 +66,12 @@ end
 local function perform(self, plan, given)
   local one, err = prepare(self, plan, given)
   if not one then return nil, err end
+  local engine
+  engine, err = self:engine()
+  if not engine then return nil, err end
   local spare = self.spare_flights
   local alone = table.remove(spare) or flight.single(self)
-  alone:begin(one)
+  alone:begin(one, engine)
   if given.detached and self.host.carry then self.host.carry(alone) else alone:run() end
   spare[#spare + 1] = alone
   return one.res, one.err
@@ -187,8 +190,9 @@ function Client:refresh_sessions(requests, given)
   local many = batch.new(what, requests, given or {}, function(plan) return prepare(self, plan, {}) end)
   local function source() return many:next() end
   local function on_done(one) many:finish(one.position, one.res, one.err) end
-  flight.new(self, source, many.concurrency, on_done):run()
-  return many:finish_all()
+  local engine, err = self:engine()
+  if engine then flight.new(self, engine, source, many.concurrency, on_done):run() end
+  return many:finish_all(err or errors.cancelled "no")
 end
 
 --- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.

@@ -11,10 +11,10 @@ local Flight = { __index = flight }
 local in_the_air = setmetatable({}, { __mode = "v" })
 
 --- A flight for calls of one client. `source()` gives the next call, or nothing; `on_done(call)` takes each that is over.
-function flight.new(client, source, limit, on_done)
+function flight.new(client, engine, source, limit, on_done)
   local self = setmetatable({
     client = client,
-    engine = client:engine(),
+    engine = engine,
     host = client.host,
     source = source,
     limit = limit,
@@ -30,14 +30,14 @@ end
 
 local function ignore() end
 
---- A flight that carries one call, and when that is over another.
+--- A flight that carries one call, and when that is over another. Its engine comes with each.
 function flight.single(client)
-  return flight.new(client, nil, 1, ignore)
+  return flight.new(client, nil, nil, 1, ignore)
 end
 
 --- Begins the one call. Since the last one there may have been a fork, and how its host waited says nothing of this one.
-function flight:begin(call)
-  self.engine = self.client:engine()
+function flight:begin(call, engine)
+  self.engine = engine
   self.nap = nil
   self.active = 1
   self:launch(call)
