@@ -33,6 +33,17 @@ describe("an error", function()
     return err
   end
 
+  it("is made with what is loaded already: a worker may have lost its files, or the right to read them", function()
+    server:fault { kind = "status", status = 401 }
+    assert.equal("auth\n", (rig.run(([[
+      local client = require("grid").new { base_url = %q, api_key = %q, retries = 0 }
+      local searchers = package.searchers or package.loaders
+      for i = #searchers, 1, -1 do searchers[i] = nil end
+      print(select(2, client:request("POST", "/x", {})).kind)
+      client:close()
+    ]]):format(server.http, server.api_key))))
+  end)
+
   describe("has the kind that its status means:", function()
     local kinds = {
       [400] = "api", [401] = "auth", [403] = "auth", [404] = "api", [405] = "api", [409] = "api", [410] = "retired",

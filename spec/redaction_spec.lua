@@ -1,6 +1,7 @@
 -- grid.secrets by itself: what of a request is taken for a secret, where it is found again, and how long that takes.
 -- That errors are made with it is shown in secrets_spec.
 
+local core = require "grid.core"
 local json = require "grid.json"
 local secrets = require "grid.secrets"
 
@@ -57,6 +58,14 @@ describe("foreign text", function()
     local body = '{"a":"Zm9vYmFy\\/Zm9vYmFyZm9v\\u002bYmFyZm9vYmFy"}'
     assert.equal("[redacted]", shown("Zm9vYmFy/Zm9vYmFyZm9v+YmFyZm9vYmFy", { body = body }))
     assert.equal('{"a":"[redacted]"}', shown(body, { body = body }))
+  end)
+
+  it("is shown without the long words of a body that is too deep to be read, or has a name twice", function()
+    local deepest = ('{"a":'):rep(63) .. '{"refresh_token":"canary-token-1234"}' .. ("}"):rep(63) -- as deep as a payload may be
+    local body = core.refresh_body("QUJD", deepest)
+    assert.equal("no [redacted]!", shown("no canary-token-1234!", { body = body }))
+    assert.equal("[redacted] [redacted]", shown("canary-token-1234 canary-token-5678",
+      { body = '{"token":"canary-token-1234","token":"canary-token-5678"}' }))
   end)
 
   it("may have any form: tables, numbers, and names that are secrets", function()

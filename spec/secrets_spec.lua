@@ -158,6 +158,14 @@ describe("no secret is shown", function()
     client:close()
   end)
 
+  it("by the events of a request with a query", function()
+    local client = watched()
+    client:request("GET", "/anything?token=canary-1")
+    assert.equal("/anything", events[1].path)
+    assert_shows_no_secret(events, "an event")
+    client:close()
+  end)
+
   it("by a complaint about misuse", function()
     local client = watched()
     local request = { encryption_public_key = rig.KEY, kms_payload = payload() }

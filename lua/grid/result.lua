@@ -3,9 +3,7 @@
 
 local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
-
-local secrets = lazy "grid.secrets"
+local secrets = require "grid.secrets"
 
 local unpack = table.unpack or unpack -- luacheck: globals unpack
 

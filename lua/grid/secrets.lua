@@ -59,10 +59,11 @@ local function add_members(self, value, name)
   end
 end
 
--- A body comes back as it was read, or as it was written, which differs where it has escapes.
+-- A body comes back as it was read, or as it was written. That differs where it has escapes, where a name stands twice, and where
+-- a payload of the greatest depth lies in it, so that the whole is one level too deep to be read.
 local function add_body(self, body)
   add_members(self, json.decode(body), "")
-  if body:find("\\", 1, true) then add_long_words(self, (body:gsub('"[%w_]+"%s*:', " "))) end
+  add_long_words(self, (body:gsub('"[%w_]+"%s*:', " ")))
 end
 
 --- The secrets of a request | nil: so much was sent that nothing foreign should be shown.
