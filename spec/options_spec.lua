@@ -93,6 +93,16 @@ describe("grid.new", function()
     stub(os, "getenv", function() end)
   end)
 
+  it("raises without a line where no line of anybody is to blame", function()
+    for name, action in pairs { ["grid.new"] = grid.new, ["grid.keypair"] = grid.keypair } do
+      local ok, message = pcall(coroutine.wrap(action), 7)
+      assert.is_false(ok)
+      assert.equal(1, message:find("grid: " .. name .. ": ", 1, true), message)
+    end
+    local _, message = pcall(coroutine.wrap(function() return grid.new { timout = 1 } end)) -- a tail call
+    assert.equal("grid: grid.new: unknown field 'timout', did you mean 'timeout'?", message)
+  end)
+
   describe("raises, at the line of its caller, for", function()
     it("something that is no table", function()
       assert_misuse(function() grid.new "api key" end, "grid.new", "a table is expected, got string")

@@ -9,7 +9,8 @@ local function is_ours(info)
   return info.what == "C" or here ~= nil and info.source:sub(1, #here) == here
 end
 
---- Raises. The position is that of the first function on the stack which is not part of this library.
+--- Raises. The position is that of the first function on the stack which is not part of this library. Where there is none, as in a
+--- coroutine that runs a method and nothing else, no line is to blame, and none is named.
 function misuse.raise(format, ...)
   local level = 2
   local info = debug.getinfo(level, "S")
@@ -18,7 +19,7 @@ function misuse.raise(format, ...)
     info = debug.getinfo(level, "S")
   end
   local message = string.format(format, ...):gsub("%c", "?") -- a field's name may be anything
-  error("grid: " .. message, info and level or 1)
+  error("grid: " .. message, info and level or 0)
 end
 
 -- Levenshtein distance of two short names.
