@@ -33,18 +33,13 @@ function Progress:paint()
   io.stderr:flush()
 end
 
-local function expiry_of(res)
-  local ok, expires_at = pcall(function() return res.data.kms_payload.session.Privy.session.expires_at end)
-  return ok and times.seconds(expires_at) or nil
-end
-
 --- One file is over: renewed with `res`, or failed with `err`. `fields` tell scripts more.
 function Progress:over(name, res, err, fields)
   self.done = self.done + 1
   local object = fields or {}
   object.file, object.refreshed = name, res ~= nil
   if res then
-    local expires_at = expiry_of(res)
+    local expires_at = times.seconds(res.data.kms_payload.session.Privy.session.expires_at)
     object.key_expires_at = expires_at and math.floor(expires_at)
     local until_when = expires_at and ", its key expires " .. times.text(expires_at) or ""
     if not self.bar then self.screen:line("%s: refreshed%s", name, until_when) end
