@@ -154,8 +154,11 @@ describe("the annotations", function()
   it("name all that hosts have", function()
     local fields = fields_of("lua/grid/host/init.lua", "grid.Host")
     for _, name in ipairs { "blocking", "cqueues", "luv", "nginx" } do
-      for member in pairs(require("grid.host." .. name)) do assert.is_truthy(fields[member], name .. ": " .. member) end
-      assert.is_truthy(read("lua/grid/host/" .. name .. ".lua"):find("---@type grid.Host\n", 1, true), name)
+      local text = read("lua/grid/host/" .. name .. ".lua") -- not loaded: luv does not survive being loaded twice
+      local constructor = text:match "%-%-%-@type grid%.Host\nlocal %w+ = (%b{})"
+      assert.is_truthy(constructor, name)
+      for member in constructor:gmatch "(%w+) = " do assert.is_truthy(fields[member], name .. ": " .. member) end
+      for member in text:gmatch "\nfunction %w+%.([%w_]+)" do assert.is_truthy(fields[member], name .. ": " .. member) end
     end
   end)
 
