@@ -131,10 +131,18 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (one->size > other->size) - (one->size < other->size);
 }
 
-static void collect_names(lua_State *L, int table, grid_slice *names)
+/* Between the count and this, memory was asked for: a finalizer may have changed the table. -> how many there are now, at most
+ * as many as were counted. */
+static size_t collect_names(lua_State *L, int table, grid_slice *names, size_t count)
 {
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), names++)
-        names->data = lua_tolstring(L, -2, &names->size);
+    size_t found = 0;
+
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        if (found < count && lua_type(L, -2) == LUA_TSTRING) {
+            names[found].data = lua_tolstring(L, -2, &names[found].size);
+            found++;
+        }
+    return found;
 }
 
 static bool write_member(writer *self, int table, grid_slice name)
@@ -156,7 +164,7 @@ static bool write_object(writer *self, grid_slice *names, size_t count)
 
     if (count > FEW_NAMES) {
         names = lua_newuserdatauv(self->L, count * sizeof *names, 0);
-        collect_names(self->L, table, names);
+        count = collect_names(self->L, table, names, count);
     }
     qsort(names, count, sizeof *names, compare_names);
     if (!put(self, "{"))
@@ -234,7 +242,7 @@ static int json_encode(lua_State *L)
     writer self = {.L = L, .err = &err};
 
     lua_settop(L, EMPTY_ARRAY);
-    self.out = gridL_scratch(L);
+    self.out = gridL_new_buffer(L); /* its own: memory is asked for meanwhile, and a finalizer may encode too */
     lua_pushvalue(L, VALUE);
     if (write_value(&self)) {
         gridL_push_buffer(L, self.out);

@@ -53,9 +53,9 @@ static int key_from_text(lua_State *L)
 /* key:open(encapsulated_key, ciphertext) -> the sealed key | nil, kind, code, message. Both are base64. */
 static int key_open(lua_State *L)
 {
+    box *self = gridL_new_object(L, sizeof *self, KEY);
     const grid_key *recipient = check_key(L);
     grid_slice encapsulated_key = gridL_check_slice(L, 2), ciphertext = gridL_check_slice(L, 3);
-    box *self = gridL_new_object(L, sizeof *self, KEY);
     grid_error err;
 
     self->key = grid_authorization_open(recipient, encapsulated_key, ciphertext, &err);
@@ -74,8 +74,8 @@ static int key_close(lua_State *L)
 /* key:public_key() -> base64 of the 91-byte SPKI DER */
 static int key_public_key(lua_State *L)
 {
-    const grid_key *key = check_key(L);
     grid_buffer *out = gridL_new_buffer(L);
+    const grid_key *key = check_key(L);
     grid_error err;
 
     if (!grid_public_key_to_text(grid_key_public(key), out, &err))
@@ -87,8 +87,8 @@ static int key_public_key(lua_State *L)
 /* key:export() -> base64 of the PKCS#8 DER: a secret */
 static int key_export(lua_State *L)
 {
-    const grid_key *key = check_key(L);
     grid_buffer *out = gridL_new_buffer(L);
+    const grid_key *key = check_key(L);
     grid_error err;
 
     if (!grid_key_export(key, out, &err))
@@ -120,11 +120,11 @@ static bool sign_payload(const grid_key *key, grid_slice payload, grid_buffer *j
 /* key:sign_payload(base64 of JSON) -> base64 of the DER signature over the canonical form | nil, kind, code, message */
 static int key_sign_payload(lua_State *L)
 {
-    const grid_key *key = check_key(L);
-    grid_slice payload = gridL_check_slice(L, 2);
     grid_buffer *json = gridL_new_buffer(L);
     grid_buffer *canonical = gridL_new_buffer(L);
     grid_buffer *signature = gridL_new_buffer(L);
+    const grid_key *key = check_key(L);
+    grid_slice payload = gridL_check_slice(L, 2);
     grid_error err;
 
     if (!sign_payload(key, payload, json, canonical, signature, &err))

@@ -85,14 +85,13 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
 
 int gridL_transfer_start(lua_State *L)
 {
+    box *self = gridL_new_object(L, sizeof *self, TRANSFER); /* may run finalizers, one of which may close the engine */
     grid_engine *engine = gridL_check_engine(L, 1);
     grid_slice headers[MAX_HEADERS], body;
     grid_exchange exchange;
     grid_error err;
-    box *self;
 
     read_exchange(L, 2, &exchange, headers, &body);
-    self = gridL_new_object(L, sizeof *self, TRANSFER);
     self->transfer = grid_transfer_start(engine, &exchange, &err);
     if (!self->transfer)
         return gridL_fail(L, &err);

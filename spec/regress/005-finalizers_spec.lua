@@ -1,0 +1,102 @@
+-- Finalizers run wherever memory is asked for, also amid a function of the core. One that encoded garbled the text that was being
+-- encoded; one that closed an engine or a key took it from under the function that used it. Whole programs, since some crashed.
+
+local child = require "spec.support.child"
+
+local PRELUDE = [[
+local function with_finalizer(work)
+  if _VERSION == "Lua 5.4" then return setmetatable({}, { __gc = work }) end
+  local object = newproxy(true)
+  getmetatable(object).__gc = work
+  return object
+end
+collectgarbage("setpause", 10)
+collectgarbage("setstepmul", 1000)
+]]
+
+describe("a finalizer", function()
+  local folder
+
+  before_each(function() folder = child.folder() end)
+  after_each(function() folder:remove() end)
+
+  local function run(program)
+    folder:write("program.lua", PRELUDE .. program)
+    local code, out, err = folder:run(child.vm .. " program.lua")
+    assert.equal("", err)
+    assert.equal(0, code)
+    return out
+  end
+
+  it("that encodes leaves the text alone that is being encoded", function()
+    assert.equal("good", run [[
+      local json = require "grid.json"
+      local value = {}
+      for i = 1, 20 do
+        value[i] = {}
+        for j = 1, 40 do value[i]["name" .. i .. "_" .. j] = { "text" .. j } end
+      end
+      local expected = json.encode(value)
+      for _ = 1, 300 do
+        for _ = 1, 20 do with_finalizer(function() json.encode { "other" } end) end
+        assert(json.encode(value) == expected)
+      end
+      io.write "good"
+    ]])
+  end)
+
+  it("that adds names to the table that is being encoded does no harm", function()
+    assert.equal("good", run [[
+      local json = require "grid.json"
+      for round = 1, 2000 do
+        local value, added = {}, 0
+        for j = 1, 33 do value["name" .. j] = j end
+        for _ = 1, 5 do
+          with_finalizer(function()
+            for j = 1, 20 do value[("added %d %d"):format(added, j)] = j end
+            added = added + 1
+          end)
+        end
+        assert(json.encode(value))
+      end
+      io.write "good"
+    ]])
+  end)
+
+  it("that closes an engine does not take it from a transfer that begins", function()
+    assert.equal("good", run [[
+      local core = require "grid.core"
+      local exchange = {
+        method = "GET", url = "http://127.0.0.1:9/", headers = {}, timeout = 1, connect_timeout = 1, max_response_bytes = 1,
+      }
+      for _ = 1, 3000 do
+        local engine = core.engine()
+        with_finalizer(function() engine:close() end)
+        for _ = 1, 50 do
+          local ok, transfer = pcall(engine.start, engine, exchange)
+          if not ok then break end
+          if transfer then transfer:close() end
+        end
+        engine:close()
+      end
+      io.write "good"
+    ]])
+  end)
+
+  it("that closes a key does not take it from a function that reads it", function()
+    assert.equal("good", run [[
+      local core = require "grid.core"
+      local known = core.key_new():export()
+      for _ = 1, 1000 do
+        local key = core.key_from_text(known)
+        with_finalizer(function() key:close() end)
+        for _ = 1, 50 do
+          local ok, text = pcall(key.export, key)
+          if not ok then break end
+          assert(text == known)
+        end
+      end
+      io.write "good"
+    ]])
+  end)
+end)
