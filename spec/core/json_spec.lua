@@ -238,6 +238,7 @@ describe("grid.core", function()
         { "key", '{"session":{"Turnkey":{}}}', "turnkey_session" }, { "key", '{"session":{"\\u0054urnkey":1}}', "turnkey_session" },
         { "\255", "{}", "bad_utf8" },
         { "key", '{"private_key":"MIGH","kms_payload":{"session":{}}}', "private_key" },
+        { "key", '{"private\\u005fkey":"MIGH"}', "private_key" },
       }
       for _, case in ipairs(cases) do
         local body, kind, code, message = core.refresh_body(case[1], case[2])

@@ -5,16 +5,19 @@
 
 #include <string.h>
 
-/* Nearly every session is of the other kind, and does not hold that word: then there is no need to look for the member. */
+/* Where neither the word stands nor an escape, which could spell it, there is no need to look for a member of that name. */
+static bool may_hold(grid_slice payload, const char *name)
+{
+    return memmem(payload.data, payload.size, name, strlen(name)) || memchr(payload.data, '\\', payload.size);
+}
+
 static bool is_turnkey(grid_slice payload)
 {
     static const char name[] = "Turnkey";
     grid_slice session, turnkey;
 
-    if (!memmem(payload.data, payload.size, name, sizeof name - 1) && !memchr(payload.data, '\\', payload.size))
-        return false;
-    return grid_json_member(payload, "session", &session) && grid_json_member(session, name, &turnkey) &&
-           grid_json_type(turnkey) != GRID_JSON_NULL;
+    return may_hold(payload, name) && grid_json_member(payload, "session", &session) &&
+           grid_json_member(session, name, &turnkey) && grid_json_type(turnkey) != GRID_JSON_NULL;
 }
 
 static bool check_text(grid_slice payload, grid_error *err)
@@ -36,7 +39,7 @@ static bool holds_private_key(grid_slice payload)
     static const char name[] = "private_key";
     grid_slice value;
 
-    return memmem(payload.data, payload.size, name, sizeof name - 1) && grid_json_member(payload, name, &value);
+    return may_hold(payload, name) && grid_json_member(payload, name, &value);
 }
 
 static bool check_payload(grid_slice payload, bool is_checked, grid_error *err)
