@@ -195,18 +195,23 @@ function Client:refresh_sessions(requests, given)
   return many:finish_all(err or errors.cancelled "no")
 end
 
---- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
-function Client:close()
-  if getmetatable(self) ~= Client then misuse.raise("client:close: call it with a colon, on a client") end
+local function let_go(self)
   self.closed = true
   if self.holder then self.holder:close() end
   self.holder = nil
+end
+
+--- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
+function Client:close()
+  if getmetatable(self) ~= Client then misuse.raise("client:close: call it with a colon, on a client") end
+  let_go(self)
   for one in pairs(self.flights) do
     if one.wake then one:wake() end
   end
 end
 
-Client.__gc = Client.close
+-- Whoever waits holds the client: nobody is to be woken. When the program ends, what would do so may be gone already.
+Client.__gc = let_go
 Client.__close = Client.close
 
 return client

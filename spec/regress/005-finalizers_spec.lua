@@ -1,5 +1,6 @@
--- Finalizers run wherever memory is asked for, also amid a function of the core. One that encoded garbled the text that was being
--- encoded; one that closed an engine or a key took it from under the function that used it. Whole programs, since some crashed.
+-- Finalizers run wherever memory is asked for, also amid a function of the core, and last of all when the program ends. One that
+-- encoded garbled the text that was being encoded; one that closed an engine or a key took it from under the function that used
+-- it; and a client that was collected woke a coroutine of a loop that was gone. Whole programs, since some of them crashed.
 
 local child = require "spec.support.child"
 
@@ -97,6 +98,22 @@ describe("a finalizer", function()
         end
       end
       io.write "good"
+    ]])
+  end)
+
+  it("of a client wakes nobody when the program ends amid a call", function()
+    assert.equal("left", run [[
+      local grid = require "grid"
+      local uv = require "luv"
+      local silent = uv.new_tcp()
+      silent:bind("127.0.0.1", 0)
+      silent:listen(1, function() end)
+      local client = grid.new {
+        base_url = "http://127.0.0.1:" .. silent:getsockname().port, api_key = "key", host = require "grid.host.luv",
+      }
+      coroutine.wrap(function() client:request("GET", "/accounts/any") end)()
+      uv.run "nowait"
+      io.write "left"
     ]])
   end)
 end)
