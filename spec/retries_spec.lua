@@ -127,6 +127,14 @@ describe("a call", function()
       assert.equal(3, res.attempts)
     end)
 
+    it("also if only for the head of it", function()
+      server:fault { kind = "drop" }
+      server:fault { kind = "body", body = "{}" }
+      local client = patient()
+      assert.equal(2, assert(client:request("HEAD", "/x")).attempts)
+      client:close()
+    end)
+
     it("carries no idempotency key, unless one is given", function()
       server:fault { kind = "body", body = "{}", count = 2 }
       local client = patient()
