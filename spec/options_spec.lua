@@ -95,11 +95,11 @@ describe("grid.new", function()
 
   it("raises without a line where no line of anybody is to blame", function()
     for name, action in pairs { ["grid.new"] = grid.new, ["grid.keypair"] = grid.keypair } do
-      local ok, message = pcall(coroutine.wrap(action), 7)
+      local ok, message = coroutine.resume(coroutine.create(action), 7)
       assert.is_false(ok)
       assert.equal(1, message:find("grid: " .. name .. ": ", 1, true), message)
     end
-    local _, message = pcall(coroutine.wrap(function() return grid.new { timout = 1 } end)) -- a tail call
+    local _, message = coroutine.resume(coroutine.create(function() return grid.new { timout = 1 } end)) -- a tail call
     assert.equal("grid: grid.new: unknown field 'timout', did you mean 'timeout'?", message)
   end)
 
