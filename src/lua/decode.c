@@ -8,7 +8,6 @@
 #include "text/json.h"
 #include "text/number.h"
 
-
 /* The arguments of json_decode */
 enum { TEXT = 1, ARRAY_METATABLE, FIRST_STEP };
 
