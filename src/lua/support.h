@@ -28,7 +28,8 @@ void gridL_push_slice(lua_State *L, grid_slice slice);
 grid_buffer *gridL_new_buffer(lua_State *L);
 
 /* The one buffer of this Lua state for functions that need no more than one, and call nothing that needs it too: empty, and owned
- * by the registry. Nor may they ask Lua for memory while it is in use: a finalizer would run, and may take it. What an error left in it is wiped here, or when the state ends. Leaves the stack as it is. */
+ * by the registry. Nor may they ask Lua for memory while it is in use: a finalizer would run, and may take it. What an error left
+ * in it is wiped here, or when the state ends. Leaves the stack as it is. */
 grid_buffer *gridL_scratch(lua_State *L);
 
 /* Pushes the bytes and clears the buffer at once: what was secret in it does not wait for the collector. */
