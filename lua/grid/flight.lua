@@ -166,7 +166,7 @@ function flight:advance()
     end
     if self:is_over() then return nil end
     local moved = self:land()
-    local pause = next(self.sleeping) and self:wake_sleepers()
+    local pause = next(self.sleeping) and not self.client.closed and self:wake_sleepers()
     if not moved and #self.landed == 0 and self.active > 0 and not self.client.closed then
       return pause or LONGEST_WAIT
     end
