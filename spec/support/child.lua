@@ -25,7 +25,9 @@ local function absolute(path)
   end))
 end
 
+-- The program that runs this Lua; where that is nginx, the one of the same VM.
 local function interpreter()
+  if rawget(_G, "ngx") then return "luajit" end
   local command = arg[-1]
   return command:find("/", 1, true) and absolute(command) or command
 end
