@@ -17,27 +17,36 @@ typedef struct walk {
     lua_State *L;
     grid_json_reader reader;
     int last_step;
+    grid_buffer *unescaped; /* NULL until a string needs it */
     grid_slice exact; /* the bytes that the steps lead to; size 0 until they are found */
 } walk;
 
 /* `step` is the argument that leads on from this value, or 0 if the value is not on the way. */
 static void push_value(walk *self, grid_json_token token, grid_slice raw, int step);
 
+/* One for the whole walk; it stands behind the arguments. */
+static grid_buffer *unescaped(walk *self)
+{
+    if (!self->unescaped) {
+        self->unescaped = gridL_new_buffer(self->L);
+        lua_replace(self->L, self->last_step + 1);
+    }
+    return self->unescaped;
+}
+
 /* The string that was read last. */
 static void push_string(walk *self, grid_slice raw)
 {
     lua_State *L = self->L;
-    grid_buffer *buffer;
     grid_error err;
 
     if (!self->reader.escaped) {
         lua_pushlstring(L, raw.data + 1, raw.size - 2);
         return;
     }
-    buffer = gridL_scratch(L);
-    if (!grid_json_unquote(raw, buffer, &err))
+    if (!grid_json_unquote(raw, unescaped(self), &err))
         luaL_error(L, "%s", err.message);
-    gridL_push_buffer(L, buffer);
+    gridL_push_buffer(L, self->unescaped);
 }
 
 /* Digits alone, few enough for 64 bits. */
@@ -168,6 +177,7 @@ static int json_decode(lua_State *L)
     luaL_checktype(L, ARRAY_METATABLE, LUA_TTABLE);
     if (!grid_json_validate(text, &err))
         return gridL_fail(L, &err);
+    lua_pushnil(L); /* the place of a buffer */
     grid_json_reader_init(&self.reader, text);
     token = grid_json_next(&self.reader, &raw);
     push_value(&self, token, raw, self.last_step >= FIRST_STEP ? FIRST_STEP : 0);

@@ -242,7 +242,7 @@ static int json_encode(lua_State *L)
     writer self = {.L = L, .err = &err};
 
     lua_settop(L, EMPTY_ARRAY);
-    self.out = gridL_new_buffer(L); /* its own: memory is asked for meanwhile, and a finalizer may encode too */
+    self.out = gridL_new_buffer(L);
     lua_pushvalue(L, VALUE);
     if (write_value(&self)) {
         gridL_push_buffer(L, self.out);

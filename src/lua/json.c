@@ -40,7 +40,7 @@ static int refresh_body(lua_State *L)
 
     if (has_payload)
         payload = gridL_check_slice(L, 2);
-    out = gridL_scratch(L);
+    out = gridL_new_buffer(L);
     if (!grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err)) {
         grid_buffer_clear(out);
         return gridL_fail(L, &err);

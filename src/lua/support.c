@@ -4,7 +4,6 @@
 #include <string.h>
 
 static const char BUFFER[] = "grid.core.buffer";
-static const char SCRATCH[] = "grid scratch buffer";
 
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name)
 {
@@ -67,37 +66,20 @@ static int buffer_close(lua_State *L)
     return 0;
 }
 
+typedef struct buffer_object {
+    grid_buffer buffer; /* first: what the class knows */
+    char memory[2048];  /* a session as text fits */
+} buffer_object;
+
 grid_buffer *gridL_new_buffer(lua_State *L)
 {
-    grid_buffer *buffer = gridL_new_object(L, sizeof *buffer, BUFFER);
+    buffer_object *object = lua_newuserdatauv(L, sizeof *object, 0);
 
-    grid_buffer_init(buffer, SIZE_MAX / 4);
-    return buffer;
-}
-
-typedef struct scratch {
-    grid_buffer buffer; /* first: of the same class */
-    char memory[4096];
-} scratch;
-
-static void open_scratch(lua_State *L)
-{
-    scratch *self = gridL_new_object(L, sizeof *self, BUFFER);
-
-    grid_buffer_init(&self->buffer, SIZE_MAX / 4);
-    grid_buffer_lend(&self->buffer, self->memory, sizeof self->memory);
-    lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
-}
-
-grid_buffer *gridL_scratch(lua_State *L)
-{
-    grid_buffer *buffer;
-
-    lua_getfield(L, LUA_REGISTRYINDEX, SCRATCH);
-    buffer = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    grid_buffer_clear(buffer);
-    return buffer;
+    grid_buffer_init(&object->buffer, SIZE_MAX / 4);
+    grid_buffer_lend(&object->buffer, object->memory, sizeof object->memory);
+    luaL_getmetatable(L, BUFFER);
+    lua_setmetatable(L, -2);
+    return &object->buffer;
 }
 
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer)
@@ -143,5 +125,4 @@ void gridL_open_buffer(lua_State *L)
     static const luaL_Reg none[] = {{NULL, NULL}};
 
     gridL_new_class(L, BUFFER, none, buffer_close, NULL);
-    open_scratch(L);
 }

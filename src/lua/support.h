@@ -24,13 +24,9 @@ int gridL_fail(lua_State *L, const grid_error *err);
 grid_slice gridL_check_slice(lua_State *L, int argument);
 void gridL_push_slice(lua_State *L, grid_slice slice);
 
-/* A buffer that Lua's collector clears when an error is thrown half-way; anchored on the stack. */
+/* A buffer that Lua's collector clears when an error is thrown half-way; anchored on the stack. One for each use: whatever asks
+ * Lua for memory may run a finalizer, and that may need a buffer too. */
 grid_buffer *gridL_new_buffer(lua_State *L);
-
-/* The one buffer of this Lua state for functions that need no more than one, and call nothing that needs it too: empty, and owned
- * by the registry. Nor may they ask Lua for memory while it is in use: a finalizer would run, and may take it. What an error left
- * in it is wiped here, or when the state ends. Leaves the stack as it is. */
-grid_buffer *gridL_scratch(lua_State *L);
 
 /* Pushes the bytes and clears the buffer at once: what was secret in it does not wait for the collector. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
@@ -40,6 +36,6 @@ const char *gridL_opt_string_field(lua_State *L, int index, const char *name);
 double gridL_number_field(lua_State *L, int index, const char *name);
 bool gridL_boolean_field(lua_State *L, int index, const char *name);
 
-void gridL_open_buffer(lua_State *L); /* the buffer's class, and the scratch buffer */
+void gridL_open_buffer(lua_State *L);
 
 #endif
