@@ -39,8 +39,11 @@ local bell     -- of the driver that runs: a semaphore to wake it
 local napping  -- for how long the driver sleeps
 local carried = {} -- detached flight -> when it must be looked after
 
+-- Once for each nap: a semaphore would remember each.
 local function ring()
-  if bell and napping > SHORTEST_NAP then bell:post(1) end
+  if not bell or napping <= SHORTEST_NAP then return end
+  napping = SHORTEST_NAP
+  bell:post(1)
 end
 
 local function next_due()
@@ -74,7 +77,7 @@ local function nap_after(idle, count)
   return math.max(SHORTEST_NAP, soonest - core.now())
 end
 
--- What a flight that waits is woken with when something of it has landed. Once is enough: a semaphore would remember each.
+-- What a flight that waits is woken with when something of it has landed; once, too.
 local function post(flight)
   flight.wake = false
   flight.semaphore:post(1)
