@@ -237,8 +237,11 @@ describe("a client", function()
       require "grid.batch"
       local client = grid.new { base_url = %q, api_key = %q, retries = 0 }
       local request = { encryption_public_key = %q }
-      local files = {}
-      repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      local files, file = {}, nil
+      repeat
+        file = io.open "/dev/null"
+        files[#files + 1] = file
+      until not file
       local heard = {}
       local _, err = client:refresh_session(request)
       local results = client:refresh_sessions({ request, request }, { on_result = function(...) heard[#heard + 1] = { ... } end })

@@ -33,7 +33,7 @@ static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
         grid_error_out_of_memory(err);
         return false;
     }
-    if (buffer->size)
+    if (buffer->data)
         memcpy(bigger, buffer->data, buffer->size);
     give_up_memory(buffer);
     buffer->data = bigger;
