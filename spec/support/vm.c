@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 
 int dlclose(void *library);
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
     lua_State *L = argc > 1 ? luaL_newstate() : NULL;
     if (L == NULL)
         return 2;
+    signal(SIGINT, SIG_DFL); /* a shell's job in the background begins with it ignored */
     luaL_openlibs(L);
     set_arguments(L, argc, argv);
     lua_pushcfunction(L, with_traceback);
