@@ -87,7 +87,10 @@ describe("foreign text", function()
       details[i] = ("the member number %d is not what it should be, see the manual, on page %d; "):format(i, 3 * i)
     end
     local hidden = secrets.new("canary-api-key", json.encode(words), "")
-    if jit then jit.off() end -- compiled code calls no hooks
+    if jit then -- compiled code calls no hooks
+      jit.off()
+      jit.flush()
+    end
     debug.sethook(function() count = count + 1 end, "", 100)
     hidden:harmless(details)
     debug.sethook()
