@@ -250,6 +250,16 @@ describe("grid.core", function()
       assert.equal("string", type((core.refresh_body("key", '{"session":{"Turnkey":null,"Privy":{}}}'))))
     end)
 
+    it("of any size", function()
+      for _, size in ipairs { 0, 3000, 4000, 4005, 4010, 4015, 4020, 4025, 4030, 4035, 4040, 5000, 100000 } do
+        local payload = '{"a":"' .. ("x"):rep(size) .. '"}'
+        for _, key in ipairs { "k", ('"'):rep(5), ("\1"):rep(300), ("k"):rep(5000) } do
+          local quoted = assert(core.json_encode(key, {}))
+          assert.equal('{"encryption_public_key":' .. quoted .. ',"kms_payload":' .. payload .. "}", core.refresh_body(key, payload))
+        end
+      end
+    end)
+
     it("from strings only", function()
       assert.is_false(pcall(core.refresh_body))
       assert.is_false(pcall(core.refresh_body, {}, "{}"))

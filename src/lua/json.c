@@ -30,17 +30,24 @@ static int json_slice(lua_State *L)
     return 2;
 }
 
-/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message */
+enum { SMALL_BODY = 4096, FRAME = 64 /* names and brackets of a body, and more */ };
+
+/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message. A body of the usual size is
+ * put together on the stack; it cannot outgrow that (an escape has six bytes at most), so nothing is left to free. */
 static int refresh_body(lua_State *L)
 {
-    grid_slice key = gridL_check_slice(L, 1), payload;
+    grid_slice key = gridL_check_slice(L, 1), payload = {NULL, 0};
     bool has_payload = !lua_isnoneornil(L, 2), is_checked = lua_toboolean(L, 3);
-    grid_buffer *out;
+    char memory[SMALL_BODY];
+    grid_buffer small, *out = &small;
     grid_error err;
 
     if (has_payload)
         payload = gridL_check_slice(L, 2);
-    out = gridL_new_buffer(L);
+    grid_buffer_init(&small, sizeof memory - 1);
+    grid_buffer_lend(&small, memory, sizeof memory);
+    if (6 * key.size + payload.size + FRAME > sizeof memory)
+        out = gridL_new_buffer(L);
     if (!grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err)) {
         grid_buffer_clear(out);
         return gridL_fail(L, &err);
