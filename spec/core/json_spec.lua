@@ -255,7 +255,8 @@ describe("grid.core", function()
         local payload = '{"a":"' .. ("x"):rep(size) .. '"}'
         for _, key in ipairs { "k", ('"'):rep(5), ("\1"):rep(300), ("k"):rep(5000) } do
           local quoted = assert(core.json_encode(key, {}))
-          assert.equal('{"encryption_public_key":' .. quoted .. ',"kms_payload":' .. payload .. "}", core.refresh_body(key, payload))
+          local expected = '{"encryption_public_key":' .. quoted .. ',"kms_payload":' .. payload .. "}"
+          assert.equal(expected, core.refresh_body(key, payload))
         end
       end
     end)

@@ -32,8 +32,8 @@ static int json_slice(lua_State *L)
 
 enum { SMALL_BODY = 4096, FRAME = 64 /* names and brackets of a body, and more */ };
 
-/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message. A body of the usual size is
- * put together on the stack; it cannot outgrow that (an escape has six bytes at most), so nothing is left to free. */
+/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message. A body of the usual
+ * size is put together on the stack; it cannot outgrow that (an escape has six bytes at most), so nothing is left to free. */
 static int refresh_body(lua_State *L)
 {
     grid_slice key = gridL_check_slice(L, 1), payload = {NULL, 0};
