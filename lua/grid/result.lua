@@ -5,7 +5,7 @@ local errors = require "grid.errors"
 local json = require "grid.json"
 local secrets = require "grid.secrets"
 
-local unpack = table.unpack or unpack -- luacheck: globals unpack
+local unpack = table.unpack or unpack
 
 local result = {}
 
@@ -102,11 +102,9 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer)
 end
 
--- The bytes that the decoder found on the way, in an answer with the usual wrapping; else they are looked for.
-local function session_of(answer, wrapped, steps, found)
-  if wrapped and found then return found end
-  if wrapped then return (json.slice(answer.body, "data", unpack(steps))) end
-  return (json.slice(answer.body, unpack(steps)))
+-- The decoder finds them on the way, where an answer has the usual wrapping.
+local function session_of(answer, steps, found)
+  return found or (json.slice(answer.body, unpack(steps)))
 end
 
 -- `found` are the bytes that data and then the plan's `session_at` lead to.
@@ -120,7 +118,7 @@ local function read_success(call, answer, body, found)
   return setmetatable({
     data = data,
     metadata = wrapped and table_or_empty(body.metadata) or {},
-    kms_payload_json = plan.session_at and session_of(answer, wrapped, plan.session_at, found),
+    kms_payload_json = plan.session_at and session_of(answer, plan.session_at, found),
     status = answer.status,
     request_id = request_id_of(answer, body),
     idempotency_key = call.idempotency_key,

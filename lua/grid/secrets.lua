@@ -18,9 +18,7 @@ local REDACTED = "[redacted]"
 local function add(self, secret)
   local length = #secret
   for first = 1, length - PIECE + 1 do self.pieces[secret:sub(first, first + PIECE - 1)] = true end
-  if length < SHORTEST or length >= PIECE then return end
-  self.words[secret] = true
-  self.short = true
+  if length >= SHORTEST and length < PIECE then self.words[secret] = true end
 end
 
 -- The whole header, and each of its values, with quotes or without.
@@ -69,7 +67,7 @@ end
 --- The secrets of a request | nil: so much was sent that nothing foreign should be shown.
 function secrets.new(api_key, body, cookie)
   if #api_key + #body + #cookie > MOST_SENT then return nil end
-  local self = setmetatable({ pieces = {}, words = {}, short = false }, Secrets)
+  local self = setmetatable({ pieces = {}, words = {} }, Secrets)
   add(self, api_key)
   add_cookie(self, cookie)
   if body ~= "" then add_body(self, body) end
@@ -90,7 +88,7 @@ local function word_end(self, text, first)
 end
 
 local function redact(self, text)
-  local pieces, short = self.pieces, self.short
+  local pieces, short = self.pieces, next(self.words) ~= nil
   local kept, hidden = {}, 0 -- `hidden`: the last byte so far of what is a secret
   for first = 1, #text - SHORTEST + 1 do
     local last = pieces[text:sub(first, first + PIECE - 1)] and first + PIECE - 1 or short and word_end(self, text, first)

@@ -72,6 +72,15 @@ describe("nginx", function()
     assert.is_true(outcome and outcome.ok, body)
   end
 
+  -- A QUIT that comes so many seconds after the request lets it finish.
+  local function assert_ends_after(path, seconds)
+    local request = scene.nginx:begin(path)
+    os.execute("sleep " .. seconds)
+    scene.nginx:signal "QUIT"
+    assert_ok(request:finish())
+    assert.equal(0, scene.nginx:wait())
+  end
+
   it("may make a client before the fork: nothing of libcurl starts there, and every worker gets an engine of its own", function()
     scene = start { workers = 3, http = BEFORE_THE_FORK, listen = "reuseport" }
     assert.equal(1, threads_of(scene.nginx.pid))
@@ -139,20 +148,12 @@ describe("nginx", function()
   it("lets a call in flight finish before it quits", function()
     scene = start {}
     delay_answers()
-    local request = scene.nginx:begin "/refresh"
-    os.execute "sleep 0.2"
-    scene.nginx:signal "QUIT"
-    assert_ok(request:finish())
-    assert.equal(0, scene.nginx:wait())
+    assert_ends_after("/refresh", 0.2)
   end)
 
   it("lets a worker make its first call of all while it quits", function()
     scene = start {}
-    local request = scene.nginx:begin "/late"
-    os.execute "sleep 0.3"
-    scene.nginx:signal "QUIT"
-    assert_ok(request:finish())
-    assert.equal(0, scene.nginx:wait())
+    assert_ends_after("/late", 0.3)
   end)
 
   it("lets the call of a timer finish before it quits", function()

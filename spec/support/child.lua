@@ -9,14 +9,15 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
-local function capture(command)
+--- What a command prints, without the end of its last line.
+function child.capture(command)
   local pipe = assert(io.popen(command))
   local text = pipe:read "*a"
   pipe:close()
   return (text:gsub("\n$", ""))
 end
 
-child.root = capture "pwd"
+child.root = child.capture "pwd"
 
 -- Entries like lua/?.lua mean the project's folder, wherever the child runs.
 local function absolute(path)
@@ -38,7 +39,7 @@ child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
 
 --- A new, empty folder.
 function child.folder()
-  return setmetatable({ path = capture "mktemp -d" }, Folder)
+  return setmetatable({ path = child.capture "mktemp -d" }, Folder)
 end
 
 function Folder:write(name, text)
@@ -58,7 +59,7 @@ end
 
 --- The names of all files and folders in it, one a line.
 function Folder:list(name)
-  return capture("ls -A " .. quote(self.path .. "/" .. (name or "")))
+  return child.capture("ls -A " .. quote(self.path .. "/" .. (name or "")))
 end
 
 --- Runs a shell script from `where` (default: this folder), with the variables of `env`. -> exit code, stdout, stderr
@@ -68,7 +69,7 @@ function Folder:run(script, env, where)
   self:write(".script", script)
   for _, word in ipairs { "sh", quote(self.path .. "/.script"), "</dev/null" } do words[#words + 1] = word end
   words[#words + 1] = ("2>%s; printf '\\n%%d' $?"):format(quote(self.path .. "/.stderr"))
-  local out = capture(table.concat(words, " "))
+  local out = child.capture(table.concat(words, " "))
   local stdout, code = out:match "^(.*)\n(%d+)$"
   local stderr = self:read ".stderr"
   os.remove(self.path .. "/.script")

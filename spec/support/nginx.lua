@@ -4,6 +4,7 @@
 --
 -- Owns: a folder with the configuration and the error log, a free loopback port, and the processes; `stop` takes all of it away.
 
+local child = require "spec.support.child"
 local files = require "spec.nginx.files"
 
 local nginx = {}
@@ -15,14 +16,7 @@ local FIRST_PORT, PORTS = 10240, 22000 -- below those that the kernel gives to o
 local ATTEMPTS = 20
 local PATIENCE = 20 -- seconds for a start or an end
 
-local function run(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read "*a"
-  pipe:close()
-  return (text:gsub("%s+$", ""))
-end
-
-local function root() return run "pwd" end
+local run = child.capture
 
 local function module_folder()
   for folder in MODULE_FOLDERS:gmatch "%S+" do
@@ -78,7 +72,7 @@ local function on_off(value) return value and "on" or "off" end
 
 -- The configuration as text. Snippets may name @PORT@, @DIR@ and @ROOT@ themselves.
 local function configuration(self, options)
-  local here = root()
+  local here = child.root
   local values = {
     MODULES = module_folder(),
     USER = run "id -u" == "0" and "user root;" or "",

@@ -180,25 +180,31 @@ int grid_driver_fd(const grid_driver *driver)
     return driver->epoll;
 }
 
-/* Where the system has no descriptor left for a bell, those who wait do so until their time is over. */
+/* The bell is made when it is first needed, and silent. False: the system has no descriptor left for it. */
+static bool has_bell(grid_driver *driver)
+{
+    struct epoll_event event = {.events = 0U};
+    int bell;
+
+    if (driver->bell >= 0)
+        return true;
+    bell = event.data.fd = eventfd(1, EFD_CLOEXEC);
+    if (bell < 0)
+        return false;
+    if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, bell, &event) != 0) {
+        close(bell);
+        return false;
+    }
+    driver->bell = bell;
+    return true;
+}
+
+/* Without a bell, those who wait do so until their time is over. */
 void grid_driver_ring(grid_driver *driver)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (driver->is_ringing)
+    if (driver->is_ringing || !has_bell(driver))
         return;
-    if (driver->bell >= 0) {
-        set_bell(driver, true);
-    } else {
-        event.data.fd = eventfd(1, EFD_CLOEXEC);
-        if (event.data.fd < 0)
-            return;
-        if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, event.data.fd, &event) != 0) {
-            close(event.data.fd);
-            return;
-        }
-        driver->bell = event.data.fd;
-    }
+    set_bell(driver, true);
     driver->is_ringing = true;
 }
 

@@ -3,26 +3,16 @@
 #include "base/alloc.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
+#include "http/options.h"
 
-#include <limits.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-/* An option that libcurl cannot take (it copies strings, so memory may run out) fails the start. */
-#define SET(transfer, option, value)                                            \
-    do {                                                                        \
-        CURLcode set_code = curl_easy_setopt((transfer)->easy, option, (value)); \
-        if (set_code != CURLE_OK)                                               \
-            (transfer)->code = set_code;                                        \
-    } while (0)
 
 struct grid_transfer {
     grid_engine *engine;
     CURL *easy; /* NULL once finished */
     grid_url *url;
     struct curl_slist *header_lines;
-    grid_buffer request_body;
     grid_headers headers;
     grid_buffer body;
     grid_transfer *next;
@@ -36,7 +26,8 @@ struct grid_transfer {
     char detail[CURL_ERROR_SIZE];
     char headers_memory[1024]; /* what nearly every answer fits into; longer ones get memory of their own */
     char body_memory[2560];
-    char request_memory[]; /* the request's body, and a NUL */
+    size_t request_size;
+    char request[]; /* its body */
 };
 
 /* CURLOPT_PREREQFUNCTION: called each time before a request goes out. libcurl would send one again by itself when a reused
@@ -111,70 +102,7 @@ static bool add_headers(grid_transfer *transfer, const grid_exchange *exchange, 
     return !exchange->body || exchange->body->size < EXPECT_BYTES || add_header(transfer, "Expect:", err);
 }
 
-/* libcurl keeps an unsigned int, and takes 0 for "no limit". */
-static long milliseconds(double seconds)
-{
-    return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) + 1 : INT_MAX;
-}
-
-static void set_limits(grid_transfer *transfer, const grid_exchange *exchange)
-{
-    SET(transfer, CURLOPT_NOSIGNAL, 1L);
-    SET(transfer, CURLOPT_TIMEOUT_MS, milliseconds(exchange->timeout));
-    SET(transfer, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(exchange->connect_timeout));
-#if LIBCURL_VERSION_NUM >= 0x075500
-    SET(transfer, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    SET(transfer, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-    SET(transfer, CURLOPT_QUICK_EXIT, 1L); /* giving up must not wait for a name server */
-#endif
-    SET(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
-}
-
-static bool is_tls(const grid_exchange *exchange)
-{
-    return strncmp(exchange->url, "https:", 6) == 0;
-}
-
-/* HTTP/2 is negotiated in the TLS handshake. */
-static bool may_share_connection(const grid_exchange *exchange)
-{
-    return is_tls(exchange) && !exchange->http1_only;
-}
-
-static void set_connection(grid_transfer *transfer, const grid_exchange *exchange)
-{
-    bool may_share = may_share_connection(exchange);
-
-    SET(transfer, CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    SET(transfer, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
-    SET(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(transfer, CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
-    SET(transfer, CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
-    if (exchange->ca_file)
-        SET(transfer, CURLOPT_CAINFO, exchange->ca_file);
-    if (exchange->proxy || !is_tls(exchange)) /* what goes out in the clear stays on this machine */
-        SET(transfer, CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
-    SET(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-}
-
-static void set_request(grid_transfer *transfer, const grid_exchange *exchange)
-{
-    SET(transfer, CURLOPT_URL, exchange->url);
-    if (grid_url_parts(transfer->url))
-        SET(transfer, CURLOPT_CURLU, grid_url_parts(transfer->url));
-    if (exchange->body || strcmp(exchange->method, "POST") == 0) {
-        SET(transfer, CURLOPT_POST, 1L);
-        SET(transfer, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->request_body.size);
-        SET(transfer, CURLOPT_POSTFIELDS, transfer->request_body.data ? transfer->request_body.data : "");
-    }
-    if (strcmp(exchange->method, "HEAD") == 0)
-        SET(transfer, CURLOPT_NOBODY, 1L);
-    else if (strcmp(exchange->method, "POST") != 0)
-        SET(transfer, CURLOPT_CUSTOMREQUEST, exchange->method);
-}
+#define SET(transfer, option, value) GRID_SET_OPTION((transfer)->easy, (transfer)->code, option, value)
 
 static void set_callbacks(grid_transfer *transfer)
 {
@@ -190,25 +118,20 @@ static void set_callbacks(grid_transfer *transfer)
 
 static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
 {
-    if (exchange->body && !grid_buffer_append(&transfer->request_body, exchange->body->data,
-                                              exchange->body->size, err))
-        return false;
     if (!add_headers(transfer, exchange, err))
         return false;
     transfer->url = grid_engine_url(transfer->engine, exchange->url);
     transfer->easy = curl_easy_init();
     if (!transfer->url || !transfer->easy)
         return grid_error_out_of_memory(err);
-    set_limits(transfer, exchange);
-    set_connection(transfer, exchange);
-    set_request(transfer, exchange);
+    transfer->code = grid_options_set(transfer->easy, exchange, transfer->url, transfer->request);
     set_callbacks(transfer);
     SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, transfer->code, "");
         return false;
     }
-    if (!may_share_connection(exchange))
+    if (!grid_options_may_share(exchange))
         grid_engine_unshare_connections(transfer->engine);
     return grid_engine_launch(transfer->engine, transfer->easy, err);
 }
@@ -235,7 +158,8 @@ static void give_back(grid_transfer *transfer)
     grid_url_unref(transfer->url);
     transfer->url = NULL;
     clear_headers(transfer);
-    grid_buffer_clear(&transfer->request_body);
+    grid_wipe(transfer->request, transfer->request_size);
+    transfer->request_size = 0;
 }
 
 static void destroy(grid_transfer *transfer)
@@ -250,15 +174,16 @@ static void destroy(grid_transfer *transfer)
 /* One block of memory for the transfer and what it will hold. */
 static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exchange)
 {
-    size_t request_size = exchange->body ? exchange->body->size + 1 : 1;
+    size_t request_size = exchange->body ? exchange->body->size : 0;
     grid_transfer *transfer = grid_malloc(sizeof *transfer + request_size);
 
     if (!transfer)
         return NULL;
     memset(transfer, 0, offsetof(grid_transfer, headers_memory));
     transfer->engine = grid_engine_ref(engine);
-    grid_buffer_init(&transfer->request_body, SIZE_MAX / 4);
-    grid_buffer_lend(&transfer->request_body, transfer->request_memory, request_size);
+    transfer->request_size = request_size;
+    if (request_size)
+        memcpy(transfer->request, exchange->body->data, request_size);
     grid_headers_init(&transfer->headers);
     grid_buffer_lend(&transfer->headers.lines, transfer->headers_memory, sizeof transfer->headers_memory);
     grid_buffer_init(&transfer->body, exchange->max_response_bytes);

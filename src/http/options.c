@@ -1,0 +1,80 @@
+#include "http/options.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define SET(option, value) GRID_SET_OPTION(easy, *code, option, value)
+
+/* libcurl keeps an unsigned int, and takes 0 for "no limit". */
+static long milliseconds(double seconds)
+{
+    return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) + 1 : INT_MAX;
+}
+
+static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
+{
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_TIMEOUT_MS, milliseconds(exchange->timeout));
+    SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(exchange->connect_timeout));
+#if LIBCURL_VERSION_NUM >= 0x075500
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_QUICK_EXIT, 1L); /* giving up must not wait for a name server */
+#endif
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+static bool is_tls(const grid_exchange *exchange)
+{
+    return strncmp(exchange->url, "https:", 6) == 0;
+}
+
+bool grid_options_may_share(const grid_exchange *exchange)
+{
+    return is_tls(exchange) && !exchange->http1_only;
+}
+
+static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *code)
+{
+    bool may_share = grid_options_may_share(exchange);
+
+    SET(CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
+    if (exchange->ca_file)
+        SET(CURLOPT_CAINFO, exchange->ca_file);
+    if (exchange->proxy || !is_tls(exchange)) /* what goes out in the clear stays on this machine */
+        SET(CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+static void set_request(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body, CURLcode *code)
+{
+    SET(CURLOPT_URL, exchange->url);
+    if (grid_url_parts(url))
+        SET(CURLOPT_CURLU, grid_url_parts(url));
+    if (exchange->body || strcmp(exchange->method, "POST") == 0) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(exchange->body ? exchange->body->size : 0));
+        SET(CURLOPT_POSTFIELDS, body);
+    }
+    if (strcmp(exchange->method, "HEAD") == 0)
+        SET(CURLOPT_NOBODY, 1L);
+    else if (strcmp(exchange->method, "POST") != 0)
+        SET(CURLOPT_CUSTOMREQUEST, exchange->method);
+}
+
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body)
+{
+    CURLcode code = CURLE_OK;
+
+    set_limits(easy, exchange, &code);
+    set_connection(easy, exchange, &code);
+    set_request(easy, exchange, url, body, &code);
+    return code;
+}

@@ -1,0 +1,26 @@
+/* What an exchange asks of libcurl: the options of one easy handle.
+ *
+ * Owns: nothing; the handle is the caller's. Refuses to know: header lines, callbacks, and what comes of the exchange. */
+#ifndef GRID_HTTP_OPTIONS_H
+#define GRID_HTTP_OPTIONS_H
+
+#include "http/transfer.h"
+#include "http/url.h"
+
+#include <curl/curl.h>
+
+/* Remembers in `code` that libcurl could not take the option: it copies strings, so memory may run out. */
+#define GRID_SET_OPTION(easy, code, option, value)                   \
+    do {                                                             \
+        CURLcode set_code = curl_easy_setopt((easy), option, (value)); \
+        if (set_code != CURLE_OK)                                    \
+            (code) = set_code;                                       \
+    } while (0)
+
+/* `body` are the bytes of exchange->body in memory that outlives the handle. Fails with the code of an option that did not fit. */
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body);
+
+/* May the exchange share its connection with others? HTTP/2, which allows that, is negotiated in the TLS handshake. */
+bool grid_options_may_share(const grid_exchange *exchange);
+
+#endif
