@@ -7,7 +7,8 @@ local errors = require "grid.errors"
 local flight = {}
 local Flight = { __index = flight }
 
--- Transfer's id -> its call. Weak: a flight that is given up takes its calls, and so their transfers, with it.
+-- Transfer's id -> its call, until the answer is taken. Weak: a flight that is given up takes its calls, and so their transfers,
+-- with it.
 local in_the_air = setmetatable({}, { __mode = "v" })
 
 --- A flight for calls of one client. `source()` gives the next call, or nothing; `on_done(call)` takes each that is over.
@@ -86,7 +87,6 @@ function flight.step(engine)
   while id do
     local call = in_the_air[id]
     if call then
-      in_the_air[id] = nil
       local owner = call.flight
       owner.landed[#owner.landed + 1] = call
       if owner.wake then owner:wake() end
@@ -96,7 +96,7 @@ function flight.step(engine)
   return landed
 end
 
---- Calls off what is in the air for flights that nobody waits for any more, as the host sees it.
+--- Calls off what is in the air, or has landed, for flights that nobody waits for any more, as the host sees it.
 function flight.give_up(is_abandoned)
   for id, call in pairs(in_the_air) do
     if is_abandoned(call.flight) then
@@ -111,7 +111,7 @@ function flight:land()
   if #landed == 0 then return false end
   self.landed = {}
   for _, call in ipairs(landed) do
-    self.calls[call.id] = nil
+    self.calls[call.id], in_the_air[call.id] = nil, nil
     local again = call:conclude(call.transfer:take(), self.host.now())
     if again then
       self.sleeping[call] = again

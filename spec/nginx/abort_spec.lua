@@ -48,7 +48,7 @@ local LOCATIONS = ([[
             @APP@
             if ngx.var.arg_collect then collectgarbage(ngx.var.arg_collect) end
             local engine = require("grid.core").engine()
-            app.say { in_flight = engine:in_flight(), timers = ngx.timer.running_count() }
+            app.say { in_flight = engine:in_flight(), timers = ngx.timer.running_count(), blocks = require("grid.core").live() }
             engine:close()
         }
     }
@@ -172,6 +172,14 @@ describe("a client that goes away", function()
         assert.is_true(are_given_up())
       end)
     end
+
+    it("their answers are thrown away", function()
+      local before = scene:ask("/uncollected").blocks
+      scene.sandbox:fault { kind = "delay", answer_delay = DELAY, count = 0 }
+      abandon "/threads"
+      assert.is_true(are_given_up())
+      assert.equal(before, scene:ask("/uncollected").blocks)
+    end)
 
     it("so is that of a thread that was killed", function()
       scene.sandbox:fault { kind = "delay", answer_delay = 30, count = 0 }

@@ -30,7 +30,8 @@ local NAP_PER_IDLE_SECOND = 1 / 32
 local TIMER_PATIENCE = 0.1
 local LONGEST_WAIT = 60
 
--- Nobody tells us of a thread that nginx has ended: the driver looks round for calls that are not waited for any more.
+-- Nobody tells us of a thread that nginx has ended: the driver looks round for calls that are not waited for any more, also before
+-- it ends. The collector may not find them: nginx uses the stack of an ended thread again, and what stood there may be seen still.
 local ROUND = 1
 
 local asked_at -- when the driver's timer was asked for, until it runs
@@ -111,6 +112,7 @@ local function drive()
     count = engine:in_flight()
     if rung or landed or count ~= known then known, moved_at = count, now end
   end
+  flights.give_up(is_abandoned)
   engine:close()
 end
 
