@@ -7,6 +7,13 @@ local CALLS = 300
 local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
   .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
 
+-- libcurl's own pair of sockets, which lead nowhere, are none.
+local TCP_SOCKETS = [[
+  for entry in /proc/self/fd/*; do
+    inode=$(readlink $entry | sed -n 's/^socket:.\([0-9]*\).$/\1/p')
+    [ -z "$inode" ] || awk -v inode=$inode '$10 == inode' /proc/net/tcp /proc/net/tcp6
+  done | wc -l]]
+
 describe("calls in flight together", function()
   local server
 
@@ -28,6 +35,21 @@ describe("calls in flight together", function()
 
   it("share 32 connections at most over HTTP/2, however many wait for a stream", function()
     assert.is_true(refresh_all { base_url = server.https } <= 32)
+  end)
+
+  -- A program that lives on would keep the connection open.
+  it("keep their connections from programs that are started meanwhile", function()
+    local function inherited()
+      local pipe = io.popen(TCP_SOCKETS)
+      local count = pipe:read "*n"
+      pipe:close()
+      return count
+    end
+    local before = inherited()
+    local client = grid.new { base_url = server.https, api_key = server.api_key, ca_file = server.ca, environment = "sandbox" }
+    assert(client:refresh_session { encryption_public_key = KEY, kms_payload = server:sessions({ count = 1 })[1].kms_payload_json })
+    assert.equal(before, inherited())
+    client:close()
   end)
 
   it("have a connection each over HTTP/1.1", function()

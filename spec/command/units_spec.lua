@@ -133,6 +133,16 @@ describe("a session file", function()
     assert.equal('{"session":{}} ', session:to_text())
   end)
 
+  it("is written where no program that is started meanwhile can see it", function()
+    local name = os.tmpname()
+    local file = assert(core.file_begin(name))
+    local pipe = io.popen "ls -l /proc/self/fd"
+    assert.is_nil(pipe:read("*a"):find(name, 1, true))
+    pipe:close()
+    file:close()
+    os.remove(name)
+  end)
+
   it("gets a new key only where that was allowed, and holds it before anybody can seal to it", function()
     local name = os.tmpname()
     local file = assert(io.open(name, "w"))

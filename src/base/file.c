@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* syncfs */
+#define _GNU_SOURCE /* mkostemp, syncfs */
 
 #include "base/file.h"
 
@@ -31,7 +31,7 @@ static bool resolve(const char *path, char target[PATH_MAX])
     return errno == ENOENT && snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
 }
 
-/* mkstemp makes it 0600, and refuses what is there already. */
+/* mkostemp makes it 0600, and refuses what is there already. Programs that are started meanwhile do not get to see it. */
 static bool begin(grid_file *file, const char *path, grid_error *err)
 {
     static const char suffix[] = ".XXXXXX";
@@ -46,7 +46,7 @@ static bool begin(grid_file *file, const char *path, grid_error *err)
     }
     memcpy(file->temporary, file->target, length);
     memcpy(file->temporary + length, suffix, sizeof suffix);
-    file->fd = mkstemp(file->temporary);
+    file->fd = mkostemp(file->temporary, O_CLOEXEC);
     return file->fd >= 0 || failed(err, "cannot write", path);
 }
 
