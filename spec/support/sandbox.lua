@@ -20,6 +20,14 @@ local function own_pid()
   return pid
 end
 
+-- Calls `run` when what it returns is collected; what is newer is finalized first.
+local function finalizer(run)
+  if not newproxy then return setmetatable({}, { __gc = run }) end
+  local proxy = newproxy(true)
+  getmetatable(proxy).__gc = run
+  return proxy
+end
+
 ---@param options table|nil  the options of spec/sandbox/run, with '_' for '-': {mode = "grace", key_lifetime = 60}
 ---@return table  fields http, https (base addresses), ca (file), pid, dir, api_key
 function sandbox.start(options)
@@ -35,6 +43,8 @@ function sandbox.start(options)
   end
   local self = setmetatable({ pipe = pipe, api_key = options and options.api_key or "sandbox-api-key" }, Sandbox)
   for name, value in line:gmatch "(%l+)=(%S+)" do self[name] = value end
+  -- The collector would close the pipe of one that nobody has stopped, and wait for its end.
+  self.guard = finalizer(function() self:stop() end)
   return self
 end
 
@@ -78,10 +88,9 @@ function Sandbox:reset() self:control("POST", "/reset", {}) end
 
 ---Ends the server and waits for it; a second call does nothing.
 function Sandbox:stop()
-  if not self.pipe then return end
+  if io.type(self.pipe) ~= "file" then return end
   os.execute("kill " .. self.pid)
   self.pipe:close()
-  self.pipe = nil
 end
 
 return sandbox
