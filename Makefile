@@ -102,7 +102,7 @@ SUITE    := spec/support/suite
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
 SPEC     ?= $(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*')
-C_TESTS  := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c))
+C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
 # another command.
 unexport LUA_INIT LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT_5_4

@@ -295,6 +295,37 @@ static void the_descriptor_is_readable_when_a_step_has_work(void)
     grid_engine_unref(engine);
 }
 
+static void ask_once(grid_engine *engine)
+{
+    grid_transfer *transfer = start_get(engine);
+
+    CHECK(finish_within(engine, &server, transfer, 5));
+    body_is(transfer, "hi");
+    grid_transfer_free(transfer);
+}
+
+/* Its socket is watched still, for the next call. */
+static void a_connection_at_rest_that_the_server_closes_keeps_nobody_awake(void)
+{
+    grid_engine *engine = new_engine();
+    int fd = grid_engine_fd(engine);
+
+    loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
+    ask_once(engine);
+    ask_once(engine);
+    CHECK_INT(server.accepted, 1);
+    for (int i = 0; i < LOOPBACK_CONNECTIONS; i++)
+        if (server.connections[i].fd >= 0)
+            loopback_hang_up(&server.connections[i]);
+    grid_engine_wait(engine, 0.05);
+    grid_engine_step(engine);
+    if (fd >= 0)
+        CHECK(!is_readable(fd, 0));
+    ask_once(engine);
+    CHECK_INT(server.accepted, 2);
+    grid_engine_unref(engine);
+}
+
 static void a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait(void)
 {
     grid_engine *engine = new_engine();
@@ -418,6 +449,7 @@ int main(void)
     a_wait_after_a_start_is_short();
     what_fails_before_it_connects_is_not_waited_for();
     the_descriptor_is_readable_when_a_step_has_work();
+    a_connection_at_rest_that_the_server_closes_keeps_nobody_awake();
     a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait();
     the_timeout_leads_to_the_transfers_own();
     a_wait_ends_when_an_answer_comes();

@@ -16,6 +16,9 @@ typedef struct grid_driver grid_driver;
 grid_driver *grid_driver_new(CURLM *multi, grid_error *err);
 void grid_driver_free(grid_driver *driver);
 
+/* Before a transfer is added: the driver opens and closes its sockets. */
+void grid_driver_attach(grid_driver *driver, CURL *easy);
+
 /* A transfer was added: it goes on its way, without a look at the descriptor. `open` are all whose end has not been taken
  * notice of: where one of them has ended already, a step is due. */
 void grid_driver_begin(grid_driver *driver, size_t open);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "http/clock.h"
 #include "http/driver.h"
+#include "http/watch.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,7 @@ enum { BATCH = 16 };
 struct grid_driver {
     CURLM *multi;
     int epoll;
+    grid_watch watch;
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
@@ -28,25 +30,41 @@ struct grid_driver {
     struct epoll_event ready[BATCH];
 };
 
-/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. Its own pointer for a socket, set with curl_multi_assign, tells
- * the first time from the later ones. A socket that is closed already has left the epoll set by itself. */
+/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     grid_driver *driver = context;
-    struct epoll_event event = {.data.fd = fd};
+    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
 
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(driver->epoll, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    if (known)
-        return epoll_ctl(driver->epoll, EPOLL_CTL_MOD, fd, &event);
-    if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        return -1;
-    curl_multi_assign(driver->multi, fd, driver);
+    (void)easy, (void)known;
+    if (what != CURL_POLL_REMOVE)
+        return grid_watch_want(&driver->watch, fd, events) ? 0 : -1;
+    grid_watch_leave(&driver->watch, fd);
     return 0;
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    grid_driver *driver = context;
+
+    (void)purpose;
+    return grid_watch_open(&driver->watch, address);
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    grid_driver *driver = context;
+
+    return grid_watch_close(&driver->watch, fd);
+}
+
+/* libcurl closes a connection in the way of the transfer that opened it. */
+void grid_driver_attach(grid_driver *driver, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, driver);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, driver);
 }
 
 /* CURLMOPT_TIMERFUNCTION: -1 deletes the timer; it is one-shot. */
@@ -76,6 +94,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
         grid_free(driver);
         return NULL;
     }
+    grid_watch_init(&driver->watch, driver->epoll);
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, driver);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -85,6 +104,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
 
 void grid_driver_free(grid_driver *driver)
 {
+    grid_watch_clear(&driver->watch);
     close(driver->epoll);
     if (driver->bell >= 0)
         close(driver->bell);
@@ -134,9 +154,12 @@ void grid_driver_step(grid_driver *driver)
         poll_ready(driver, 0);
     count = driver->ready_count;
     driver->ready_count = 0;
-    for (i = 0; i < count; i++)
-        if (driver->ready[i].data.fd != driver->bell)
-            act(driver, driver->ready[i].data.fd, action_mask(driver->ready[i].events));
+    for (i = 0; i < count; i++) {
+        int fd = driver->ready[i].data.fd;
+
+        if (fd != driver->bell && grid_watch_is_wanted(&driver->watch, fd))
+            act(driver, fd, action_mask(driver->ready[i].events));
+    }
     act_on_due(driver);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "http/driver.h"
+#include "http/socket.h"
 
 #include <limits.h>
 #include <math.h>
@@ -25,6 +26,18 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
 void grid_driver_free(grid_driver *driver)
 {
     grid_free(driver);
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)context, (void)purpose;
+    return grid_socket_open(address);
+}
+
+void grid_driver_attach(grid_driver *driver, CURL *easy)
+{
+    (void)driver;
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 }
 
 /* Looking at one transfer would be looking at all: they go on their way in the next step. */

@@ -204,8 +204,10 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text)
 
 bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)
 {
-    CURLMcode code = curl_multi_add_handle(engine->multi, easy);
+    CURLMcode code;
 
+    grid_driver_attach(engine->driver, easy);
+    code = curl_multi_add_handle(engine->multi, easy);
     if (code != CURLM_OK)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
     grid_engine_ref(engine);

@@ -2,7 +2,6 @@
 
 #include <limits.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define SET(option, value) GRID_SET_OPTION(easy, *code, option, value)
 
@@ -28,13 +27,6 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
 }
 
-/* CURLOPT_OPENSOCKETFUNCTION: a program that this one starts does not inherit the connection, and so cannot keep it open. */
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    (void)context, (void)purpose;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 static bool is_tls(const grid_exchange *exchange)
 {
     return strncmp(exchange->url, "https:", 6) == 0;
@@ -49,7 +41,6 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
 {
     bool may_share = grid_options_may_share(exchange);
 
-    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

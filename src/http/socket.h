@@ -1,0 +1,14 @@
+/* Opens a socket for libcurl. A program that this one starts does not inherit it, and so cannot keep the connection open. */
+#ifndef GRID_HTTP_SOCKET_H
+#define GRID_HTTP_SOCKET_H
+
+#include <curl/curl.h>
+
+#include <sys/socket.h>
+
+static inline curl_socket_t grid_socket_open(const struct curl_sockaddr *address)
+{
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+#endif

@@ -1,0 +1,135 @@
+#ifndef GRID_NO_EPOLL
+
+#include "http/watch.h"
+
+#include "base/alloc.h"
+#include "http/socket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+typedef struct grid_watched {
+    bool is_open;
+    bool is_wanted;
+    uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
+} grid_watched;
+
+enum { FIRST_SIZE = 64 };
+
+void grid_watch_init(grid_watch *watch, int epoll)
+{
+    *watch = (grid_watch){.epoll = epoll};
+}
+
+void grid_watch_clear(grid_watch *watch)
+{
+    grid_free(watch->sockets);
+    grid_watch_init(watch, -1);
+}
+
+static grid_watched *find(const grid_watch *watch, curl_socket_t fd)
+{
+    return fd < watch->size && watch->sockets[fd].is_open ? &watch->sockets[fd] : NULL;
+}
+
+static bool has_place(grid_watch *watch, curl_socket_t fd)
+{
+    int size = watch->size ? watch->size : FIRST_SIZE;
+    grid_watched *sockets;
+
+    if (fd < watch->size)
+        return true;
+    while (size <= fd)
+        size *= 2;
+    sockets = grid_calloc((size_t)size * sizeof *sockets);
+    if (!sockets)
+        return false;
+    if (watch->size)
+        memcpy(sockets, watch->sockets, (size_t)watch->size * sizeof *sockets);
+    grid_free(watch->sockets);
+    watch->sockets = sockets;
+    watch->size = size;
+    return true;
+}
+
+/* One that there is no place for is watched like those that were opened elsewhere. */
+curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address)
+{
+    curl_socket_t fd = grid_socket_open(address);
+
+    if (fd >= 0 && has_place(watch, fd))
+        watch->sockets[fd] = (grid_watched){.is_open = true};
+    return fd;
+}
+
+/* Where another process holds the socket too, it would not leave epoll by being closed here. */
+static void forget(const grid_watch *watch, curl_socket_t fd, grid_watched *known)
+{
+    if (known->events)
+        epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL);
+    known->events = 0;
+}
+
+int grid_watch_close(grid_watch *watch, curl_socket_t fd)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (known) {
+        forget(watch, fd, known);
+        known->is_open = false;
+    }
+    return close(fd);
+}
+
+static bool tell_epoll(const grid_watch *watch, int operation, curl_socket_t fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+
+    return epoll_ctl(watch->epoll, operation, fd, &event) == 0;
+}
+
+bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (!known)
+        return tell_epoll(watch, EPOLL_CTL_ADD, fd, events) ||
+               (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events));
+    known->is_wanted = true;
+    if (known->events == events)
+        return true;
+    if (!tell_epoll(watch, known->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events))
+        return false;
+    known->events = events;
+    return true;
+}
+
+/* A connection at rest can always be written to: that is no news to keep. */
+void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (!known) {
+        epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL);
+        return;
+    }
+    known->is_wanted = false;
+    if (known->events & EPOLLOUT)
+        forget(watch, fd, known);
+}
+
+bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (!known || known->is_wanted)
+        return true;
+    forget(watch, fd, known);
+    return false;
+}
+
+#else
+typedef int grid_watch_is_left_out; /* ISO C wants something in a file */
+#endif

@@ -1,0 +1,37 @@
+/* The sockets that epoll watches for libcurl.
+ *
+ * When a call has ended, libcurl lets go of its socket, and wants the same one again for the next call on that connection. In
+ * between epoll keeps it, which spares two system calls of each call. Whether it is wanted is remembered here.
+ *
+ * Owns: what is known of each socket that was opened through here. Others, such as those that libcurl opens for looking up names,
+ * leave epoll as soon as libcurl lets go of them.
+ * Refuses to know: transfers and time. The epoll descriptor is the driver's. */
+#ifndef GRID_HTTP_WATCH_H
+#define GRID_HTTP_WATCH_H
+
+#include <curl/curl.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct grid_watch {
+    int epoll;
+    int size; /* descriptors below it have a place */
+    struct grid_watched *sockets;
+} grid_watch;
+
+void grid_watch_init(grid_watch *watch, int epoll);
+void grid_watch_clear(grid_watch *watch);
+
+/* A new socket, or CURL_SOCKET_BAD; and its end. */
+curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address);
+int grid_watch_close(grid_watch *watch, curl_socket_t fd);
+
+/* EPOLLIN, EPOLLOUT, or both. False: the system has no memory for it. */
+bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events);
+void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
+
+/* Something is ready there. False: for nobody, as when the peer has closed a connection at rest; it is not told again. */
+bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
+
+#endif
