@@ -140,7 +140,7 @@ end
 function flight:cancel()
   self.source = nil
   for id, call in pairs(self.calls) do
-    self.calls[id] = nil
+    self.calls[id], in_the_air[id] = nil, nil
     call.transfer:close()
     call:fail(errors.cancelled("unknown"))
     self:done(call)

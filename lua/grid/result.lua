@@ -102,7 +102,7 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer)
 end
 
--- The decoder finds them on the way, where an answer has the usual wrapping.
+-- The decoder finds them on the way, where an answer has the usual wrapping: the plan has checked that they are there.
 local function session_of(answer, steps, found)
   return found or (json.slice(answer.body, unpack(steps)))
 end

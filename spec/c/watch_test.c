@@ -172,6 +172,75 @@ static void a_socket_that_was_opened_elsewhere_does_not_stay(void)
     end();
 }
 
+static void close_without_a_word(curl_socket_t fd)
+{
+    CHECK_INT(close(fd), 0);
+}
+
+static void a_socket_that_was_closed_without_a_word_is_nobodys(void)
+{
+    curl_socket_t fd;
+    int pair[2];
+
+    begin();
+    fd = open_socket();
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    close_without_a_word(fd);
+    grid_watch_leave(&watch, fd);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        CHECK_INT(pair[0], fd);
+        CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+        make_readable(pair[1]);
+        CHECK_INT(told_of(fd), EPOLLIN);
+        grid_watch_leave(&watch, fd);
+        CHECK_INT(told_of(fd), 0);
+        close(pair[0]);
+        close(pair[1]);
+    }
+    end();
+}
+
+static void its_number_is_watched_on_where_it_is_wanted_still(void)
+{
+    curl_socket_t fd, again;
+
+    begin();
+    fd = open_socket();
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    close_without_a_word(fd);
+    again = open_socket();
+    CHECK_INT(again, fd);
+    CHECK_INT(told_of(again), EPOLLOUT);
+    CHECK(grid_watch_want(&watch, again, EPOLLIN));
+    grid_watch_leave(&watch, again);
+    close_without_a_word(again);
+    CHECK_INT(open_socket(), fd);
+    make_readable(fd);
+    CHECK_INT(told_of(fd), 0);
+    CHECK_INT(grid_watch_close(&watch, fd), 0);
+    end();
+}
+
+static void its_number_may_be_wanted_in_another_way(void)
+{
+    int pair[2];
+    curl_socket_t fd;
+
+    begin();
+    fd = open_socket();
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    close_without_a_word(fd);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    CHECK_INT(pair[0], fd);
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    CHECK_INT(told_of(fd), EPOLLOUT);
+    grid_watch_leave(&watch, fd);
+    close(pair[0]);
+    close(pair[1]);
+    end();
+}
+
 static bool refuse_all(void)
 {
     return false;
@@ -230,6 +299,9 @@ int main(void)
     a_closed_socket_is_gone_whoever_holds_it_too();
     a_number_that_comes_again_is_another_socket();
     a_socket_that_was_opened_elsewhere_does_not_stay();
+    a_socket_that_was_closed_without_a_word_is_nobodys();
+    its_number_is_watched_on_where_it_is_wanted_still();
+    its_number_may_be_wanted_in_another_way();
     without_memory_a_socket_is_watched_all_the_same();
     many_sockets_have_a_place_each();
     a_program_that_is_started_does_not_inherit_a_socket();

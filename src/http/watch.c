@@ -54,21 +54,12 @@ static bool has_place(grid_watch *watch, curl_socket_t fd)
     return true;
 }
 
-/* One that there is no place for is watched like those that were opened elsewhere. */
-curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address)
-{
-    curl_socket_t fd = grid_socket_open(address);
-
-    if (fd >= 0 && has_place(watch, fd))
-        watch->sockets[fd] = (grid_watched){.is_open = true};
-    return fd;
-}
-
-/* Where another process holds the socket too, it would not leave epoll by being closed here. */
+/* Where another process holds the socket too, it would not leave epoll by being closed here. One that epoll does not know any
+ * more was closed without a word to us: libcurl 7.88 to 8.2 does so with those that were never connected (curl pull 11439). */
 static void forget(const grid_watch *watch, curl_socket_t fd, grid_watched *known)
 {
-    if (known->events)
-        epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL);
+    if (known->events && epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL) != 0)
+        known->is_open = false;
     known->events = 0;
 }
 
@@ -90,20 +81,38 @@ static bool tell_epoll(const grid_watch *watch, int operation, curl_socket_t fd,
     return epoll_ctl(watch->epoll, operation, fd, &event) == 0;
 }
 
+static bool ask_epoll(const grid_watch *watch, curl_socket_t fd, uint32_t events)
+{
+    return tell_epoll(watch, EPOLL_CTL_ADD, fd, events) || (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events));
+}
+
 bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events)
 {
     grid_watched *known = find(watch, fd);
 
     if (!known)
-        return tell_epoll(watch, EPOLL_CTL_ADD, fd, events) ||
-               (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events));
+        return ask_epoll(watch, fd, events);
     known->is_wanted = true;
-    if (known->events == events)
-        return true;
-    if (!tell_epoll(watch, known->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events))
+    if (known->events != events && !ask_epoll(watch, fd, events))
         return false;
     known->events = events;
     return true;
+}
+
+/* One that there is no place for is watched like those that were opened elsewhere. Where a socket with that number was closed
+ * without a word, libcurl may take the new one for watched already. */
+curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address)
+{
+    curl_socket_t fd = grid_socket_open(address);
+    grid_watched before;
+
+    if (fd < 0 || !has_place(watch, fd))
+        return fd;
+    before = watch->sockets[fd];
+    watch->sockets[fd] = (grid_watched){.is_open = true};
+    if (before.is_open && before.is_wanted)
+        grid_watch_want(watch, fd, before.events);
+    return fd;
 }
 
 /* A connection at rest can always be written to: that is no news to keep. */

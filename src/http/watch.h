@@ -23,7 +23,7 @@ typedef struct grid_watch {
 void grid_watch_init(grid_watch *watch, int epoll);
 void grid_watch_clear(grid_watch *watch);
 
-/* A new socket, or CURL_SOCKET_BAD; and its end. */
+/* A new socket, or CURL_SOCKET_BAD; and its end, which some versions of libcurl keep to themselves. */
 curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address);
 int grid_watch_close(grid_watch *watch, curl_socket_t fd);
 
