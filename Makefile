@@ -102,6 +102,7 @@ SUITE    := spec/support/suite
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
 SPEC     ?= $(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*')
+# Without epoll there is nothing to watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
 # another command.

@@ -1,6 +1,8 @@
 -- How many connections calls take that are in flight together.
 
+local child = require "spec.support.child"
 local grid = require "grid"
+local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
 
 local CALLS = 300
@@ -39,16 +41,10 @@ describe("calls in flight together", function()
 
   -- A program that lives on would keep the connection open.
   it("keep their connections from programs that are started meanwhile", function()
-    local function inherited()
-      local pipe = io.popen(TCP_SOCKETS)
-      local count = pipe:read "*n"
-      pipe:close()
-      return count
-    end
-    local before = inherited()
-    local client = grid.new { base_url = server.https, api_key = server.api_key, ca_file = server.ca, environment = "sandbox" }
-    assert(client:refresh_session { encryption_public_key = KEY, kms_payload = server:sessions({ count = 1 })[1].kms_payload_json })
-    assert.equal(before, inherited())
+    local before = child.capture(TCP_SOCKETS)
+    local client = rig.client(server, { base_url = server.https })
+    assert(client:refresh_session(rig.request(server)))
+    assert.equal(before, child.capture(TCP_SOCKETS))
     client:close()
   end)
 

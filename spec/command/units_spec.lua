@@ -1,6 +1,7 @@
 -- The small parts of the command: words, times, addresses, session files.
 
 local arguments = require "grid.command.arguments"
+local child = require "spec.support.child"
 local core = require "grid.core"
 local decode = require "grid.command.decode"
 local grid = require "grid"
@@ -136,9 +137,7 @@ describe("a session file", function()
   it("is written where no program that is started meanwhile can see it", function()
     local name = os.tmpname()
     local file = assert(core.file_begin(name))
-    local pipe = io.popen "ls -l /proc/self/fd"
-    assert.is_nil(pipe:read("*a"):find(name, 1, true))
-    pipe:close()
+    assert.is_nil(child.capture("ls -l /proc/self/fd"):find(name, 1, true))
     file:close()
     os.remove(name)
   end)
