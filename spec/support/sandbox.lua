@@ -1,9 +1,11 @@
--- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and the curl
--- command, no sockets and no C module, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the
--- process that started it has gone.
+-- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and luasocket,
+-- and nothing of the library, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the process that
+-- started it has gone.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local http = require "socket.http"
 local json = require "spec.sandbox.json"
+local ltn12 = require "ltn12"
 
 local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
@@ -50,15 +52,14 @@ end
 
 ---One call to the control address: `path` below /_control, `body` a table or nil. Raises what the sandbox refuses.
 function Sandbox:control(method, path, body)
-  local address = quote(self.http .. "/_control" .. path)
-  local command = "curl -sS --max-time 20 -w '\\n%{http_code}' -X " .. method .. " " .. address
-  if body then command = command .. " --data-binary " .. quote(json.encode(body)) end
-  local pipe = assert(io.popen(command))
-  local text, status = pipe:read("*a"):match "^(.*)\n(%d+)$"
-  pipe:close()
-  local value, problem = json.decode(text or "")
+  local sent, parts = body and json.encode(body) or "", {}
+  local _, status = http.request {
+    method = method, url = self.http .. "/_control" .. path, headers = { ["content-length"] = #sent },
+    source = ltn12.source.string(sent), sink = ltn12.sink.table(parts),
+  }
+  local value, problem = json.decode(table.concat(parts))
   if value == nil then error("the control address answered nonsense: " .. problem, 2) end
-  if status ~= "200" then error("control " .. path .. ": " .. tostring(value.error), 2) end
+  if status ~= 200 then error("control " .. path .. ": " .. tostring(value.error), 2) end
   return value
 end
 
