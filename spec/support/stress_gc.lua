@@ -5,7 +5,6 @@ local steps = 0
 
 if not jit then collectgarbage "incremental" end
 collectgarbage("setpause", 0)
-collectgarbage("setstepmul", 1000)
 
 local function disturb()
   steps = steps + 1
