@@ -1,5 +1,6 @@
 -- Errors: which kind each answer makes, what an error holds, and how it prints.
 
+local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
@@ -273,6 +274,19 @@ describe("an error", function()
       local port, close = rig.silent_port()
       assert_error(unreachable { base_url = "https://127.0.0.1:" .. port, connect_timeout = 0.2 },
         { kind = "timeout", sent = "no", retryable = true })
+      close()
+    end)
+
+    it("the client is closed while it connects", function()
+      local port, close = rig.silent_port()
+      local client, naps = nil, 0
+      local host = { name = "closing", now = core.now, sleep = function()
+        naps = naps + 1
+        if naps == 3 then client:close() end
+      end }
+      client = grid.new { base_url = "https://127.0.0.1:" .. port, api_key = "k", host = host }
+      local _, err = client:request("POST", "/x", {})
+      assert_error(err, { kind = "cancelled", sent = "no" })
       close()
     end)
 

@@ -186,7 +186,7 @@ describe("grid.new", function()
       "https://grid.squads.xyz?x=1", "https://grid.squads.xyz#x", "https://grid.squads.xyz/api?x=1",
       "https://grid squads.xyz", "https://grid.squads.xyz\r\nX: y", "https://grid.squads.xyz\0", " https://grid.squads.xyz",
       "https://grid.squads.xyz:", "https://grid.squads.xyz:http", "https://grid.squads.xyz:0", "https://grid.squads.xyz:65536",
-      "https://grid.squads.xyz//api", "http://127.999.0.1", "http://127.0.0.256", "https://[]", "https://[]:443", "https://[1]",
+      "https://grid.squads.xyz//api", "http://127.999.0.1", "http://127.0.0.09", "http://127.08.0.1", "http://127.0.0.256", "https://[]", "https://[]:443", "https://[1]",
       "https://[::1", "https://a[::1]", "https://[::1]x", "HTTP://grid.squads.xyz", "httpss://grid.squads.xyz",
     }
     for _, url in ipairs(refused) do
@@ -213,6 +213,15 @@ describe("grid.new", function()
     assert.equal("key-1", client.options.api_key)
     assert.equal(5, client.options.timeout)
     grid.new(setmetatable({}, { __newindex = function() error "written to" end }))
+  end)
+
+  it("takes options that a table has by its metatable, and checks them", function()
+    local function inherited(of) return setmetatable({}, { __index = of }) end
+    assert.equal(7, grid.new(inherited { timeout = 7 }).options.timeout)
+    assert_misuse(function() grid.new(inherited { timeout = "7" }) end, "'timeout' must be")
+    assert_misuse(function() grid.new(inherited { base_url = "http://example.com" }) end, "'base_url' must be")
+    local _, err = grid.refresh_session({ encryption_public_key = rig.KEY }, inherited { api_key = "k", idempotency_key = "a b" })
+    assert.equal("bad_idempotency_key", err.code)
   end)
 
   it("prints neither key nor proxy when a client is printed", function()

@@ -22,6 +22,18 @@ describe("foreign text", function()
     assert.equal("1234567", shown("1234567", { api_key = "0123456789" }))
   end)
 
+  it("is shown without the beginning of a secret that reaches over its end", function()
+    local hidden = secrets.new("canary-api-key", "", "")
+    for length = 1, 30 do
+      assert.is_nil(hidden:beginning("0123456789 canary-api-key 0123456789", length):find "can")
+    end
+    assert.equal("short", hidden:beginning("short", 5))
+  end)
+
+  it("is shown without numbers that were sent as a code", function()
+    assert.same({ otp = "[redacted]", tries = 3 }, shown({ otp = 123456, tries = 3 }, { body = '{"otp_code":"123456"}' }))
+  end)
+
   it("keeps short secrets that are part of another word", function()
     local sent = { api_key = "here" }
     assert.equal("there, hereby, [redacted].", shown("there, hereby, here.", sent))

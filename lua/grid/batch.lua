@@ -3,6 +3,7 @@
 -- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
 
 local endpoints = require "grid.endpoints"
+local errors = require "grid.errors"
 local misuse = require "grid.misuse"
 local shape = require "grid.shape"
 
@@ -59,9 +60,13 @@ function batch.new(what, requests, given, prepare)
   return self
 end
 
+local function no_request()
+  return errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
+end
+
 local function plan_later(what, position, make)
   local request, reason = make()
-  if request == nil then return nil, reason end
+  if request == nil then return nil, reason == nil and no_request() or reason end
   return plan_of(what, position, request)
 end
 
@@ -72,7 +77,7 @@ function batch:take_plan(position)
   if type(plan) ~= "function" then return plan, self.obstacles[position] end
   local ok, made, err = pcall(plan_later, self.what, position, plan)
   if ok then return made, err end
-  return nil, made
+  return nil, made == nil and no_request() or made
 end
 
 -- The call of that position, ready to go | nil, why not.
@@ -103,7 +108,7 @@ function batch:finish(position, res, err)
   self.done = self.done + 1
   if self.on_result then
     local ok, problem = pcall(self.on_result, position, res, err)
-    if not ok then result.problem = problem end
+    if not ok then result.problem = problem == nil and "an error without a message" or problem end
   end
   if self.on_progress then pcall(self.on_progress, self.done, self.total) end
 end

@@ -123,6 +123,13 @@ function call:start(engine, now)
   self:fail(errors.from_core(id, code, message))
 end
 
+--- Of a call that is given up in the air: "no" if it was certainly not executed.
+function call:sent_so_far()
+  local sent = self.transfer:sent()
+  if sent == "no" then return self.err and self.err.sent or "no" end
+  return "unknown"
+end
+
 -- Contract, section 4: what was certainly not executed, 429 and 503; of what may be repeated, also the unknown.
 local function may_repeat(self, err)
   if err.kind == "network" or err.kind == "timeout" or err.kind == "tls" then

@@ -113,8 +113,7 @@ local function split_admin(what, given)
   if given == nil then return nil end
   shape.check(what, options.update, given)
   local for_call = {}
-  for name, value in pairs(given) do for_call[name] = value end
-  for_call.admin = nil
+  for name in pairs(options.call) do for_call[name] = given[name] end
   return for_call, given.admin
 end
 

@@ -47,7 +47,8 @@ local MAX_TEXT = 300
 --- Foreign text on one line of bounded length.
 function errors.one_line(text)
   text = text:gsub("[%c\127]+", " ")
-  return #text > MAX_TEXT and text:sub(1, MAX_TEXT) .. "…" or text
+  if #text <= MAX_TEXT then return text end
+  return text:sub(1, MAX_TEXT):gsub("[\192-\255][\128-\191]*$", "") .. "…" -- not amid a character of UTF-8
 end
 
 --- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable, and are not shown.

@@ -73,9 +73,9 @@ end
 
 local function split(given)
   local for_client, for_call = {}, {}
-  for name, value in pairs(given) do
+  for name in pairs(options.both) do
     local goes_to = options.call[name] and for_call or for_client
-    goes_to[name] = value
+    goes_to[name] = given[name]
   end
   return for_client, for_call
 end

@@ -12,8 +12,9 @@ local API_PATH = "/api/grid/v1"
 
 local function is_loopback(host)
   if host == "localhost" or host == "[::1]" then return true end
+  if host:find("%.0%d") then return false end -- this, and parts above 255, would be looked up as names
   local b, c, d = host:match("^127%.(%d+)%.(%d+)%.(%d+)$")
-  return b ~= nil and math.max(tonumber(b), tonumber(c), tonumber(d)) < 256 -- others would be looked up as names
+  return b ~= nil and math.max(tonumber(b), tonumber(c), tonumber(d)) < 256
 end
 
 local function is_port(text)

@@ -84,6 +84,7 @@ local function nonsense(call, answer, code, message, body, cause)
   return nil, errors.new(fields, answer)
 end
 
+local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
 local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
 
 local function api_error(call, answer)
@@ -91,7 +92,7 @@ local function api_error(call, answer)
   local hidden = secrets.new(call:secrets())
   local said = hidden and read_error_body(body) or {}
   local function shown(text, default)
-    return text and hidden:harmless(errors.one_line(text)) or default
+    return text and errors.one_line(hidden:beginning(text, MAX_SHOWN)) or default
   end
   local fields = base_fields(call, answer)
   fields.kind = STATUS_KINDS[answer.status] or "api"

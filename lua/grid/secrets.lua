@@ -105,9 +105,16 @@ local function redact(self, text)
   return table.concat(kept)
 end
 
---- Text, or tables of it, without what is one of the secrets too. Tables are changed.
+--- The beginning of a text, of about that many bytes, without what is a secret, nor the beginning of one that reaches further.
+function secrets:beginning(text, length)
+  if #text <= length then return redact(self, text) end
+  return redact(self, text:sub(1, length)):sub(1, -PIECE)
+end
+
+--- Text and numbers, or tables of them, without what is one of the secrets too. Tables are changed.
 function secrets:harmless(value)
   if type(value) == "string" then return redact(self, value) end
+  if type(value) == "number" then return redact(self, tostring(value)) == tostring(value) and value or REDACTED end
   if type(value) ~= "table" then return value end
   for name, member in pairs(value) do
     if type(name) == "string" and redact(self, name) ~= name then value[name] = nil

@@ -1,5 +1,5 @@
 -- Tables that come from a caller, checked against one declared shape.
--- Owns: the checking. Knows no shape itself; reads tables, never writes to them.
+-- Owns: the checking. Knows no shape itself; reads tables, never writes to them. What a table has by its metatable counts too.
 --
 -- A shape maps a field's name to { type = "string" | "number" | … (or a list of types), or_null, required, check, default }.
 -- `check(value)` returns nothing, or what the field must be instead. `or_null`: JSON null will do as well.
@@ -31,12 +31,16 @@ function shape.check_field(what, name, field, value)
 end
 
 local function fits(declared, given)
-  for name, value in pairs(given) do
-    local field = declared[name]
-    if not field or not accepts(field, value) or field.check and field.check(value) then return false end
+  for name in pairs(given) do
+    if not declared[name] then return false end
   end
   for name, field in pairs(declared) do
-    if field.required and given[name] == nil then return false end
+    local value = given[name]
+    if value == nil then
+      if field.required then return false end
+    elseif not accepts(field, value) or field.check and field.check(value) then
+      return false
+    end
   end
   return true
 end
@@ -58,7 +62,9 @@ local function complain(what, declared, given)
     shape.check_field(what, name, declared[name], given[name])
   end
   for _, name in ipairs(sorted_names(declared)) do
-    if declared[name].required and given[name] == nil then misuse.raise("%s: field '%s' is missing", what, name) end
+    local field, value = declared[name], given[name]
+    if value ~= nil then shape.check_field(what, name, field, value) end
+    if value == nil and field.required then misuse.raise("%s: field '%s' is missing", what, name) end
   end
 end
 

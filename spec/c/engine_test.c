@@ -3,9 +3,13 @@
 #include "http_support.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static loopback server;
 
@@ -276,6 +280,88 @@ static void what_fails_before_it_connects_is_not_waited_for(void)
     grid_engine_unref(engine);
 }
 
+/* libcurl looks at no time limit of a transfer that waits for the connection that another one is opening. */
+static void a_transfer_that_waits_for_another_ones_connection_ends_in_time(void)
+{
+    grid_engine *engine = new_engine();
+    grid_exchange exchange = exchange_with(server.port, "GET");
+    grid_transfer *patient, *waiting;
+    double began = grid_clock_now();
+    char url[64];
+
+    loopback_answer(&server, "", LOOPBACK_KEEP);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", server.port); /* nobody there shakes hands */
+    exchange.url = url;
+    exchange.timeout = exchange.connect_timeout = 5;
+    patient = start(engine, &exchange);
+    exchange.timeout = exchange.connect_timeout = 0.3;
+    waiting = start(engine, &exchange);
+    while (!grid_transfer_is_finished(waiting) && grid_clock_now() - began < 4) {
+        grid_engine_wait(engine, 4);
+        grid_engine_step(engine);
+    }
+    CHECK(grid_clock_now() - began >= 0.3 && grid_clock_now() - began < 2);
+    check_failure(waiting, GRID_TIMEOUT, "connect_timeout", GRID_SENT_NO);
+    CHECK(grid_transfer_timing(waiting).total >= 0.3);
+    CHECK(!grid_transfer_is_finished(patient));
+    grid_transfer_free(waiting);
+    grid_transfer_free(patient);
+    grid_engine_unref(engine);
+}
+
+static void what_has_failed_is_not_forgotten_when_another_is_cancelled(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *other = waiting_for_an_answer(engine), *transfer;
+    grid_exchange exchange = exchange_with(server.port, "GET");
+    double began = grid_clock_now();
+
+    exchange.url = "ftp://127.0.0.1/";
+    transfer = start(engine, &exchange);
+    grid_transfer_free(other);
+    for (int i = 0; i < 5 && !grid_transfer_is_finished(transfer); i++) {
+        grid_engine_wait(engine, 5);
+        grid_engine_step(engine);
+    }
+    CHECK(grid_clock_now() - began < 1);
+    check_failure(transfer, GRID_REQUEST, "bad_url", GRID_SENT_NO);
+    grid_transfer_free(transfer);
+    grid_engine_unref(engine);
+}
+
+#ifndef GRID_NO_EPOLL
+static bool epoll_is_full;
+
+/* Takes the place of the C library's. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (!epoll_is_full || operation != EPOLL_CTL_ADD)
+        return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    errno = ENOSPC;
+    return -1;
+}
+
+static void a_socket_that_epoll_does_not_take_harms_nobody_else(void)
+{
+    grid_engine *engine = new_engine();
+    grid_transfer *before = waiting_for_an_answer(engine), *unwatched;
+    grid_exchange exchange = exchange_with(server.port, "GET");
+
+    exchange.timeout = 0.3;
+    epoll_is_full = true;
+    unwatched = start(engine, &exchange);
+    epoll_is_full = false;
+    CHECK(finish_within(engine, &server, unwatched, 2));
+    CHECK(!grid_transfer_is_finished(before));
+    answer_now();
+    CHECK(finish_within(engine, &server, before, 2));
+    CHECK(grid_transfer_succeeded(before, &(grid_error){0}));
+    grid_transfer_free(unwatched);
+    grid_transfer_free(before);
+    grid_engine_unref(engine);
+}
+#endif
+
 static void the_descriptor_is_readable_when_a_step_has_work(void)
 {
     grid_engine *engine = new_engine();
@@ -448,6 +534,11 @@ int main(void)
     an_idle_engine_waits_for_nothing();
     a_wait_after_a_start_is_short();
     what_fails_before_it_connects_is_not_waited_for();
+    a_transfer_that_waits_for_another_ones_connection_ends_in_time();
+    what_has_failed_is_not_forgotten_when_another_is_cancelled();
+#ifndef GRID_NO_EPOLL
+    a_socket_that_epoll_does_not_take_harms_nobody_else();
+#endif
     the_descriptor_is_readable_when_a_step_has_work();
     a_connection_at_rest_that_the_server_closes_keeps_nobody_awake();
     a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait();

@@ -59,7 +59,7 @@ static void a_later_block_replaces_an_interim_one(void)
     CHECK_INT(headers.status, 100);
     CHECK(add(&headers, "HTTP/1.1 103 Early Hints\r\n") && add(&headers, "Link: </a>\r\n"));
     CHECK_STR(shown(&headers), "Link=</a>|");
-    CHECK(add(&headers, "HTTP/2 201\r\n") && add(&headers, "X: y\r\n"));
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/2 201\r\n") && add(&headers, "X: y\r\n"));
     CHECK_INT(headers.status, 201);
     CHECK_STR(shown(&headers), "X=y|");
     grid_headers_clear(&headers);
@@ -72,15 +72,29 @@ static void only_a_status_line_begins_a_block(void)
     grid_headers headers;
 
     grid_headers_init(&headers);
-    CHECK(add(&headers, "HTTP/1.1 404 Not Found"));
+    CHECK(add(&headers, "HTTP/1.1 103 Early Hints"));
     CHECK(add(&headers, "Kept: yes"));
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         CHECK(add(&headers, none[i]));
-    CHECK_INT(headers.status, 404);
+    CHECK_INT(headers.status, 103);
     CHECK_STR(shown(&headers), "Kept=yes|");
-    CHECK(add(&headers, "HTTP/1.1 503"));
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 503"));
     CHECK_INT(headers.status, 503);
     CHECK_STR(shown(&headers), "");
+    grid_headers_clear(&headers);
+}
+
+/* A status of 503, say, would let an executed request be repeated. */
+static void a_status_line_amid_headers_or_in_trailers_is_none(void)
+{
+    grid_headers headers;
+
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK") && add(&headers, "HTTP/1.1 503 x: y"));
+    CHECK_INT(headers.status, 200);
+    CHECK_STR(shown(&headers), "HTTP/1.1 503 x=y|");
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 503 x: y"));
+    CHECK_INT(headers.status, 200);
     grid_headers_clear(&headers);
 }
 
@@ -113,7 +127,7 @@ static void a_block_has_a_ceiling(void)
     CHECK_INT(err.kind, GRID_PROTOCOL);
     CHECK_STR(err.code, "headers_too_large");
     CHECK_INT(headers.lines.size, GRID_HEADERS_MAX_BYTES);
-    CHECK(add(&headers, "HTTP/1.1 200 OK") && add(&headers, "Room: again"));
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 200 OK") && add(&headers, "Room: again"));
     CHECK_STR(shown(&headers), "Room=again|");
     grid_headers_clear(&headers);
 }
@@ -184,6 +198,7 @@ int main(void)
     a_block_is_kept_in_its_order();
     a_later_block_replaces_an_interim_one();
     only_a_status_line_begins_a_block();
+    a_status_line_amid_headers_or_in_trailers_is_none();
     garbage_is_walked_like_anything_else();
     a_block_has_a_ceiling();
     a_line_without_memory_is_an_error();

@@ -218,13 +218,17 @@ function rig.silent_port()
   return math.floor(port), function() listener:close() end
 end
 
+--- The first line that a shell command prints, or nil.
+function rig.output(command)
+  local pipe = assert(io.popen(command))
+  local line = pipe:read "*l"
+  pipe:close()
+  return line
+end
+
 -- The program that runs this Lua; where that is nginx, the one of the same VM.
 local function vm_path()
-  if rawget(_G, "ngx") then return "luajit" end
-  local pipe = assert(io.popen "readlink /proc/$PPID/exe")
-  local path = pipe:read "*l"
-  pipe:close()
-  return path
+  return rawget(_G, "ngx") and "luajit" or rig.output "readlink /proc/$PPID/exe"
 end
 
 --- Runs Lua text in a new process of this VM. `environment` holds variables to set, or false to unset them.

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct grid_file {
@@ -23,12 +24,16 @@ static bool failed(grid_error *err, const char *what, const char *path)
     return grid_error_set(err, GRID_STORE, "not_written", "%s %.120s: %s", what, path, strerror(errno));
 }
 
-/* Where a symbolic link leads; a file that is not there yet is itself. */
+/* Where a symbolic link leads; a file that is not there yet is itself. A link that leads nowhere is refused. */
 static bool resolve(const char *path, char target[PATH_MAX])
 {
+    struct stat status;
+
     if (realpath(path, target))
         return true;
-    return errno == ENOENT && snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
+    if (errno != ENOENT || lstat(path, &status) == 0)
+        return false;
+    return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
 }
 
 /* mkostemp makes it 0600, and refuses what is there already. Programs that are started meanwhile do not get to see it. */

@@ -25,21 +25,24 @@ struct grid_driver {
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
+    double own_due; /* the same of ours, which libcurl's does not touch */
     int running; /* transfers that have not ended, as libcurl said last */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
 
-/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. */
+/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. What epoll has no memory for goes unwatched until its time is up: to
+ * tell libcurl of it would end every transfer, and stop libcurl's timer for good. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     grid_driver *driver = context;
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
 
     (void)easy, (void)known;
-    if (what != CURL_POLL_REMOVE)
-        return grid_watch_want(&driver->watch, fd, events) ? 0 : -1;
-    grid_watch_leave(&driver->watch, fd);
+    if (what == CURL_POLL_REMOVE)
+        grid_watch_leave(&driver->watch, fd);
+    else
+        grid_watch_want(&driver->watch, fd, events);
     return 0;
 }
 
@@ -87,6 +90,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
     }
     driver->multi = multi;
     driver->due = -1;
+    driver->own_due = -1;
     driver->bell = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (driver->epoll < 0) {
@@ -128,14 +132,27 @@ static int action_mask(uint32_t events)
 static void act(grid_driver *driver, curl_socket_t fd, int mask)
 {
     if (curl_multi_socket_action(driver->multi, fd, mask, &driver->running) != CURLM_OK)
-        driver->due = grid_clock_now() + RETRY_SECONDS;
+        driver->own_due = grid_clock_now() + RETRY_SECONDS;
+}
+
+/* Negative: never. */
+static double soonest(const grid_driver *driver)
+{
+    if (driver->due < 0 || (driver->own_due >= 0 && driver->own_due < driver->due))
+        return driver->own_due;
+    return driver->due;
 }
 
 static void act_on_due(grid_driver *driver)
 {
-    if (driver->due < 0 || driver->due > grid_clock_now())
+    double due = soonest(driver);
+
+    if (due < 0 || due > grid_clock_now())
         return;
-    driver->due = -1;
+    if (due == driver->due)
+        driver->due = -1;
+    else
+        driver->own_due = -1;
     act(driver, CURL_SOCKET_TIMEOUT, 0);
 }
 
@@ -143,7 +160,7 @@ void grid_driver_begin(grid_driver *driver, size_t open)
 {
     act_on_due(driver);
     if ((size_t)driver->running < open)
-        driver->due = grid_clock_now();
+        driver->own_due = grid_clock_now();
 }
 
 void grid_driver_step(grid_driver *driver)
@@ -165,13 +182,13 @@ void grid_driver_step(grid_driver *driver)
 
 double grid_driver_timeout(const grid_driver *driver)
 {
-    double left;
+    double due = soonest(driver), left;
 
     if (driver->ready_count)
         return 0;
-    if (driver->due < 0)
+    if (due < 0)
         return -1;
-    left = driver->due - grid_clock_now();
+    left = due - grid_clock_now();
     return left > 0 ? left : 0;
 }
 

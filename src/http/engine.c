@@ -1,6 +1,7 @@
 #include "http/engine.h"
 
 #include "base/alloc.h"
+#include "http/clock.h"
 #include "http/driver.h"
 #include "http/engine_internal.h"
 
@@ -10,6 +11,10 @@
  * every call that waits, at 90 KiB each, and not use their streams. */
 enum { MAX_SHARED_CONNECTIONS = 32 };
 
+/* Time limits are libcurl's to keep, and it says more of what was going on then. But where a transfer waits for the connection that
+ * another one is opening, it looks at none (curl issue 6744): so long after its time is up, a transfer is ended here. */
+#define GRACE_SECONDS 0.02
+
 struct grid_engine {
     CURLM *multi;
     grid_driver *driver;
@@ -18,7 +23,9 @@ struct grid_engine {
     unsigned refs;
     size_t in_flight;
     grid_url *url; /* of the last transfer, or NULL */
-    grid_transfer *finished; /* oldest first, linked through grid_transfer_link */
+    grid_transfer *flying;
+    double look; /* at the deadlines of those, on grid_clock_now: not later than the first of them; negative: nothing flies */
+    grid_transfer *finished; /* oldest first */
     grid_transfer **last;
 };
 
@@ -73,6 +80,7 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     engine->generation = generation;
     engine->refs = 1;
     engine->last = &engine->finished;
+    engine->look = -1;
     if (!acquire(engine, err)) {
         release(engine);
         return NULL;
@@ -107,6 +115,39 @@ bool grid_engine_is_ours(const grid_engine *engine)
     return engine->generation == generation;
 }
 
+static void link_at(grid_transfer **at, grid_transfer *transfer)
+{
+    grid_member *member = grid_transfer_member(transfer);
+
+    member->next = *at;
+    member->back = at;
+    if (*at)
+        grid_transfer_member(*at)->back = &member->next;
+    *at = transfer;
+}
+
+void grid_engine_forget(grid_engine *engine, grid_transfer *transfer)
+{
+    grid_member *member = grid_transfer_member(transfer);
+
+    if (!member->back)
+        return;
+    if (engine->last == &member->next)
+        engine->last = member->back;
+    *member->back = member->next;
+    if (member->next)
+        grid_transfer_member(member->next)->back = member->back;
+    member->back = NULL;
+}
+
+static void finish(grid_engine *engine, grid_transfer *transfer, CURLcode code)
+{
+    grid_engine_forget(engine, transfer);
+    link_at(engine->last, transfer);
+    engine->last = &grid_transfer_member(transfer)->next;
+    grid_transfer_on_finish(transfer, code);
+}
+
 static void collect_finished(grid_engine *engine)
 {
     CURLMsg *message;
@@ -116,15 +157,36 @@ static void collect_finished(grid_engine *engine)
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result; /* gone once the handle leaves the multi handle */
         char *private = NULL;
-        grid_transfer *transfer;
 
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-        transfer = (grid_transfer *)(void *)private;
-        *engine->last = transfer;
-        engine->last = grid_transfer_link(transfer);
-        grid_transfer_on_finish(transfer, code);
+        finish(engine, (grid_transfer *)(void *)private, code);
+    }
+}
+
+static void look_at(grid_engine *engine, double deadline)
+{
+    if (engine->look < 0 || deadline < engine->look)
+        engine->look = deadline;
+}
+
+static void end_overdue(grid_engine *engine)
+{
+    grid_transfer *transfer, *next;
+    double now = grid_clock_now();
+
+    if (engine->look < 0 || now < engine->look)
+        return;
+    engine->look = -1;
+    for (transfer = engine->flying; transfer; transfer = next) {
+        double deadline = grid_transfer_member(transfer)->deadline;
+
+        next = grid_transfer_member(transfer)->next;
+        if (deadline <= now)
+            finish(engine, transfer, CURLE_OPERATION_TIMEDOUT);
+        else
+            look_at(engine, deadline);
     }
 }
 
@@ -133,17 +195,32 @@ void grid_engine_step(grid_engine *engine)
     grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
     collect_finished(engine);
+    end_overdue(engine);
     grid_engine_unref(engine);
+}
+
+/* The sooner of two, where a negative one is never. */
+static double sooner(double one, double other)
+{
+    return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
+static double until_look(const grid_engine *engine)
+{
+    double left = engine->look < 0 ? -1 : engine->look - grid_clock_now();
+
+    return engine->look >= 0 && left < 0 ? 0 : left;
 }
 
 void grid_engine_wait(grid_engine *engine, double seconds)
 {
-    grid_driver_wait(engine->driver, seconds);
+    if (seconds > 0) /* and not NaN */
+        grid_driver_wait(engine->driver, sooner(seconds, until_look(engine)));
 }
 
 double grid_engine_timeout(const grid_engine *engine)
 {
-    return grid_driver_timeout(engine->driver);
+    return sooner(grid_driver_timeout(engine->driver), until_look(engine));
 }
 
 int grid_engine_fd(const grid_engine *engine)
@@ -171,21 +248,8 @@ grid_transfer *grid_engine_take_finished(grid_engine *engine)
     grid_transfer *transfer = engine->finished;
 
     if (transfer)
-        grid_engine_forget_finished(engine, transfer);
+        grid_engine_forget(engine, transfer);
     return transfer;
-}
-
-void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *transfer)
-{
-    grid_transfer **link = &engine->finished;
-
-    while (*link && *link != transfer)
-        link = grid_transfer_link(*link);
-    if (!*link)
-        return;
-    if (engine->last == grid_transfer_link(*link))
-        engine->last = link;
-    *link = *grid_transfer_link(*link);
 }
 
 void grid_engine_unshare_connections(grid_engine *engine)
@@ -202,8 +266,9 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text)
     return engine->url ? grid_url_ref(engine->url) : NULL;
 }
 
-bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)
+bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, double timeout, grid_error *err)
 {
+    grid_member *member = grid_transfer_member(transfer);
     CURLMcode code;
 
     grid_driver_attach(engine->driver, easy);
@@ -212,6 +277,10 @@ bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
     grid_engine_ref(engine);
     engine->in_flight++;
+    member->started = grid_clock_now();
+    member->deadline = member->started + timeout + GRACE_SECONDS;
+    link_at(&engine->flying, transfer);
+    look_at(engine, member->deadline);
     grid_driver_begin(engine->driver, engine->in_flight);
     return true;
 }
@@ -220,6 +289,7 @@ void grid_engine_withdraw(grid_engine *engine, CURL *easy)
 {
     if (grid_engine_is_ours(engine))
         curl_multi_remove_handle(engine->multi, easy);
-    engine->in_flight--;
+    if (--engine->in_flight == 0)
+        engine->look = -1;
     grid_engine_unref(engine);
 }

@@ -13,17 +13,26 @@ void grid_engine_unshare_connections(grid_engine *engine);
 /* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);
 
-/* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight. */
-bool grid_engine_launch(grid_engine *engine, CURL *easy, grid_error *err);
+/* What the engine notes of each transfer. */
+typedef struct grid_member {
+    grid_transfer *next;  /* among those in flight, then among those that have finished */
+    grid_transfer **back; /* what points here; NULL: in neither list */
+    double started;       /* on grid_clock_now */
+    double deadline;
+} grid_member;
+
+grid_member *grid_transfer_member(grid_transfer *transfer);
+
+/* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight, for `timeout` seconds at most. */
+bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, double timeout, grid_error *err);
 
 /* Out of the multi handle, finished or not; drops the reference that launch took. */
 void grid_engine_withdraw(grid_engine *engine, CURL *easy);
 
-/* transfer.c: called by the engine when libcurl is done with it; links the transfer into the queue. */
+/* transfer.c: called by the engine when libcurl is done with it, or its time is up. */
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);
-grid_transfer **grid_transfer_link(grid_transfer *transfer);
 
-/* A transfer that is freed leaves the queue. */
-void grid_engine_forget_finished(grid_engine *engine, const grid_transfer *transfer);
+/* A transfer that is freed leaves the engine's lists. */
+void grid_engine_forget(grid_engine *engine, grid_transfer *transfer);
 
 #endif

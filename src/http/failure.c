@@ -1,5 +1,7 @@
 #include "http/failure.h"
 
+#include <string.h>
+
 typedef struct failure {
     CURLcode curl;
     grid_kind kind;
@@ -27,6 +29,7 @@ static const failure failures[] = {
     {CURLE_SSL_CIPHER, GRID_TLS, "handshake_failed"},
     {CURLE_SSL_ENGINE_INITFAILED, GRID_TLS, "handshake_failed"},
     {CURLE_WEIRD_SERVER_REPLY, GRID_PROTOCOL, "bad_http"},
+    {CURLE_BAD_CONTENT_ENCODING, GRID_PROTOCOL, "bad_encoding"},
 };
 
 static const failure *find(CURLcode code)
@@ -38,6 +41,14 @@ static const failure *find(CURLcode code)
         if (failures[i].curl == code)
             return &failures[i];
     return &unknown;
+}
+
+/* libcurl quotes a proxy's address that it cannot read, with the password in it. */
+static bool quotes_proxy(const char *detail)
+{
+    static const char beginning[] = "Unsupported proxy";
+
+    return strncmp(detail, beginning, sizeof beginning - 1) == 0;
 }
 
 /* libcurl quotes what a peer said now and then: one line of printable text is what may pass. */
@@ -52,6 +63,10 @@ void grid_failure_describe(grid_error *err, CURLcode code, const char *detail)
 {
     const failure *known = find(code);
 
+    if (quotes_proxy(detail)) {
+        grid_error_set(err, GRID_REQUEST, "bad_proxy", "the proxy's address is none that libcurl takes");
+        return;
+    }
     grid_error_set(err, known->kind, known->code, "%s",
                    detail[0] ? detail : curl_easy_strerror(code));
     make_one_line(err->message);

@@ -6,12 +6,14 @@ void grid_headers_init(grid_headers *headers)
 {
     grid_buffer_init(&headers->lines, GRID_HEADERS_MAX_BYTES);
     headers->status = 0;
+    headers->in_block = false;
 }
 
 void grid_headers_clear(grid_headers *headers)
 {
     grid_buffer_clear(&headers->lines);
     headers->status = 0;
+    headers->in_block = false;
 }
 
 static bool is_blank(char byte)
@@ -50,15 +52,18 @@ static int status_of(grid_slice line)
 
 bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
 {
+    bool may_begin = !headers->in_block && headers->status < 200; /* what follows the last block is trailers */
     int status;
 
     line = trim(line);
+    headers->in_block = line.size > 0;
     if (!line.size)
         return true;
-    status = status_of(line);
+    status = may_begin ? status_of(line) : 0;
     if (status) {
         grid_headers_clear(headers);
         headers->status = status;
+        headers->in_block = true;
         return true;
     }
     if (!memchr(line.data, ':', line.size) || memchr(line.data, '\n', line.size))

@@ -46,11 +46,27 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
-    if (exchange->ca_file)
+    if (exchange->ca_file) {
         SET(CURLOPT_CAINFO, exchange->ca_file);
-    if (exchange->proxy || !is_tls(exchange)) /* what goes out in the clear stays on this machine */
+        SET(CURLOPT_CAPATH, NULL); /* libcurl may know a folder of authorities, too */
+    }
+}
+
+/* A proxy may be spoken to over TLS. */
+static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
+{
+    if (exchange->proxy || !is_tls(exchange)) { /* what goes out in the clear stays on this machine */
         SET(CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
+        SET(CURLOPT_NOPROXY, ""); /* nor is the environment asked */
+    }
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_PROXY_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
+    SET(CURLOPT_PROXY_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
+    if (exchange->ca_file) {
+        SET(CURLOPT_PROXY_CAINFO, exchange->ca_file);
+        SET(CURLOPT_PROXY_CAPATH, NULL);
+    }
 }
 
 static void set_request(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body, CURLcode *code)
@@ -75,6 +91,7 @@ CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_
 
     set_limits(easy, exchange, &code);
     set_connection(easy, exchange, &code);
+    set_proxy(easy, exchange, &code);
     set_request(easy, exchange, url, body, &code);
     return code;
 }

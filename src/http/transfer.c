@@ -1,6 +1,7 @@
 #include "http/transfer.h"
 
 #include "base/alloc.h"
+#include "http/clock.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
 #include "http/options.h"
@@ -15,7 +16,7 @@ struct grid_transfer {
     struct curl_slist *header_lines;
     grid_headers headers;
     grid_buffer body;
-    grid_transfer *next;
+    grid_member member;
     bool handed_over; /* the request has begun to leave: the server may have seen all of it */
     bool refused;     /* by one of our callbacks; `failure` says why */
     bool finished;
@@ -74,6 +75,15 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     return 0;
 }
 
+/* CURLOPT_XFERINFOFUNCTION: libcurl looks at no time limit while a proxy's refusal keeps coming in fast. */
+static int on_progress(void *context, curl_off_t to_come, curl_off_t came, curl_off_t to_go, curl_off_t went)
+{
+    grid_transfer *transfer = context;
+
+    (void)to_come, (void)came, (void)to_go, (void)went;
+    return grid_clock_now() > transfer->member.deadline;
+}
+
 static bool add_header(grid_transfer *transfer, const char *line, grid_error *err)
 {
     struct curl_slist *longer = curl_slist_append(transfer->header_lines, line);
@@ -116,6 +126,13 @@ static void set_callbacks(grid_transfer *transfer)
     SET(transfer, CURLOPT_WRITEDATA, transfer);
 }
 
+static void watch_progress(grid_transfer *transfer)
+{
+    SET(transfer, CURLOPT_NOPROGRESS, 0L);
+    SET(transfer, CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(transfer, CURLOPT_XFERINFODATA, transfer);
+}
+
 static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
 {
     if (!add_headers(transfer, exchange, err))
@@ -126,6 +143,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         return grid_error_out_of_memory(err);
     transfer->code = grid_options_set(transfer->easy, exchange, transfer->url, transfer->request);
     set_callbacks(transfer);
+    watch_progress(transfer);
     SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, transfer->code, "");
@@ -133,7 +151,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     }
     if (!grid_options_may_share(exchange))
         grid_engine_unshare_connections(transfer->engine);
-    return grid_engine_launch(transfer->engine, transfer->easy, err);
+    return grid_engine_launch(transfer->engine, transfer, transfer->easy, exchange->timeout, err);
 }
 
 /* The API key and cookies are in here. */
@@ -213,9 +231,8 @@ grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exc
 
 void grid_transfer_free(grid_transfer *transfer)
 {
-    if (transfer->finished)
-        grid_engine_forget_finished(transfer->engine, transfer);
-    else
+    grid_engine_forget(transfer->engine, transfer);
+    if (!transfer->finished)
         grid_engine_withdraw(transfer->engine, transfer->easy);
     destroy(transfer);
 }
@@ -260,15 +277,28 @@ static void note_facts(grid_transfer *transfer)
     transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
 }
 
+/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
+static const CURLcode TOO_LARGE = (CURLcode)100;
+
+static bool is_refused_by_proxy(const grid_transfer *transfer)
+{
+    long status = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 && !transfer->handed_over;
+}
+
 /* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
 static void describe_failure(grid_transfer *transfer)
 {
     if (transfer->code == CURLE_OPERATION_TIMEDOUT && !transfer->handed_over)
         grid_error_set(&transfer->failure, GRID_TIMEOUT, "connect_timeout",
                        "no connection in %.3f seconds", transfer->timing.total);
+    else if (is_refused_by_proxy(transfer))
+        grid_failure_describe(&transfer->failure, CURLE_PROXY, transfer->detail);
     else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
         grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
-    else if (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status)
+    else if (transfer->code == TOO_LARGE || (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status))
         grid_error_set(&transfer->failure, GRID_PROTOCOL, "headers_too_large",
                        "a header line of the answer is longer than libcurl takes, or memory ran out");
     else
@@ -278,6 +308,10 @@ static void describe_failure(grid_transfer *transfer)
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 {
     note_facts(transfer);
+    if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) /* by on_progress */
+        code = CURLE_OPERATION_TIMEDOUT;
+    if (code == CURLE_OPERATION_TIMEDOUT) /* libcurl does not count what was spent waiting for another's connection */
+        transfer->timing.total = grid_clock_now() - transfer->member.started;
     if (transfer->timing.http_version && transfer->timing.http_version < 20)
         grid_engine_unshare_connections(transfer->engine);
     transfer->finished = true;
@@ -290,9 +324,9 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
     give_back(transfer);
 }
 
-grid_transfer **grid_transfer_link(grid_transfer *transfer)
+grid_member *grid_transfer_member(grid_transfer *transfer)
 {
-    return &transfer->next;
+    return &transfer->member;
 }
 
 bool grid_transfer_is_finished(const grid_transfer *transfer)

@@ -28,6 +28,12 @@ enum { FEW_NAMES = 32 }; /* of one object: no memory is asked for */
 /* What a table without a mark is: an object, also when it is empty; an array; or nothing that JSON has. */
 typedef enum content { NAMES, POSITIONS, MIXED } content;
 
+/* A name, and where the string is held: on the stack, or in a table that was made for them. */
+typedef struct member {
+    grid_slice name;
+    int place;
+} member;
+
 static bool write_value(writer *self);
 
 #define REFUSE(self, ...) grid_error_set((self)->err, GRID_REQUEST, "bad_value", __VA_ARGS__)
@@ -89,22 +95,34 @@ static bool has_metatable(lua_State *L, int expected)
     return same;
 }
 
-/* What the table on top holds. Of its names the first FEW_NAMES are noted: their bytes stay where they are, for they are keys of
- * the table, which nobody changes meanwhile. */
-static content look_at(lua_State *L, grid_slice *names, size_t *count)
+static member name_on_top(lua_State *L, int place)
+{
+    member found = {.place = place};
+
+    found.name.data = lua_tolstring(L, -1, &found.name.size);
+    return found;
+}
+
+/* What the table there holds. Of its names the first FEW_NAMES are noted, and left on the stack: a finalizer may take them out of
+ * the table. Asks for no memory, so nothing runs meanwhile. */
+static content look_at(lua_State *L, int table, member *names, size_t *count)
 {
     size_t strings = 0, numbers = 0;
 
     *count = 0;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), ++*count) {
-        if (lua_type(L, -2) == LUA_TNUMBER)
+    lua_pushnil(L);
+    for (; lua_next(L, table); ++*count) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TNUMBER) {
             numbers++;
-        else if (lua_type(L, -2) == LUA_TSTRING && strings++ < FEW_NAMES)
-            names[strings - 1].data = lua_tolstring(L, -2, &names[strings - 1].size);
+        } else if (lua_type(L, -1) == LUA_TSTRING && strings++ < FEW_NAMES) {
+            names[strings - 1] = name_on_top(L, lua_gettop(L));
+            lua_pushvalue(L, -1);
+        }
     }
     if (strings == *count)
         return NAMES;
-    return numbers == *count && *count == lua_rawlen(L, -1) ? POSITIONS : MIXED;
+    return numbers == *count && *count == lua_rawlen(L, table) ? POSITIONS : MIXED;
 }
 
 static bool write_array(writer *self)
@@ -124,71 +142,85 @@ static bool write_array(writer *self)
 
 static int compare_names(const void *a, const void *b)
 {
-    const grid_slice *one = a, *other = b;
-    size_t least = one->size < other->size ? one->size : other->size;
-    int order = memcmp(one->data, other->data, least);
+    grid_slice one = ((const member *)a)->name, other = ((const member *)b)->name;
+    size_t least = one.size < other.size ? one.size : other.size;
+    int order = memcmp(one.data, other.data, least);
 
-    return order ? order : (one->size > other->size) - (one->size < other->size);
+    return order ? order : (one.size > other.size) - (one.size < other.size);
 }
 
-/* Between the count and this, memory was asked for: a finalizer may have changed the table. -> how many there are now, at most
- * as many as were counted. */
-static size_t collect_names(lua_State *L, int table, grid_slice *names, size_t count)
+/* Many names are held in a table, which is pushed. Between the count and this, memory was asked for: a finalizer may have changed
+ * what they are names in. -> how many there are now, at most as many as were counted. */
+static size_t collect_names(lua_State *L, int table, member **names, size_t count)
 {
     size_t found = 0;
 
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-        if (found < count && lua_type(L, -2) == LUA_TSTRING) {
-            names[found].data = lua_tolstring(L, -2, &names[found].size);
+    *names = lua_newuserdatauv(L, count * sizeof **names, 0);
+    lua_createtable(L, (int)count, 0);
+    for (lua_pushnil(L); lua_next(L, table);) {
+        lua_pop(L, 1);
+        if (found < count && lua_type(L, -1) == LUA_TSTRING) {
+            (*names)[found] = name_on_top(L, (int)found + 1);
             found++;
+            lua_pushvalue(L, -1);
+            lua_rawseti(L, -3, (int)found);
         }
+    }
     return found;
 }
 
-static bool write_member(writer *self, int table, grid_slice name)
+/* `held`: the table that holds the names; 0: they are on the stack. One that a finalizer has taken away is written as null. */
+static bool write_member(writer *self, int table, int held, const member *one)
 {
-    if (!write_string(self, name) || !put(self, ":"))
+    if (!write_string(self, one->name) || !put(self, ":"))
         return false;
-    gridL_push_slice(self->L, name);
+    if (held)
+        lua_rawgeti(self->L, held, one->place);
+    else
+        lua_pushvalue(self->L, one->place);
     lua_rawget(self->L, table);
-    if (!write_value(self))
+    if (lua_isnil(self->L, -1) ? !put(self, "null") : !write_value(self))
         return false;
     lua_pop(self->L, 1);
     return true;
 }
 
-static bool write_object(writer *self, grid_slice *names, size_t count)
+static bool write_object(writer *self, int table, member *names, size_t count)
 {
-    int table = lua_gettop(self->L);
+    bool many = count > FEW_NAMES;
     size_t i;
 
-    if (count > FEW_NAMES) {
-        names = lua_newuserdatauv(self->L, count * sizeof *names, 0);
-        count = collect_names(self->L, table, names, count);
-    }
+    if (many)
+        count = collect_names(self->L, table, &names, count);
     qsort(names, count, sizeof *names, compare_names);
     if (!put(self, "{"))
         return false;
     for (i = 0; i < count; i++)
-        if ((i > 0 && !put(self, ",")) || !write_member(self, table, names[i]))
+        if ((i > 0 && !put(self, ",")) || !write_member(self, table, many ? lua_gettop(self->L) : 0, &names[i]))
             return false;
-    lua_settop(self->L, table);
     return put(self, "}");
 }
 
 static bool write_content(writer *self)
 {
-    grid_slice names[FEW_NAMES];
+    int table = lua_gettop(self->L);
+    member names[FEW_NAMES];
     size_t count;
+    bool good;
 
-    switch (look_at(self->L, names, &count)) {
+    switch (look_at(self->L, table, names, &count)) {
     case NAMES:
-        return write_object(self, names, count);
+        good = write_object(self, table, names, count);
+        break;
     case POSITIONS:
-        return write_array(self);
+        good = write_array(self);
+        break;
     default:
         return REFUSE(self, "a table mixes names and positions, or has holes");
     }
+    if (good)
+        lua_settop(self->L, table);
+    return good;
 }
 
 static bool write_table(writer *self)
@@ -197,7 +229,7 @@ static bool write_table(writer *self)
 
     if (self->depth == GRID_JSON_MAX_DEPTH)
         return REFUSE(self, "tables are nested deeper than %d levels", GRID_JSON_MAX_DEPTH);
-    luaL_checkstack(self->L, 6, "JSON too deep");
+    luaL_checkstack(self->L, FEW_NAMES + 6, "JSON too deep");
     self->depth++;
     if (has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE))
         good = write_array(self);

@@ -71,25 +71,32 @@ static int folder_close(lua_State *L)
     return 0;
 }
 
+static int cannot_read(lua_State *L, const char *path)
+{
+    grid_error err;
+
+    grid_error_set(&err, GRID_STORE, "not_read", "cannot read %.120s: %s", path, strerror(errno));
+    return gridL_fail(L, &err);
+}
+
 /* file_names(folder) -> array of names, in no order | nil, kind, code, message */
 static int file_names(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     folder *self = gridL_new_object(L, sizeof *self, FOLDER);
     struct dirent *entry;
-    grid_error err;
     int count = 0;
 
     self->stream = opendir(path);
-    if (!self->stream) {
-        grid_error_set(&err, GRID_STORE, "not_read", "cannot read %.120s: %s", path, strerror(errno));
-        return gridL_fail(L, &err);
-    }
+    if (!self->stream)
+        return cannot_read(L, path);
     lua_newtable(L);
-    while ((entry = readdir(self->stream))) {
+    for (errno = 0; (entry = readdir(self->stream)); errno = 0) {
         lua_pushstring(L, entry->d_name);
         lua_rawseti(L, -2, ++count);
     }
+    if (errno)
+        return cannot_read(L, path);
     closedir(self->stream);
     self->stream = NULL;
     return 1;

@@ -127,6 +127,21 @@ static int transfer_is_finished(lua_State *L)
     return 1;
 }
 
+static void push_sent(lua_State *L, const grid_transfer *transfer)
+{
+    static const char *const sent[] = {
+        [GRID_SENT_NO] = "no", [GRID_SENT_UNKNOWN] = "unknown", [GRID_SENT_YES] = "yes"};
+
+    lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
+}
+
+/* transfer:sent() -> "no" | "unknown" | "yes": has the request gone out so far, and has an answer come? */
+static int transfer_sent(lua_State *L)
+{
+    push_sent(L, check_open(L)->transfer);
+    return 1;
+}
+
 static void push_lower(lua_State *L, grid_slice name)
 {
     char lower[256];
@@ -206,12 +221,10 @@ static void set_failure(lua_State *L, const grid_error *err)
 
 static void set_facts(lua_State *L, const grid_transfer *transfer)
 {
-    static const char *const sent[] = {
-        [GRID_SENT_NO] = "no", [GRID_SENT_UNKNOWN] = "unknown", [GRID_SENT_YES] = "yes"};
     grid_timing timing = grid_transfer_timing(transfer);
     double retry_after = grid_transfer_retry_after(transfer);
 
-    lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
+    push_sent(L, transfer);
     lua_setfield(L, -2, "sent");
     set_number(L, "seconds", timing.total);
     set_number(L, "connect_seconds", timing.connect);
@@ -222,13 +235,15 @@ static void set_facts(lua_State *L, const grid_transfer *transfer)
 /* transfer:take() -> answer. The answer holds what came, whole or not, and kind, code, message if it was not whole. */
 static int transfer_take(lua_State *L)
 {
-    box *self = check_open(L);
+    box *taken = gridL_new_object(L, sizeof *taken, TRANSFER), *self = check_open(L);
     const grid_transfer *transfer = self->transfer;
     const grid_headers *headers = grid_transfer_headers(transfer);
     grid_error err;
 
     if (!grid_transfer_is_finished(transfer))
         return luaL_argerror(L, 1, "the transfer has not finished");
+    taken->transfer = self->transfer; /* a finalizer, which may run wherever memory is asked for, may close the other */
+    self->transfer = NULL;
     lua_createtable(L, 0, 12);
     if (!grid_transfer_succeeded(transfer, &err))
         set_failure(L, &err);
@@ -240,7 +255,7 @@ static int transfer_take(lua_State *L)
         set_headers(L, headers);
     }
     set_facts(L, transfer);
-    close_box(self);
+    close_box(taken);
     return 1;
 }
 
@@ -248,6 +263,7 @@ void gridL_open_transfer(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"is_finished", transfer_is_finished},
+        {"sent", transfer_sent},
         {"take", transfer_take},
         {NULL, NULL},
     };

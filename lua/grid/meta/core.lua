@@ -135,6 +135,10 @@ local transfer = {}
 ---@return boolean
 function transfer:is_finished() end
 
+--- Has the request gone out so far, and has an answer come?
+---@return "no"|"unknown"|"yes"
+function transfer:sent() end
+
 --- What came, whole or not, and kind, code and message if it was not whole. Closes the transfer.
 ---@return table answer
 function transfer:take() end
