@@ -279,13 +279,13 @@ describe("an error", function()
 
     it("the client is closed while it connects", function()
       local port, close = rig.silent_port()
-      local client, naps = nil, 0
+      local closing, naps = nil, 0
       local host = { name = "closing", now = core.now, sleep = function()
         naps = naps + 1
-        if naps == 3 then client:close() end
+        if naps == 3 then closing:close() end
       end }
-      client = grid.new { base_url = "https://127.0.0.1:" .. port, api_key = "k", host = host }
-      local _, err = client:request("POST", "/x", {})
+      closing = grid.new { base_url = "https://127.0.0.1:" .. port, api_key = "k", host = host }
+      local _, err = closing:request("POST", "/x", {})
       assert_error(err, { kind = "cancelled", sent = "no" })
       close()
     end)

@@ -186,7 +186,8 @@ describe("grid.new", function()
       "https://grid.squads.xyz?x=1", "https://grid.squads.xyz#x", "https://grid.squads.xyz/api?x=1",
       "https://grid squads.xyz", "https://grid.squads.xyz\r\nX: y", "https://grid.squads.xyz\0", " https://grid.squads.xyz",
       "https://grid.squads.xyz:", "https://grid.squads.xyz:http", "https://grid.squads.xyz:0", "https://grid.squads.xyz:65536",
-      "https://grid.squads.xyz//api", "http://127.999.0.1", "http://127.0.0.09", "http://127.08.0.1", "http://127.0.0.256", "https://[]", "https://[]:443", "https://[1]",
+      "https://grid.squads.xyz//api", "http://127.999.0.1",
+      "http://127.0.0.09", "http://127.08.0.1", "http://127.0.0.256", "https://[]", "https://[]:443", "https://[1]",
       "https://[::1", "https://a[::1]", "https://[::1]x", "HTTP://grid.squads.xyz", "httpss://grid.squads.xyz",
     }
     for _, url in ipairs(refused) do

@@ -106,7 +106,9 @@ describe("TLS", function()
 
   it("spares no host the proxy that was given", function()
     local output = rig.run(([[
-      local client = require("grid").new { base_url = %q, api_key = "k", ca_file = %q, retries = 0, proxy = "http://127.0.0.1:1" }
+      local client = require("grid").new {
+        base_url = %q, api_key = "k", ca_file = %q, retries = 0, proxy = "http://127.0.0.1:1",
+      }
       local _, err = client:request("GET", "/x")
       print(err.kind, err.sent)
       client:close()]]):format(server.https, server.ca), { no_proxy = "localhost", NO_PROXY = "localhost" })
@@ -116,7 +118,8 @@ describe("TLS", function()
   -- Debian's libcurl knows a folder of authorities besides. One that holds the sandbox's is put in its place, for one program.
   local IN_PLACE = [[
     mkdir "$1/certs" && cp "$2" "$1/certs/$(openssl x509 -in "$2" -noout -hash).0" && mount --bind "$1/certs" /etc/ssl/certs &&
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=Other -keyout "$1/key" -out "$1/other.pem" 2>&- &&
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=Other \
+      -keyout "$1/key" -out "$1/other.pem" 2>&- &&
     curl -s --cacert "$1/other.pem" -o "$1/answer" "$3" && echo curl trusts it
     shift 3
     exec "$@"
