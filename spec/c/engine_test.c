@@ -292,15 +292,16 @@ static void a_transfer_that_waits_for_another_ones_connection_ends_in_time(void)
     loopback_answer(&server, "", LOOPBACK_KEEP);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", server.port); /* nobody there shakes hands */
     exchange.url = url;
-    exchange.timeout = exchange.connect_timeout = 5;
+    exchange.insecure_skip_tls_verify = true; /* reading authorities takes seconds under memcheck */
+    exchange.timeout = exchange.connect_timeout = 20;
     patient = start(engine, &exchange);
     exchange.timeout = exchange.connect_timeout = 0.3;
     waiting = start(engine, &exchange);
-    while (!grid_transfer_is_finished(waiting) && grid_clock_now() - began < 4) {
-        grid_engine_wait(engine, 4);
+    while (!grid_transfer_is_finished(waiting) && grid_clock_now() - began < 15) {
+        grid_engine_wait(engine, 15);
         grid_engine_step(engine);
     }
-    CHECK(grid_clock_now() - began >= 0.3 && grid_clock_now() - began < 2);
+    CHECK(grid_clock_now() - began >= 0.3 && grid_clock_now() - began < 10);
     check_failure(waiting, GRID_TIMEOUT, "connect_timeout", GRID_SENT_NO);
     CHECK(grid_transfer_timing(waiting).total >= 0.3);
     CHECK(!grid_transfer_is_finished(patient));
