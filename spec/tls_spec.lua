@@ -1,5 +1,6 @@
 -- TLS as a caller sees it: who is trusted, what is refused, and what a proxy gets to see.
 
+local child = require "spec.support.child"
 local rig = require "spec.support.rig"
 
 local assert_error = rig.assert_error
@@ -126,18 +127,16 @@ describe("TLS", function()
   ]]
 
   it("trusts nobody but the authorities of ca_file", function()
-    local dir = rig.output "mktemp -d"
-    if rig.output "unshare -m true 2>&- && echo yes" ~= "yes" then return pending "no place of its own for a program here" end
-    local file = assert(io.open(dir .. "/in_place", "w"))
-    file:write(IN_PLACE)
-    file:close()
+    if child.capture "unshare -m true 2>&- && echo yes" ~= "yes" then return pending "no place of its own for a program here" end
+    local folder = child.folder()
+    folder:write("in_place", IN_PLACE)
     local output = rig.run(([[
       local client = require("grid").new { base_url = %q, api_key = "k", ca_file = %q, retries = 0 }
       local _, err = client:request("GET", "/x")
       print(err.kind, err.code)
-      client:close()]]):format(server.https, dir .. "/other.pem"), nil,
-      ("unshare -m sh %s/in_place %s %s %s "):format(dir, dir, server.ca, server.https))
-    rig.output("rm -r " .. dir)
+      client:close()]]):format(server.https, folder.path .. "/other.pem"), nil,
+      ("unshare -m sh %s/in_place %s %s %s "):format(folder.path, folder.path, server.ca, server.https))
+    folder:remove()
     assert.equal("curl trusts it\ntls\tcertificate_refused\n", output)
   end)
 

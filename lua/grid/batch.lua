@@ -60,13 +60,9 @@ function batch.new(what, requests, given, prepare)
   return self
 end
 
-local function no_request()
-  return errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
-end
-
 local function plan_later(what, position, make)
   local request, reason = make()
-  if request == nil then return nil, reason == nil and no_request() or reason end
+  if request == nil then return nil, reason end
   return plan_of(what, position, request)
 end
 
@@ -76,8 +72,9 @@ function batch:take_plan(position)
   self.plans[position] = false -- a body is kept no longer than its call
   if type(plan) ~= "function" then return plan, self.obstacles[position] end
   local ok, made, err = pcall(plan_later, self.what, position, plan)
-  if ok then return made, err end
-  return nil, made == nil and no_request() or made
+  if not ok then made, err = nil, made end
+  if made or err ~= nil then return made, err end
+  return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
 end
 
 -- The call of that position, ready to go | nil, why not.

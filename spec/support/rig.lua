@@ -3,6 +3,7 @@
 -- Knows no behaviour of the client. Needs lfs, which comes with busted, and cqueues for the raw server.
 
 local assert = require "luassert"
+local child = require "spec.support.child"
 local core = require "grid.core"
 local grid = require "grid"
 local lfs = require "lfs"
@@ -218,17 +219,9 @@ function rig.silent_port()
   return math.floor(port), function() listener:close() end
 end
 
---- The first line that a shell command prints, or nil.
-function rig.output(command)
-  local pipe = assert(io.popen(command))
-  local line = pipe:read "*l"
-  pipe:close()
-  return line
-end
-
 -- The program that runs this Lua; where that is nginx, the one of the same VM.
 local function vm_path()
-  return rawget(_G, "ngx") and "luajit" or rig.output "readlink /proc/$PPID/exe"
+  return rawget(_G, "ngx") and "luajit" or child.capture "readlink /proc/$PPID/exe"
 end
 
 --- Runs Lua text in a new process of this VM. `environment` holds variables to set, or false to unset them.

@@ -3,6 +3,7 @@
 -- started it has gone.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local finalizer = require "spec.support.finalizer"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
@@ -20,14 +21,6 @@ local function own_pid()
   local pid = pipe:read "*l"
   pipe:close()
   return pid
-end
-
--- Calls `run` when what it returns is collected; what is newer is finalized first.
-local function finalizer(run)
-  if not newproxy then return setmetatable({}, { __gc = run }) end
-  local proxy = newproxy(true)
-  getmetatable(proxy).__gc = run
-  return proxy
 end
 
 ---@param options table|nil  the options of spec/sandbox/run, with '_' for '-': {mode = "grace", key_lifetime = 60}

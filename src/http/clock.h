@@ -12,4 +12,21 @@ static inline double grid_clock_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Of two times, or of two stretches of time, the sooner. A negative one is never, here and below. */
+static inline double grid_clock_sooner(double one, double other)
+{
+    return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
+/* Seconds until then; 0 if it has come. */
+static inline double grid_clock_until(double then)
+{
+    double left;
+
+    if (then < 0)
+        return -1;
+    left = then - grid_clock_now();
+    return left > 0 ? left : 0;
+}
+
 #endif

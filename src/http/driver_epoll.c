@@ -135,19 +135,11 @@ static void act(grid_driver *driver, curl_socket_t fd, int mask)
         driver->own_due = grid_clock_now() + RETRY_SECONDS;
 }
 
-/* Negative: never. */
-static double soonest(const grid_driver *driver)
-{
-    if (driver->due < 0 || (driver->own_due >= 0 && driver->own_due < driver->due))
-        return driver->own_due;
-    return driver->due;
-}
-
 static void act_on_due(grid_driver *driver)
 {
-    double due = soonest(driver);
+    double due = grid_clock_sooner(driver->due, driver->own_due);
 
-    if (due < 0 || due > grid_clock_now())
+    if (grid_clock_until(due) != 0)
         return;
     if (due == driver->due)
         driver->due = -1;
@@ -182,14 +174,7 @@ void grid_driver_step(grid_driver *driver)
 
 double grid_driver_timeout(const grid_driver *driver)
 {
-    double due = soonest(driver), left;
-
-    if (driver->ready_count)
-        return 0;
-    if (due < 0)
-        return -1;
-    left = due - grid_clock_now();
-    return left > 0 ? left : 0;
+    return driver->ready_count ? 0 : grid_clock_until(grid_clock_sooner(driver->due, driver->own_due));
 }
 
 static void set_bell(const grid_driver *driver, bool audible)

@@ -174,10 +174,11 @@ static void look_at(grid_engine *engine, double deadline)
 static void end_overdue(grid_engine *engine)
 {
     grid_transfer *transfer, *next;
-    double now = grid_clock_now();
+    double now;
 
-    if (engine->look < 0 || now < engine->look)
+    if (grid_clock_until(engine->look) != 0)
         return;
+    now = grid_clock_now();
     engine->look = -1;
     for (transfer = engine->flying; transfer; transfer = next) {
         double deadline = grid_transfer_member(transfer)->deadline;
@@ -199,28 +200,15 @@ void grid_engine_step(grid_engine *engine)
     grid_engine_unref(engine);
 }
 
-/* The sooner of two, where a negative one is never. */
-static double sooner(double one, double other)
-{
-    return one < 0 || (other >= 0 && other < one) ? other : one;
-}
-
-static double until_look(const grid_engine *engine)
-{
-    double left = engine->look < 0 ? -1 : engine->look - grid_clock_now();
-
-    return engine->look >= 0 && left < 0 ? 0 : left;
-}
-
 void grid_engine_wait(grid_engine *engine, double seconds)
 {
     if (seconds > 0) /* and not NaN */
-        grid_driver_wait(engine->driver, sooner(seconds, until_look(engine)));
+        grid_driver_wait(engine->driver, grid_clock_sooner(seconds, grid_clock_until(engine->look)));
 }
 
 double grid_engine_timeout(const grid_engine *engine)
 {
-    return sooner(grid_driver_timeout(engine->driver), until_look(engine));
+    return grid_clock_sooner(grid_driver_timeout(engine->driver), grid_clock_until(engine->look));
 }
 
 int grid_engine_fd(const grid_engine *engine)
