@@ -54,6 +54,7 @@ static const char script[] =
     "local text = '{\"a\":[1,{\"b\":\"\\\\u00e9\\\\n\"},[]],\"n\":9007199254740992,\"f\":0.5,\"s\":\"plain\"}'\n"
     "local value = good(core.json_decode(text, array))\n"
     "good(core.json_encode(value, array))\n"
+    "good(core.json_encode({('x'):rep(5000)}, array))\n"
     "good(core.json_slice(text, 'a', 2, 'b'))\n"
     "good(core.refresh_body('key', text))\n"
     "good(core.canonicalize(text))\n"

@@ -173,6 +173,33 @@ static void an_error_names_the_place_and_shows_no_bytes(void)
     CHECK_STR(err.message, "not JSON at byte 2");
 }
 
+static void counts_are(const char *text, const unsigned *expected, size_t count)
+{
+    grid_json_counts counts;
+    grid_error err;
+
+    if (!CHECK(grid_json_count(slice(text), &counts, &err)) || !CHECK_INT(counts.count, count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        CHECK_INT(counts.of[i], expected[i]);
+}
+
+/* In the order in which they begin; those behind the first 64 change nothing. */
+static void members_and_elements_are_counted(void)
+{
+    static const unsigned few[] = {3, 0, 2, 4, 0, 1, 0};
+    unsigned many[GRID_JSON_COUNTED] = {100};
+    char *text = nested("[1],", "[2,3]", "", 99), *list = nested("[", text, "]", 1);
+
+    for (size_t i = 1; i < GRID_JSON_COUNTED; i++)
+        many[i] = 1;
+    counts_are("{\"a\": { }, \"b\": [1, [[], \"x,y\", {\"c\": []}, 2]], \"d\": \"[,\"}", few, 7);
+    counts_are(list, many, GRID_JSON_COUNTED);
+    counts_are("12", NULL, 0);
+    free(text);
+    free(list);
+}
+
 int main(void)
 {
     every_form_of_a_value_is_taken();
@@ -183,5 +210,6 @@ int main(void)
     every_byte_counts_at_every_place_of_a_word();
     sixty_four_levels_are_taken_and_no_more();
     an_error_names_the_place_and_shows_no_bytes();
+    members_and_elements_are_counted();
     return check_report();
 }

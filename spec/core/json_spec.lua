@@ -150,6 +150,17 @@ describe("grid.core", function()
       end
     end)
 
+    it("texts of any length, be they usual or larger", function()
+      for size = 4070, 4130 do
+        local value = { a = { "b", ("x"):rep(size - 15) }, c = 1 }
+        local text = '{"a":["b","' .. ("x"):rep(size - 15) .. '"],"c":1}'
+        assert.equal(text, core.json_encode(value, array))
+      end
+      local _, kind, code = encode { ("x"):rep(5000), print }
+      assert.equal("request", kind)
+      assert.equal("bad_value", code)
+    end)
+
     it("nothing that has no JSON form", function()
       local endless = {}
       endless[1] = endless

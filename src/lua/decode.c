@@ -16,6 +16,8 @@ enum { INTEGER_DIGITS = 18 };
 typedef struct walk {
     lua_State *L;
     grid_json_reader reader;
+    grid_json_counts counts;
+    size_t begun; /* objects and arrays */
     int last_step;
     grid_buffer *unescaped; /* NULL until a string needs it */
     grid_slice exact; /* the bytes that the steps lead to; size 0 until they are found */
@@ -95,6 +97,14 @@ static int next_step(walk *self, int step)
     return step + 1;
 }
 
+/* Room for an object or array that begins here. */
+static int next_count(walk *self)
+{
+    size_t place = self->begun++;
+
+    return place < self->counts.count ? (int)self->counts.of[place] : 0;
+}
+
 /* Of a name that stands twice the last value counts. */
 static void push_object(walk *self, int step)
 {
@@ -103,7 +113,7 @@ static void push_object(walk *self, int step)
     int inner;
 
     luaL_checkstack(self->L, 6, "JSON too deep");
-    lua_createtable(self->L, 0, 8);
+    lua_createtable(self->L, 0, next_count(self));
     while (grid_json_next(&self->reader, &raw) == GRID_JSON_STRING) {
         push_string(self, raw);
         inner = next_step(self, step);
@@ -127,7 +137,7 @@ static void push_array(walk *self, int step)
     int i;
 
     luaL_checkstack(self->L, 6, "JSON too deep");
-    lua_newtable(self->L);
+    lua_createtable(self->L, next_count(self), 0);
     lua_pushvalue(self->L, ARRAY_METATABLE);
     lua_setmetatable(self->L, -2);
     for (i = 1; (token = grid_json_next(&self->reader, &raw)) != GRID_JSON_ARRAY_END; i++) {
@@ -169,14 +179,19 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
  * the steps lead to, names of members and positions of elements, if there is one. */
 static int json_decode(lua_State *L)
 {
-    walk self = {.L = L, .last_step = lua_gettop(L)};
+    walk self;
     grid_slice text = gridL_check_slice(L, TEXT), raw;
     grid_json_token token;
     grid_error err;
 
     luaL_checktype(L, ARRAY_METATABLE, LUA_TTABLE);
-    if (!grid_json_validate(text, &err))
+    if (!grid_json_count(text, &self.counts, &err))
         return gridL_fail(L, &err);
+    self.L = L;
+    self.last_step = lua_gettop(L);
+    self.begun = 0;
+    self.unescaped = NULL;
+    self.exact.size = 0;
     lua_pushnil(L); /* the place of a buffer */
     grid_json_reader_init(&self.reader, text);
     token = grid_json_next(&self.reader, &raw);

@@ -267,20 +267,40 @@ static bool write_value(writer *self)
     return REFUSE(self, "a %s has no JSON form", luaL_typename(L, -1));
 }
 
-/* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) -> text | nil, kind, code, message */
+static bool write_into(lua_State *L, grid_buffer *out, grid_error *err)
+{
+    writer self = {.L = L, .out = out, .err = err};
+
+    lua_pushvalue(L, VALUE);
+    return write_value(&self);
+}
+
+enum { SMALL_TEXT = 4096 };
+
+/* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) -> text | nil, kind, code, message. A text
+ * of the usual size is written on the stack, and cannot outgrow that, so nothing is left to free; a larger one is begun again. */
 static int json_encode(lua_State *L)
 {
+    char memory[SMALL_TEXT];
+    grid_buffer small, *out = &small;
     grid_error err;
-    writer self = {.L = L, .err = &err};
+    bool good;
 
     lua_settop(L, EMPTY_ARRAY);
-    self.out = gridL_new_buffer(L);
-    lua_pushvalue(L, VALUE);
-    if (write_value(&self)) {
-        gridL_push_buffer(L, self.out);
+    grid_buffer_init(&small, sizeof memory - 1);
+    grid_buffer_lend(&small, memory, sizeof memory);
+    good = write_into(L, out, &err);
+    if (!good && strcmp(err.code, "too_large") == 0) {
+        grid_buffer_clear(&small);
+        lua_settop(L, EMPTY_ARRAY);
+        out = gridL_new_buffer(L);
+        good = write_into(L, out, &err);
+    }
+    if (good) {
+        gridL_push_buffer(L, out);
         return 1;
     }
-    grid_buffer_clear(self.out);
+    grid_buffer_clear(out);
     return gridL_fail(L, &err);
 }
 

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 
-enum { GRID_JSON_MAX_DEPTH = 64 };
+enum { GRID_JSON_MAX_DEPTH = 64, GRID_JSON_COUNTED = 64 };
 
 typedef enum grid_json_token {
     GRID_JSON_OBJECT_BEGIN, /* then key string, value, key string, value, …, OBJECT_END */
@@ -28,6 +28,15 @@ typedef enum grid_json_token {
  * the message names the byte offset, never the bytes. A lone surrogate escape such as \ud800 passes
  * (RFC 8259 section 8.2). */
 bool grid_json_validate(grid_slice text, grid_error *err);
+
+/* How many members or elements the first objects and arrays of a text have, in the order in which they begin. */
+typedef struct grid_json_counts {
+    unsigned of[GRID_JSON_COUNTED + 1]; /* the last place is nobody's */
+    size_t count;
+} grid_json_counts;
+
+/* The same, and counts on the way. */
+bool grid_json_count(grid_slice text, grid_json_counts *counts, grid_error *err);
 
 /* Everything below takes text that grid_json_validate accepted. */
 

@@ -11,6 +11,8 @@ typedef struct scanner {
     const char *end;
     uint64_t objects; /* one bit for each open level, the innermost lowest: 0 is an array */
     unsigned depth;
+    unsigned char open[GRID_JSON_MAX_DEPTH]; /* for each open level its place in the counts */
+    grid_json_counts *counts;
     grid_error *err;
 } scanner;
 
@@ -159,8 +161,19 @@ static bool scan_name(scanner *scan)
     return true;
 }
 
+/* Of another object or array, which has nothing yet. */
+static unsigned char place_in_counts(grid_json_counts *counts)
+{
+    size_t place = counts->count < GRID_JSON_COUNTED ? counts->count++ : GRID_JSON_COUNTED;
+
+    counts->of[place] = 0;
+    return (unsigned char)place;
+}
+
 static progress open_level(scanner *scan, bool object)
 {
+    unsigned char place = place_in_counts(scan->counts);
+
     if (scan->depth == GRID_JSON_MAX_DEPTH) {
         grid_error_set(scan->err, GRID_PROTOCOL, "too_deep", "more than %d levels at byte %zu",
                        GRID_JSON_MAX_DEPTH, (size_t)(scan->at - scan->start));
@@ -171,7 +184,8 @@ static progress open_level(scanner *scan, bool object)
         scan->at++;
         return AFTER_VALUE;
     }
-    scan->depth++;
+    scan->counts->of[place] = 1;
+    scan->open[scan->depth++] = place;
     scan->objects = scan->objects << 1 | object;
     return !object || scan_name(scan) ? BEFORE_VALUE : REFUSED;
 }
@@ -219,6 +233,7 @@ static progress end_value(scanner *scan)
         }
         if (byte == ',') {
             scan->at++;
+            scan->counts->of[scan->open[scan->depth - 1]]++;
             return !object || scan_name(scan) ? BEFORE_VALUE : REFUSED;
         }
         if (byte != (object ? '}' : ']'))
@@ -231,16 +246,24 @@ static progress end_value(scanner *scan)
     return REFUSED;
 }
 
-bool grid_json_validate(grid_slice text, grid_error *err)
+bool grid_json_count(grid_slice text, grid_json_counts *counts, grid_error *err)
 {
     const char *start = text.size ? text.data : "";
-    scanner scan = {.start = start, .at = start, .end = start + text.size, .err = err};
+    scanner scan = {.start = start, .at = start, .end = start + text.size, .counts = counts, .err = err};
     progress step = BEFORE_VALUE;
 
+    counts->count = 0;
     while (step == BEFORE_VALUE) {
         step = begin_value(&scan);
         if (step == AFTER_VALUE)
             step = end_value(&scan);
     }
     return step == AFTER_VALUE;
+}
+
+bool grid_json_validate(grid_slice text, grid_error *err)
+{
+    grid_json_counts counts;
+
+    return grid_json_count(text, &counts, err);
 }
