@@ -198,6 +198,16 @@ describe("client:refresh_sessions", function()
     assert.equal(0, server:stats().requests)
   end)
 
+  it("reads a request when its turn comes, and says in its result if it is none any more", function()
+    local list = requests(3)
+    local results = client:refresh_sessions(list, { concurrency = 1, on_progress = function(done)
+      if done == 1 then list[2].kms_payload, list[3].kms_payload = 12, "{" end
+    end })
+    assert.is_truthy(results[1][1])
+    assert.matches("request 2: 'kms_payload' must be a string or table, got number", results[2][2], 1, true)
+    assert_error(results[3][2], { kind = "request", code = "bad_payload" })
+  end)
+
   it("raises for what is no list, and for wrong options", function()
     local one = requests(1)[1]
     assert_misuse(function() client:refresh_sessions() end, "a list of requests is expected, got nil")

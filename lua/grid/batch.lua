@@ -1,5 +1,5 @@
 -- A batch: many refreshes, from the list of requests to the list of results.
--- Owns: whose turn it is, the plans that wait for theirs, the results, and what the handlers hear of each.
+-- Owns: whose turn it is, the requests that wait for theirs, the results, and what the handlers hear of each.
 -- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
 
 local endpoints = require "grid.endpoints"
@@ -24,13 +24,13 @@ local OPTIONS = {
   on_progress = { type = "function" },
 }
 
--- A plan | nil, error. Misuse is raised in the name of the request.
-local function plan_of(what, position, request)
-  return endpoints.refresh_session(("%s: request %d"):format(what, position), request)
+-- Misuse is raised in the name of the request.
+local function name_of(what, position)
+  return ("%s: request %d"):format(what, position)
 end
 
---- A batch of these requests. Those that are tables have their plans made here, so that misuse in any of them raises before
---- anything is sent. `prepare(plan)` makes a call | nil, error.
+--- A batch of these requests. Those that are tables are checked here, so that misuse in any of them raises before anything is
+--- sent. `prepare(plan)` makes a call | nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   shape.check(what, OPTIONS, given)
@@ -44,42 +44,37 @@ function batch.new(what, requests, given, prepare)
     prepare = prepare,
     total = #requests,
     begun = 0, done = 0,
-    plans = {},     -- by position: a plan, the function that makes its request, or false
-    obstacles = {}, -- by position: why there is no plan
+    requests = {}, -- by position: a request or the function that makes it, until its turn has come
     results = {},
   }, Batch)
   for i = 1, self.total do
     local request = requests[i]
-    if type(request) == "function" then
-      self.plans[i] = request
-    else
-      local plan, err = plan_of(what, i, request)
-      self.plans[i], self.obstacles[i] = plan or false, err
-    end
+    if type(request) ~= "function" then endpoints.check_refresh(name_of(what, i), request) end
+    self.requests[i] = request
   end
   return self
 end
 
-local function plan_later(what, position, make)
-  local request, reason = make()
+local function plan_of(what, position, request)
+  local reason
+  if type(request) == "function" then request, reason = request() end
   if request == nil then return nil, reason end
-  return plan_of(what, position, request)
+  return endpoints.refresh_session(name_of(what, position), request)
 end
 
 -- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result.
-function batch:take_plan(position)
-  local plan = self.plans[position]
-  self.plans[position] = false -- a body is kept no longer than its call
-  if type(plan) ~= "function" then return plan, self.obstacles[position] end
-  local ok, made, err = pcall(plan_later, self.what, position, plan)
-  if not ok then made, err = nil, made end
-  if made or err ~= nil then return made, err end
+function batch:plan(position)
+  local request = self.requests[position]
+  self.requests[position] = false
+  local ok, plan, err = pcall(plan_of, self.what, position, request)
+  if not ok then plan, err = nil, plan end
+  if plan or err ~= nil then return plan, err end
   return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
 end
 
 -- The call of that position, ready to go | nil, why not.
 function batch:make(position)
-  local plan, err = self:take_plan(position)
+  local plan, err = self:plan(position)
   if not plan then return nil, err end
   local call
   call, err = self.prepare(plan)
