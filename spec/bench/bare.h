@@ -17,7 +17,7 @@ typedef struct request {
     const char *url;
     const char *ca_file;
     struct curl_slist *headers; /* one line of the file each */
-    char *key;                  /* the last 12 digits of the idempotency key, in its header */
+    char *key;                  /* the last 8 digits of the idempotency key, in its header */
     char *body;
     size_t body_size;
 } request;
@@ -50,26 +50,30 @@ static inline char *read_file(const char *path, size_t *size)
     return text;
 }
 
-enum { KEY_DIGITS = 12 };
+enum { PROCESS_DIGITS = 4, KEY_DIGITS = 8 };
 
+/* The digits before those of the call are those of the process. */
 static inline void find_key(request *self)
 {
     struct curl_slist *line;
+    char digits[PROCESS_DIGITS + 1];
 
     for (line = self->headers; line; line = line->next)
         if (strncmp(line->data, "x-idempotency-key:", 18) == 0)
             self->key = line->data + strlen(line->data) - KEY_DIGITS;
     if (!self->key)
         die("no idempotency key");
+    snprintf(digits, sizeof digits, "%04x", (unsigned)getpid() & 0xffff);
+    memcpy(self->key - PROCESS_DIGITS, digits, PROCESS_DIGITS);
 }
 
 /* Each call has a key of its own, as the library's have: a server may keep them. */
-static inline void renew_key(request *self)
+static inline void renew_key(const request *self)
 {
     static unsigned count;
     char digits[KEY_DIGITS + 1];
 
-    snprintf(digits, sizeof digits, "%04x%08x", (unsigned)getpid() & 0xffff, count++);
+    snprintf(digits, sizeof digits, "%08x", count++);
     memcpy(self->key, digits, KEY_DIGITS);
 }
 
@@ -87,6 +91,18 @@ static inline void request_load(request *self, const char *url, const char *dir,
     find_key(self);
     snprintf(path, sizeof path, "%s/body", dir);
     self->body = read_file(path, &self->body_size);
+}
+
+/* With headers of its own, so that both can be in flight with a key each. */
+static inline void request_copy(request *self, const request *from)
+{
+    const struct curl_slist *line;
+
+    *self = *from;
+    self->headers = NULL;
+    for (line = from->headers; line; line = line->next)
+        self->headers = curl_slist_append(self->headers, line->data);
+    find_key(self);
 }
 
 static inline size_t count_bytes(char *data, size_t one, size_t size, void *total)

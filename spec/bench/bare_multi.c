@@ -8,13 +8,15 @@
 #include <sys/epoll.h>
 
 static CURLM *multi;
-static request post;
 static int epoll;
 static double due = -1; /* negative: no timer */
 
 static void start(CURL *easy)
 {
-    renew_key(&post);
+    char *own = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &own);
+    renew_key((const request *)(const void *)own);
     curl_multi_add_handle(multi, easy);
 }
 
@@ -91,6 +93,8 @@ int main(int count, char **arguments)
 {
     enum { MOST = 1024 };
     static CURL *easies[MOST];
+    static request posts[MOST];
+    request post;
     size_t answered = 0;
     int i, calls, concurrency;
     double begin;
@@ -108,7 +112,9 @@ int main(int count, char **arguments)
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
     for (i = 0; i < concurrency; i++) {
-        easies[i] = request_to_easy(&post, &answered);
+        request_copy(&posts[i], &post);
+        easies[i] = request_to_easy(&posts[i], &answered);
+        curl_easy_setopt(easies[i], CURLOPT_PRIVATE, &posts[i]);
         curl_easy_setopt(easies[i], CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(easies[i], CURLOPT_PIPEWAIT, 1L);
     }
