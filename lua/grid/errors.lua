@@ -46,7 +46,7 @@ local MAX_TEXT = 300
 
 --- Foreign text on one line of bounded length.
 function errors.one_line(text)
-  text = text:gsub("[%c\127]+", " ")
+  if text:find "[%c\127]" then text = text:gsub("[%c\127]+", " ") end
   if #text <= MAX_TEXT then return text end
   return text:sub(1, MAX_TEXT):gsub("[\192-\255][\128-\191]*$", "") .. "…" -- not amid a character of UTF-8
 end
