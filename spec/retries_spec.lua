@@ -278,6 +278,29 @@ describe("a call", function()
     assert.equal(0, events[5].connect_seconds) -- the connection was there already
   end)
 
+  it("tells of the end of a try that cannot begin, and of one that a close has cut off", function()
+    local events
+    local function take(event) events[#events + 1] = event end
+    events = {}
+    local _, err = refresh({ on_event = take }, { cookie = "a\nb" })
+    assert.equal("bad_header", err.code)
+    assert.equal(2, #events)
+    assert.equal("response", events[2].name)
+    assert.equal("request", events[2].kind)
+    assert.equal("bad_header", events[2].code)
+    events = {}
+    local closing
+    closing = rig.client(server, { host = host, on_event = function(event)
+      take(event)
+      closing:close()
+    end })
+    _, err = closing:refresh_session(rig.request(server))
+    assert.equal("cancelled", err.kind)
+    assert.equal(2, #events)
+    assert.equal("cancelled", events[2].kind)
+    assert.equal(err.idempotency_key, events[2].idempotency_key)
+  end)
+
   it("does not mind a handler that throws", function()
     server:fault { kind = "status", status = 503 }
     local res = assert(refresh { on_event = function() error "oh" end })

@@ -105,6 +105,7 @@ function call:secrets()
   return self.client.options.api_key, self.plan.body or "", self.cookie or ""
 end
 
+--- The call is over.
 function call:fail(err)
   err.attempts, err.idempotency_key = self.attempts, self.idempotency_key
   self.err = err
@@ -117,10 +118,10 @@ function call:start(engine, now)
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
   if self.client.options.on_event then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
-  if self.client.closed then return self:fail(errors.cancelled(self.err and self.err.sent or "no", self.err)) end
+  if self.client.closed then return self:give_up(errors.cancelled(self.err and self.err.sent or "no", self.err)) end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
-  self:fail(errors.from_core(id, code, message))
+  self:give_up(errors.from_core(id, code, message))
 end
 
 --- Of a call that is given up in the air: "no" if it was certainly not executed.
@@ -164,6 +165,12 @@ function call:tell_response(answer)
     kind = self.err and self.err.kind,
     code = self.err and self.err.code,
   })
+end
+
+--- The call is over, in the middle of a try.
+function call:give_up(err)
+  self:fail(err)
+  if self.client.options.on_event then self:tell_response {} end
 end
 
 --- Takes the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.

@@ -141,8 +141,9 @@ function flight:cancel()
   self.source = nil
   for id, call in pairs(self.calls) do
     self.calls[id], in_the_air[id] = nil, nil
-    call:fail(errors.cancelled(call:sent_so_far()))
+    local sent = call:sent_so_far()
     call.transfer:close()
+    call:give_up(errors.cancelled(sent))
     self:done(call)
   end
   for call in pairs(self.sleeping) do

@@ -163,7 +163,7 @@ static bool may_go_out(const char *line, size_t size)
 
 static void a_line_without_control_characters_may_go_out(void)
 {
-    static const char *const fine[] = {"A: b", "X-Long_Name.1!#$%&'*+-^`|~: v", "A:", "A: tab\there", "A: caf\xc3\xa9"};
+    static const char *const fine[] = {"A: b", "X-Long_Name.1!#$%&'*+-^`|~: v", "A:b", "A: tab\there", "A: caf\xc3\xa9"};
 
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
         CHECK(may_go_out(fine[i], strlen(fine[i])));
@@ -191,6 +191,14 @@ static void a_name_is_a_token(void)
     CHECK(!may_go_out("A\0B: v", 6));
 }
 
+static void a_value_is_not_blank(void)
+{
+    static const char *const bad[] = {"A:", "A: ", "A:\t ", "A: \r\n"};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK(!may_go_out(bad[i], strlen(bad[i])));
+}
+
 int main(void)
 {
     long before = grid_alloc_live();
@@ -205,6 +213,7 @@ int main(void)
     a_line_without_control_characters_may_go_out();
     a_line_that_could_become_two_is_refused();
     a_name_is_a_token();
+    a_value_is_not_blank();
     CHECK_INT(grid_alloc_live(), before);
     return check_report();
 }

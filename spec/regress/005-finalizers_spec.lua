@@ -88,13 +88,15 @@ describe("a finalizer", function()
     assert.equal("good", run [[
       local core = require "grid.core"
       local known = core.key_new():export()
-      for _ = 1, 1000 do
+      for round = 1, 1000 do
         local key = core.key_from_text(known)
         with_finalizer(function() key:close() end)
-        for _ = 1, 50 do
+        for i = 1, 50 do
           local ok, text = pcall(key.export, key)
           if not ok then break end
           assert(text == known)
+          pcall(key.open, key, round + i / 64, i / 1024) -- texts are made of these
+          pcall(key.sign_payload, key, round + i / 4096)
         end
       end
       io.write "good"

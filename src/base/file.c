@@ -16,7 +16,8 @@
 struct grid_file {
     char target[PATH_MAX];
     char temporary[PATH_MAX];
-    int fd; /* negative once closed */
+    pid_t owner; /* a child that was forked meanwhile has the descriptor, but not the file */
+    int fd;      /* negative once closed */
 };
 
 static bool failed(grid_error *err, const char *what, const char *path)
@@ -51,6 +52,7 @@ static bool begin(grid_file *file, const char *path, grid_error *err)
     }
     memcpy(file->temporary, file->target, length);
     memcpy(file->temporary + length, suffix, sizeof suffix);
+    file->owner = getpid();
     file->fd = mkostemp(file->temporary, O_CLOEXEC);
     return file->fd >= 0 || failed(err, "cannot write", path);
 }
@@ -125,7 +127,7 @@ void grid_file_free(grid_file *file)
         return;
     if (file->fd >= 0)
         close(file->fd);
-    if (file->temporary[0])
+    if (file->temporary[0] && file->owner == getpid())
         unlink(file->temporary);
     grid_free(file);
 }

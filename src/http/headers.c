@@ -113,6 +113,9 @@ bool grid_header_check(grid_slice line, grid_error *err)
 
     if (!is_token((grid_slice){line.data, name}))
         return grid_error_set(err, GRID_REQUEST, "bad_header", "a header's name is not a token");
+    if (!trim((grid_slice){line.data + name + 1, line.size - name - 1}).size) /* libcurl would leave it out */
+        return grid_error_set(err, GRID_REQUEST, "bad_header", "the value of header %.*s is empty",
+                              (int)(name < 64 ? name : 64), line.data);
     for (i = name + 1; i < line.size; i++) {
         unsigned char byte = (unsigned char)line.data[i];
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f)

@@ -28,7 +28,7 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err);
 bool grid_headers_next(const grid_headers *headers, size_t *at, grid_slice *name, grid_slice *value);
 
 /* May this line, "Name: value", be sent? Fails with kind "request", code "bad_header": the name must be an RFC 9110 token,
- * the value free of control characters. The message names the header, never its value. */
+ * the value not blank, and free of control characters. The message names the header, never its value. */
 bool grid_header_check(grid_slice line, grid_error *err);
 
 #endif

@@ -15,6 +15,7 @@ typedef struct box {
     grid_key *key; /* NULL once closed */
 } box;
 
+/* Asked for last: what makes a text of a number, or asks for memory, may run a finalizer that closes the key. */
 static grid_key *check_key(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, KEY);
@@ -54,11 +55,10 @@ static int key_from_text(lua_State *L)
 static int key_open(lua_State *L)
 {
     box *self = gridL_new_object(L, sizeof *self, KEY);
-    const grid_key *recipient = check_key(L);
     grid_slice encapsulated_key = gridL_check_slice(L, 2), ciphertext = gridL_check_slice(L, 3);
     grid_error err;
 
-    self->key = grid_authorization_open(recipient, encapsulated_key, ciphertext, &err);
+    self->key = grid_authorization_open(check_key(L), encapsulated_key, ciphertext, &err);
     return result(L, self, &err);
 }
 
@@ -123,8 +123,8 @@ static int key_sign_payload(lua_State *L)
     grid_buffer *json = gridL_new_buffer(L);
     grid_buffer *canonical = gridL_new_buffer(L);
     grid_buffer *signature = gridL_new_buffer(L);
-    const grid_key *key = check_key(L);
     grid_slice payload = gridL_check_slice(L, 2);
+    const grid_key *key = check_key(L);
     grid_error err;
 
     if (!sign_payload(key, payload, json, canonical, signature, &err))
