@@ -144,6 +144,17 @@ describe("client:refresh_session", function()
       end
     end)
 
+    for _, protocol in ipairs { "http", "https" } do
+      it("with nearly as many headers as it may have: " .. protocol, function()
+        local other = rig.client(server, { base_url = server[protocol], timeout = 2 })
+        server:fault { kind = "headers", headers = 550, header_bytes = 100, execute = true }
+        local res, err = other:refresh_session(rig.request(server))
+        other:close()
+        assert.is_truthy(res, tostring(err))
+        assert.equal(100, #res.headers["x-fault-550"])
+      end)
+    end
+
     it("whose request id stands in the body alone", function()
       local raw = rig.raw_server(function()
         local body = [[{"data":{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}},

@@ -1,5 +1,7 @@
 #include "http/options.h"
 
+#include "http/headers.h"
+
 #include <limits.h>
 #include <string.h>
 
@@ -10,6 +12,10 @@ static long milliseconds(double seconds)
 {
     return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) + 1 : INT_MAX;
 }
+
+/* What headers an answer may have fit into one read. Over HTTP/2, libcurl 7.88 takes the rest of them only when something else
+ * happens on the connection, which may be never. A line is counted without its CR, hence the half. */
+enum { READ_BYTES = GRID_HEADERS_MAX_BYTES * 3 / 2 };
 
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
@@ -25,6 +31,7 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
     SET(CURLOPT_QUICK_EXIT, 1L); /* giving up must not wait for a name server */
 #endif
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
 }
 
 static bool is_tls(const grid_exchange *exchange)
