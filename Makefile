@@ -27,7 +27,7 @@ FLAGS        := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -MMD
                 -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)
 FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
 FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
-VMS          := $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm)))
+VMS          := $(strip $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm))))
 
 # LuaRocks names the headers of the Lua it runs on. Its 5.1 is LuaJIT here, but Debian's LuaRocks knows
 # only the headers of PUC 5.1, so LuaJIT's own come before them.
@@ -87,7 +87,7 @@ INST_LUADIR ?= $(PREFIX)/share/lua/$(ABI)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(ABI)
 
 .PHONY: install
-install: $(B)/$(VM)/grid/core.so  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
+install: $(if $(VM),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
 	install -d $(DESTDIR)$(INST_LIBDIR)/grid
 	install -m 755 $< $(DESTDIR)$(INST_LIBDIR)/grid/core.so
 	for file in $(MODULES:lua/%=%); do \

@@ -95,6 +95,19 @@ describe("an account", function()
     rig.assert_error(err, { kind = "crypto", code = "unknown_signer" })
   end)
 
+  it("names a foreign signer on one line, and takes null for nothing", function()
+    server:set { prepare = "sound" }
+    local prepared = prepare()
+    local payload = prepared.kms_payloads[1]
+    payload.provider = "a\nb" .. ("c"):rep(2000)
+    local _, err = client:sign(prepared, auth)
+    rig.assert_error(err, { kind = "crypto", code = "unknown_signer" })
+    assert.is_nil(err.message:find "\n")
+    assert.is_true(#err.message < 400)
+    payload.provider, payload.address = grid.null, grid.null
+    assert.equal(1, #assert(client:sign(prepared, auth)).kms_payloads)
+  end)
+
   it("signs nothing where there is nothing to sign", function()
     local _, err = client:sign({ transaction = "AA==", kms_payloads = {} }, auth)
     rig.assert_error(err, { kind = "request", code = "nothing_to_sign" })

@@ -79,6 +79,16 @@ for _, flavour in ipairs(flavours) do
       assert.equal("null", fresh.encode(cjson.null))
     end)
 
+    it("refuses names in what is marked as an array, and marks nothing but tables", function()
+      local text, _, code, message = fresh.encode(fresh.array { 1, 2, x = 3 })
+      assert.is_nil(text)
+      assert.equal("bad_value", code)
+      assert.matches("names", message)
+      text = fresh.encode(fresh.array { x = 3 })
+      assert.is_nil(text)
+      rig.assert_misuse(function() fresh.array(5) end, "grid.array: a table is expected, got number")
+    end)
+
     it("understands every mark of an array", function()
       assert.equal("[]", fresh.encode(fresh.array()))
       assert.equal("[1,2]", fresh.encode(fresh.array { 1, 2 }))

@@ -85,6 +85,7 @@ describe("a key pair", function()
     assert.equal("grid.keypair (closed)", tostring(pair))
     rig.assert_misuse(function() pair:export() end, "closed")
     rig.assert_misuse(function() pair:open {} end, "keys:open", "closed")
+    rig.assert_misuse(function() grid.keypair():open(42) end, "keys:open: a table or a string is expected, got number")
   end)
 
   it("is misused with a dot, or as the other kind of key", function()

@@ -154,6 +154,16 @@ describe("grid.new", function()
       assert_misuse(function() grid.new { max_response_bytes = 0.5 } end, "'max_response_bytes' must be")
     end)
 
+    it("options that are false", function()
+      assert_misuse(function() grid.new(false) end, "as options a table is expected, got boolean")
+      assert_misuse(function() grid.refresh_session({}, false) end, "as options a table is expected, got boolean")
+      assert_misuse(function() grid.new():refresh_sessions({}, false) end, "as options a table is expected, got boolean")
+    end)
+
+    it("a proxy whose user would be taken for its host", function()
+      assert_misuse(function() grid.new { proxy = "http://user:#12@127.0.0.1:1" } end, "'proxy' must be a URL without '#'")
+    end)
+
     it("a proxy that could smuggle a header", function()
       assert_misuse(function() grid.new { proxy = "http://127.0.0.1\r\n" } end, "'proxy' must be")
     end)

@@ -110,6 +110,16 @@ describe("foreign text", function()
     return count
   end
 
+  it("takes little work to prepare, whatever a cookie is made of", function()
+    local function prepare(blanks)
+      local start = os.clock()
+      secrets.new("", "", "a=" .. (" "):rep(blanks) .. "x")
+      return os.clock() - start
+    end
+    prepare(1000)
+    assert.is_true(prepare(60000) < 60 * math.max(prepare(6000), 0.001)) -- 100 times as much, if it were the square
+  end)
+
   it("takes no more work to clean because more was sent #slow", function()
     local small, large = work_for(1600), work_for(60000)
     assert.is_true(small > 100 and large < 1.5 * small, ("%d, and %d"):format(small, large))

@@ -80,16 +80,21 @@ function accounts.update(what, address, changes, admin)
 end
 
 local function refuse(kind, code, format, ...)
-  return nil, errors.new { kind = kind, code = code, message = format:format(...) }
+  return nil, errors.new { kind = kind, code = code, message = errors.one_line(format:format(...)) }
+end
+
+local function present(value)
+  if value ~= json.null then return value end
 end
 
 local function sign_one(payload, auth)
-  if payload.provider ~= nil and payload.provider ~= "privy" then
+  local address, provider = present(payload.address), present(payload.provider)
+  if provider ~= nil and provider ~= "privy" then
     return refuse("crypto", "unknown_signer", "signer %s belongs to provider %s, whose keys this session does not hold",
-      tostring(payload.address), tostring(payload.provider))
+      tostring(address), tostring(provider))
   end
-  if auth.signers and payload.address ~= nil and not auth.signers[payload.address] then
-    return refuse("crypto", "unknown_signer", "signer %s is not one of this session's", tostring(payload.address))
+  if auth.signers and address ~= nil and not auth.signers[address] then
+    return refuse("crypto", "unknown_signer", "signer %s is not one of this session's", tostring(address))
   end
   local signature, err = auth:sign(payload.payload)
   if not signature then return nil, err end

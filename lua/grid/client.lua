@@ -26,7 +26,8 @@ Client.__index = Client
 ---@param given? grid.Options
 ---@return grid.Client
 function client.new(given)
-  local resolved = options.resolve("grid.new", given or {})
+  if given == nil then given = {} end
+  local resolved = options.resolve("grid.new", given)
   return setmetatable({
     options = resolved,
     endpoint = options.endpoint(resolved.base_url),
@@ -186,7 +187,8 @@ end
 function Client:refresh_sessions(requests, given)
   local what = "client:refresh_sessions"
   check_open(self, what)
-  local many = batch.new(what, requests, given or {}, function(plan) return prepare(self, plan, {}) end)
+  if given == nil then given = {} end
+  local many = batch.new(what, requests, given, function(plan) return prepare(self, plan, {}) end)
   local function source() return many:next() end
   local function on_done(one) many:finish(one.position, one.res, one.err) end
   local engine, err = self:engine()

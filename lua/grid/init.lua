@@ -83,8 +83,9 @@ end
 --- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
 function grid.refresh_session(request, given)
   local what = "grid.refresh_session"
-  shape.check(what, options.both, given or {})
-  local for_client, for_call = split(given or {})
+  if given == nil then given = {} end
+  shape.check(what, options.both, given)
+  local for_client, for_call = split(given)
   return client.carry_out(client_for(for_client), what, for_call, endpoints.refresh_session, request)
 end
 

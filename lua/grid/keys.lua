@@ -38,14 +38,16 @@ local function check_colon(what, self)
 end
 
 function Key:__tostring()
-  return ("%s (%s)"):format(getmetatable(self).__name, self.closed and "closed" or self.key:fingerprint())
+  return ("%s (%s)"):format(getmetatable(self).__name, self.closed and "closed" or self.key:fingerprint() or "unknown")
 end
 
 --- The private key: base64 of its PKCS#8 DER. A secret.
----@return string
+---@return string?, grid.Error?
 function Key:export()
   keys.check("keys:export", self, check_colon("keys:export", self))
-  return self.key:export()
+  local text, kind, code, message = self.key:export()
+  if not text then return nil, errors.from_core(kind, code, message) end
+  return text
 end
 
 --- Wipes the key. May be called again.
@@ -110,8 +112,10 @@ local function signers_of(session)
   return signers
 end
 
+-- What an answer lacks is no misuse: nil and null are as good as any table without a key.
 local function read_encrypted(value)
-  if type(value) ~= "string" then return value end
+  if type(value) == "table" or value == nil or value == json.null then return value end
+  if type(value) ~= "string" then misuse.raise("keys:open: a table or a string is expected, got %s", type(value)) end
   local decoded, _, code, message = json.decode(value)
   if decoded == nil then return refuse(code, "the encrypted authorization key: " .. message) end
   return decoded

@@ -42,6 +42,12 @@ local function check_base_url(url)
   if path:find("//", 1, true) then return "a URL whose path has no empty step" end
 end
 
+-- libcurl would take what stands before a "#" for the host: a user name, say, which would then be looked up.
+local function check_proxy(url)
+  if url:find("#", 1, true) then return "a URL without '#', which is %23 in a user name or a password" end
+  return shape.without_controls(url)
+end
+
 ---@class (exact) grid.Options
 ---@field api_key? string default $GRID_API_KEY; needed by the first call
 ---@field environment? "sandbox"|"production"|"devnet"|"mainnet" default $GRID_ENVIRONMENT, else "production"
@@ -65,7 +71,7 @@ options.client = {
   connect_timeout = { type = "number", check = shape.seconds, default = 3 },
   retries = { type = "number", check = shape.whole, default = 2 },
   ca_file = { type = "string", check = shape.plain },
-  proxy = { type = "string", check = shape.without_controls },
+  proxy = { type = "string", check = check_proxy },
   user_agent = { type = "string", check = shape.not_empty, default = "lua-grid/" .. version },
   max_response_bytes = { type = "number", check = shape.count, default = 1024 * 1024 },
   http_version = { type = "string", check = shape.one_of("2", "1.1"), default = "2" },

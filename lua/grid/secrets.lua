@@ -21,11 +21,17 @@ local function add(self, secret)
   if length >= SHORTEST and length < PIECE then self.words[secret] = true end
 end
 
+-- Without the blanks around it. A pattern that ends in `%s*$` would take the square of the longest run of them.
+local function trim(text)
+  local first = text:find "%S"
+  return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
+end
+
 -- The whole header, and each of its values, with quotes or without.
 local function add_cookie(self, header)
   add(self, header)
   for crumb in header:gmatch "[^;]+" do
-    local value = crumb:match "^%s*[^=]*=(.-)%s*$" or crumb:match "^%s*(.-)%s*$"
+    local value = trim(crumb:sub((crumb:find("=", 1, true) or 0) + 1))
     add(self, value)
     add(self, value:match '^"(.*)"$' or "")
   end

@@ -337,7 +337,6 @@ static void every_kind_has_its_public_name(void)
     CHECK_STR(grid_kind_name(GRID_PROTOCOL), "protocol");
     CHECK_STR(grid_kind_name(GRID_CRYPTO), "crypto");
     CHECK_STR(grid_kind_name(GRID_STORE), "store");
-    CHECK_STR(grid_kind_name(GRID_CANCELLED), "cancelled");
 }
 
 int main(void)

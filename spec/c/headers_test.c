@@ -163,7 +163,7 @@ static bool may_go_out(const char *line, size_t size)
 
 static void a_line_without_control_characters_may_go_out(void)
 {
-    static const char *const fine[] = {"A: b", "X-Long_Name.1!#$%&'*+-^`|~: v", "A:b", "A: tab\there", "A: caf\xc3\xa9"};
+    static const char *const fine[] = {"A: b", "X-Long_Name.1!#$%&'*+-^`|~: v", "A:b", "A: caf\xc3\xa9"};
 
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
         CHECK(may_go_out(fine[i], strlen(fine[i])));
@@ -175,7 +175,7 @@ static void a_line_that_could_become_two_is_refused(void)
 
     for (int byte = 0; byte < 0x20; byte++) {
         line[14] = (char)byte;
-        CHECK(may_go_out(line, sizeof line - 1) == (byte == '\t'));
+        CHECK(!may_go_out(line, sizeof line - 1));
     }
     line[14] = 0x7f;
     CHECK(!may_go_out(line, sizeof line - 1));

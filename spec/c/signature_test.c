@@ -95,17 +95,6 @@ static void a_uuid_has_the_form_of_version_4_and_comes_once(void)
     CHECK_INT(same, 0);
 }
 
-static void random_bytes_fill_what_was_asked_for_and_no_more(void)
-{
-    unsigned char out[40] = {0}, zeros[40] = {0};
-    grid_error err = {0};
-
-    CHECK(grid_random_bytes(out, 32, &err));
-    CHECK(memcmp(out, zeros, 32) != 0);
-    CHECK(memcmp(out + 32, zeros, 8) == 0);
-    CHECK(grid_random_bytes(out, 0, &err));
-}
-
 int main(void)
 {
     long live = grid_alloc_live();
@@ -115,7 +104,6 @@ int main(void)
     every_flipped_bit_of_a_signature_is_refused();
     what_is_no_signature_is_refused();
     a_uuid_has_the_form_of_version_4_and_comes_once();
-    random_bytes_fill_what_was_asked_for_and_no_more();
     CHECK_INT(grid_alloc_live(), live);
     return check_report();
 }

@@ -75,6 +75,12 @@ describe("grid.core", function()
       end
       if math.type then
         assert.equal(9007199254740993, decode "9007199254740993")
+        for _, text in ipairs { "1000000000000000001", "9223372036854775807", "-9223372036854775807", "-9223372036854775808" } do
+          assert.equal("integer", math.type(decode(text)))
+          assert.equal(text, encode(decode(text)))
+        end
+        assert.equal("float", math.type(decode "9223372036854775808"))
+        assert.equal(2 ^ 64, decode "18446744073709551616")
         assert.equal(999999999999999999, decode "999999999999999999")
       end
     end)

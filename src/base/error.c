@@ -25,7 +25,7 @@ const char *grid_kind_name(grid_kind kind)
     static const char *const names[] = {
         [GRID_REQUEST] = "request",   [GRID_NETWORK] = "network", [GRID_TIMEOUT] = "timeout",
         [GRID_TLS] = "tls",           [GRID_PROTOCOL] = "protocol", [GRID_CRYPTO] = "crypto",
-        [GRID_STORE] = "store",       [GRID_CANCELLED] = "cancelled",
+        [GRID_STORE] = "store",
     };
     return names[kind];
 }

@@ -15,8 +15,7 @@ typedef enum grid_kind {
     GRID_TLS,      /* handshake or certificate */
     GRID_PROTOCOL, /* an answer that makes no sense */
     GRID_CRYPTO,   /* a key, a ciphertext or a signature that does not hold */
-    GRID_STORE,    /* a file that cannot be written */
-    GRID_CANCELLED /* given up by the caller */
+    GRID_STORE     /* a file that cannot be written */
 } grid_kind;
 
 typedef struct grid_error {

@@ -11,7 +11,7 @@
  * key. */
 grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsulated_key, grid_slice ciphertext, grid_error *err);
 
-/* The same by the other side, for the sandbox and for tests: appends the two base64 texts, with PKCS#8 inside. */
+/* The same by the other side, for tests: appends the two base64 texts, with PKCS#8 inside. */
 bool grid_authorization_seal(const grid_public_key *recipient, const grid_key *authorization, grid_buffer *encapsulated_key,
                              grid_buffer *ciphertext, grid_error *err);
 

@@ -77,18 +77,31 @@ const grid_library *grid_library_get(grid_error *err)
         library_free(fresh); /* another thread was first */
         return found;
     }
-    /* Registered after OpenSSL's own handler, so it runs before that one; and when this module is unloaded. */
+    /* Registered after OpenSSL's own handler, so it runs before that one. */
     atexit(release);
     return fresh;
 }
 
 bool grid_library_failed(grid_error *err)
 {
-    return grid_library_refused(err, "crypto_failed", "OpenSSL could not do its work: out of memory, or a provider is missing");
+    ERR_clear_error();
+    return grid_error_set(err, GRID_CRYPTO, "crypto_failed",
+                          "OpenSSL could not do its work: out of memory, or a provider is missing");
+}
+
+static bool ran_out_of_memory(void)
+{
+    unsigned long code;
+
+    while ((code = ERR_get_error()))
+        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+            return true;
+    return false;
 }
 
 bool grid_library_refused(grid_error *err, const char *code, const char *message)
 {
-    ERR_clear_error();
+    if (ran_out_of_memory())
+        return grid_library_failed(err);
     return grid_error_set(err, GRID_CRYPTO, code, "%s", message);
 }

@@ -1,6 +1,6 @@
 /* The one door to OpenSSL's algorithms: fetched once per process, shared by everybody, never written to.
  *
- * Owns: the fetched objects, from the first use until the process ends or the module is unloaded. A fork keeps them. A first
+ * Owns: the fetched objects, from the first use until the process ends. A fork keeps them. A first
  * use that fails (no memory, a provider that is missing) is tried anew by the next one.
  * Refuses to know: keys. Thread-safe. */
 #ifndef GRID_CRYPTO_LIBRARY_H
@@ -23,7 +23,7 @@ const grid_library *grid_library_get(grid_error *err); /* NULL and "crypto_faile
 /* For failures that say nothing about the input: no memory, a broken provider. Empties OpenSSL's error queue; returns false. */
 bool grid_library_failed(grid_error *err);
 
-/* For failures that do: sets kind "crypto" and empties the queue as well; returns false. */
+/* For failures that do, unless the queue says that there was no memory: sets kind "crypto" and empties the queue; returns false. */
 bool grid_library_refused(grid_error *err, const char *code, const char *message);
 
 #endif

@@ -1,19 +1,6 @@
 #include "crypto/random.h"
 
-#include "crypto/library.h"
-
-#include <limits.h>
-#include <openssl/rand.h>
 #include <unistd.h>
-
-bool grid_random_bytes(void *out, size_t size, grid_error *err)
-{
-    if (!grid_library_get(err)) /* or a first call without memory would crash in OpenSSL 3.0 */
-        return false;
-    if (size > INT_MAX || RAND_bytes(out, (int)size) != 1)
-        return grid_library_refused(err, "no_randomness", "OpenSSL gave no random bytes");
-    return true;
-}
 
 bool grid_random_uuid(char uuid[GRID_UUID_SIZE], grid_error *err)
 {

@@ -118,7 +118,7 @@ bool grid_header_check(grid_slice line, grid_error *err)
                               (int)(name < 64 ? name : 64), line.data);
     for (i = name + 1; i < line.size; i++) {
         unsigned char byte = (unsigned char)line.data[i];
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+        if (byte < 0x20 || byte == 0x7f)
             return grid_error_set(err, GRID_REQUEST, "bad_header",
                                   "the value of header %.*s holds a control character",
                                   (int)(name < 64 ? name : 64), line.data);

@@ -8,10 +8,12 @@
 #include "text/json.h"
 #include "text/number.h"
 
+#include <stdint.h>
+
 /* The arguments of json_decode */
 enum { TEXT = 1, ARRAY_METATABLE, FIRST_STEP };
 
-enum { INTEGER_DIGITS = 18 };
+enum { INTEGER_DIGITS = 19 };
 
 typedef struct walk {
     lua_State *L;
@@ -51,37 +53,48 @@ static void push_string(walk *self, grid_slice raw)
     gridL_push_buffer(L, self->unescaped);
 }
 
-/* Digits alone, few enough for 64 bits. */
-static bool read_digits(grid_slice raw, lua_Integer *integer)
+/* Digits alone, that 64 bits hold; the least number of 64 bits is left to others. */
+static bool read_digits(grid_slice raw, int64_t *integer)
 {
     size_t i = raw.data[0] == '-' ? 1 : 0;
+    uint64_t value = 0;
 
-    *integer = 0;
     if (raw.size - i > INTEGER_DIGITS)
         return false;
     for (; i < raw.size; i++) {
         if (raw.data[i] < '0' || raw.data[i] > '9')
             return false;
-        *integer = *integer * 10 + (raw.data[i] - '0');
+        value = value * 10 + (uint64_t)(raw.data[i] - '0');
     }
-    if (raw.data[0] == '-')
-        *integer = -*integer;
+    if (value > INT64_MAX)
+        return false;
+    *integer = raw.data[0] == '-' ? -(int64_t)value : (int64_t)value;
     return true;
+}
+
+/* Of LuaJIT on 32 bits, lua_Integer has 32. */
+static void push_whole(lua_State *L, int64_t value)
+{
+#if GRID_LUA_HAS_INTEGERS
+    lua_pushinteger(L, value);
+#else
+    lua_pushnumber(L, (lua_Number)value);
+#endif
 }
 
 static void push_number(lua_State *L, grid_slice raw)
 {
-    lua_Integer integer;
+    int64_t digits;
     lua_Number number;
 
-    if (read_digits(raw, &integer)) {
-        lua_pushinteger(L, integer);
+    if (read_digits(raw, &digits)) {
+        push_whole(L, digits);
         return;
     }
     number = grid_number_value(raw);
 #if GRID_LUA_HAS_INTEGERS
-    if (lua_numbertointeger(number, &integer) && (lua_Number)integer == number) {
-        lua_pushinteger(L, integer);
+    if (lua_numbertointeger(number, &digits) && (lua_Number)digits == number) {
+        push_whole(L, digits);
         return;
     }
 #endif

@@ -201,23 +201,22 @@ static bool write_object(writer *self, int table, member *names, size_t count)
     return put(self, "}");
 }
 
-static bool write_content(writer *self)
+static bool write_content(writer *self, bool is_array)
 {
     int table = lua_gettop(self->L);
     member names[FEW_NAMES];
     size_t count;
+    content content = look_at(self->L, table, names, &count);
     bool good;
 
-    switch (look_at(self->L, table, names, &count)) {
-    case NAMES:
-        good = write_object(self, table, names, count);
-        break;
-    case POSITIONS:
-        good = write_array(self);
-        break;
-    default:
+    if (content == MIXED)
         return REFUSE(self, "a table mixes names and positions, or has holes");
-    }
+    if (content == POSITIONS || (is_array && count == 0))
+        good = write_array(self);
+    else if (!is_array)
+        good = write_object(self, table, names, count);
+    else
+        return REFUSE(self, "an array has names");
     if (good)
         lua_settop(self->L, table);
     return good;
@@ -231,10 +230,7 @@ static bool write_table(writer *self)
         return REFUSE(self, "tables are nested deeper than %d levels", GRID_JSON_MAX_DEPTH);
     luaL_checkstack(self->L, FEW_NAMES + 6, "JSON too deep");
     self->depth++;
-    if (has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE))
-        good = write_array(self);
-    else
-        good = write_content(self);
+    good = write_content(self, has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE));
     self->depth--;
     return good;
 }
