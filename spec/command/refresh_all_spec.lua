@@ -72,6 +72,23 @@ describe("grid refresh-all", function()
     assert.equal(made[4].refresh_token, refresh_token(4))
   end)
 
+  it("refreshes a session once, however many files lead to it", function()
+    write_sessions(1)
+    run.folder:run [[cd all && ln -s 01.json link.json && sed 's/{/{ /g' 01.json >copy.json && cp copy.json late.json]]
+    for _, concurrency in ipairs { 64, 1 } do
+      local executions = run.server:stats().executions
+      local code, out, err = run:grid("refresh-all all --json --concurrency " .. concurrency)
+      assert.equal(3, code)
+      assert.same({ files = 4, refreshed = 1, failed = 3 }, harness.objects(out)[5])
+      for _, name in ipairs { "copy", "late", "link" } do
+        assert.truthy(err:find(name .. ".json: grid: store error (same_session): the same session as 01.json\n", 1, true), name)
+      end
+      assert.equal(executions + 1, run.server:stats().executions)
+      opens(1)
+      run.folder:run "cd all && cp 01.json copy.json && cp 01.json late.json"
+    end
+  end)
+
   it("saves each file as soon as its answer is there", function()
     local made = write_sessions(3)
     run.server:fault { kind = "delay", answer_delay = 1.5, execute = true, session = made[2].refresh_token }

@@ -1,5 +1,5 @@
 -- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out, and
--- replaced as soon as its answer is there; power that fails can undo the last few, a process that dies none.
+-- replaced as soon as its answer is there: a process that dies loses the answers in flight, power that fails the last few files too.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -24,7 +24,8 @@ local refresh_all = {
 Renews each DIR/*.json, see `grid refresh --help` for their form, and goes on when one fails. A file is replaced
 whole as soon as its answer is there. To be fast, what was written is brought to the disk once for every 64 files:
 after a loss of power, up to that many, and those in flight, may hold their old session, whose refresh token may be
-spent. A program that dies loses no saved file.
+spent. A program that dies loses no saved file. Of several files with one session, by a link or as a copy, the first
+is renewed; the others count as failed.
 ]],
   exit_codes = [[
 exit codes:
@@ -67,6 +68,18 @@ function Run:public_key(session)
   return self.last_public_key
 end
 
+-- Two files may lead to one session: by a link, or as a copy. It is refreshed for the first of them, since a refresh token is good
+-- for one use; those that it was and has become are remembered. -> error, if another file had it
+function Run:look_for_twin(session)
+  local name = self.refreshed[session:fingerprint()]
+  if not name then return nil end
+  return errors.new { kind = "store", code = "same_session", message = "the same session as " .. name }
+end
+
+function Run:remember(position, session)
+  self.refreshed[session:fingerprint()] = self.names[position]
+end
+
 -- The request for a file, when its turn has come | nil, error
 function Run:request(position)
   local name = self.names[position]
@@ -76,11 +89,13 @@ function Run:request(position)
   local session, err = session_file.open(self.folder .. "/" .. name)
   if not session then return nil, err end
   local public_key
-  public_key, err = self:public_key(session)
+  err = self:look_for_twin(session)
+  if not err then public_key, err = self:public_key(session) end
   if not public_key then
     session:close()
     return nil, err
   end
+  self:remember(position, session)
   self.sessions[position] = session
   return { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
@@ -92,8 +107,9 @@ function Run:sync()
 end
 
 -- -> result | nil, error, and where what came is now: fields, sentence
-function Run:save(session, res)
+function Run:save(position, session, res)
   session:renew(res.kms_payload_json)
+  self:remember(position, session)
   local saved, err = session:save(false)
   if not saved then return nil, err, rescue.report(session:to_text()) end
   self.unsynced = self.unsynced + 1
@@ -105,7 +121,7 @@ function Run:finish(position, res, err)
   local session = self.sessions[position]
   local fields, sentence
   if res then
-    res, err, fields, sentence = self:save(session, res)
+    res, err, fields, sentence = self:save(position, session, res)
   else
     if session then session:close() end
     fields, sentence = rescue.report_answer(err)
@@ -133,7 +149,7 @@ function refresh_all.run(given, screen)
   local names, requests = list_files(given[1]), {}
   local run = setmetatable({
     folder = given[1], names = names, key_text = refresh.key_text(given), may_make = given["new-key"],
-    sessions = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
+    sessions = {}, refreshed = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
   }, Run)
   for position = 1, #names do requests[position] = function() return run:request(position) end end
   local results = client:refresh_sessions(requests, {

@@ -138,6 +138,13 @@ function Session:renew(kms_payload)
   self.kms_payload = successor.of(self.kms_payload, kms_payload)
 end
 
+--- What two files with the same session have in common: its refresh token, or all of it where there is none. Shows neither.
+function Session:fingerprint()
+  local raw = json.slice(self.kms_payload, "session", "Privy", "refresh_token")
+  local token = raw and json.decode(raw)
+  return core.fingerprint(type(token) == "string" and token ~= "" and token or self.kms_payload)
+end
+
 --- The bytes of the file.
 function Session:to_text()
   if self.bare then return self.kms_payload end
