@@ -172,12 +172,15 @@ describe("grid move-signer", function()
     assert.equal(1, submissions())
   end)
 
-  it("says so too when that answer breaks off", function()
-    run.server:fault { kind = "truncate", execute = true, path = "/accounts/" .. made.address .. "/submit" }
-    local code, out, err = run:grid("move-signer s.json --yes --json --to " .. NEW)
-    assert.equal(1, code)
-    local told = harness.objects(out)[1]
-    assert.same({ "unknown", "yes" }, { told.submitted, told.error.sent })
-    assert.matches("^grid: ", err)
-  end)
+  for what, fault in pairs { ["breaks off"] = { kind = "truncate" }, ["is a 502"] = { kind = "status", status = 502 } } do
+    it("says so too when that answer " .. what, function()
+      fault.execute, fault.path = true, "/accounts/" .. made.address .. "/submit"
+      run.server:fault(fault)
+      local code, out, err = run:grid("move-signer s.json --yes --json --to " .. NEW)
+      assert.equal(1, code)
+      local told = harness.objects(out)[1]
+      assert.same({ "unknown", "yes" }, { told.submitted, told.error.sent })
+      assert.matches("^grid: ", err)
+    end)
+  end
 end)

@@ -70,9 +70,14 @@ end
 -- What went wrong after the request was out, and before its answer was understood.
 local UNCLEAR = { network = true, timeout = true, protocol = true }
 
+-- The service, or who stands before it, failed half-way; 503 means that it did not begin.
+local function failed_half_way(err)
+  return err.kind == "api" and err.status >= 500 and err.status ~= 503
+end
+
 --- Whether nobody can tell what the service made of a request.
 function service.is_outcome_unknown(err)
-  return err.sent == "unknown" or err.sent == "yes" and UNCLEAR[err.kind] or false
+  return err.sent == "unknown" or err.sent == "yes" and (UNCLEAR[err.kind] or failed_half_way(err)) or false
 end
 
 --- Ends the command if ^C came while it waited.
