@@ -89,6 +89,25 @@ describe("grid refresh-all", function()
     end
   end)
 
+  it("says for each file how to ask again for an answer that was lost", function()
+    local made = write_sessions(3)
+    run.server:set { mode = "idempotent" }
+    run.server:fault { kind = "drop", execute = true, session = made[2].refresh_token }
+    run.server:fault { kind = "status", status = 504, execute = true, session = made[3].refresh_token }
+    run:write_session("all/04.json", true)
+    run.server:fault { kind = "status", status = 500, execute = true, session = run:json "all/04.json".session.Privy.refresh_token }
+    local code, _, err = run:grid "refresh-all all --timeout 5 --concurrency 1 --key all/04.json.key"
+    assert.equal(3, code)
+    for i = 2, 4 do
+      local words = err:match(("0%d.json: [^\n]* again: grid (refresh all/0%d.json [^\n]+)\n"):format(i, i))
+      assert.matches("%-%-timeout 5$", words)
+      assert.equal(i == 4, words:find("--key all/04.json.key", 1, true) ~= nil)
+      assert.equal(0, (run:grid(words)))
+    end
+    opens(2)
+    assert.equal(3, run.server:stats().replays)
+  end)
+
   it("saves each file as soon as its answer is there", function()
     local made = write_sessions(3)
     run.server:fault { kind = "delay", answer_delay = 1.5, execute = true, session = made[2].refresh_token }

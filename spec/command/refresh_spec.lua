@@ -74,14 +74,43 @@ describe("grid refresh", function()
     assert.equal(1, run.server:stats().replays)
   end)
 
-  it("says how to ask again for an answer that broke off", function()
+  for what, fault in pairs {
+    ["broke off"] = { kind = "truncate", execute = true }, ["is a 502"] = { kind = "status", status = 502, execute = true },
+  } do
+    it("says how to ask again for an answer that " .. what, function()
+      run:write_session "s.json"
+      run.server:set { mode = "idempotent", tier = "2" }
+      run.server:fault(fault)
+      local code, _, err = run:grid "refresh s.json"
+      assert.equal(1, code)
+      local words = err:match "again: grid (refresh s.json %-%-idempotency%-key %S+)\n"
+      assert.equal(0, (run:grid(words)))
+      assert.equal(1, run.server:stats().replays)
+    end)
+  end
+
+  it("names no way to ask again where nothing was executed", function()
     run:write_session "s.json"
+    run.server:fault { kind = "status", status = 503, count = 0 }
+    for _, words in ipairs { "refresh s.json", "refresh s.json --base-url https://127.0.0.1:1" } do
+      local code, _, err = run:grid(words)
+      assert.equal(1, code)
+      assert.is_nil(err:find("again", 1, true))
+    end
+  end)
+
+  it("repeats in that command line what it was given, quoted for a shell", function()
+    run:write_session("s.json", true)
     run.server:set { mode = "idempotent", tier = "2" }
-    run.server:fault { kind = "truncate", execute = true }
-    local code, _, err = run:grid "refresh s.json"
+    run.server:fault { kind = "drop", execute = true }
+    run.folder:write("the key", harness.API_KEY)
+    local code, _, err = run:shell([[mv s.json "it's s.json"; cp "$GRID_CA_FILE" 'the ca'; url=$GRID_BASE_URL
+      unset GRID_CA_FILE GRID_BASE_URL GRID_API_KEY GRID_ENVIRONMENT
+      grid refresh "it's s.json" --key s.json.key --ca-file 'the ca' --base-url $url --environment sandbox \
+        --api-key-file 'the key' --timeout 5]])
     assert.equal(1, code)
-    local words = err:match "again: grid (refresh s.json %-%-idempotency%-key %S+)\n"
-    assert.equal(0, (run:grid(words)))
+    local words = err:match "again: grid ([^\n]+)\n"
+    assert.equal(0, (run:grid(words, { GRID_CA_FILE = "", GRID_BASE_URL = "", GRID_API_KEY = "", GRID_ENVIRONMENT = "" })), words)
     assert.equal(1, run.server:stats().replays)
   end)
 

@@ -33,6 +33,12 @@ function Progress:paint()
   io.stderr:flush()
 end
 
+--- What people are to know of a file.
+function Progress:remark(name, text)
+  self:erase()
+  io.stderr:write(name, ": ", text, "\n")
+end
+
 --- One file is over: renewed with `res`, or failed with `err`. `fields` tell scripts more.
 function Progress:over(name, res, err, fields)
   self.done = self.done + 1
@@ -46,8 +52,7 @@ function Progress:over(name, res, err, fields)
   else
     self.failed = self.failed + 1
     object.error = screen.describe_error(err)
-    self:erase()
-    io.stderr:write(name, ": ", tostring(err), "\n")
+    self:remark(name, tostring(err))
   end
   self.screen:object(object)
   self:paint()

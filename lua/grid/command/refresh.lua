@@ -1,5 +1,6 @@
 -- grid refresh: one session file is renewed. The file is begun before anything is sent, so that what comes can be saved.
 
+local again = require "grid.command.again"
 local description = require "grid.command.description"
 local rescue = require "grid.command.rescue"
 local service = require "grid.command.service"
@@ -30,20 +31,17 @@ function refresh.key_text(given)
   return given.key and stop.unless(session_file.read_text(given.key))
 end
 
-local function explain_unknown(err, path, screen)
-  if service.is_outcome_unknown(err) and err.idempotency_key then
-    screen:note("grid: the session file is as it was. To ask for the same answer again: grid refresh %s --idempotency-key %s",
-      path, err.idempotency_key)
-  end
-end
-
---- Renews an open session, and saves it. -> result | ends the command; what came is not lost
-function refresh.renew(client, session, pair, screen, options)
+--- Renews an open session, and saves it; `given` are the options of the command, if there are any. -> result | ends the command;
+--- what came is not lost
+function refresh.renew(client, session, pair, screen, given)
+  given = given or {}
   local res, err = client:refresh_session(
-    { encryption_public_key = pair.public_key, kms_payload = session.kms_payload }, options)
+    { encryption_public_key = pair.public_key, kms_payload = session.kms_payload },
+    { idempotency_key = given["idempotency-key"] })
   if not res then
     session:close()
-    explain_unknown(err, session.path, screen)
+    local sentence = again.sentence(err, session, given)
+    if sentence then screen:note("grid: %s", sentence) end
     rescue.fail(err, rescue.report_answer(err))
   end
   session:renew(res.kms_payload_json)
@@ -58,7 +56,7 @@ function refresh.run(given, screen)
   local key_text = refresh.key_text(given)
   local session = stop.unless(session_file.open(given[1]))
   local pair = stop.unless(session:pair(key_text, given["new-key"]))
-  local res = refresh.renew(client, session, pair, screen, { idempotency_key = given["idempotency-key"] })
+  local res = refresh.renew(client, session, pair, screen, given)
 
   local facts = description.facts(session, pair)
   facts.file, facts.request_id = given[1], res.request_id

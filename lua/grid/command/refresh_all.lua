@@ -1,6 +1,7 @@
 -- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out, and
 -- replaced as soon as its answer is there: a process that dies loses the answers in flight, power that fails the last few files too.
 
+local again = require "grid.command.again"
 local core = require "grid.core"
 local errors = require "grid.errors"
 local progress = require "grid.command.progress"
@@ -61,7 +62,7 @@ Run.__index = Run
 function Run:public_key(session)
   local own = session.private_key
   if own and own == self.last_private_key then return self.last_public_key end
-  local pair, err = session:pair(not own and self.key_text or nil, self.may_make)
+  local pair, err = session:pair(not own and self.key_text or nil, self.given["new-key"])
   if not pair then return nil, err end
   self.last_private_key, self.last_public_key = own, pair.public_key
   pair:close()
@@ -82,11 +83,10 @@ end
 
 -- The request for a file, when its turn has come | nil, error
 function Run:request(position)
-  local name = self.names[position]
   if self.patience.interrupted then
     return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
-  local session, err = session_file.open(self.folder .. "/" .. name)
+  local session, err = session_file.open(self.folder .. "/" .. self.names[position])
   if not session then return nil, err end
   local public_key
   err = self:look_for_twin(session)
@@ -118,7 +118,7 @@ function Run:save(position, session, res)
 end
 
 function Run:finish(position, res, err)
-  local session = self.sessions[position]
+  local name, session = self.names[position], self.sessions[position]
   local fields, sentence
   if res then
     res, err, fields, sentence = self:save(position, session, res)
@@ -127,8 +127,10 @@ function Run:finish(position, res, err)
     fields, sentence = rescue.report_answer(err)
   end
   self.sessions[position] = nil
-  self.progress:over(self.names[position], res, err, fields)
-  if sentence then io.stderr:write(self.names[position], ": ", sentence, "\n") end
+  self.progress:over(name, res, err, fields)
+  if sentence then self.progress:remark(name, sentence) end
+  sentence = session and err and not self.given.json and again.sentence(err, session, self.given)
+  if sentence then self.progress:remark(name, sentence) end
 end
 
 -- A handler that raised is a fault of ours; what came is not lost by it.
@@ -148,7 +150,7 @@ function refresh_all.run(given, screen)
   local client, patience = service.client(given)
   local names, requests = list_files(given[1]), {}
   local run = setmetatable({
-    folder = given[1], names = names, key_text = refresh.key_text(given), may_make = given["new-key"],
+    given = given, folder = given[1], names = names, key_text = refresh.key_text(given),
     sessions = {}, refreshed = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
   }, Run)
   for position = 1, #names do requests[position] = function() return run:request(position) end end

@@ -18,6 +18,7 @@ local session_file = {}
 ---@field private_key? string of the pair that opens the authorization keys
 ---@field saved_at? string
 ---@field others table<string, string> members that are not ours: their names and their bytes
+---@field key_is_named? boolean its pair is not the file's own
 ---@field path? string where it was opened
 ---@field file? table begun beside `path`, to take its place
 local Session = { __name = "grid.command.session" }
@@ -128,6 +129,7 @@ function Session:pair(key_text, may_make)
     if may_make then return new_pair(self) end
     return fail("no_private_key", "the session file holds no private key: name its file with --key, or have one made by --new-key")
   end
+  self.key_is_named = key_text ~= nil
   local pair, err = grid.keypair(key_text or self.private_key)
   if pair and key_text and not self.bare then self.private_key = pair:export() end
   return pair, err
