@@ -113,6 +113,32 @@ describe("the command", function()
     assert.equal(run:json "s.json".address, facts.address)
   end)
 
+  it("shows names that are not UTF-8 as far as JSON can", function()
+    login()
+    local shown = { ["k\252nig.json"] = "k\239\191\189nig.json", ["\195\164\255.json"] = "\195\164\239\191\189.json" }
+    for name, text in pairs(shown) do
+      assert.equal(0, (run:shell(("mv s.json '%s'"):format(name))))
+      local code, out = run:grid(("refresh --json '%s'"):format(name))
+      assert.same({ 0, text }, { code, harness.objects(out)[1].file })
+      local err
+      code, out, err = run:grid(("inspect --json '%s.nix'"):format(name))
+      assert.equal(1, code)
+      assert.equal(("cannot read %s.nix: No such file or directory"):format(text), harness.objects(out)[1].error.message)
+      assert.equal(("grid: store error (not_read): cannot read %s.nix: No such file or directory\n"):format(name), err)
+      run.folder:run(("mkdir -p all; mv '%s' all"):format(name))
+      code, out = run:grid "refresh-all --json all"
+      assert.same({ 0, text }, { code, harness.objects(out)[1].file })
+      run.folder:run(("mv all/* s.json"):format(name))
+    end
+  end)
+
+  it("shows as null what is no JSON number", function()
+    local code, out = run:shell [[
+      echo '{"session":{"Privy":{"session":{"expires_at":1e999}}}}' >s.json; grid inspect --json s.json]]
+    assert.equal(0, code)
+    assert.truthy(out:find('"authorization_key":{"expired":false,"expires_at":null}', 1, true))
+  end)
+
   it("tells that a key does not open what it should", function()
     login()
     run:grid "keygen --out other"

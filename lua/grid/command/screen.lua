@@ -25,9 +25,25 @@ function screen.describe_error(err)
   return shown
 end
 
+local REPLACEMENT = "\239\191\189" -- U+FFFD
+
+local function replace_unless_text(character)
+  if not json.encode(character) then return REPLACEMENT end
+end
+
+-- The same value as far as JSON can hold it: the names of files are bytes, and a number may be infinite.
+local function presentable(value)
+  if type(value) == "string" then return (value:gsub("[\128-\255][\128-\191]*", replace_unless_text)) end
+  if json.encode(value) then return value end
+  if type(value) ~= "table" then return json.null end
+  local copy = setmetatable({}, getmetatable(value))
+  for name, member in pairs(value) do copy[presentable(name)] = presentable(member) end
+  return copy
+end
+
 --- One JSON object on a line, for scripts only.
 function Screen:object(value)
-  if self.json then io.stdout:write(assert(json.encode(value)), "\n") end
+  if self.json then io.stdout:write(json.encode(value) or assert(json.encode(presentable(value))), "\n") end
 end
 
 --- A line for people, on standard output.
