@@ -45,6 +45,35 @@ describe("the command", function()
     assert.equal(2, (run:grid ""))
   end)
 
+  it("tells scripts of wrong words too", function()
+    for words, message in pairs {
+      ["refresh --json"] = "refresh: FILE is missing", ["--json"] = "there is no command '--json'",
+      ["refresh x.json --emial --json"] = "refresh: there is no option '--emial'",
+    } do
+      local code, out, err = run:grid(words)
+      assert.same({ 2, message }, { code, harness.objects(out)[1].error.message })
+      assert.equal("grid: " .. message .. "\n", err)
+    end
+  end)
+
+  it("says so, and ends with 1, when standard output takes nothing", function()
+    login()
+    local before = run.folder:read "s.json"
+    run.folder:run "mkdir all && cp s.json all"
+    for words, expected in pairs {
+      keygen = 1, ["--help"] = 1, ["refresh --help"] = 1, ["inspect s.json"] = 1, ["refresh --json s.json"] = 1,
+      ["refresh"] = 2, ["refresh-all all"] = 101,
+    } do
+      local code, out, err = run:grid(words .. " >/dev/full")
+      assert.same({ expected, "" }, { code, out }, words)
+      if expected ~= 2 then
+        assert.matches("grid: cannot write to standard output: No space left on device\n$", err)
+      end
+    end
+    assert.not_equal(before, run.folder:read "s.json")
+    assert.equal(1, (run:grid "inspect s.json >&-"))
+  end)
+
   it("makes a key pair that only its owner can read, and replaces none unasked", function()
     local code, out = run:grid "keygen --out pair --json"
     assert.equal(0, code)
@@ -177,6 +206,10 @@ describe("the command", function()
     run.folder:write("key", harness.API_KEY .. "\n")
     assert.equal(0, (run:grid("refresh s.json --api-key-file key", { GRID_API_KEY = "wrong" })))
     assert.equal(0, (run:shell("exec <key; grid refresh s.json --api-key-file -", { GRID_API_KEY = "" })))
+    run.folder:write("key", " " .. harness.API_KEY .. " \t\r\n")
+    assert.equal(0, (run:grid("refresh s.json --api-key-file key", { GRID_API_KEY = "" })))
+    run.folder:write("key", " \n" .. harness.API_KEY)
+    assert.equal(2, (run:grid "refresh s.json --api-key-file key"))
     local code, _, err = run:grid("refresh s.json", { GRID_API_KEY = "wrong" })
     assert.equal(1, code)
     assert.matches("^grid: auth error", err)

@@ -41,7 +41,7 @@ local SERVICE = {
 local EXIT_CODES = [[
 exit codes:
   0  done
-  1  the world said no: the service, the network, a file
+  1  the world said no: the service, the network, a file, standard output
   2  asked for wrongly; nothing was done
   3  interrupted (^C); what had been sent was waited for and saved
   70 a fault of this program
@@ -76,7 +76,7 @@ local function run(words, state)
   local general = GENERAL_WORDS[name]
   if general == "help" and modules[words[2]] then name = words[2]; words = { name, "--help" }; general = nil end
   if general then
-    io.stdout:write(general == "help" and overview() or grid._VERSION .. "\n")
+    state.screen:write(general == "help" and overview() or grid._VERSION .. "\n")
     return 0
   end
   if not modules[name] then
@@ -86,24 +86,40 @@ local function run(words, state)
   state.codes = chosen.codes
   local given = arguments.parse(chosen, words)
   if given.help or given.version then
-    io.stdout:write(given.help and arguments.help(chosen) or grid._VERSION .. "\n")
+    state.screen:write(given.help and arguments.help(chosen) or grid._VERSION .. "\n")
     return 0
   end
-  state.screen = screen.new(given.json)
+  state.screen.json = given.json or false
   return chosen.run(given, state.screen)
+end
+
+-- Until the words are understood: whether they seem to ask for JSON.
+local function wants_json(words)
+  for _, word in ipairs(words) do
+    if word == "--json" then return true end
+  end
+  return false
+end
+
+local function code_of(state, code)
+  return state.codes and state.codes[code] or code
 end
 
 --- Runs what the words ask for. -> exit code
 ---@param words string[]
 function command.main(words)
-  local state = { screen = screen.new(false) }
+  local state = { screen = screen.new(wants_json(words)) }
   local ok, code = pcall(run, words, state)
   if not ok then
     local ended = stop.of(code)
     if ended.message then state.screen:fail(ended.message, ended.fields) end
-    code = state.codes and state.codes[ended.code] or ended.code
+    code = code_of(state, ended.code)
   end
-  io.stdout:flush()
+  local problem = state.screen:flush()
+  if problem then
+    io.stderr:write("grid: cannot write to standard output: ", problem, "\n")
+    if code == 0 then code = code_of(state, stop.FAILED) end
+  end
   return code
 end
 

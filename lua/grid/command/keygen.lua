@@ -40,7 +40,7 @@ function keygen.run(given, screen)
   end
   local pair = stop.unless(grid.keypair())
   if given.out then return to_file(given, screen, pair) end
-  io.stdout:write(pair:export(), "\n")
+  screen:write(pair:export(), "\n")
   screen:note("public key: %s", pair.public_key)
   return 0
 end

@@ -32,7 +32,7 @@ is renewed; the others count as failed.
 exit codes:
   0    every file is renewed, or there was none
   1 to 100  so many files failed; 100: or more
-  101  the world said no before any file was begun: the folder cannot be read
+  101  the world said no to all: the folder cannot be read or brought to the disk, or standard output not be written
   102  asked for wrongly; nothing was done
   103  interrupted (^C); what had been sent was waited for and saved
   170  a fault of this program

@@ -1,5 +1,5 @@
 -- What a command says: for people on standard output and standard error, or for scripts as JSON lines.
--- Owns: both forms, and the questions. Errors appear as what tostring makes of them, never otherwise. Knows no command.
+-- Owns: both forms, the questions, and whether standard output took what it was given. Errors appear as what tostring makes of them, never otherwise. Knows no command.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -41,14 +41,29 @@ local function presentable(value)
   return copy
 end
 
+local function heed(self, done, problem)
+  if not done and not self.problem then self.problem = problem end
+end
+
+--- Writes to standard output. That it could not is told by `flush`: nothing is to be left unsaved because of it.
+function Screen:write(...)
+  heed(self, io.stdout:write(...))
+end
+
+--- Brings out what was written. -> nothing | what went wrong with any of it
+function Screen:flush()
+  heed(self, io.stdout:flush())
+  return self.problem
+end
+
 --- One JSON object on a line, for scripts only.
 function Screen:object(value)
-  if self.json then io.stdout:write(json.encode(value) or assert(json.encode(presentable(value))), "\n") end
+  if self.json then self:write(json.encode(value) or assert(json.encode(presentable(value))), "\n") end
 end
 
 --- A line for people, on standard output.
 function Screen:line(format, ...)
-  if not self.json then io.stdout:write(format:format(...), "\n") end
+  if not self.json then self:write(format:format(...), "\n") end
 end
 
 --- Rows of { label, text }; those without a text are left out.

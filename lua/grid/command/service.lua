@@ -29,8 +29,9 @@ local function patient_host()
   return host, patience
 end
 
+-- Without the blanks around it, which editors leave behind.
 local function first_line(text)
-  return text and text:match "^[^\r\n]*"
+  return text and text:match "^[^\r\n]*":match "^%s*(.-)%s*$"
 end
 
 local function read_api_key(path)

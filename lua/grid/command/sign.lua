@@ -43,14 +43,14 @@ local function read_prepared(path)
   return value.transaction == nil and type(value.data) == "table" and value.data or value
 end
 
-function sign.run(given)
+function sign.run(given, screen)
   local session = stop.unless(session_file.read(given[1]))
   local pair = stop.unless(session:pair(refresh.key_text(given)))
   local prepared = read_prepared(given[2])
   local auth = sign.authorization_key(session, pair)
   local client = grid.new { base_url = "https://grid.squads.xyz", environment = "production" }
   local signed = stop.unless(client:sign(prepared, auth))
-  io.stdout:write(assert(json.encode(signed)), "\n")
+  screen:write(assert(json.encode(signed)), "\n")
   return 0
 end
 
