@@ -1,5 +1,6 @@
 -- grid refresh-all: a folder of session files.
 
+local child = require "spec.support.child"
 local grid = require "grid"
 local harness = require "spec.command.harness"
 
@@ -153,6 +154,51 @@ describe("grid refresh-all", function()
     assert.equal(102, (run:grid "refresh-all all --concurrency 0"))
     run.folder:run "mkdir all"
     assert.equal(0, (run:grid "refresh-all all"))
+  end)
+
+  -- The command with a part of it replaced by a Lua script. -> exit code, stdout, stderr
+  local function run_with(script, words)
+    run.folder:write("broken.lua", script .. '\nos.exit(require("grid.command").main(arg), true)')
+    local code, out, err = run:shell(("exec env %s broken.lua %s"):format(child.vm, words))
+    run.folder:run "rm broken.lua"
+    return code, out, err
+  end
+
+  it("ends with 101 when what was saved cannot be brought to the disk", function()
+    local made = write_sessions(2)
+    local code, out, err = run_with([[
+      require("grid.core").sync_folder = function() return nil, "store", "not_written", "cannot write all: no disk" end]],
+      "refresh-all all --json")
+    assert.same({ 101, "grid: store error (not_written): cannot write all: no disk\n" }, { code, err })
+    local objects = harness.objects(out)
+    assert.same({ files = 2, refreshed = 2, failed = 0 }, objects[3])
+    assert.equal("not_written", objects[4].error.code)
+    assert.not_equal(made[2].refresh_token, refresh_token(2))
+  end)
+
+  it("rescues each whole session that a fault of its own keeps from being saved", function()
+    local made = write_sessions(3)
+    local code, _, err = run_with([[
+      getmetatable(require("grid.command.session_file").new()).save = function() error "a fault" end]], "refresh-all all")
+    assert.equal(170, code)
+    assert.matches("a fault of this program: .*a fault", err)
+    for i = 1, 3 do
+      local place = err:match(("0%d.json: what the service answered is in %%S+/(tmp/%%S+)\n"):format(i))
+      local file = run:json(place)
+      assert.equal(made[i].private_key, file.private_key)
+      assert.not_equal(made[i].refresh_token, file.kms_payload.session.Privy.refresh_token)
+      assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
+    end
+  end)
+
+  it("saves, and copies nothing, when telling of it is what fails", function()
+    local made = write_sessions(3)
+    local code = run_with([[
+      local progress = require "grid.command.progress"
+      getmetatable(progress.new({ json = true }, 1)).over = function() error "a fault" end]], "refresh-all all")
+    assert.equal(170, code)
+    for i = 1, 3 do assert.not_equal(made[i].refresh_token, refresh_token(i)) end
+    assert.equal("", run.folder:list "tmp")
   end)
 
   it("counts no further than 100", function()

@@ -100,6 +100,7 @@ function Run:request(position)
   return { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
 
+-- What was saved reaches the disk once for every BATCH files.
 function Run:sync()
   self.unsynced = 0
   local synced, kind, code, message = core.sync_folder(self.folder)
@@ -113,12 +114,20 @@ function Run:save(position, session, res)
   local saved, err = session:save(false)
   if not saved then return nil, err, rescue.report(session:to_text()) end
   self.unsynced = self.unsynced + 1
-  if self.unsynced == BATCH then self:sync() end
   return res
 end
 
+function Run:tell(position, session, res, err, fields, sentence)
+  local name = self.names[position]
+  self.progress:over(name, res, err, fields)
+  if sentence then self.progress:remark(name, sentence) end
+  sentence = session and err and not self.given.json and again.sentence(err, session, self.given)
+  if sentence then self.progress:remark(name, sentence) end
+end
+
+-- What becomes of a file. Its session is kept until what came for it is saved; whatever raises after that costs nothing.
 function Run:finish(position, res, err)
-  local name, session = self.names[position], self.sessions[position]
+  local session = self.sessions[position]
   local fields, sentence
   if res then
     res, err, fields, sentence = self:save(position, session, res)
@@ -127,21 +136,26 @@ function Run:finish(position, res, err)
     fields, sentence = rescue.report_answer(err)
   end
   self.sessions[position] = nil
-  self.progress:over(name, res, err, fields)
-  if sentence then self.progress:remark(name, sentence) end
-  sentence = session and err and not self.given.json and again.sentence(err, session, self.given)
-  if sentence then self.progress:remark(name, sentence) end
+  if self.unsynced == BATCH then self:sync() end
+  self:tell(position, session, res, err, fields, sentence)
 end
 
--- A handler that raised is a fault of ours; what came is not lost by it.
-local function look_for_faults(results)
-  for _, result in ipairs(results) do
-    if result.problem then
-      local _, sentence = rescue.report(result[1] and result[1].kms_payload_json or "")
-      io.stderr:write("grid: ", sentence, "\n")
-      error(result.problem, 0)
-    end
+-- A session that came and that a fault kept from being saved.
+function Run:rescue(position, res)
+  local session = self.sessions[position]
+  if not pcall(session.renew, session, res.kms_payload_json) then session.kms_payload = res.kms_payload_json end
+  local _, sentence = rescue.report(session:to_text())
+  self.progress:remark(self.names[position], sentence)
+end
+
+-- What raised in a handler is a fault of ours: nothing that came is lost by it, and then it is told.
+function Run:look_for_faults(results)
+  local first
+  for position, result in ipairs(results) do
+    first = first or result.problem
+    if result.problem and result[1] and self.sessions[position] then self:rescue(position, result[1]) end
   end
+  if first then error(first, 0) end
 end
 
 function refresh_all.run(given, screen)
@@ -160,8 +174,8 @@ function refresh_all.run(given, screen)
   })
   if run.unsynced > 0 then run:sync() end
   run.progress:finish()
-  look_for_faults(results)
-  if run.sync_problem then screen:fail(run.sync_problem) end
+  run:look_for_faults(results)
+  if run.sync_problem then stop.failed(run.sync_problem) end
   service.heed_interrupt(patience)
   return math.min(run.progress.failed, MOST_COUNTED)
 end
