@@ -3,17 +3,12 @@
 
 local core = require "grid.core"
 local json = require "grid.json"
+local members = require "grid.command.members"
 local times = require "grid.command.times"
 
 local description = {}
 
-local function at(value, ...)
-  for _, name in ipairs { ... } do
-    if type(value) ~= "table" then return nil end
-    value = value[name]
-  end
-  return value ~= json.null and value or nil
-end
+local at = members.at
 
 local function text_or_nil(value)
   return type(value) == "string" and value ~= "" and value or nil

@@ -4,6 +4,7 @@
 local decode = require "grid.command.decode"
 local json = require "grid.json"
 local login = require "grid.command.login"
+local members = require "grid.command.members"
 local prepared = require "grid.command.prepared"
 local refresh = require "grid.command.refresh"
 local service = require "grid.command.service"
@@ -84,16 +85,10 @@ local function get_account(client, address)
   return res.data
 end
 
-local function set_of(list)
-  local set = {}
-  for _, value in ipairs(list) do set[value] = true end
-  return set
-end
-
 local function prepare(client, plan, given, address, wallet_ids)
   local changes, as_admin = signer_plan.changes(plan, given.to)
   local res = stop.unless(client:update_account(address, changes, { admin = as_admin or nil }))
-  local problem = prepared.check_signers(res.data, set_of(plan.held))
+  local problem = prepared.check_signers(res.data, members.set(plan.held))
     or not given.unverified and prepared.check_content(res.data, address, wallet_ids)
   if problem then stop.failed(("grid: refused, nothing is signed: %s"):format(problem), { submitted = false }) end
   return res.data

@@ -3,16 +3,11 @@
 
 local decode = require "grid.command.decode"
 local json = require "grid.json"
+local members = require "grid.command.members"
 
 local prepared = {}
 
-local function at(value, ...)
-  for _, name in ipairs { ... } do
-    if type(value) ~= "table" then return nil end
-    value = value[name]
-  end
-  return value
-end
+local at = members.at
 
 --- Who is to sign: nobody but signers of the account that the session holds. `held` is a set of addresses.
 function prepared.check_signers(answer, held)

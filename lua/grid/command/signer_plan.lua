@@ -2,22 +2,15 @@
 -- Owns: the reading of an account's policies, the new list, and the sentences that refuse a plan. Sends nothing.
 
 local json = require "grid.json"
+local members = require "grid.command.members"
 
 local signer_plan = {}
-
-local function set_of(list, name)
-  local set = {}
-  for _, entry in ipairs(type(list) == "table" and list or {}) do
-    if type(entry) == "table" and type(entry[name]) == "string" then set[entry[name]] = true end
-  end
-  return set
-end
 
 --- The wallets of a kms_payload, as two sets: addresses and ids.
 function signer_plan.wallets(kms_payload)
   local list = json.slice(kms_payload, "session", "Privy", "session", "wallets")
   list = list and json.decode(list)
-  return set_of(list, "address"), set_of(list, "id")
+  return members.set(list, "address"), members.set(list, "id")
 end
 
 local function held_signers(signers, wallets)
@@ -74,7 +67,7 @@ function signer_plan.new(account, wallets, wanted)
   if plan.threshold > #plan.held and plan.admin_address ~= plan.from then
     return nil, ("the account needs %d signatures, and this session holds %d of its signers"):format(plan.threshold, #plan.held)
   end
-  if wanted.to and set_of(plan.before, "address")[wanted.to] then
+  if wanted.to and members.set(plan.before, "address")[wanted.to] then
     return nil, wanted.to .. " is a signer of the account already: give the whole list with --signers"
   end
   plan.after = wanted.signers or replaced(plan.before, plan.from, wanted.to)
@@ -100,7 +93,7 @@ end
 
 --- The plan as rows for people: - goes, + comes.
 function signer_plan.rows(plan, address)
-  local rows, before, after = { { "account", address } }, set_of(plan.before, "address"), set_of(plan.after, "address")
+  local rows, before, after = { { "account", address } }, members.set(plan.before, "address"), members.set(plan.after, "address")
   for _, signer in ipairs(plan.before) do
     rows[#rows + 1] = { after[signer.address] and "  stays" or "- goes", signer_line(signer) }
   end
