@@ -168,6 +168,24 @@ describe("the command", function()
     assert.truthy(out:find('"authorization_key":{"expired":false,"expires_at":null}', 1, true))
   end)
 
+  it("looks into odd sessions without a fault of its own", function()
+    run:grid "keygen --out pair"
+    for session, provider in pairs {
+      ['"abc"'] = "nil", ["[1]"] = "nil", ["[]"] = "nil", ["7"] = "nil", ["null"] = "nil", ['{"Turnkey":{}}'] = "Turnkey",
+      ['{"Privy":7}'] = "privy", ['{"Privy":{"session":[],"token":7,"user_id":{}}}'] = "privy",
+      ['{"Privy":{"session":{"wallets":[null,7,{"address":[]}],"expires_at":"soon","encrypted_authorization_key":7}}}'] = "privy",
+    } do
+      run.folder:write("odd.json", ('{"kms_payload":{"session":%s,"provider":[]}}'):format(session))
+      for _, words in ipairs { "", " --key pair" } do
+        local code, out = run:grid("inspect odd.json --json" .. words)
+        assert.equal(0, code, session)
+        assert.equal(provider, tostring(harness.objects(out)[1].provider))
+        assert.equal(0, (run:grid("inspect odd.json" .. words)), session)
+      end
+      assert.equal(1, (run:grid "sign odd.json odd.json --key pair"))
+    end
+  end)
+
   it("tells that a key does not open what it should", function()
     login()
     run:grid "keygen --out other"

@@ -137,8 +137,54 @@ describe("grid move-signer", function()
     assert.equal(2, #signers())
   end)
 
+  it("stops when the service tells of signers that nobody can be shown", function()
+    local function odd(signers, threshold)
+      return ('{"data":{"policies":{"signers":%s,"threshold":%s}}}'):format(signers, threshold)
+    end
+    local signer = ('{"address":"%s"}'):format(wallet())
+    for _, body in ipairs {
+      odd("[null]", 1), odd('[{"address":null}]', 1), odd(('[%s,{"address":7}]'):format(signer), 1), odd("[]", 1), odd("7", 1),
+      odd(('[{"address":"%s","permissions":[{}]}]'):format(wallet()), 1), odd(("[%s]"):format(signer), 1.5),
+      odd(("[%s]"):format(signer), '"2"'), odd(("[%s]"):format(signer), 0), '{"data":{"policies":7}}', '{"data":{"address":7}}',
+    } do
+      run.server:fault { kind = "body", body = body, path = "/accounts/" .. made.address }
+      local code, out, err = run:grid("move-signer s.json --yes --json --to " .. NEW)
+      assert.equal(1, code, body)
+      local told = harness.objects(out)[1]
+      assert.same({ false, "protocol", "bad_answer" }, { told.submitted, told.error.kind, told.error.code })
+      assert.matches("^grid: protocol error", err)
+    end
+    assert.equal(0, submissions())
+  end)
+
+  it("has submitted even if the service tells nonsense afterwards", function()
+    run.server:fault { kind = "body", body = '{"data":{"policies":{"signers":[null]}}}', path = "/accounts/" .. made.address, skip = 2 }
+    local code, out = run:grid("move-signer s.json --yes --json --to " .. NEW)
+    assert.equal(0, code)
+    local told = harness.objects(out)[1]
+    assert.is_true(told.submitted)
+    assert.is_nil(told.signers_now)
+    assert.equal(NEW, signers()[1].address)
+  end)
+
+  it("refuses a list of signers, or a session, that names nobody", function()
+    for _, list in ipairs { "{}", "7", "[null]", '[{"address":"x"}]', ('[{"address":"%s","permissions":[7]}]'):format(NEW) } do
+      run.folder:write("list.json", list)
+      local code, out = run:grid "move-signer s.json --yes --json --signers list.json"
+      assert.equal(1, code)
+      assert.equal("bad_signers", harness.objects(out)[1].error.code)
+    end
+    for _, address in ipairs { "", "..", "me" } do
+      run.folder:write("odd.json", (run.folder:read("s.json"):gsub(made.address, address)))
+      local code, out = run:grid("move-signer odd.json --yes --json --to " .. NEW)
+      assert.equal(1, code)
+      assert.equal("bad_session_file", harness.objects(out)[1].error.code)
+    end
+    assert.equal(0, run.server:stats().requests)
+  end)
+
   it("asks for one thing, said rightly", function()
-    for _, words in ipairs { "s.json --yes", "s.json --yes --to nonsense", "--yes --to " .. NEW,
+    for _, words in ipairs { "s.json --yes", "s.json --yes --address '' --to " .. NEW, "s.json --yes --address .. --to " .. NEW, "s.json --yes --to nonsense", "--yes --to " .. NEW,
       "s.json --yes --signers x --to " .. NEW } do
       assert.equal(2, (run:grid("move-signer " .. words)), words)
     end

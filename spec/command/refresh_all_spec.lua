@@ -151,7 +151,10 @@ describe("grid refresh-all", function()
   it("has exit codes of its own for what is not the failure of a file", function()
     assert.equal(101, (run:grid "refresh-all nowhere"))
     assert.equal(102, (run:grid "refresh-all"))
-    assert.equal(102, (run:grid "refresh-all all --concurrency 0"))
+    for _, number in ipairs { "0", "1.5", "-1", "3000000000", "1e300" } do
+      local code, _, err = run:grid("refresh-all all --concurrency " .. number)
+      assert.same({ 102, "grid: refresh-all: --concurrency must be a whole number from 1 to 2147483647\n" }, { code, err })
+    end
     run.folder:run "mkdir all"
     assert.equal(0, (run:grid "refresh-all all"))
   end)

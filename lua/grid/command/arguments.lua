@@ -32,7 +32,7 @@ local function unknown(command, options, name)
 end
 
 local function read_value(command, name, option, value)
-  if value == nil then stop.usage("%s: option '--%s' needs a value: %s", command.name, name, option.value) end
+  if value == nil or value == "" then stop.usage("%s: option '--%s' needs a value: %s", command.name, name, option.value) end
   if not option.number then return value end
   local number = tonumber(value)
   if not number then stop.usage("%s: option '--%s' needs a number", command.name, name) end

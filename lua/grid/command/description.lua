@@ -14,6 +14,11 @@ local function text_or_nil(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
+-- A session of a provider that is not known has its name.
+local function first_name(object)
+  return type(object) == "table" and text_or_nil((next(object))) or nil
+end
+
 local function expiry(fact, seconds)
   if seconds then fact.expires_at, fact.expired = math.floor(seconds), seconds <= os.time() end
   return fact
@@ -55,7 +60,7 @@ function description.facts(session, pair)
     form = session.bare and "kms_payload" or "session",
     address = session.address,
     saved_at = session.saved_at,
-    provider = text_or_nil(at(payload, "provider")) or (privy and "privy" or next(at(payload, "session") or {})),
+    provider = text_or_nil(at(payload, "provider")) or (privy and "privy" or first_name(at(payload, "session"))),
     user_id = text_or_nil(at(privy, "user_id")),
     key_pair = pair and { fingerprint = pair.key:fingerprint() },
     authorization_key = privy and authorization_key(payload, at(privy, "session"), pair),

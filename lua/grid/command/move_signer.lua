@@ -2,6 +2,7 @@
 -- Plan, show, prepare, check, sign, ask, do. Uses only endpoints that outlive the others.
 
 local decode = require "grid.command.decode"
+local errors = require "grid.errors"
 local json = require "grid.json"
 local login = require "grid.command.login"
 local members = require "grid.command.members"
@@ -39,22 +40,30 @@ Test the new signer's key first: who moves an account to a key that nobody has, 
 
 local function check_given(given, screen)
   if (given.to == nil) == (given.signers == nil) then stop.usage "move-signer: give --to ADDRESS or --signers FILE" end
-  if given.to and not decode.address(given.to) then stop.usage "move-signer: --to is not an address (base58 of 32 bytes)" end
+  for _, name in ipairs { "to", "address" } do
+    if given[name] and not decode.address(given[name]) then
+      stop.usage("move-signer: --%s is not an address (base58 of 32 bytes)", name)
+    end
+  end
   if not given[1] and not given.email then stop.usage "move-signer: name a session FILE, or log in with --email" end
   if not given.yes and not given["dry-run"] and not screen.is_attended() then
     stop.usage "move-signer: nobody can be asked here: give --yes, or --dry-run"
   end
 end
 
+local function refuse(fields)
+  fields.message = errors.one_line(fields.message)
+  stop.failed(errors.new(fields), { submitted = false })
+end
+
 local function read_signers(path)
   if not path then return nil end
   local list = json.decode(stop.unless(session_file.read_text(path)))
-  if type(list) ~= "table" or type(list[1]) ~= "table" then stop.failed(("grid: %s holds no array of signers"):format(path)) end
-  for i, signer in ipairs(list) do
-    if type(signer) ~= "table" or type(signer.address) ~= "string" or not decode.address(signer.address) then
-      stop.failed(("grid: %s: signer %d has no address"):format(path, i))
-    end
+  local problem = signer_plan.check_signers(list)
+  for i, signer in ipairs(problem and {} or list) do
+    if not decode.address(signer.address) then problem = ("signer %d has no address"):format(i) end
   end
+  if problem then refuse { kind = "store", code = "bad_signers", message = path .. ": " .. problem } end
   return list
 end
 
@@ -77,11 +86,20 @@ local function open_session(client, given, screen)
   return session, sign.authorization_key(session, pair)
 end
 
+local function address_of(given, session)
+  local address = given.address or session.address
+  if not address then stop.usage "move-signer: the session file names no account: give --address" end
+  if not decode.address(address) then
+    refuse { kind = "store", code = "bad_session_file", message = "the session's account is no address: give --address" }
+  end
+  return address
+end
+
 local function get_account(client, address)
   local res = stop.unless(client:get_account(address))
-  if res.data.address ~= nil and res.data.address ~= address then
-    stop.failed "grid: the service answers for another account than was asked for"
-  end
+  local is_other = res.data.address ~= nil and res.data.address ~= address
+  local problem = is_other and "the service answers for another account than was asked for" or signer_plan.check_account(res.data)
+  if problem then refuse { kind = "protocol", code = "bad_answer", sent = "yes", message = problem } end
   return res.data
 end
 
@@ -121,8 +139,7 @@ function move_signer.run(given, screen)
   local signers = read_signers(given.signers)
   local client, patience = service.client(given)
   local session, auth = open_session(client, given, screen)
-  local address = given.address or session.address
-  if not address then stop.usage "move-signer: the session file names no account: give --address" end
+  local address = address_of(given, session)
 
   local wallets, wallet_ids = signer_plan.wallets(session.kms_payload)
   local wanted = { to = given.to, from = given.from, signers = signers }
@@ -145,8 +162,8 @@ function move_signer.run(given, screen)
   report.submitted, report.transaction_signature = true, res.data.transaction_signature
   screen:line("%-20s%s", "submitted", res.data.transaction_signature)
   local now = client:get_account(address)
-  report.signers_now = now and type(now.data.policies) == "table" and now.data.policies.signers or nil
-  for _, signer in ipairs(report.signers_now or {}) do screen:line("%-20s%s", "signs now", tostring(signer.address)) end
+  report.signers_now = now and not signer_plan.check_account(now.data) and now.data.policies.signers or nil
+  for _, signer in ipairs(report.signers_now or {}) do screen:line("%-20s%s", "signs now", signer.address) end
   screen:object(report)
   return 0
 end

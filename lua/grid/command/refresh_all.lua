@@ -9,6 +9,7 @@ local refresh = require "grid.command.refresh"
 local rescue = require "grid.command.rescue"
 local service = require "grid.command.service"
 local session_file = require "grid.command.session_file"
+local shape = require "grid.shape"
 local stop = require "grid.command.stop"
 
 local BATCH = 64
@@ -160,7 +161,7 @@ end
 
 function refresh_all.run(given, screen)
   local concurrency = given.concurrency or BATCH
-  if concurrency < 1 or concurrency % 1 ~= 0 then stop.usage "refresh-all: --concurrency must be a whole number, 1 or more" end
+  if shape.count(concurrency) then stop.usage "refresh-all: --concurrency must be a whole number from 1 to 2147483647" end
   local client, patience = service.client(given)
   local names, requests = list_files(given[1]), {}
   local run = setmetatable({

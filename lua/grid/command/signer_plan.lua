@@ -3,6 +3,7 @@
 
 local json = require "grid.json"
 local members = require "grid.command.members"
+local shape = require "grid.shape"
 
 local signer_plan = {}
 
@@ -46,19 +47,34 @@ local function choose_from(plan, wanted)
   return nil, plan.held[1]
 end
 
-local function whole_number(value)
-  return type(value) == "number" and value or nil
+--- What is wrong with a list of signers, for whoever is to see it before it is signed | nothing
+function signer_plan.check_signers(list)
+  if type(list) ~= "table" or #list == 0 then return "there is no array of signers" end
+  for i, signer in ipairs(list) do
+    if type(members.at(signer, "address")) ~= "string" then return ("signer %d has no address"):format(i) end
+    local permissions = members.at(signer, "permissions")
+    for _, permission in ipairs(type(permissions) == "table" and permissions or {}) do
+      if type(permission) ~= "string" then return ("signer %d has a permission that is no text"):format(i) end
+    end
+  end
 end
 
---- account: the data of get_account; wallets: a set of addresses; wanted: { to, from, signers }
+--- What is wrong with the data of get_account | nothing
+function signer_plan.check_account(account)
+  local problem = signer_plan.check_signers(members.at(account, "policies", "signers"))
+  if problem then return "the service does not say who signs for the account: " .. problem end
+  local threshold = members.at(account, "policies", "threshold")
+  if threshold ~= nil and (type(threshold) ~= "number" or shape.count(threshold)) then
+    return "the service does not say how many sign for the account: the threshold is no whole number"
+  end
+end
+
+--- account: the data of get_account, checked; wallets: a set of addresses; wanted: { to, from, signers }
 --- -> { before, after, held, from, threshold, admin_address } | nil, sentence
 function signer_plan.new(account, wallets, wanted)
-  local policies = type(account.policies) == "table" and account.policies or {}
-  if type(policies.signers) ~= "table" or #policies.signers == 0 then
-    return nil, "the service does not say who signs for the account"
-  end
+  local policies = account.policies
   local plan = {
-    before = policies.signers, held = held_signers(policies.signers, wallets), threshold = whole_number(policies.threshold) or 1,
+    before = policies.signers, held = held_signers(policies.signers, wallets), threshold = members.at(policies, "threshold") or 1,
     admin_address = type(policies.admin_address) == "string" and policies.admin_address or nil,
   }
   local problem
@@ -83,7 +99,7 @@ function signer_plan.changes(plan, to)
 end
 
 local function signer_line(signer)
-  local words = { tostring(signer.address) }
+  local words = { signer.address }
   for _, name in ipairs { "role", "provider" } do
     if type(signer[name]) == "string" then words[#words + 1] = signer[name] end
   end
