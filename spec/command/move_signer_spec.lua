@@ -138,8 +138,8 @@ describe("grid move-signer", function()
   end)
 
   it("stops when the service tells of signers that nobody can be shown", function()
-    local function odd(signers, threshold)
-      return ('{"data":{"policies":{"signers":%s,"threshold":%s}}}'):format(signers, threshold)
+    local function odd(list, threshold)
+      return ('{"data":{"policies":{"signers":%s,"threshold":%s}}}'):format(list, threshold)
     end
     local signer = ('{"address":"%s"}'):format(wallet())
     for _, body in ipairs {
@@ -158,7 +158,8 @@ describe("grid move-signer", function()
   end)
 
   it("has submitted even if the service tells nonsense afterwards", function()
-    run.server:fault { kind = "body", body = '{"data":{"policies":{"signers":[null]}}}', path = "/accounts/" .. made.address, skip = 2 }
+    local body = '{"data":{"policies":{"signers":[null]}}}'
+    run.server:fault { kind = "body", body = body, path = "/accounts/" .. made.address, skip = 2 }
     local code, out = run:grid("move-signer s.json --yes --json --to " .. NEW)
     assert.equal(0, code)
     local told = harness.objects(out)[1]
@@ -184,8 +185,9 @@ describe("grid move-signer", function()
   end)
 
   it("asks for one thing, said rightly", function()
-    for _, words in ipairs { "s.json --yes", "s.json --yes --address '' --to " .. NEW, "s.json --yes --address .. --to " .. NEW, "s.json --yes --to nonsense", "--yes --to " .. NEW,
-      "s.json --yes --signers x --to " .. NEW } do
+    for _, words in ipairs { "s.json --yes", "s.json --yes --to nonsense", "--yes --to " .. NEW,
+      "s.json --yes --signers x --to " .. NEW, "s.json --yes --address '' --to " .. NEW, "s.json --yes --address .. --to " .. NEW,
+    } do
       assert.equal(2, (run:grid("move-signer " .. words)), words)
     end
     assert.equal(0, run.server:stats().requests)

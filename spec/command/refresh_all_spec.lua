@@ -96,7 +96,8 @@ describe("grid refresh-all", function()
     run.server:fault { kind = "drop", execute = true, session = made[2].refresh_token }
     run.server:fault { kind = "status", status = 504, execute = true, session = made[3].refresh_token }
     run:write_session("all/04.json", true)
-    run.server:fault { kind = "status", status = 500, execute = true, session = run:json "all/04.json".session.Privy.refresh_token }
+    local bare = run:json "all/04.json".session.Privy.refresh_token
+    run.server:fault { kind = "status", status = 500, execute = true, session = bare }
     local code, _, err = run:grid "refresh-all all --timeout 5 --concurrency 1 --key all/04.json.key"
     assert.equal(3, code)
     for i = 2, 4 do

@@ -1,5 +1,6 @@
--- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out, and
--- replaced as soon as its answer is there: a process that dies loses the answers in flight, power that fails the last few files too.
+-- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out,
+-- and replaced as soon as its answer is there: a process that dies loses the answers in flight, and power that fails can undo the
+-- last few files besides.
 
 local again = require "grid.command.again"
 local core = require "grid.core"
@@ -70,8 +71,8 @@ function Run:public_key(session)
   return self.last_public_key
 end
 
--- Two files may lead to one session: by a link, or as a copy. It is refreshed for the first of them, since a refresh token is good
--- for one use; those that it was and has become are remembered. -> error, if another file had it
+-- Two files may lead to one session: by a link, or as a copy. It is refreshed for the first of them, since a refresh token is
+-- good for one use; what it was and what it has become are remembered. -> error, if another file had it
 function Run:look_for_twin(session)
   local name = self.refreshed[session:fingerprint()]
   if not name then return nil end

@@ -1,5 +1,6 @@
 -- What a command says: for people on standard output and standard error, or for scripts as JSON lines.
--- Owns: both forms, the questions, and whether standard output took what it was given. Errors appear as what tostring makes of them, never otherwise. Knows no command.
+-- Owns: both forms, the questions, and whether standard output took what it was given. Errors appear as what tostring makes of
+-- them, never otherwise. Knows no command.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
