@@ -43,6 +43,29 @@ describe("a host", function()
     assert.is_true(longest > 0 and longest <= 0.05)
   end)
 
+  for _, protocol in ipairs { "http", "https" } do
+    it("may be away for longer than the timeout: what came meanwhile is not lost: " .. protocol, function()
+      local requests, away = {}, false
+      for i = 1, 40 do requests[i] = rig.request(server) end
+      server:fault { kind = "delay", answer_delay = 0.7, count = 0 }
+      local start = core.now()
+      local function sleep(seconds)
+        if not away and core.now() - start > 0.4 and server:stats().executions == #requests then
+          away = true -- when the time to connect is over, and no timer of libcurl is left
+          seconds = 1.2
+        end
+        nap(seconds)
+      end
+      local client = rig.client(server, {
+        base_url = server[protocol], timeout = 1, connect_timeout = 0.3, host = { name = "busy", now = core.now, sleep = sleep },
+      })
+      local results = client:refresh_sessions(requests)
+      client:close()
+      assert.is_true(away)
+      for _, result in ipairs(results) do assert.is_truthy(result[1], tostring(result[2])) end
+    end)
+  end
+
   it("lets other coroutines run while a call waits", function()
     server:fault { kind = "delay", delay = 0.2, count = 0 }
     local host = { name = "yielding", now = core.now, sleep = function(seconds) coroutine.yield(seconds) end }

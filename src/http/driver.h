@@ -23,8 +23,8 @@ void grid_driver_attach(grid_driver *driver, CURL *easy);
  * notice of: where one of them has ended already, a step is due. */
 void grid_driver_begin(grid_driver *driver, size_t open);
 
-/* Does what is ready, or the first part of much, and what is due. */
-void grid_driver_step(grid_driver *driver);
+/* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
+bool grid_driver_step(grid_driver *driver);
 
 /* Sleeps until something is ready or due, `seconds` at most; a signal ends the sleep early. */
 void grid_driver_wait(grid_driver *driver, double seconds);

@@ -155,7 +155,7 @@ void grid_driver_begin(grid_driver *driver, size_t open)
         driver->own_due = grid_clock_now();
 }
 
-void grid_driver_step(grid_driver *driver)
+bool grid_driver_step(grid_driver *driver)
 {
     int i, count;
 
@@ -170,6 +170,7 @@ void grid_driver_step(grid_driver *driver)
             act(driver, fd, action_mask(driver->ready[i].events));
     }
     act_on_due(driver);
+    return count == BATCH;
 }
 
 double grid_driver_timeout(const grid_driver *driver)

@@ -46,11 +46,12 @@ void grid_driver_begin(grid_driver *driver, size_t open)
     (void)driver, (void)open;
 }
 
-void grid_driver_step(grid_driver *driver)
+bool grid_driver_step(grid_driver *driver)
 {
     int running;
 
     curl_multi_perform(driver->multi, &running);
+    return false;
 }
 
 double grid_driver_timeout(const grid_driver *driver)

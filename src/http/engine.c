@@ -11,9 +11,11 @@
  * every call that waits, at 90 KiB each, and not use their streams. */
 enum { MAX_SHARED_CONNECTIONS = 32 };
 
-/* Time limits are libcurl's to keep, and it says more of what was going on then. But where a transfer waits for the connection that
- * another one is opening, it looks at none (curl issue 6744): so long after its time is up, a transfer is ended here. */
-#define GRACE_SECONDS 0.02
+/* The time of a whole transfer is kept here. libcurl would look at it before it reads what has come: whoever did not step for too
+ * long would lose answers that are there. And where a transfer waits for the connection that another one is opening, it looks at
+ * no limit at all (curl issue 6744). */
+enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready */
+#define STEP_SECONDS 0.02     /* is what a step may take before a transfer whose time is up is ended amid it */
 
 struct grid_engine {
     CURLM *multi;
@@ -24,6 +26,8 @@ struct grid_engine {
     size_t in_flight;
     grid_url *url; /* of the last transfer, or NULL */
     grid_transfer *flying;
+    double stepped; /* when the last step began, on grid_clock_now */
+    int put_off;    /* steps in a row that ended nothing, whatever was overdue */
     double look; /* at the deadlines of those, on grid_clock_now: not later than the first of them; negative: nothing flies */
     grid_transfer *finished; /* oldest first */
     grid_transfer **last;
@@ -191,13 +195,26 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
+/* What is ready comes first. */
 void grid_engine_step(grid_engine *engine)
 {
-    grid_driver_step(engine->driver);
+    bool more;
+
+    engine->stepped = grid_clock_now();
+    more = grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
     collect_finished(engine);
-    end_overdue(engine);
+    engine->put_off = more && engine->put_off < MOST_PUT_OFF ? engine->put_off + 1 : 0;
+    if (!engine->put_off)
+        end_overdue(engine);
     grid_engine_unref(engine);
+}
+
+bool grid_engine_is_overdue(const grid_engine *engine, double deadline)
+{
+    double now = grid_clock_now();
+
+    return now > deadline && now > engine->stepped + STEP_SECONDS;
 }
 
 void grid_engine_wait(grid_engine *engine, double seconds)
@@ -265,8 +282,8 @@ bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
     grid_engine_ref(engine);
     engine->in_flight++;
-    member->started = grid_clock_now();
-    member->deadline = member->started + timeout + GRACE_SECONDS;
+    member->started = engine->stepped = grid_clock_now();
+    member->deadline = member->started + timeout;
     link_at(&engine->flying, transfer);
     look_at(engine, member->deadline);
     grid_driver_begin(engine->driver, engine->in_flight);

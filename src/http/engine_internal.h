@@ -26,6 +26,9 @@ grid_member *grid_transfer_member(grid_transfer *transfer);
 /* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight, for `timeout` seconds at most. */
 bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, double timeout, grid_error *err);
 
+/* Amid a step: is the time up that far, and the step a long one? */
+bool grid_engine_is_overdue(const grid_engine *engine, double deadline);
+
 /* Out of the multi handle, finished or not; drops the reference that launch took. */
 void grid_engine_withdraw(grid_engine *engine, CURL *easy);
 

@@ -20,7 +20,6 @@ enum { READ_BYTES = GRID_HEADERS_MAX_BYTES * 3 / 2 };
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_TIMEOUT_MS, milliseconds(exchange->timeout));
     SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(exchange->connect_timeout));
 #if LIBCURL_VERSION_NUM >= 0x075500
     SET(CURLOPT_PROTOCOLS_STR, "http,https");

@@ -75,13 +75,13 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     return 0;
 }
 
-/* CURLOPT_XFERINFOFUNCTION: libcurl looks at no time limit while a proxy's refusal keeps coming in fast. */
+/* CURLOPT_XFERINFOFUNCTION: what keeps coming in fast, such as a proxy's endless refusal, would never let a step end. */
 static int on_progress(void *context, curl_off_t to_come, curl_off_t came, curl_off_t to_go, curl_off_t went)
 {
     grid_transfer *transfer = context;
 
     (void)to_come, (void)came, (void)to_go, (void)went;
-    return grid_clock_now() > transfer->member.deadline;
+    return grid_engine_is_overdue(transfer->engine, transfer->member.deadline);
 }
 
 static bool add_header(grid_transfer *transfer, const char *line, grid_error *err)
@@ -288,12 +288,19 @@ static bool is_refused_by_proxy(const grid_transfer *transfer)
     return status >= 300 && !transfer->handed_over;
 }
 
+static void describe_timeout(grid_transfer *transfer)
+{
+    bool is_answered = transfer->headers.status >= 200;
+
+    grid_error_set(&transfer->failure, GRID_TIMEOUT, transfer->handed_over ? "timeout" : "connect_timeout", "%s in %.3f seconds",
+                   is_answered ? "no whole answer" : transfer->handed_over ? "no answer" : "no connection", transfer->timing.total);
+}
+
 /* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
 static void describe_failure(grid_transfer *transfer)
 {
-    if (transfer->code == CURLE_OPERATION_TIMEDOUT && !transfer->handed_over)
-        grid_error_set(&transfer->failure, GRID_TIMEOUT, "connect_timeout",
-                       "no connection in %.3f seconds", transfer->timing.total);
+    if (transfer->code == CURLE_OPERATION_TIMEDOUT)
+        describe_timeout(transfer);
     else if (is_refused_by_proxy(transfer))
         grid_failure_describe(&transfer->failure, CURLE_PROXY, transfer->detail);
     else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
