@@ -198,14 +198,12 @@ describe("client:refresh_sessions", function()
     assert.equal(0, server:stats().requests)
   end)
 
-  it("reads a request when its turn comes, and says in its result if it is none any more", function()
+  it("sends what it was given, whatever becomes of that while others have their turn", function()
     local list = requests(3)
     local results = client:refresh_sessions(list, { concurrency = 1, on_progress = function(done)
-      if done == 1 then list[2].kms_payload, list[3].kms_payload = 12, "{" end
+      if done == 1 then list[2].kms_payload, list[3] = 12, nil end
     end })
-    assert.is_truthy(results[1][1])
-    assert.matches("request 2: 'kms_payload' must be a string or table, got number", results[2][2], 1, true)
-    assert_error(results[3][2], { kind = "request", code = "bad_payload" })
+    for i = 1, 3 do assert.is_truthy(results[i][1]) end
   end)
 
   it("raises for what is no list, and for wrong options", function()

@@ -253,6 +253,17 @@ describe("a call", function()
     end)
   end)
 
+  it("stays in doubt when an earlier try may have been executed, whatever befalls the last one", function()
+    local raw = rig.raw_server(function() return "" end)
+    local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1, on_event = function(event)
+      if event.name == "retry" then raw.refuse() end
+    end })
+    local _, err = client:request("GET", "/accounts/any")
+    client:close()
+    raw.close()
+    assert_error(err, { kind = "network", sent = "unknown", attempts = 2 })
+  end)
+
   it("tells of its tries by events", function()
     server:fault { kind = "status", status = 503, retry_after = 3, code = "busy" }
     local events = {}

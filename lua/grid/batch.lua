@@ -44,13 +44,12 @@ function batch.new(what, requests, given, prepare)
     prepare = prepare,
     total = #requests,
     begun = 0, done = 0,
-    requests = {}, -- by position: a request or the function that makes it, until its turn has come
+    requests = {}, -- by position: what was given, or the function that gives it, until its turn has come
     results = {},
   }, Batch)
   for i = 1, self.total do
     local request = requests[i]
-    if type(request) ~= "function" then endpoints.check_refresh(name_of(what, i), request) end
-    self.requests[i] = request
+    self.requests[i] = type(request) == "function" and request or endpoints.check_refresh(name_of(what, i), request)
   end
   return self
 end
@@ -62,7 +61,7 @@ local function plan_of(what, position, request)
   return endpoints.refresh_session(name_of(what, position), request)
 end
 
--- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result.
+-- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result, as it was raised.
 function batch:plan(position)
   local request = self.requests[position]
   self.requests[position] = false

@@ -173,13 +173,20 @@ function call:give_up(err)
   if self.client.options.on_event then self:tell_response {} end
 end
 
+-- What an earlier try may have had executed, the last one does not undo.
+local function keep_doubt(err, earlier)
+  if err and err.sent == "no" and earlier and earlier.sent == "unknown" then err.sent = "unknown" end
+end
+
 --- Takes the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
 function call:conclude(answer, now)
+  local earlier = self.err
   if answer.kind then
     self.err = result.failure(self, answer)
   else
     self.res, self.err = result.read(self, answer)
   end
+  keep_doubt(self.err, earlier)
   if self.client.options.on_event then self:tell_response(answer) end
   if self.res then return end
   local err = self.err

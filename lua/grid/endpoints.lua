@@ -69,14 +69,15 @@ local function refresh_body(key, payload)
   return core.refresh_body(key, text, not names_turnkey(payload))
 end
 
---- Raises where endpoints.refresh_session would.
+--- A request as it is now, for later. Raises where endpoints.refresh_session would.
 function endpoints.check_refresh(what, request)
   shape.check(what, REFRESH, request, "request")
+  return { encryption_public_key = request.encryption_public_key, kms_payload = request.kms_payload }
 end
 
 --- POST /auth/refresh-session
 function endpoints.refresh_session(what, request)
-  endpoints.check_refresh(what, request)
+  shape.check(what, REFRESH, request, "request")
   local body, kind, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
   if not body then
     if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then

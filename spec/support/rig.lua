@@ -189,7 +189,7 @@ end
 
 --- A server in this process that meets each request with the same bytes, or with what a function makes of its number,
 --- and then closes the connection. It runs while a client that uses its host sleeps.
---- -> { url, host, requests, keep_open, close }
+--- -> { url, host, requests, keep_open, close, refuse: no further connections }
 function rig.raw_server(answer)
   local cqueues, socket = require "cqueues", require "cqueues.socket"
   local controller = cqueues.new()
@@ -203,8 +203,9 @@ function rig.raw_server(answer)
     end
   end)
   server.host = { name = "raw", now = core.now, sleep = function(seconds) controller:step(seconds) end }
+  function server.refuse() listener:close() end
   function server.close()
-    listener:close()
+    server.refuse()
     controller:close()
   end
   return server
