@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,80 @@ static void a_child_leaves_its_parents_file_alone(void)
     content_is("new");
 }
 
+static bool is_refused(const char *name)
+{
+    grid_error err = {.code = ""};
+    grid_file *file = grid_file_begin(name, &err);
+    bool refused = !file && err.kind == GRID_STORE && strcmp(err.code, "not_written") == 0;
+
+    grid_file_free(file);
+    return refused;
+}
+
+static void what_is_no_file_is_not_replaced(void)
+{
+    char pipe_path[PATH_MAX + 8];
+
+    snprintf(pipe_path, sizeof pipe_path, "%s.pipe", path);
+    CHECK(mkfifo(pipe_path, 0600) == 0);
+    CHECK(is_refused(pipe_path));
+    CHECK(is_refused(folder));
+    CHECK(is_refused(""));
+    CHECK(is_refused("/nowhere/at/all"));
+    unlink(pipe_path);
+}
+
+/* Runs in a child, and says whether all was well there. */
+static void in_a_child(bool (*work)(void))
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0)
+        _exit(work() ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static bool write_without_standard_error(void)
+{
+    grid_error err;
+    grid_file *file;
+    bool done;
+
+    close(STDERR_FILENO);
+    file = grid_file_begin(path, &err);
+    done = file && write(STDERR_FILENO, "x", 1) < 0 && grid_file_commit(file, (grid_slice){"alone", 5}, true, &err);
+    grid_file_free(file);
+    return done;
+}
+
+static void what_goes_to_standard_error_is_not_for_the_file(void)
+{
+    in_a_child(write_without_standard_error);
+    content_is("alone");
+}
+
+enum { NOBODY = 65534 };
+
+static bool nobody_is_refused(void)
+{
+    return seteuid(NOBODY) == 0 && is_refused(path);
+}
+
+/* Who is not root cannot give files away. */
+static void a_file_stays_its_owners(void)
+{
+    struct stat status;
+
+    if (geteuid() != 0)
+        return;
+    CHECK(chmod(folder, 01777) == 0);
+    in_a_child(nobody_is_refused);
+    CHECK(chown(path, NOBODY, NOBODY) == 0);
+    write_whole("his");
+    CHECK(stat(path, &status) == 0 && status.st_uid == NOBODY && status.st_gid == NOBODY);
+}
+
 int main(void)
 {
     long before = grid_alloc_live();
@@ -77,6 +152,9 @@ int main(void)
     snprintf(path, sizeof path, "%s/session.json", folder);
     a_file_that_is_given_up_changes_nothing();
     a_child_leaves_its_parents_file_alone();
+    what_is_no_file_is_not_replaced();
+    what_goes_to_standard_error_is_not_for_the_file();
+    a_file_stays_its_owners();
     CHECK(unlink(path) == 0);
     CHECK(rmdir(folder) == 0); /* no temporary file is left */
     CHECK(grid_alloc_live() == before);

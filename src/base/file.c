@@ -25,6 +25,18 @@ static bool failed(grid_error *err, const char *what, const char *path)
     return grid_error_set(err, GRID_STORE, "not_written", "%s %.120s: %s", what, path, strerror(errno));
 }
 
+static const char *parent_of(const char *path, char folder[PATH_MAX])
+{
+    char *slash;
+
+    snprintf(folder, PATH_MAX, "%s", path);
+    slash = strrchr(folder, '/');
+    if (!slash)
+        return ".";
+    slash[slash == folder ? 1 : 0] = '\0';
+    return folder;
+}
+
 /* Where a symbolic link leads; a file that is not there yet is itself. A link that leads nowhere is refused. */
 static bool resolve(const char *path, char target[PATH_MAX])
 {
@@ -32,19 +44,86 @@ static bool resolve(const char *path, char target[PATH_MAX])
 
     if (realpath(path, target))
         return true;
-    if (errno != ENOENT || lstat(path, &status) == 0)
+    if (errno != ENOENT || lstat(path, &status) == 0 || !path[0])
         return false;
     return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
 }
 
+static bool refuse(int why)
+{
+    errno = why;
+    return false;
+}
+
+/* Where a folder is everybody's (sticky), only the owner of a file or of the folder replaces it. */
+static bool is_guarded(const char *target, const struct stat *old)
+{
+    char folder[PATH_MAX];
+    struct stat parent;
+
+    return geteuid() != 0 && old->st_uid != geteuid() && stat(parent_of(target, folder), &parent) == 0 &&
+           (parent.st_mode & S_ISVTX) && parent.st_uid != geteuid();
+}
+
+/* A file that was mounted by itself, as into a container, cannot be replaced. */
+static bool is_mounted(const char *target)
+{
+#ifdef STATX_ATTR_MOUNT_ROOT
+    struct statx status;
+
+    return statx(AT_FDCWD, target, 0, STATX_BASIC_STATS, &status) == 0 && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+#else
+    (void)target;
+    return false;
+#endif
+}
+
+static bool may_replace(const char *target, const struct stat *old)
+{
+    if (S_ISDIR(old->st_mode))
+        return refuse(EISDIR);
+    if (!S_ISREG(old->st_mode))
+        return refuse(EINVAL);
+    if (is_guarded(target, old))
+        return refuse(EPERM);
+    return !is_mounted(target) || refuse(EBUSY);
+}
+
+/* Above what standard input, output and errors have, be they open or not: what goes there is not for the file. */
+static int above_standard(int fd)
+{
+    int high = fd <= STDERR_FILENO ? fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : fd;
+
+    if (high != fd)
+        close(fd);
+    return high;
+}
+
 /* mkostemp makes it 0600, and refuses what is there already. Programs that are started meanwhile do not get to see it. */
+static bool create(grid_file *file)
+{
+    int fd = mkostemp(file->temporary, O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    file->fd = above_standard(fd);
+    if (file->fd < 0)
+        unlink(file->temporary);
+    return file->fd >= 0;
+}
+
 static bool begin(grid_file *file, const char *path, grid_error *err)
 {
     static const char suffix[] = ".XXXXXX";
+    struct stat old;
+    bool is_there;
     size_t length;
 
     if (!resolve(path, file->target))
         return failed(err, "cannot write", path);
+    is_there = stat(file->target, &old) == 0;
+    if (is_there && !may_replace(file->target, &old))
+        return failed(err, "cannot replace", path);
     length = strlen(file->target);
     if (length + sizeof suffix > sizeof file->temporary) {
         errno = ENAMETOOLONG;
@@ -53,8 +132,11 @@ static bool begin(grid_file *file, const char *path, grid_error *err)
     memcpy(file->temporary, file->target, length);
     memcpy(file->temporary + length, suffix, sizeof suffix);
     file->owner = getpid();
-    file->fd = mkostemp(file->temporary, O_CLOEXEC);
-    return file->fd >= 0 || failed(err, "cannot write", path);
+    if (!create(file))
+        return failed(err, "cannot write", path);
+    if (is_there && fchown(file->fd, old.st_uid, old.st_gid) != 0)
+        errno = 0; /* it becomes ours, then */
+    return true;
 }
 
 grid_file *grid_file_begin(const char *path, grid_error *err)
@@ -89,15 +171,9 @@ static bool write_all(int fd, grid_slice bytes)
 static bool sync_parent(const char *path)
 {
     char folder[PATH_MAX];
-    char *slash;
-    int fd;
+    int fd = open(parent_of(path, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool done;
 
-    snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder ? 1 : 0] = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
     done = fsync(fd) == 0;
@@ -117,7 +193,7 @@ bool grid_file_commit(grid_file *file, grid_slice bytes, bool durable, grid_erro
         return failed(err, "cannot replace", file->target);
     file->temporary[0] = '\0';
     if (durable && !sync_parent(file->target))
-        return failed(err, "cannot make durable", file->target);
+        return grid_error_set(err, GRID_STORE, "not_durable", "cannot make durable %.120s: %s", file->target, strerror(errno));
     return true;
 }
 

@@ -5,10 +5,12 @@
 #include "lua/file.h"
 
 #include "base/file.h"
+#include "base/signals.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char NEW_FILE[] = "grid.core.file";
@@ -113,6 +115,30 @@ static int sync_folder(lua_State *L)
     return 1;
 }
 
+/* file_exists(path) -> boolean. A symbolic link that leads nowhere exists. */
+static int file_exists(lua_State *L)
+{
+    struct stat status;
+
+    lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &status) == 0);
+    return 1;
+}
+
+/* catch_signals() : see base/signals.h */
+static int catch_signals(lua_State *L)
+{
+    (void)L;
+    grid_signals_catch();
+    return 0;
+}
+
+/* signal_caught() -> boolean */
+static int signal_caught(lua_State *L)
+{
+    lua_pushboolean(L, grid_signals_caught());
+    return 1;
+}
+
 /* is_terminal(descriptor) -> boolean */
 static int is_terminal(lua_State *L)
 {
@@ -128,7 +154,10 @@ void gridL_open_file(lua_State *L)
         {"file_begin", file_begin},
         {"file_names", file_names},
         {"sync_folder", sync_folder},
+        {"file_exists", file_exists},
         {"is_terminal", is_terminal},
+        {"catch_signals", catch_signals},
+        {"signal_caught", signal_caught},
         {NULL, NULL},
     };
 

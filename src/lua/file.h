@@ -4,7 +4,7 @@
 
 #include "lua/support.h"
 
-/* Adds file_begin, file_names, sync_folder and is_terminal to the module table on top of the stack. */
+/* Adds the functions of file.c to the module table on top of the stack. */
 void gridL_open_file(lua_State *L);
 
 #endif

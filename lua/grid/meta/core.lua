@@ -82,9 +82,21 @@ function core.file_names(folder) end
 ---@return true? ok, string? kind, string? code, string? message
 function core.sync_folder(folder) end
 
+--- A symbolic link that leads nowhere exists.
+---@param path string
+---@return boolean
+function core.file_exists(path) end
+
 ---@param descriptor integer
 ---@return boolean
 function core.is_terminal(descriptor) end
+
+--- From now on SIGINT, SIGTERM and SIGHUP are noted once each, and SIGPIPE is ignored: for a command, never for a library.
+function core.catch_signals() end
+
+--- Has one of those been noted?
+---@return boolean
+function core.signal_caught() end
 
 --- A holder of the shared engine. The last one to close takes the connections with it.
 ---@class grid.core.engine
