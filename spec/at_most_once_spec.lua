@@ -65,6 +65,36 @@ describe("a call", function()
     assert.equal(1, err.attempts)
   end
 
+  for name, protocol in pairs(PROTOCOLS) do
+    it("is not lost on a connection that was closed while it was at rest, " .. name, function()
+      new_client(protocol)
+      assert(client:request("GET", "/retire"))
+      os.execute "sleep 0.3"
+      local case = new_case()
+      assert(client:request("POST", "/ok?case=" .. case, "{}"))
+      assert.equal(1, #server:executions(case))
+    end)
+
+    if protocol.sees == "1.1" then
+      it("never gets an answer that was nobody's, " .. name, function()
+        new_client(protocol)
+        assert(client:request("GET", "/twice"))
+        os.execute "sleep 0.3"
+        assert.equal("POST", assert(client:request("POST", "/echo", "{}")).data.method)
+        assert.equal("GET", assert(client:request("GET", "/echo")).data.method)
+      end)
+    end
+  end
+
+  it("does not follow another one into a connection that has died without a word, HTTP/2", function()
+    new_client(PROTOCOLS["HTTP/2"])
+    warm_up()
+    local _, err = client:request("POST", "/hole", "{}", { timeout = 0.5 })
+    assert.equal("timeout", err.kind)
+    assert.equal("unknown", err.sent)
+    assert(client:request("POST", "/ok", "{}"))
+  end)
+
   local FAULTS = {
     ["HTTP/1.1"] = { "drop", "reset", "half" },
     ["HTTP/1.1 over TLS"] = { "drop", "reset", "half" },

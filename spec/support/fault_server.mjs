@@ -8,6 +8,9 @@
 //   echo           an answer that says what came: method, headers, the body in hexadecimal digits
 //   headers        an answer whose headers come twice, with cookies
 //   silent         nothing, ever
+//   hole           nothing, ever, for anybody on this connection               (HTTP/2)
+//   retire         an answer, and a little later the end of the connection
+//   twice          an answer, and a little later another one                   (HTTP/1.1)
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
 //   half           the connection is closed after a part of the status line    (HTTP/1.1)
@@ -78,13 +81,27 @@ function headers(carrier, res) {
   res.setHeader("Retry-After", "7");
   ok(carrier, res);
 }
+const LITTLE = 100; // milliseconds
+
+function retire(socket, res) {
+  ok(socket, res);
+  setTimeout(() => socket.end(), LITTLE);
+}
+
+function twice(socket, res) {
+  ok(socket, res);
+  setTimeout(() => !socket.destroyed && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"nobody"}'), LITTLE);
+}
+
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
-const faultsOfSocket = { ok, late, echo, headers, silent, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+const faultsOfSocket = { ok, late, echo, headers, silent, retire, twice, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
 
 const faultsOfStream = {
   ok, late, echo, headers, silent,
+  hole: (stream) => sockets.get(stream.session.socket.remotePort).pause(),
+  retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
   refuse: (stream) => stream.close(REFUSED_STREAM),

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define RETRY_SECONDS 0.01
@@ -24,6 +25,7 @@ struct grid_driver {
     grid_watch watch;
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
+    bool expects_silence; /* on some connections */
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
     double own_due; /* the same of ours, which libcurl's does not touch */
     int running; /* transfers that have not ended, as libcurl said last */
@@ -157,6 +159,7 @@ void grid_driver_begin(grid_driver *driver, size_t open)
 
 bool grid_driver_step(grid_driver *driver)
 {
+    double now = grid_clock_now();
     int i, count;
 
     if (!driver->ready_count)
@@ -166,11 +169,39 @@ bool grid_driver_step(grid_driver *driver)
     for (i = 0; i < count; i++) {
         int fd = driver->ready[i].data.fd;
 
-        if (fd != driver->bell && grid_watch_is_wanted(&driver->watch, fd))
-            act(driver, fd, action_mask(driver->ready[i].events));
+        if (fd == driver->bell || !grid_watch_is_wanted(&driver->watch, fd))
+            continue;
+        grid_watch_hear(&driver->watch, fd, now);
+        act(driver, fd, action_mask(driver->ready[i].events));
     }
     act_on_due(driver);
     return count == BATCH;
+}
+
+/* What is ready for those that are wanted stays for the next step. */
+void grid_driver_look_at_rest(grid_driver *driver)
+{
+    int i;
+
+    if (!driver->expects_silence)
+        return;
+    if (!driver->ready_count)
+        poll_ready(driver, 0);
+    for (i = 0; i < driver->ready_count; i++)
+        if (driver->ready[i].data.fd != driver->bell)
+            grid_watch_is_wanted(&driver->watch, driver->ready[i].data.fd);
+}
+
+void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
+{
+    driver->expects_silence = true;
+    grid_watch_expect_silence(&driver->watch, fd);
+}
+
+void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+{
+    if (grid_watch_is_silent(&driver->watch, fd, since))
+        shutdown(fd, SHUT_RDWR);
 }
 
 double grid_driver_timeout(const grid_driver *driver)

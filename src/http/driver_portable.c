@@ -46,6 +46,23 @@ void grid_driver_begin(grid_driver *driver, size_t open)
     (void)driver, (void)open;
 }
 
+/* What lies on a connection at rest, libcurl 8.0 and later see for themselves. */
+void grid_driver_look_at_rest(grid_driver *driver)
+{
+    (void)driver;
+}
+
+void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
+{
+    (void)driver, (void)fd;
+}
+
+/* When something came on it, nobody knows here. */
+void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+{
+    (void)driver, (void)fd, (void)since;
+}
+
 bool grid_driver_step(grid_driver *driver)
 {
     int running;

@@ -257,6 +257,16 @@ grid_transfer *grid_engine_take_finished(grid_engine *engine)
     return transfer;
 }
 
+void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd)
+{
+    grid_driver_expect_silence(engine->driver, fd);
+}
+
+void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since)
+{
+    grid_driver_end_silent(engine->driver, fd, since);
+}
+
 void grid_engine_unshare_connections(grid_engine *engine)
 {
     curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
@@ -277,6 +287,7 @@ bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy
     CURLMcode code;
 
     grid_driver_attach(engine->driver, easy);
+    grid_driver_look_at_rest(engine->driver);
     code = curl_multi_add_handle(engine->multi, easy);
     if (code != CURLM_OK)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
@@ -296,5 +307,14 @@ void grid_engine_withdraw(grid_engine *engine, CURL *easy)
         curl_multi_remove_handle(engine->multi, easy);
     if (--engine->in_flight == 0)
         engine->look = -1;
+    grid_engine_unref(engine);
+}
+
+void grid_engine_cancel(grid_engine *engine, CURL *easy)
+{
+    grid_engine_ref(engine);
+    grid_engine_withdraw(engine, easy);
+    if (grid_engine_is_ours(engine) && engine->in_flight)
+        grid_driver_begin(engine->driver, engine->in_flight);
     grid_engine_unref(engine);
 }

@@ -10,6 +10,12 @@
 /* A connection may carry one call at a time, as in HTTP/1.1: from now on as many are opened as there are calls. */
 void grid_engine_unshare_connections(grid_engine *engine);
 
+/* This one carries one call at a time: between two of them, nothing comes there. */
+void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd);
+
+/* A request went out there at that time, and its time is up: a connection on which nothing has come since is of no use to others. */
+void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since);
+
 /* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);
 
@@ -31,6 +37,9 @@ bool grid_engine_is_overdue(const grid_engine *engine, double deadline);
 
 /* Out of the multi handle, finished or not; drops the reference that launch took. */
 void grid_engine_withdraw(grid_engine *engine, CURL *easy);
+
+/* The same of one that is given up: others may have waited for its connection. */
+void grid_engine_cancel(grid_engine *engine, CURL *easy);
 
 /* transfer.c: called by the engine when libcurl is done with it, or its time is up. */
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);

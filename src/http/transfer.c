@@ -233,7 +233,7 @@ void grid_transfer_free(grid_transfer *transfer)
 {
     grid_engine_forget(transfer->engine, transfer);
     if (!transfer->finished)
-        grid_engine_withdraw(transfer->engine, transfer->easy);
+        grid_engine_cancel(transfer->engine, transfer->easy);
     destroy(transfer);
 }
 
@@ -312,6 +312,22 @@ static void describe_failure(grid_transfer *transfer)
         grid_failure_describe(&transfer->failure, transfer->code, transfer->detail);
 }
 
+static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    bool is_unshared = transfer->timing.http_version && transfer->timing.http_version < 20;
+
+    if (is_unshared)
+        grid_engine_unshare_connections(transfer->engine);
+    curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd == CURL_SOCKET_BAD)
+        return;
+    if (is_unshared)
+        grid_engine_expect_silence(transfer->engine, fd);
+    else if (code == CURLE_OPERATION_TIMEDOUT && transfer->handed_over)
+        grid_engine_end_silent(transfer->engine, fd, transfer->member.started);
+}
+
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 {
     note_facts(transfer);
@@ -319,8 +335,7 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
         code = CURLE_OPERATION_TIMEDOUT;
     if (code == CURLE_OPERATION_TIMEDOUT) /* libcurl does not count what was spent waiting for another's connection */
         transfer->timing.total = grid_clock_now() - transfer->member.started;
-    if (transfer->timing.http_version && transfer->timing.http_version < 20)
-        grid_engine_unshare_connections(transfer->engine);
+    tell_of_connection(transfer, code);
     transfer->finished = true;
     transfer->code = code;
     if (code == CURLE_OK && transfer->headers.status < 200) /* libcurl is content with an unasked-for 101 */

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef struct grid_watched {
     bool is_open;
     bool is_wanted;
+    bool ends_when_heard; /* at rest */
+    double heard; /* when something came last */
     uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
 } grid_watched;
 
@@ -115,7 +118,7 @@ curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *add
     return fd;
 }
 
-/* A connection at rest can always be written to: that is no news to keep. */
+/* A connection at rest can always be written to: that is no news. */
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
@@ -125,8 +128,23 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
         return;
     }
     known->is_wanted = false;
-    if (known->events & EPOLLOUT)
+    if (!(known->events & EPOLLOUT))
+        return;
+    if (ask_epoll(watch, fd, EPOLLIN))
+        known->events = EPOLLIN;
+    else
         forget(watch, fd, known);
+}
+
+/* Nothing is left to be read then but the end, which libcurl understands. */
+static void end_connection(curl_socket_t fd)
+{
+    char unasked[4096];
+    int reads = 16;
+
+    shutdown(fd, SHUT_RDWR);
+    while (reads-- > 0 && recv(fd, unasked, sizeof unasked, MSG_DONTWAIT) > 0)
+        ;
 }
 
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
@@ -136,7 +154,32 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
     if (!known || known->is_wanted)
         return true;
     forget(watch, fd, known);
+    if (known->is_open && known->ends_when_heard)
+        end_connection(fd);
     return false;
+}
+
+void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (known)
+        known->ends_when_heard = true;
+}
+
+void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (known)
+        known->heard = now;
+}
+
+bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since)
+{
+    const grid_watched *known = find(watch, fd);
+
+    return known && known->heard < since;
 }
 
 #else

@@ -3,6 +3,9 @@
  * When a call has ended, libcurl lets go of its socket, and wants the same one again for the next call on that connection. In
  * between epoll keeps it, which spares two system calls of each call. Whether it is wanted is remembered here.
  *
+ * libcurl before 8.0 would use a connection again on which something waits to be read, be it the end: over HTTP/1.1 the next call
+ * would be lost, or get the answer of another one. What comes there while nobody wants it ends the connection here.
+ *
  * Owns: what is known of each socket that was opened through here. Others, such as those that libcurl opens for looking up names,
  * leave epoll as soon as libcurl lets go of them.
  * Refuses to know: transfers and time. The epoll descriptor is the driver's. */
@@ -33,5 +36,12 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
 
 /* Something is ready there. False: for nobody, as when the peer has closed a connection at rest; it is not told again. */
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
+
+/* On this connection nothing comes unasked. */
+void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd);
+
+/* Something came at that time; and has nothing come since? */
+void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now);
+bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since);
 
 #endif
