@@ -43,6 +43,7 @@ if (watched) {
 
 const executions = new Map(); // case -> [{ connection, position, version, method, key }]
 const connections = new WeakMap(); // socket or session -> { number, requests }
+const deaf = new WeakSet(); // sessions
 let connectionCount = 0;
 
 function placeOf(carrier) {
@@ -100,7 +101,6 @@ const faultsOfSocket = { ok, late, echo, headers, silent, retire, twice, drop, r
 
 const faultsOfStream = {
   ok, late, echo, headers, silent,
-  hole: (stream) => sockets.get(stream.session.socket.remotePort).pause(),
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
@@ -116,6 +116,8 @@ function serve(req, res) {
   const name = url.searchParams.get("case") ?? "";
   if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
   const fault = url.pathname.split("/").pop();
+  if (fault === "hole") deaf.add(req.stream.session);
+  if (req.httpVersionMajor === 2 && deaf.has(req.stream.session)) return;
   req.chunks = [];
   req.on("data", (chunk) => req.chunks.push(chunk));
   req.on("end", () => {
