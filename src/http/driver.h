@@ -25,8 +25,8 @@ void grid_driver_look_at_rest(grid_driver *driver);
 /* On this connection nothing comes unasked, as over HTTP/1.1: it is ended when something does. */
 void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd);
 
-/* Ends a connection on which nothing has come since then. */
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since);
+/* Ends the connection with that local port, if nothing has come there since then. */
+void grid_driver_end_silent(grid_driver *driver, int port, double since);
 
 /* A transfer was added: it goes on its way, without a look at the descriptor. `open` are all whose end has not been taken
  * notice of: where one of them has ended already, a step is due. */

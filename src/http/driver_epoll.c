@@ -198,9 +198,11 @@ void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
     grid_watch_expect_silence(&driver->watch, fd);
 }
 
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+void grid_driver_end_silent(grid_driver *driver, int port, double since)
 {
-    if (grid_watch_is_silent(&driver->watch, fd, since))
+    curl_socket_t fd = grid_watch_find_silent(&driver->watch, port, since);
+
+    if (fd != CURL_SOCKET_BAD)
         shutdown(fd, SHUT_RDWR);
 }
 

@@ -58,9 +58,9 @@ void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
 }
 
 /* When something came on it, nobody knows here. */
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+void grid_driver_end_silent(grid_driver *driver, int port, double since)
 {
-    (void)driver, (void)fd, (void)since;
+    (void)driver, (void)port, (void)since;
 }
 
 bool grid_driver_step(grid_driver *driver)

@@ -262,9 +262,9 @@ void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd)
     grid_driver_expect_silence(engine->driver, fd);
 }
 
-void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since)
+void grid_engine_end_silent(grid_engine *engine, int port, double since)
 {
-    grid_driver_end_silent(engine->driver, fd, since);
+    grid_driver_end_silent(engine->driver, port, since);
 }
 
 void grid_engine_unshare_connections(grid_engine *engine)

@@ -13,8 +13,9 @@ void grid_engine_unshare_connections(grid_engine *engine);
 /* This one carries one call at a time: between two of them, nothing comes there. */
 void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd);
 
-/* A request went out there at that time, and its time is up: a connection on which nothing has come since is of no use to others. */
-void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since);
+/* A request went out from that local port at that time, and got no answer: if nothing at all has come there since, others need not
+ * try the same connection. */
+void grid_engine_end_silent(grid_engine *engine, int port, double since);
 
 /* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);

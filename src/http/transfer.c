@@ -17,6 +17,7 @@ struct grid_transfer {
     grid_headers headers;
     grid_buffer body;
     grid_member member;
+    int local_port;   /* of the connection */
     bool handed_over; /* the request has begun to leave: the server may have seen all of it */
     bool refused;     /* by one of our callbacks; `failure` says why */
     bool finished;
@@ -37,7 +38,8 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
 {
     grid_transfer *transfer = context;
 
-    (void)to, (void)from, (void)to_port, (void)from_port;
+    (void)to, (void)from, (void)to_port;
+    transfer->local_port = from_port;
     if (transfer->handed_over) {
         transfer->refused = true;
         grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
@@ -320,12 +322,10 @@ static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
     if (is_unshared)
         grid_engine_unshare_connections(transfer->engine);
     curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (fd == CURL_SOCKET_BAD)
-        return;
-    if (is_unshared)
+    if (is_unshared && fd != CURL_SOCKET_BAD)
         grid_engine_expect_silence(transfer->engine, fd);
-    else if (code == CURLE_OPERATION_TIMEDOUT && transfer->handed_over)
-        grid_engine_end_silent(transfer->engine, fd, transfer->member.started);
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->handed_over) /* amid a transfer libcurl does not tell its socket */
+        grid_engine_end_silent(transfer->engine, transfer->local_port, transfer->member.started);
 }
 
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)

@@ -6,6 +6,7 @@
 #include "http/socket.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -175,11 +176,28 @@ void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
         known->heard = now;
 }
 
-bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since)
+static int local_port(curl_socket_t fd)
 {
-    const grid_watched *known = find(watch, fd);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    socklen_t size = sizeof address;
 
-    return known && known->heard < since;
+    if (getsockname(fd, &address.any, &size) != 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+curl_socket_t grid_watch_find_silent(const grid_watch *watch, int port, double since)
+{
+    curl_socket_t fd;
+
+    for (fd = 0; fd < watch->size; fd++)
+        if (watch->sockets[fd].is_open && watch->sockets[fd].heard < since && local_port(fd) == port)
+            return fd;
+    return CURL_SOCKET_BAD;
 }
 
 #else

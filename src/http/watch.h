@@ -40,8 +40,10 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 /* On this connection nothing comes unasked. */
 void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd);
 
-/* Something came at that time; and has nothing come since? */
+/* Something came at that time. */
 void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now);
-bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since);
+
+/* The socket with that local port, if nothing has come there since; else CURL_SOCKET_BAD. */
+curl_socket_t grid_watch_find_silent(const grid_watch *watch, int port, double since);
 
 #endif
