@@ -63,7 +63,7 @@ describe("grid refresh-all", function()
     assert.equal("bad_session_file", by_name["02.json"].error.code)
     assert.equal("no_private_key", by_name["03.json"].error.code)
     assert.equal("out_of_order", by_name["04.json"].error.code)
-    assert.equal("not_read", by_name["07.json"].error.code)
+    assert.equal("not_written", by_name["07.json"].error.code)
     assert.same({ files = 7, refreshed = 3, failed = 4 }, objects[#objects])
     assert.matches("04.json: grid: api error, status 500", err)
     for _, i in ipairs { 1, 5, 6 } do
@@ -130,14 +130,22 @@ describe("grid refresh-all", function()
   end)
 
   it("begins nothing more when it is interrupted, waits for what was sent, and ends with 103", function()
-    if not harness.hears_interrupts then return pending "this interpreter hears no ^C" end
     local made = write_sessions(4)
     run.server:fault { kind = "delay", answer_delay = 0.8, count = 0, execute = true }
-    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 &\n"):format(harness.GRID)
+    local code = run:shell(("%s refresh-all all --concurrency 2 >out 2>&1 &\n"):format(harness.IN_BACKGROUND)
       .. "executed 2; kill -INT $!; wait $!")
     assert.equal(103, code)
     for i = 1, 4 do assert.equal(i > 2, made[i].refresh_token == refresh_token(i), i) end
     assert.equal(2, run.server:stats().executions)
+  end)
+
+  it("loses no session when nobody reads what it says any more", function()
+    local made = write_sessions(120)
+    local code, _, err = run:shell(("{ %s refresh-all all --json; echo $? >code; } | head -n 1 >/dev/null"):format(harness.GRID))
+    assert.equal(0, code)
+    assert.equal("101\n", run.folder:read "code")
+    assert.matches("Broken pipe", err)
+    for i = 1, 120 do assert.not_equal(made[i].refresh_token, refresh_token(i)) end
   end)
 
   it("leaves whole files when it is killed #slow", function()

@@ -184,16 +184,28 @@ describe("grid refresh", function()
     assert.equal(run.server:control("GET", "/sessions")[1].refresh_token, file.kms_payload.session.Privy.refresh_token)
   end)
 
-  it("waits for the answer when it is interrupted, saves it, and ends with 3", function()
-    if not harness.hears_interrupts then return pending "this interpreter hears no ^C" end
-    local made = run:write_session "s.json"
+  for _, signal in ipairs { "INT", "TERM", "HUP" } do
+    it("waits for the answer when it is told to end, saves it, and ends with 3: SIG" .. signal, function()
+      local made = run:write_session "s.json"
+      run.server:set { tier = "2" }
+      run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+      local code, _, err = run:shell(("%s refresh s.json >out & executed 1; kill -%s $!; wait $!"):format(
+        harness.IN_BACKGROUND, signal))
+      assert.equal(3, code)
+      assert.matches("waiting for what is in flight", err)
+      assert.not_equal(made.refresh_token, refresh_token "s.json")
+      assert.matches("authorization key", run.folder:read "out")
+    end)
+  end
+
+  it("loses nothing to a signal at any other time #slow", function()
     run.server:set { tier = "2" }
-    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
-    local code, _, err = run:shell(("%s refresh s.json >out & executed 1; kill -INT $!; wait $!"):format(harness.GRID))
-    assert.equal(3, code)
-    assert.matches("waiting for what is in flight", err)
-    assert.not_equal(made.refresh_token, refresh_token "s.json")
-    assert.matches("authorization key", run.folder:read "out")
+    for i = 1, 30 do
+      run:write_session "s.json"
+      run:shell(("%s refresh s.json >/dev/null 2>&1 & sleep %.3f; kill -INT $! 2>/dev/null; wait $!"):format(
+        harness.IN_BACKGROUND, 0.01 + i * 0.002))
+      assert.equal(0, (run:grid "refresh s.json"))
+    end
   end)
 
   it("leaves the old file or the new one when it is killed, never a half #slow", function()

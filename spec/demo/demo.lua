@@ -103,12 +103,12 @@ end
 
 local function real_demo(path, key_path)
   if (os.getenv "GRID_API_KEY" or "") == "" then stop.usage "a session file needs an API key too: set GRID_API_KEY" end
-  local client, patience = service.client {}
+  local client = service.client {}
   screen:line "lua-grid: a session is refreshed, for real\n"
   screen:line("Grid switches this endpoint off: %s.", times.text(SERVICE_ENDS))
   screen:line("%-20s%s", "service", tostring(client):gsub("^grid%.client: ", ""))
   refresh_file(client, path, key_path)
-  service.heed_interrupt(patience)
+  service.heed_interrupt()
 end
 
 -- ---- Which of the two -------------------------------------------------------------------------

@@ -43,7 +43,7 @@ exit codes:
   0  done
   1  the world said no: the service, the network, a file, standard output
   2  asked for wrongly; nothing was done
-  3  interrupted (^C); what had been sent was waited for and saved
+  3  interrupted (^C, SIGTERM, SIGHUP); what had been sent was waited for and saved
   70 a fault of this program
 ]]
 

@@ -17,15 +17,9 @@ PKCS#8 DER. The public key, to be sent as encryption_public_key, is printed.
 ]],
 }
 
-local function exists(path)
-  local file = io.open(path, "rb")
-  if file then file:close() end
-  return file ~= nil
-end
-
 local function to_file(given, screen, pair)
   local path = given.out
-  if exists(path) and not given.force then stop.usage("%s is there already; --force replaces it", path) end
+  stop.if_there(path, given.force)
   local saved, kind, code, message = stop.unless(session_file.begin(path)):commit(pair:export() .. "\n", true)
   if not saved then stop.failed(require("grid.errors").from_core(kind, code, message)) end
   screen:rows { { "public key", pair.public_key }, { "fingerprint", pair.key:fingerprint() }, { "private key", "in " .. path } }

@@ -26,6 +26,7 @@ local ATTEMPTS = 3 -- Grid's own limit
 
 local function read_code(screen, email)
   local code = screen:ask(("The one-time password that was sent to %s: "):format(email))
+  service.heed_interrupt()
   code = code and code:gsub("%s", "")
   if not code or code == "" then stop.failed "grid: no one-time password was given" end
   return code
@@ -39,6 +40,7 @@ end
 --- Logs in. -> result, key pair | ends the command
 function login.obtain(client, email, screen)
   local begun = stop.unless(client:init_auth { email = email })
+  service.heed_interrupt()
   local pair = stop.unless(grid.keypair())
   local otp_id = type(begun.data) == "table" and type(begun.data.otp_id) == "string" and begun.data.otp_id or nil
   local res, err
@@ -61,9 +63,7 @@ end
 
 --- Begins FILE, which must not be there yet unless that was allowed.
 function login.begin(path, force)
-  local there = io.open(path, "rb")
-  if there then there:close() end
-  if there and not force then stop.usage("%s is there already; --force replaces it", path) end
+  stop.if_there(path, force)
   return stop.unless(session_file.begin(path))
 end
 
@@ -71,11 +71,11 @@ end
 function login.save(session, file)
   session.file = file
   local saved, err = session:save(true)
-  if not saved then rescue.fail(err, rescue.report(session:to_text())) end
+  if not saved then rescue.fail(err, rescue.report_unsaved(err, session)) end
 end
 
 function login.run(given, screen)
-  local client, patience = service.client(given)
+  local client = service.client(given)
   local file = login.begin(given.session, given.force)
   local res, pair = login.obtain(client, given.email, screen)
   local session = login.session_of(res, pair)
@@ -85,7 +85,7 @@ function login.run(given, screen)
   screen:rows(description.rows(facts))
   screen:line("%-20s%s", "session file", given.session)
   screen:object(facts)
-  service.heed_interrupt(patience)
+  service.heed_interrupt()
   return 0
 end
 

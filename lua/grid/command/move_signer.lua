@@ -137,7 +137,7 @@ end
 function move_signer.run(given, screen)
   check_given(given, screen)
   local signers = read_signers(given.signers)
-  local client, patience = service.client(given)
+  local client = service.client(given)
   local session, auth = open_session(client, given, screen)
   local address = address_of(given, session)
 
@@ -148,7 +148,7 @@ function move_signer.run(given, screen)
   screen:rows(signer_plan.rows(plan, address))
 
   local transaction = prepare(client, plan, given, address, wallet_ids)
-  service.heed_interrupt(patience)
+  service.heed_interrupt()
   local report = summary(plan, address)
   if given["dry-run"] then
     stop.unless(client:sign(transaction, auth))

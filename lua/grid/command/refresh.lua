@@ -47,12 +47,12 @@ function refresh.renew(client, session, pair, screen, given)
   session:renew(res.kms_payload_json)
   local saved
   saved, err = session:save(true)
-  if not saved then rescue.fail(err, rescue.report(session:to_text())) end
+  if not saved then rescue.fail(err, rescue.report_unsaved(err, session)) end
   return res
 end
 
 function refresh.run(given, screen)
-  local client, patience = service.client(given)
+  local client = service.client(given)
   local key_text = refresh.key_text(given)
   local session = stop.unless(session_file.open(given[1]))
   local pair = stop.unless(session:pair(key_text, given["new-key"]))
@@ -62,7 +62,7 @@ function refresh.run(given, screen)
   facts.file, facts.request_id = given[1], res.request_id
   screen:rows(description.rows(facts))
   screen:object(facts)
-  service.heed_interrupt(patience)
+  service.heed_interrupt()
   return 0
 end
 

@@ -36,7 +36,7 @@ exit codes:
   1 to 100  so many files failed; 100: or more
   101  the world said no to all: the folder cannot be read or brought to the disk, or standard output not be written
   102  asked for wrongly; nothing was done
-  103  interrupted (^C); what had been sent was waited for and saved
+  103  interrupted (^C, SIGTERM, SIGHUP); what had been sent was waited for and saved
   170  a fault of this program
 ]],
   codes = { [stop.FAILED] = 101, [stop.USAGE] = 102, [stop.INTERRUPTED] = 103, [stop.FAULT] = 170 },
@@ -85,7 +85,7 @@ end
 
 -- The request for a file, when its turn has come | nil, error
 function Run:request(position)
-  if self.patience.interrupted then
+  if service.is_interrupted() then
     return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
   local session, err = session_file.open(self.folder .. "/" .. self.names[position])
@@ -114,7 +114,7 @@ function Run:save(position, session, res)
   session:renew(res.kms_payload_json)
   self:remember(position, session)
   local saved, err = session:save(false)
-  if not saved then return nil, err, rescue.report(session:to_text()) end
+  if not saved then return nil, err, rescue.report_unsaved(err, session) end
   self.unsynced = self.unsynced + 1
   return res
 end
@@ -163,11 +163,11 @@ end
 function refresh_all.run(given, screen)
   local concurrency = given.concurrency or BATCH
   if shape.count(concurrency) then stop.usage "refresh-all: --concurrency must be a whole number from 1 to 2147483647" end
-  local client, patience = service.client(given)
+  local client = service.client(given)
   local names, requests = list_files(given[1]), {}
   local run = setmetatable({
     given = given, folder = given[1], names = names, key_text = refresh.key_text(given),
-    sessions = {}, refreshed = {}, unsynced = 0, progress = progress.new(screen, #names), patience = patience,
+    sessions = {}, refreshed = {}, unsynced = 0, progress = progress.new(screen, #names),
   }, Run)
   for position = 1, #names do requests[position] = function() return run:request(position) end end
   local results = client:refresh_sessions(requests, {
@@ -178,7 +178,7 @@ function refresh_all.run(given, screen)
   run.progress:finish()
   run:look_for_faults(results)
   if run.sync_problem then stop.failed(run.sync_problem) end
-  service.heed_interrupt(patience)
+  service.heed_interrupt()
   return math.min(run.progress.failed, MOST_COUNTED)
 end
 

@@ -34,6 +34,11 @@ function rescue.report(text)
   return { rescued_to = false }, "what the service answered is lost: there was no place for it"
 end
 
+--- Of a session that its file did not take: nothing where it has, and only may not outlive a loss of power.
+function rescue.report_unsaved(err, session)
+  if err.code ~= "not_durable" then return rescue.report(session:to_text()) end
+end
+
 --- The raw body of an answer that made no sense, if it may hold a session. -> fields, sentence | nothing
 function rescue.report_answer(err)
   local body = type(err) == "table" and err.body

@@ -1,5 +1,6 @@
 -- The client that a command calls the service with.
--- Owns: the common options, the API key's way in, and what ^C does while something is in flight: it is waited for.
+-- Owns: the common options, the API key's way in, and what ^C does while something is in flight: it is waited for, and so it is with
+-- the other signals that ask a program to end.
 
 local core = require "grid.core"
 local grid = require "grid"
@@ -8,25 +9,18 @@ local stop = require "grid.command.stop"
 
 local service = {}
 
--- Lua's interpreter turns the first ^C into an error in the code that runs, which here is inside the wait; it leaves the second
--- one to the system, which ends the program.
+--- The program was asked to end.
+service.is_interrupted = core.signal_caught
+
+-- A signal ends a wait early, and the second one of its kind the program.
 local function patient_host()
-  local host, patience = { name = "command", now = core.now }, { interrupted = false }
-
-  local function wait(engine, seconds)
+  local is_told = false
+  return { name = "command", now = core.now, idle = function(engine, seconds)
     engine:wait(seconds)
-    return true
-  end
-
-  function host.idle(engine, seconds)
-    local ok, problem = pcall(wait, engine, seconds)
-    if ok then return end
-    if not tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
-    patience.interrupted = true
+    if is_told or not service.is_interrupted() then return end
+    is_told = true
     io.stderr:write "grid: interrupted: waiting for what is in flight; ^C again ends at once\n"
-  end
-
-  return host, patience
+  end }
 end
 
 -- Without the blanks around it, which editors leave behind.
@@ -51,21 +45,20 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
---- A client for what was given, and a table whose `interrupted` tells of ^C.
+--- A client for what was given.
 function service.client(given)
-  local host, patience = patient_host()
   local options = {
     api_key = read_api_key(given["api-key-file"]),
     base_url = given["base-url"],
     environment = given.environment,
     ca_file = given["ca-file"] or environment "GRID_CA_FILE",
     timeout = given.timeout,
-    host = host,
+    host = patient_host(),
   }
   local made, client = pcall(grid.new, options)
   if not made then stop.usage("%s", (tostring(client):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))) end
   if not client.options.api_key then stop.usage "no API key: use --api-key-file, or set GRID_API_KEY" end
-  return client, patience
+  return client
 end
 
 -- What went wrong after the request was out, and before its answer was understood.
@@ -81,9 +74,9 @@ function service.is_outcome_unknown(err)
   return err.sent == "unknown" or err.sent == "yes" and (UNCLEAR[err.kind] or failed_half_way(err)) or false
 end
 
---- Ends the command if ^C came while it waited.
-function service.heed_interrupt(patience)
-  if patience.interrupted then error(stop.new(stop.INTERRUPTED), 0) end
+--- Ends the command if it was asked to end.
+function service.heed_interrupt()
+  if service.is_interrupted() then error(stop.new(stop.INTERRUPTED), 0) end
 end
 
 return service

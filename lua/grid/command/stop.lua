@@ -1,6 +1,8 @@
 -- How a command ends before its end: by throwing a stop, which carries an exit code and a message.
 -- Owns: the codes.
 
+local core = require "grid.core"
+
 local stop = { FAILED = 1, USAGE = 2, INTERRUPTED = 3, FAULT = 70 }
 
 local Stop = { __name = "grid.command.stop" }
@@ -14,17 +16,20 @@ function stop.is_stop(value)
   return getmetatable(value) == Stop
 end
 
---- The stop in whatever was thrown: what is none is a fault of ours, or ^C in the middle of Lua code.
+--- The stop in whatever was thrown: what is none is a fault of ours.
 function stop.of(problem)
   if stop.is_stop(problem) then return problem end
-  local text = tostring(problem)
-  if text:find("interrupted!", 1, true) then return stop.new(stop.INTERRUPTED, "interrupted") end
-  return stop.new(stop.FAULT, "grid: a fault of this program: " .. text)
+  return stop.new(stop.FAULT, "grid: a fault of this program: " .. tostring(problem))
 end
 
 --- Asked for wrongly.
 function stop.usage(format, ...)
   error(stop.new(stop.USAGE, "grid: " .. format:format(...)), 0)
+end
+
+--- For a file that is made anew, unless it may be replaced.
+function stop.if_there(path, force)
+  if core.file_exists(path) and not force then stop.usage("%s is there already; --force replaces it", path) end
 end
 
 --- The world said no.
