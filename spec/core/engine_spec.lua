@@ -3,6 +3,7 @@
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
+local rig = require "spec.support.rig"
 
 local function collect()
   collectgarbage()
@@ -154,6 +155,23 @@ describe("grid.core", function()
       transfer:close()
       assert.equal(0, engine:in_flight())
       engine:close()
+    end)
+
+    it("brings on what waited for the connection of one that is given up, without a step", function()
+      local port, close = rig.silent_port()
+      local engine = core.engine()
+      if not engine:fd() then engine:close() close() return pending "only a descriptor can be slept on" end
+      local url = ("https://127.0.0.1:%d/"):format(port)
+      local first, second = engine:start(exchange("", { url = url })), engine:start(exchange("", { url = url }))
+      for _ = 1, 5 do
+        engine:wait(0.02)
+        engine:step()
+      end
+      first:close()
+      assert.is_true(engine:timeout() > 0)
+      second:close()
+      engine:close()
+      close()
     end)
 
     it("names each finished transfer once, by its id", function()

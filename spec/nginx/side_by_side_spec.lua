@@ -43,6 +43,21 @@ local LOCATIONS = [[
             app.say { outcomes = outcomes, progress = progress }
         }
     }
+    location = /nested {
+        content_by_lua_block {
+            @APP@
+            local nested
+            local client = app.client { on_event = function(event)
+                if event.name ~= "response" or nested then return end
+                nested = {}
+                ngx.sleep(0.01)
+                nested = app.refresh()
+            end }
+            local outcome = app.refresh({ detached = true }, client)
+            client:close()
+            app.say { outcome, nested }
+        }
+    }
     location = /closed {
         content_by_lua_block {
             @APP@
@@ -177,6 +192,15 @@ describe("calls of one worker", function()
 
   it("end as cancelled when their client is closed, and at once", function()
     assert_cancelled(scene, "/closed", 2)
+  end)
+
+  it("go on while a handler of a detached one waits, which may make a call itself", function()
+    scene = scenes.start { locations = locations() }
+    local outcomes, seconds = scene:ask "/nested"
+    assert.is_true(outcomes[1].ok, outcomes[1].message)
+    assert.is_true(outcomes[2].ok, outcomes[2].message)
+    assert.is_true(seconds < 2, "took " .. seconds)
+    assert.is_true(scene:ask("/refresh").ok)
   end)
 
   it("end as cancelled when their client is closed and the driver has nobody else to carry", function()

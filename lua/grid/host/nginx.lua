@@ -50,7 +50,7 @@ end
 local function next_due()
   local now = core.now()
   for flight, due in pairs(carried) do
-    if #flight.landed > 0 or flight.client.closed or due <= now then return flight end
+    if not flight.is_busy and (#flight.landed > 0 or flight.client.closed or due <= now) then return flight end
   end
 end
 
@@ -61,11 +61,19 @@ local function look_after(flight)
   carried[flight] = ok and pause and core.now() + pause or nil
 end
 
+local function bring_on(flight)
+  look_after(flight)
+  flight.is_busy = nil
+  if not carried[flight] then flight.semaphore:post(1) end
+  ring()
+end
+
+-- A handler may wait, for a call of its own, say: not in the driver, which has to go on for that.
 local function advance_carried()
   local flight = next_due()
   while flight do
-    look_after(flight)
-    if not carried[flight] then flight.semaphore:post(1) end
+    flight.is_busy = true
+    if flight.client.options.on_event then ngx.thread.spawn(bring_on, flight) else bring_on(flight) end
     flight = next_due()
   end
 end
@@ -73,8 +81,10 @@ end
 -- Tries that wait for their time need no steps.
 local function nap_after(idle, count)
   if count > 0 then return math.max(SHORTEST_NAP, math.min(idle * NAP_PER_IDLE_SECOND, LONGEST_NAP)) end
-  local soonest = math.huge
-  for _, due in pairs(carried) do soonest = math.min(soonest, due) end
+  local soonest = core.now() + LONGEST_WAIT
+  for flight, due in pairs(carried) do
+    if not flight.is_busy then soonest = math.min(soonest, due) end
+  end
   return math.max(SHORTEST_NAP, soonest - core.now())
 end
 
