@@ -46,6 +46,13 @@ describe("a call", function()
     return client
   end
 
+  local function is_portable()
+    local engine = core.engine()
+    local fd = engine:fd()
+    engine:close()
+    return fd == nil
+  end
+
   local function warm_up()
     local res, err = client:request("GET", "/ok")
     assert(res, err)
@@ -67,6 +74,7 @@ describe("a call", function()
 
   for name, protocol in pairs(PROTOCOLS) do
     it("is not lost on a connection that was closed while it was at rest, " .. name, function()
+      if is_portable() then return pending "the portable driver leaves that to libcurl 8" end
       new_client(protocol)
       assert(client:request("GET", "/retire"))
       os.execute "sleep 0.3"
@@ -77,6 +85,7 @@ describe("a call", function()
 
     if protocol.sees == "1.1" then
       it("never gets an answer that was nobody's, " .. name, function()
+        if is_portable() then return pending "the portable driver leaves that to libcurl 8" end
         new_client(protocol)
         assert(client:request("GET", "/twice"))
         os.execute "sleep 0.3"
@@ -87,6 +96,7 @@ describe("a call", function()
   end
 
   it("does not follow another one into a connection that has died without a word, HTTP/2", function()
+    if is_portable() then return pending "the portable driver does not hear connections" end
     new_client(PROTOCOLS["HTTP/2"])
     warm_up()
     local _, err = client:request("POST", "/hole", "{}", { timeout = 0.5 })

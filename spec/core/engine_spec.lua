@@ -174,6 +174,25 @@ describe("grid.core", function()
       close()
     end)
 
+    it("does not turn in circles where a server has no room for a body", function()
+      local engine = core.engine()
+      if not engine:fd() then engine:close() return pending "the portable driver has libcurl wait" end
+      fetch(engine, "", { url = server.narrow .. "/ok", ca_file = server.ca }) -- and the server's settings
+      local transfer = engine:start(exchange("", {
+        url = server.narrow .. "/ok", method = "POST", body = ("x"):rep(2000), ca_file = server.ca, timeout = 1,
+      }))
+      local steps, deadline = 0, core.now() + 0.5
+      while core.now() < deadline do
+        engine:wait(deadline - core.now())
+        engine:step()
+        steps = steps + 1
+      end
+      assert.is_false(transfer:is_finished())
+      assert.is_true(steps < 5000, steps .. " steps") -- fifty times 64 and a few
+      transfer:close()
+      engine:close()
+    end)
+
     it("names each finished transfer once, by its id", function()
       local engine = core.engine()
       local first, first_id = engine:start(exchange "/ok")

@@ -22,7 +22,7 @@ local function output_of(command)
   return text
 end
 
---- -> fields http, https (base addresses), ca (file), pid
+--- -> fields http, https, narrow (base addresses), ca (file), pid
 function fault_server.start()
   local pipe = assert(io.popen(("exec node '%ssupport/fault_server.mjs' --watch %s"):format(here, own_pid())))
   local self = setmetatable({ pipe = pipe }, Server)

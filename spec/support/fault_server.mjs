@@ -122,6 +122,7 @@ function serve(req, res) {
   req.on("data", (chunk) => req.chunks.push(chunk));
   req.on("end", () => {
     const second = req.httpVersionMajor === 2;
+    if (second && !req.stream.session) return; // given up amid its body
     execute(name, req, second ? req.stream.session : req.socket);
     const act = (second ? faultsOfStream : faultsOfSocket)[fault];
     if (act) return act(second ? req.stream : req.socket, res, req);
@@ -146,5 +147,7 @@ const secure = http2.createSecureServer({ key, cert, allowHTTP1: true }, serve);
 for (const server of [plain, secure]) server.on("connection", track);
 secure.on("sessionError", () => {});
 plain.on("clientError", () => {});
-const [httpPort, httpsPort] = [await listening(plain), await listening(secure)];
-console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} ca=${file} pid=${process.pid}`);
+const narrow = http2.createSecureServer({ key, cert, settings: { initialWindowSize: 0 } }, serve); // takes no body, ever
+const [httpPort, httpsPort, narrowPort] = [await listening(plain), await listening(secure), await listening(narrow)];
+console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} `
+  + `ca=${file} pid=${process.pid} narrow=https://localhost:${narrowPort}`);

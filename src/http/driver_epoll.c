@@ -28,6 +28,7 @@ struct grid_driver {
     bool expects_silence; /* on some connections */
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
     double own_due; /* the same of ours, which libcurl's does not touch */
+    double resume_at; /* to look for room to write again; the same */
     int running; /* transfers that have not ended, as libcurl said last */
     int ready_count;
     struct epoll_event ready[BATCH];
@@ -93,6 +94,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
     driver->multi = multi;
     driver->due = -1;
     driver->own_due = -1;
+    driver->resume_at = -1;
     driver->bell = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (driver->epoll < 0) {
@@ -171,10 +173,17 @@ bool grid_driver_step(grid_driver *driver)
 
         if (fd == driver->bell || !grid_watch_is_wanted(&driver->watch, fd))
             continue;
-        grid_watch_hear(&driver->watch, fd, now);
+        if (driver->ready[i].events != EPOLLOUT)
+            grid_watch_hear(&driver->watch, fd, now);
         act(driver, fd, action_mask(driver->ready[i].events));
+        if (driver->ready[i].events == EPOLLOUT && grid_watch_rest(&driver->watch, fd))
+            driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
     }
     act_on_due(driver);
+    if (grid_clock_until(driver->resume_at) == 0) {
+        driver->resume_at = -1;
+        grid_watch_resume(&driver->watch);
+    }
     return count == BATCH;
 }
 
@@ -208,7 +217,9 @@ void grid_driver_end_silent(grid_driver *driver, int port, double since)
 
 double grid_driver_timeout(const grid_driver *driver)
 {
-    return driver->ready_count ? 0 : grid_clock_until(grid_clock_sooner(driver->due, driver->own_due));
+    double due = grid_clock_sooner(driver->resume_at, grid_clock_sooner(driver->due, driver->own_due));
+
+    return driver->ready_count ? 0 : grid_clock_until(due);
 }
 
 static void set_bell(const grid_driver *driver, bool audible)

@@ -46,7 +46,7 @@ void grid_driver_begin(grid_driver *driver, size_t open)
     (void)driver, (void)open;
 }
 
-/* What lies on a connection at rest, libcurl 8.0 and later see for themselves. */
+/* What lies on a connection at rest, libcurl 8.0 and later see for themselves; with 7.x, this build does not. */
 void grid_driver_look_at_rest(grid_driver *driver)
 {
     (void)driver;

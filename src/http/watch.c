@@ -16,6 +16,8 @@ typedef struct grid_watched {
     bool is_open;
     bool is_wanted;
     bool ends_when_heard; /* at rest */
+    bool is_resting;      /* epoll does not look for room to write */
+    unsigned char writes; /* in a row */
     double heard; /* when something came last */
     uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
 } grid_watched;
@@ -160,6 +162,32 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
     return false;
 }
 
+enum { MANY_WRITES = 64 };
+
+bool grid_watch_rest(grid_watch *watch, curl_socket_t fd)
+{
+    grid_watched *known = find(watch, fd);
+
+    if (!known || ++known->writes < MANY_WRITES)
+        return false;
+    known->writes = 0;
+    known->is_resting = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT);
+    return known->is_resting;
+}
+
+void grid_watch_resume(grid_watch *watch)
+{
+    curl_socket_t fd;
+
+    for (fd = 0; fd < watch->size; fd++) {
+        grid_watched *known = &watch->sockets[fd];
+
+        if (known->is_open && known->is_resting && known->events)
+            tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events);
+        known->is_resting = false;
+    }
+}
+
 void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
@@ -172,8 +200,10 @@ void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
 {
     grid_watched *known = find(watch, fd);
 
-    if (known)
-        known->heard = now;
+    if (!known)
+        return;
+    known->heard = now;
+    known->writes = 0;
 }
 
 static int local_port(curl_socket_t fd)
