@@ -105,7 +105,7 @@ describe("no secret is shown", function()
     message = "m", details = { { [CANARIES[1]] = "x", more = { [API_KEY] = 1 } } } } })
   check("the service echoes a short key", { kind = "body", status = 400, body = json.encode { message = "no key canary!" } },
     { api_key = "canary" })
-  local MEANINGLESS = { "foo://user:canary-password@p:1", "http://user:canary-password@p:99999", "http://user:canary-password@p:99999" }
+  local MEANINGLESS = { "foo://user:canary-password@p:1", "http://user:canary-password@p:99999", "http://user:canary password@p:1" }
   for _, url in ipairs(MEANINGLESS) do
     check("a proxy that makes no sense is named with its password: " .. url, nil, { base_url = "https://localhost:1", proxy = url })
   end

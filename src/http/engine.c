@@ -15,7 +15,7 @@ enum { MAX_SHARED_CONNECTIONS = 32 };
  * long would lose answers that are there. And where a transfer waits for the connection that another one is opening, it looks at
  * no limit at all (curl issue 6744). */
 enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready */
-#define STEP_SECONDS 0.02     /* is what a step may take before a transfer whose time is up is ended amid it */
+#define STEP_SECONDS 1        /* that a step may take before a transfer whose time is up is ended amid it: others may have much */
 
 struct grid_engine {
     CURLM *multi;

@@ -37,7 +37,7 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
 /* Something is ready there. False: for nobody, as when the peer has closed a connection at rest; it is not told again. */
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 
-/* It could be written to, and nothing came. True: so often in a row that it is not asked for that any more, until grid_watch_resume.
+/* It could be written to, and nothing came. True: so often in a row that nobody looks for that any more, until grid_watch_resume.
  * Where an HTTP/2 window is full, libcurl waits for room to write (curl issue 10618), of which there is plenty. */
 bool grid_watch_rest(grid_watch *watch, curl_socket_t fd);
 void grid_watch_resume(grid_watch *watch);

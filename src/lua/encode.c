@@ -206,12 +206,12 @@ static bool write_content(writer *self, bool is_array)
     int table = lua_gettop(self->L);
     member names[FEW_NAMES];
     size_t count;
-    content content = look_at(self->L, table, names, &count);
+    content found = look_at(self->L, table, names, &count);
     bool good;
 
-    if (content == MIXED)
+    if (found == MIXED)
         return REFUSE(self, "a table mixes names and positions, or has holes");
-    if (content == POSITIONS || (is_array && count == 0))
+    if (found == POSITIONS || (is_array && count == 0))
         good = write_array(self);
     else if (!is_array)
         good = write_object(self, table, names, count);

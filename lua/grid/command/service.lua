@@ -1,6 +1,5 @@
 -- The client that a command calls the service with.
--- Owns: the common options, the API key's way in, and what ^C does while something is in flight: it is waited for, and so it is with
--- the other signals that ask a program to end.
+-- Owns: the common options, the API key's way in, and what ^C and its like do while something is in flight: it is waited for.
 
 local core = require "grid.core"
 local grid = require "grid"
