@@ -1,6 +1,7 @@
 -- TLS as a caller sees it: who is trusted, what is refused, and what a proxy gets to see.
 
 local child = require "spec.support.child"
+local core = require "grid.core"
 local rig = require "spec.support.rig"
 
 local assert_error = rig.assert_error
@@ -90,6 +91,15 @@ describe("TLS", function()
     local _, err = refresh { base_url = url, timeout = 0.5 }
     stop()
     assert_error(err, { kind = "timeout", sent = "unknown" }) -- the request went out; that server answers no POST
+  end)
+
+  it("does not listen to a proxy that never ends its refusal", function()
+    local proxy = rig.raw_server("HTTP/1.1 407 No\r\nContent-Length: 100000000\r\n\r\n" .. ("x"):rep(200000))
+    local start = core.now()
+    local _, err = refresh { proxy = proxy.url, host = proxy.host, timeout = 5 }
+    proxy.close()
+    assert_error(err, { kind = "network", code = "proxy_failed", sent = "no", message = "the proxy refused with status 407" })
+    assert.is_true(core.now() - start < 3)
   end)
 
   it("goes through a proxy without showing it more than the name of the server", function()

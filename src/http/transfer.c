@@ -77,13 +77,23 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     return 0;
 }
 
-/* CURLOPT_XFERINFOFUNCTION: what keeps coming in fast, such as a proxy's endless refusal, would never let a step end. */
+/* With which status a proxy refused to lead to the server; 0: it did not. */
+static long proxy_refusal(const grid_transfer *transfer)
+{
+    long status = 0;
+
+    if (!transfer->handed_over)
+        curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 ? status : 0;
+}
+
+/* CURLOPT_XFERINFOFUNCTION: what keeps coming in fast would never let a step end. Why a proxy refuses, nobody wants to know. */
 static int on_progress(void *context, curl_off_t to_come, curl_off_t came, curl_off_t to_go, curl_off_t went)
 {
     grid_transfer *transfer = context;
 
     (void)to_come, (void)came, (void)to_go, (void)went;
-    return grid_engine_is_overdue(transfer->engine, transfer->member.deadline);
+    return proxy_refusal(transfer) != 0 || grid_engine_is_overdue(transfer->engine, transfer->member.deadline);
 }
 
 static bool add_header(grid_transfer *transfer, const char *line, grid_error *err)
@@ -282,14 +292,6 @@ static void note_facts(grid_transfer *transfer)
 /* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
 static const CURLcode TOO_LARGE = (CURLcode)100;
 
-static bool is_refused_by_proxy(const grid_transfer *transfer)
-{
-    long status = 0;
-
-    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-    return status >= 300 && !transfer->handed_over;
-}
-
 static void describe_timeout(grid_transfer *transfer)
 {
     bool is_answered = transfer->headers.status >= 200;
@@ -301,10 +303,12 @@ static void describe_timeout(grid_transfer *transfer)
 /* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
 static void describe_failure(grid_transfer *transfer)
 {
-    if (transfer->code == CURLE_OPERATION_TIMEDOUT)
+    long refusal = proxy_refusal(transfer);
+
+    if (refusal)
+        grid_error_set(&transfer->failure, GRID_NETWORK, "proxy_failed", "the proxy refused with status %ld", refusal);
+    else if (transfer->code == CURLE_OPERATION_TIMEDOUT)
         describe_timeout(transfer);
-    else if (is_refused_by_proxy(transfer))
-        grid_failure_describe(&transfer->failure, CURLE_PROXY, transfer->detail);
     else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
         grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
     else if (transfer->code == TOO_LARGE || (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status))
