@@ -1,6 +1,7 @@
 -- Calls from plain Lua against the least that libcurl can do, and against the curl command. Both sides have the same peer, a
--- sandbox: once at its work (it reads the request, checks it, seals a key), and once with the same answer for everybody at
--- once, which costs next to nothing and so shows most of what the library costs. `plain.lua [--quick]`, started by `run`.
+-- sandbox: at its work (it reads the request, checks it, seals a key); the same with random bytes in place of a sealed key; and with
+-- the same answer for everybody at once, which costs next to nothing and so shows most of what the library costs.
+-- `plain.lua [--quick]`, started by `run`.
 
 local core = require "grid.core"
 local json = require "grid.json"
@@ -144,6 +145,12 @@ with_sandbox({ tier = "1", payload_check = "shape" }, function(server)
   write_request(server)
   sequential(server, "the peer at its work")
   concurrent(server, "the peer at its work")
+end)
+
+with_sandbox({ tier = "1", payload_check = "shape", seal = "false" }, function(server)
+  write_request(server)
+  sequential(server, "the peer seals no key")
+  concurrent(server, "the peer seals no key")
 end)
 
 with_sandbox({ fixed = "true" }, function(server)
