@@ -51,6 +51,21 @@ static void a_file_that_is_given_up_changes_nothing(void)
     content_is("old");
 }
 
+static void a_file_is_begun_by_one_at_a_time(void)
+{
+    grid_error err;
+    grid_file *first = grid_file_begin(path, &err), *second = grid_file_begin(path, &err);
+
+    CHECK(first != NULL && second == NULL);
+    CHECK_STR(err.code, "busy");
+    CHECK(grid_file_commit(first, (grid_slice){"mine", 4}, false, &err));
+    grid_file_free(first);
+    second = grid_file_begin(path, &err);
+    CHECK(second != NULL);
+    grid_file_free(second);
+    content_is("mine");
+}
+
 /* Lua's collector in a child that was forked half-way frees what its parent is about to write. */
 static void a_child_leaves_its_parents_file_alone(void)
 {
@@ -152,6 +167,7 @@ int main(void)
     snprintf(path, sizeof path, "%s/session.json", folder);
     a_file_that_is_given_up_changes_nothing();
     a_child_leaves_its_parents_file_alone();
+    a_file_is_begun_by_one_at_a_time();
     what_is_no_file_is_not_replaced();
     what_goes_to_standard_error_is_not_for_the_file();
     a_file_stays_its_owners();

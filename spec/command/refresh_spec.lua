@@ -198,6 +198,22 @@ describe("grid refresh", function()
     end)
   end
 
+  it("refuses to refresh what another one is refreshing", function()
+    local made = run:write_session "s.json"
+    run.server:set { tier = "2" }
+    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+    local code, out = run:shell [[
+      grid refresh s.json --json >first & executed 1
+      grid refresh s.json --json; echo $?; wait $!]]
+    assert.equal(0, code)
+    local object, second = out:match "^([^\n]+)\n(%d+)\n$"
+    assert.equal("1", second)
+    assert.equal("busy", harness.objects(object)[1].error.code)
+    assert.equal(1, run.server:stats().executions)
+    assert.not_equal(made.refresh_token, refresh_token "s.json")
+    assert.equal(0, (run:grid "refresh s.json"))
+  end)
+
   it("loses nothing to a signal at any other time #slow", function()
     run.server:set { tier = "2" }
     for i = 1, 30 do

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ struct grid_file {
     char temporary[PATH_MAX];
     pid_t owner; /* a child that was forked meanwhile has the descriptor, but not the file */
     int fd;      /* negative once closed */
+    int lock;    /* a descriptor of the old file; negative: there is none, or it cannot be locked */
 };
 
 static bool failed(grid_error *err, const char *what, const char *path)
@@ -112,6 +114,39 @@ static bool create(grid_file *file)
     return file->fd >= 0;
 }
 
+static bool is_still(const char *path, int fd)
+{
+    struct stat named, opened;
+
+    return stat(path, &named) == 0 && fstat(fd, &opened) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+enum { LOCK_TRIES = 100 };
+
+/* Whoever else begins the same file is turned away meanwhile. The file may be replaced before its lock is there: then it is the new
+ * one's that counts. False: somebody else has it. Where there is nothing to lock, or no way to, nobody is turned away. */
+static bool lock(grid_file *file)
+{
+    int tries;
+
+    for (tries = 0; tries < LOCK_TRIES; tries++) {
+        int fd = open(file->target, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd < 0)
+            return true;
+        file->lock = above_standard(fd);
+        if (file->lock < 0)
+            return true;
+        if (flock(file->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            return false;
+        if (is_still(file->target, file->lock))
+            return true;
+        close(file->lock);
+    }
+    file->lock = -1;
+    return true;
+}
+
 static bool begin(grid_file *file, const char *path, grid_error *err)
 {
     static const char suffix[] = ".XXXXXX";
@@ -119,11 +154,14 @@ static bool begin(grid_file *file, const char *path, grid_error *err)
     bool is_there;
     size_t length;
 
+    file->lock = -1;
     if (!resolve(path, file->target))
         return failed(err, "cannot write", path);
     is_there = stat(file->target, &old) == 0;
     if (is_there && !may_replace(file->target, &old))
         return failed(err, "cannot replace", path);
+    if (is_there && !lock(file))
+        return grid_error_set(err, GRID_STORE, "busy", "somebody else is about to replace %.120s", path);
     length = strlen(file->target);
     if (length + sizeof suffix > sizeof file->temporary) {
         errno = ENAMETOOLONG;
@@ -149,6 +187,8 @@ grid_file *grid_file_begin(const char *path, grid_error *err)
     }
     if (begin(file, path, err))
         return file;
+    if (file->lock >= 0)
+        close(file->lock);
     grid_free(file);
     return NULL;
 }
@@ -205,6 +245,8 @@ void grid_file_free(grid_file *file)
         close(file->fd);
     if (file->temporary[0] && file->owner == getpid())
         unlink(file->temporary);
+    if (file->lock >= 0)
+        close(file->lock);
     grid_free(file);
 }
 

@@ -3,7 +3,7 @@
  * Owns: a new file (0600) beside the one it is to replace, until it is committed (rename, atomic) or discarded.
  * Refuses to know: what is written. Everything fails with kind "store" and the system's own words.
  * To begin a file is refused where it could not take its place later, as far as can be told: nothing is spent then that could not
- * be saved. What it replaces is a file, and stays its owner's. */
+ * be saved; and where another process has begun it (code "busy"). What it replaces is a file, and stays its owner's. */
 #ifndef GRID_BASE_FILE_H
 #define GRID_BASE_FILE_H
 

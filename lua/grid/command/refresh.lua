@@ -21,8 +21,9 @@ Renews the session in FILE, which is replaced whole, durable and 0600, or left a
   { "address": account, "saved_at": time, "private_key": base64 of PKCS#8, "kms_payload": as it came, byte for byte }
 whose other members are kept; or it is a bare kms_payload, and stays one if its private key is named with --key.
 
-Nothing is sent before FILE has proved replaceable. If what comes cannot be saved there, it goes to a file of its
-own, which is named. Nobody else may refresh the same session meanwhile: a refresh token is good for one use.
+Nothing is sent before FILE has proved replaceable, as far as can be told, and is not being refreshed by another
+`grid`. If what comes cannot be saved there, it goes to a file of its own, which is named. Nobody else may refresh
+the same session meanwhile: a refresh token is good for one use.
 ]],
 }
 

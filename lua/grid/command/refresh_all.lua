@@ -79,6 +79,14 @@ function Run:look_for_twin(session)
   return errors.new { kind = "store", code = "same_session", message = "the same session as " .. name }
 end
 
+-- What is busy with this very run is told as such. -> session | nil, error
+function Run:open(path)
+  local session, err = session_file.open(path)
+  if session or err.code ~= "busy" then return session, err end
+  local seen = session_file.read(path)
+  return nil, seen and self:look_for_twin(seen) or err
+end
+
 function Run:remember(position, session)
   self.refreshed[session:fingerprint()] = self.names[position]
 end
@@ -88,7 +96,7 @@ function Run:request(position)
   if service.is_interrupted() then
     return nil, errors.new { kind = "cancelled", code = "interrupted", message = "not begun: interrupted" }
   end
-  local session, err = session_file.open(self.folder .. "/" .. self.names[position])
+  local session, err = self:open(self.folder .. "/" .. self.names[position])
   if not session then return nil, err end
   local public_key
   err = self:look_for_twin(session)
