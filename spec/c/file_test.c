@@ -66,21 +66,34 @@ static void a_file_is_begun_by_one_at_a_time(void)
     content_is("mine");
 }
 
+/* Runs in a child, and says whether all was well there. */
+static void in_a_child(bool (*work)(void))
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0)
+        _exit(work() ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static grid_file *begun;
+
+static bool free_begun(void)
+{
+    grid_file_free(begun);
+    return true;
+}
+
 /* Lua's collector in a child that was forked half-way frees what its parent is about to write. */
 static void a_child_leaves_its_parents_file_alone(void)
 {
     grid_error err;
-    grid_file *file = grid_file_begin(path, &err);
-    pid_t child = fork();
-    int status = -1;
 
-    if (child == 0) {
-        grid_file_free(file);
-        _exit(0);
-    }
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
-    CHECK(grid_file_commit(file, (grid_slice){"new", 3}, false, &err));
-    grid_file_free(file);
+    begun = grid_file_begin(path, &err);
+    in_a_child(free_begun);
+    CHECK(grid_file_commit(begun, (grid_slice){"new", 3}, false, &err));
+    grid_file_free(begun);
     content_is("new");
 }
 
@@ -105,17 +118,6 @@ static void what_is_no_file_is_not_replaced(void)
     CHECK(is_refused(""));
     CHECK(is_refused("/nowhere/at/all"));
     unlink(pipe_path);
-}
-
-/* Runs in a child, and says whether all was well there. */
-static void in_a_child(bool (*work)(void))
-{
-    pid_t child = fork();
-    int status = -1;
-
-    if (child == 0)
-        _exit(work() ? 0 : 1);
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
 static bool write_without_standard_error(void)
