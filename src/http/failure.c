@@ -22,7 +22,6 @@ static const failure failures[] = {
     {CURLE_PARTIAL_FILE, GRID_NETWORK, "connection_lost"},
     {CURLE_HTTP2, GRID_NETWORK, "connection_lost"},
     {CURLE_HTTP2_STREAM, GRID_NETWORK, "connection_lost"},
-    {CURLE_OPERATION_TIMEDOUT, GRID_TIMEOUT, "timeout"},
     {CURLE_SSL_CONNECT_ERROR, GRID_TLS, "handshake_failed"},
     {CURLE_PEER_FAILED_VERIFICATION, GRID_TLS, "certificate_refused"},
     {CURLE_SSL_CACERT_BADFILE, GRID_TLS, "bad_ca_file"},

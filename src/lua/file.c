@@ -124,7 +124,7 @@ static int file_exists(lua_State *L)
     return 1;
 }
 
-/* catch_signals() : see base/signals.h */
+/* catch_signals(): see base/signals.h */
 static int catch_signals(lua_State *L)
 {
     (void)L;
