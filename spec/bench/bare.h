@@ -1,6 +1,6 @@
-/* What the two bare programs share: one POST as the library would send it, on an easy handle, and a clock.
+/* What the two bare programs share: POSTs as the library would send them, on easy handles, and a clock.
  *
- * Owns: the request, read from files that spec/bench/plain.lua writes, until the program ends.
+ * Owns: the requests, read from files that spec/bench/plain.lua writes, until the program ends.
  * Refuses to know: Lua, JSON, retries. An answer is counted and thrown away. */
 #ifndef GRID_BENCH_BARE_H
 #define GRID_BENCH_BARE_H
@@ -13,13 +13,20 @@
 #include <time.h>
 #include <unistd.h>
 
+typedef struct body {
+    const char *text;
+    size_t size;
+} body;
+
+enum { MOST_BODIES = 4096 };
+
 typedef struct request {
     const char *url;
     const char *ca_file;
     struct curl_slist *headers; /* one line of the file each */
     char *key;                  /* the last 8 digits of the idempotency key, in its header */
-    char *body;
-    size_t body_size;
+    const body *bodies;         /* the same */
+    size_t body_count;
 } request;
 
 static inline void die(const char *what)
@@ -37,15 +44,21 @@ static inline int to_count(const char *text)
     return (int)count;
 }
 
-static inline char *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = malloc(1 << 20);
+enum { MOST_BYTES = 1 << 24 };
 
+static inline char *read_file(const char *dir, const char *name)
+{
+    char path[4096];
+    FILE *file;
+    char *text = malloc(MOST_BYTES);
+    size_t size;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    file = fopen(path, "rb");
     if (!file || !text)
         die(path);
-    *size = fread(text, 1, (1 << 20) - 1, file);
-    text[*size] = '\0';
+    size = fread(text, 1, MOST_BYTES - 1, file);
+    text[size] = '\0';
     fclose(file);
     return text;
 }
@@ -67,30 +80,46 @@ static inline void find_key(request *self)
     memcpy(self->key - PROCESS_DIGITS, digits, PROCESS_DIGITS);
 }
 
-/* Each call has a key of its own, as the library's have: a server may keep them. */
-static inline void renew_key(const request *self)
+static inline void set_body(CURL *easy, const body *next)
+{
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)next->size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, next->text);
+}
+
+/* Each call is for another session and has a key of its own, as the library's have: a server may keep them. */
+static inline void renew(const request *self, CURL *easy)
 {
     static unsigned count;
     char digits[KEY_DIGITS + 1];
 
+    set_body(easy, &self->bodies[count % self->body_count]);
     snprintf(digits, sizeof digits, "%08x", count++);
     memcpy(self->key, digits, KEY_DIGITS);
 }
 
-/* DIR/headers and DIR/body */
-static inline void request_load(request *self, const char *url, const char *dir, const char *ca_file)
+static inline size_t split(char *text, body *bodies)
 {
-    char path[4096];
-    size_t size;
+    size_t count = 0;
     char *line;
 
-    *self = (request){.url = url, .ca_file = ca_file};
-    snprintf(path, sizeof path, "%s/headers", dir);
-    for (line = strtok(read_file(path, &size), "\n"); line; line = strtok(NULL, "\n"))
+    for (line = strtok(text, "\n"); line && count < MOST_BODIES; line = strtok(NULL, "\n"))
+        bodies[count++] = (body){line, strlen(line)};
+    return count;
+}
+
+/* DIR/headers and DIR/bodies */
+static inline void request_load(request *self, const char *url, const char *dir, const char *ca_file)
+{
+    static body bodies[MOST_BODIES];
+    char *line;
+
+    *self = (request){.url = url, .ca_file = ca_file, .bodies = bodies};
+    for (line = strtok(read_file(dir, "headers"), "\n"); line; line = strtok(NULL, "\n"))
         self->headers = curl_slist_append(self->headers, line);
     find_key(self);
-    snprintf(path, sizeof path, "%s/body", dir);
-    self->body = read_file(path, &self->body_size);
+    self->body_count = split(read_file(dir, "bodies"), bodies);
+    if (!self->body_count)
+        die("no bodies");
 }
 
 /* With headers of its own, so that both can be in flight with a key each. */
@@ -120,8 +149,7 @@ static inline CURL *request_to_easy(const request *self, size_t *answered)
         die("no memory");
     curl_easy_setopt(easy, CURLOPT_URL, self->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, self->headers);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)self->body_size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, self->body);
+    set_body(easy, &self->bodies[0]);
     curl_easy_setopt(easy, CURLOPT_CAINFO, self->ca_file);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, count_bytes);

@@ -19,7 +19,7 @@ int main(int count, char **arguments)
     check_answer(easy, curl_easy_perform(easy));
     start = now();
     for (i = 0; i < calls; i++) {
-        renew_key(&post);
+        renew(&post, easy);
         check_answer(easy, curl_easy_perform(easy));
     }
     printf("%.6f\n", now() - start);

@@ -16,7 +16,7 @@ static void start(CURL *easy)
     char *own = NULL;
 
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &own);
-    renew_key((const request *)(const void *)own);
+    renew((const request *)(const void *)own, easy);
     curl_multi_add_handle(multi, easy);
 }
 

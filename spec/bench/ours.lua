@@ -12,7 +12,8 @@ local function read(name)
   return text
 end
 
-local key, payload = read "key", read "payload"
+local key, payloads = read "key", {}
+for line in read("payloads"):gmatch "[^\n]+" do payloads[#payloads + 1] = line end
 
 local options = {
   base_url = os.getenv "BENCH_URL", ca_file = os.getenv "BENCH_CA", api_key = os.getenv "BENCH_API_KEY",
@@ -21,10 +22,13 @@ local options = {
 
 local mode, calls, concurrency = arg[1], tonumber(arg[2]), tonumber(arg[3])
 
--- As a program has them that keeps its sessions as text.
-local function requests(count)
+-- Of one session after another; the payloads as text, or as `form` makes them of it.
+local function requests(count, form)
   local list = {}
-  for i = 1, count do list[i] = { encryption_public_key = key, kms_payload = payload } end
+  for i = 1, count do
+    local payload = payloads[(i - 1) % #payloads + 1]
+    list[i] = { encryption_public_key = key, kms_payload = form and form(payload) or payload }
+  end
   return list
 end
 
@@ -35,16 +39,18 @@ end
 
 local modes = {}
 
--- One call after another, tables in and out.
+local SESSIONS = 50 -- that such a program holds
+
+-- One call after another, tables in and out; results are let go.
 function modes.sequential()
-  local client = grid.new(options)
-  local request = { encryption_public_key = key, kms_payload = json.decode(payload) }
-  check(client:refresh_session(request))
+  local client, list = grid.new(options), requests(SESSIONS, json.decode)
+  check(client:refresh_session(list[1]))
   local start = core.now()
-  for _ = 1, calls do check(client:refresh_session(request)) end
+  for i = 1, calls do check(client:refresh_session(list[i % SESSIONS + 1])) end
   return core.now() - start
 end
 
+-- As a program that keeps its sessions as text; all results are kept.
 function modes.concurrent()
   local client, list = grid.new(options), requests(calls)
   check(client:refresh_session(list[1]))

@@ -30,13 +30,18 @@ local function write(name, text)
   file:close()
 end
 
--- The request as the library sends it, for those who send it without the library.
-local function write_request(server)
-  local session = server:sessions({ encryption_public_key = KEY })[1]
-  local payload = json.encode(json.decode(session.kms_payload_json))
+-- The requests as the library sends them, for those who send them without the library: each call refreshes another session.
+local function write_requests(server)
+  local payloads, bodies = {}, {}
+  for i, session in ipairs(server:sessions { encryption_public_key = KEY, count = CALLS }) do
+    payloads[i] = json.encode(json.decode(session.kms_payload_json))
+    bodies[i] = core.refresh_body(KEY, payloads[i])
+  end
   write("key", KEY)
-  write("payload", payload)
-  write("body", core.refresh_body(KEY, payload))
+  write("payloads", table.concat(payloads, "\n"))
+  write("bodies", table.concat(bodies, "\n"))
+  write("payload", payloads[1])
+  write("body", bodies[1])
   write("headers", table.concat({
     "Authorization: Bearer " .. server.api_key,
     "Accept: application/json",
@@ -142,13 +147,13 @@ end
 
 -- Tier 1: the same session may be refreshed again and again.
 with_sandbox({ tier = "1", payload_check = "shape" }, function(server)
-  write_request(server)
+  write_requests(server)
   sequential(server, "the peer at its work")
   concurrent(server, "the peer at its work")
 end)
 
 with_sandbox({ tier = "1", payload_check = "shape", seal = "false" }, function(server)
-  write_request(server)
+  write_requests(server)
   sequential(server, "the peer seals no key")
   concurrent(server, "the peer seals no key")
 end)
