@@ -6,6 +6,7 @@
 
 #include "check.h"
 
+#include <inttypes.h>
 #include <locale.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -78,6 +79,19 @@ static void a_power_of_two_takes_the_shortest_digits_on_its_wide_side(void)
     CHECK(canonical_is("5.6843418860808015e-14", 22, "5.684341886080802e-14"));
 }
 
+static void a_whole_number_is_what_printf_makes_of_it(void)
+{
+    static const int64_t numbers[] = {0, 1, -1, 9, 10, -10, 99, 1700000000000, 9007199254740992, INT64_MAX, INT64_MIN};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[GRID_NUMBER_MAX + 1], want[GRID_NUMBER_MAX];
+
+        text[grid_number_whole(numbers[i], text)] = '\0';
+        snprintf(want, sizeof want, "%" PRId64, numbers[i]);
+        CHECK_STR(text, want);
+    }
+}
+
 /* Under valgrind (spec/support/each names it in UNDER) and the sanitizers a sample has to do. */
 static int doubles_to_compare(void)
 {
@@ -124,6 +138,7 @@ int main(void)
 {
     the_table_of_rfc_8785_holds();
     a_power_of_two_takes_the_shortest_digits_on_its_wide_side();
+    a_whole_number_is_what_printf_makes_of_it();
     setlocale(LC_ALL, "");
     every_number_is_what_node_makes_of_it();
     return check_report();

@@ -65,23 +65,26 @@ static bool write_fraction(writer *self, lua_Number number)
     return grid_buffer_append(self->out, text, size, self->err);
 }
 
+static bool write_whole(writer *self, int64_t number)
+{
+    char text[GRID_NUMBER_MAX];
+
+    return grid_buffer_append(self->out, text, grid_number_whole(number, text), self->err);
+}
+
 static bool write_number(writer *self)
 {
     lua_Number number = lua_tonumber(self->L, -1);
-    char text[GRID_NUMBER_MAX];
 
 #if GRID_LUA_HAS_INTEGERS
-    if (lua_isinteger(self->L, -1)) {
-        snprintf(text, sizeof text, LUA_INTEGER_FMT, lua_tointeger(self->L, -1));
-        return put(self, text);
-    }
+    if (lua_isinteger(self->L, -1))
+        return write_whole(self, lua_tointeger(self->L, -1));
 #endif
     if (!isfinite(number))
         return REFUSE(self, "%s is no JSON number", isnan(number) ? "nan" : "inf");
     if (number != floor(number) || fabs(number) >= 0x1p63)
         return write_fraction(self, number);
-    snprintf(text, sizeof text, "%.0f", number);
-    return put(self, text);
+    return write_whole(self, (int64_t)number);
 }
 
 static bool has_metatable(lua_State *L, int expected)

@@ -246,3 +246,21 @@ double grid_number_value(grid_slice number)
     value = found.count ? value_of(&found) : 0;
     return found.negative ? -value : value;
 }
+
+size_t grid_number_whole(int64_t number, char text[GRID_NUMBER_MAX])
+{
+    char digits[GRID_NUMBER_MAX];
+    char *first = digits + sizeof digits;
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    size_t size;
+
+    do {
+        *--first = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (number < 0)
+        *--first = '-';
+    size = (size_t)(digits + sizeof digits - first);
+    memcpy(text, first, size);
+    return size;
+}

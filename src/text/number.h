@@ -9,11 +9,16 @@
 
 #include "base/slice.h"
 
+#include <stdint.h>
+
 enum { GRID_NUMBER_MAX = 32 };
 
 /* Takes a number that grid_json_validate accepted. Returns the length of the text; 0 when no finite
  * double is near. */
 size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX]);
+
+/* The digits of a whole number. Returns the length of the text. */
+size_t grid_number_whole(int64_t number, char text[GRID_NUMBER_MAX]);
 
 /* The nearest double, infinite where none is near. The same trust in its argument. */
 double grid_number_value(grid_slice number);
