@@ -158,7 +158,7 @@ function call:tell_response(answer)
   local outcome = self.res or self.err
   self:tell("response", {
     status = answer.status,
-    bytes = answer.body and #answer.body,
+    bytes = answer.bytes,
     seconds = answer.seconds,
     connect_seconds = answer.connect_seconds,
     request_id = outcome.request_id,
@@ -178,9 +178,9 @@ local function keep_doubt(err, earlier)
   if err and err.sent == "no" and earlier and earlier.sent == "unknown" then err.sent = "unknown" end
 end
 
---- Takes the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
-function call:conclude(answer, now)
-  local earlier = self.err
+--- Reads the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
+function call:conclude(now)
+  local answer, earlier = self.transfer:answer(), self.err
   if answer.kind then
     self.err = result.failure(self, answer)
   else

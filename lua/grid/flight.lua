@@ -7,7 +7,7 @@ local errors = require "grid.errors"
 local flight = {}
 local Flight = { __index = flight }
 
--- Transfer's id -> its call, until the answer is taken. Weak: a flight that is given up takes its calls, and so their transfers,
+-- Transfer's id -> its call, until it lands. Weak: a flight that is given up takes its calls, and so their transfers,
 -- with it.
 local in_the_air = setmetatable({}, { __mode = "v" })
 
@@ -112,7 +112,8 @@ function flight:land()
   self.landed = {}
   for _, call in ipairs(landed) do
     self.calls[call.id], in_the_air[call.id] = nil, nil
-    local again = call:conclude(call.transfer:take(), self.host.now())
+    local again = call:conclude(self.host.now())
+    call.transfer:close()
     if again then
       self.sleeping[call] = again
     else

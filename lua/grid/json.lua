@@ -26,6 +26,11 @@ function json.decode(text, ...)
   return core.json_decode(text, array_metatable, ...)
 end
 
+--- The same of the body of an answer that `transfer` holds.
+function json.decode_body(transfer, ...)
+  return transfer:decode(array_metatable, ...)
+end
+
 --- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes back as it was.
 function json.encode(value)
   return core.json_encode(value, array_metatable, cjson.empty_array_mt, cjson.empty_array)

@@ -57,7 +57,9 @@ local function read_error_body(body)
   }
 end
 
+-- What came of an answer stays reachable.
 local function base_fields(call, answer)
+  if answer.status then answer.body = call.transfer:body() end
   return {
     sent = answer.sent,
     status = answer.status,
@@ -68,7 +70,7 @@ local function base_fields(call, answer)
   }
 end
 
---- The exchange did not bring a whole answer. What came of it stays reachable.
+--- The exchange did not bring a whole answer.
 function result.failure(call, answer)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
@@ -88,7 +90,7 @@ local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows les
 local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
 
 local function api_error(call, answer)
-  local body = json.decode(answer.body)
+  local body = json.decode_body(call.transfer)
   local hidden = secrets.new(call:secrets())
   local said = hidden and read_error_body(body) or {}
   local function shown(text, default)
@@ -98,14 +100,14 @@ local function api_error(call, answer)
   fields.kind = STATUS_KINDS[answer.status] or "api"
   fields.code = shown(said.code, "http_" .. answer.status)
   fields.message = shown(said.message, "the service answered with status " .. answer.status)
-  if said.details and #answer.body <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
+  if said.details and answer.bytes <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
   fields.request_id = request_id_of(answer, body)
   return nil, errors.new(fields, answer)
 end
 
 -- The decoder finds them on the way, where an answer has the usual wrapping: the plan has checked that they are there.
-local function session_of(answer, steps, found)
-  return found or (json.slice(answer.body, unpack(steps)))
+local function session_of(call, found)
+  return found or (json.slice(call.transfer:body(), unpack(call.plan.session_at)))
 end
 
 -- `found` are the bytes that data and then the plan's `session_at` lead to.
@@ -119,7 +121,7 @@ local function read_success(call, answer, body, found)
   return setmetatable({
     data = data,
     metadata = wrapped and table_or_empty(body.metadata) or {},
-    kms_payload_json = plan.session_at and session_of(answer, plan.session_at, found),
+    kms_payload_json = plan.session_at and session_of(call, found),
     status = answer.status,
     request_id = request_id_of(answer, body),
     idempotency_key = call.idempotency_key,
@@ -132,7 +134,7 @@ end
 local NO_CONTENT = { [204] = true, [205] = true }
 local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
---- -> grid.Result | nil, grid.Error
+--- Of a whole answer, whose body `call.transfer` holds. -> grid.Result | nil, grid.Error
 function result.read(call, answer)
   local status = answer.status
   if status >= 400 then return api_error(call, answer) end
@@ -142,15 +144,15 @@ function result.read(call, answer)
   if status >= 300 then
     return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
-  if answer.body == "" and (NO_CONTENT[status] or call.plan.method == "HEAD") then
+  if answer.bytes == 0 and (NO_CONTENT[status] or call.plan.method == "HEAD") then
     return read_success(call, answer, {})
   end
   local steps = call.plan.session_at
   local body, found, code, message
   if steps then
-    body, found, code, message = json.decode(answer.body, "data", unpack(steps))
+    body, found, code, message = json.decode_body(call.transfer, "data", unpack(steps))
   else
-    body, found, code, message = json.decode(answer.body)
+    body, found, code, message = json.decode_body(call.transfer)
   end
   if body == nil then
     local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent }

@@ -47,7 +47,10 @@ describe("grid.core", function()
       engine:step()
       engine:wait(0.05)
     end
-    return transfer:take()
+    local answer = transfer:answer()
+    answer.body = answer.status and transfer:body()
+    transfer:close()
+    return answer
   end
 
   local function fetch(engine, path, fields)
@@ -210,8 +213,8 @@ describe("grid.core", function()
         engine:wait(0.05)
       end
       assert.same({ [first_id] = 1, [second_id] = 1 }, seen)
-      assert.equal(200, first:take().status)
-      assert.equal(200, second:take().status)
+      assert.equal(200, first:answer().status)
+      assert.equal(200, second:answer().status)
       engine:close()
     end)
   end)
@@ -362,15 +365,36 @@ describe("grid.core", function()
       end
     end)
 
-    it("cannot be taken before it has finished, nor twice", function()
+    it("cannot be read before it has finished, and then again and again", function()
       local transfer = engine:start(exchange "/ok")
-      local ok, message = pcall(transfer.take, transfer)
-      assert.is_false(ok)
-      assert.truthy(message:find("has not finished", 1, true))
-      finish(engine, transfer)
-      ok, message = pcall(transfer.take, transfer)
-      assert.is_false(ok)
-      assert.truthy(message:find("is closed", 1, true))
+      for _, name in ipairs { "answer", "body", "decode" } do
+        local ok, message = pcall(transfer[name], transfer, {})
+        assert.is_false(ok)
+        assert.truthy(message:find("has not finished", 1, true))
+      end
+      while not transfer:is_finished() do
+        engine:step()
+        engine:wait(0.05)
+      end
+      for _ = 1, 2 do
+        assert.equal(200, transfer:answer().status)
+        assert.equal('{"data":{}}', transfer:body())
+        assert.equal(11, transfer:answer().bytes)
+        assert.same({ { data = {} }, "{}" }, { transfer:decode({}, "data") })
+      end
+      transfer:close()
+    end)
+
+    it("is decoded as a text is", function()
+      local transfer = engine:start(exchange "/echo")
+      while not transfer:is_finished() do
+        engine:step()
+        engine:wait(0.05)
+      end
+      local list = {}
+      assert.same({ core.json_decode(transfer:body(), list, "method") }, { transfer:decode(list, "method") })
+      assert.is_false(pcall(transfer.decode, transfer))
+      transfer:close()
     end)
 
     it("may be closed at any time, and again", function()

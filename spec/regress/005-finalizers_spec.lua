@@ -103,6 +103,62 @@ describe("a finalizer", function()
     ]])
   end)
 
+  it("that closes a transfer does not take its answer from a function that reads it", function()
+    assert.equal("good", run [[
+      local core = require "grid.core"
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local list = {}
+      for i = 1, 200 do list[i] = ('"text %d of the list"'):format(i) end
+      local body = "[" .. table.concat(list, ",") .. "]"
+      local exchange = {
+        method = "GET", url = ("http://127.0.0.1:%d/"):format(select(2, server:getsockname())), headers = {},
+        timeout = 10, connect_timeout = 5, max_response_bytes = 10000, proxy = "",
+      }
+      local engine, peer = core.engine(), nil
+
+      local function serve()
+        peer = peer or server:accept()
+        repeat until assert(peer:receive "*l") == ""
+        peer:send("HTTP/1.1 200 OK\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body)
+      end
+
+      local function fetch()
+        local transfer = engine:start(exchange)
+        engine:step()
+        serve()
+        while not transfer:is_finished() do
+          engine:wait(1)
+          engine:step()
+        end
+        return transfer
+      end
+
+      local amid = 0
+      for _ = 1, 200 do
+        local transfer = fetch()
+        local closed = false
+        with_finalizer(function()
+          transfer:close()
+          closed = true
+        end)
+        for _ = 1, 20 do
+          local ok, value = pcall(transfer.decode, transfer, {})
+          if not ok then break end
+          if closed then amid = amid + 1 end
+          assert(#value == 200 and value[200] == "text 200 of the list")
+          local read, text = pcall(transfer.body, transfer)
+          assert(not read or text == body)
+          local known, answer = pcall(transfer.answer, transfer)
+          assert(not known or answer.bytes == #body and answer.headers["content-length"] == tostring(#body))
+        end
+        transfer:close()
+      end
+      assert(amid > 0, "no finalizer ran amid the reading")
+      io.write "good"
+    ]])
+  end)
+
   it("of a client wakes nobody when the program ends amid a call", function()
     assert.equal("left", run [[
       local grid = require "grid"

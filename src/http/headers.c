@@ -5,6 +5,7 @@
 void grid_headers_init(grid_headers *headers)
 {
     grid_buffer_init(&headers->lines, GRID_HEADERS_MAX_BYTES);
+    headers->count = 0;
     headers->status = 0;
     headers->in_block = false;
 }
@@ -12,6 +13,7 @@ void grid_headers_init(grid_headers *headers)
 void grid_headers_clear(grid_headers *headers)
 {
     grid_buffer_clear(&headers->lines);
+    headers->count = 0;
     headers->status = 0;
     headers->in_block = false;
 }
@@ -71,6 +73,7 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
     if (line.size + 1 > headers->lines.limit - headers->lines.size)
         return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
                               "the answer's headers take more than %d bytes", GRID_HEADERS_MAX_BYTES);
+    headers->count++;
     return grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
 }

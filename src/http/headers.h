@@ -13,6 +13,7 @@ enum { GRID_HEADERS_MAX_BYTES = 64 * 1024 };
 
 typedef struct grid_headers {
     grid_buffer lines; /* each "Name: value\n", as it came, blanks trimmed */
+    size_t count;      /* of them */
     int status;        /* 0 until a status line came */
     bool in_block;     /* between a status line and the blank line that ends its headers */
 } grid_headers;

@@ -188,12 +188,10 @@ static void push_value(walk *self, grid_json_token token, grid_slice raw, int st
         self->exact = (grid_slice){raw.data, (size_t)(self->reader.at - raw.data)};
 }
 
-/* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the value that
- * the steps lead to, names of members and positions of elements, if there is one. */
-static int json_decode(lua_State *L)
+int gridL_decode(lua_State *L, grid_slice text)
 {
     walk self;
-    grid_slice text = gridL_check_slice(L, TEXT), raw;
+    grid_slice raw;
     grid_json_token token;
     grid_error err;
 
@@ -213,6 +211,13 @@ static int json_decode(lua_State *L)
         return 1;
     gridL_push_slice(L, self.exact);
     return 2;
+}
+
+/* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the value that
+ * the steps lead to, names of members and positions of elements, if there is one. */
+static int json_decode(lua_State *L)
+{
+    return gridL_decode(L, gridL_check_slice(L, TEXT));
 }
 
 void gridL_open_decode(lua_State *L)

@@ -4,6 +4,10 @@
 
 #include "lua/support.h"
 
+/* The text as a Lua value, for a C function whose arguments from the second on are those of json_decode: the metatable of arrays,
+ * and the steps. Its results are then those of json_decode. The text must stay where it is, whatever a finalizer does. */
+int gridL_decode(lua_State *L, grid_slice text);
+
 /* Adds json_decode to the module table on top of the stack. */
 void gridL_open_decode(lua_State *L);
 

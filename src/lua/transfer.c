@@ -1,10 +1,11 @@
 /* grid.core.transfer: one exchange, from a Lua table and into one.
  *
- * Owns: the C transfer, from start until its answer is taken, it is closed, or collected (which cancels it).
- * Refuses to know: JSON and the meaning of a status. Tables are read, never kept and never written to. */
+ * Owns: the C transfer, from start until it is closed, or collected (which cancels it).
+ * Refuses to know: the meaning of a status and of a body. Tables are read, never kept and never written to. */
 #include "lua/transfer.h"
 
 #include "http/transfer.h"
+#include "lua/decode.h"
 #include "lua/engine.h"
 
 #include <stdint.h>
@@ -15,6 +16,7 @@ enum { MAX_HEADERS = 64 };
 
 typedef struct box {
     grid_transfer *transfer; /* NULL once closed */
+    bool is_lent; /* to a function that asks Lua for memory: a finalizer, which may run there, must not take it away */
 } box;
 
 /* The strings stay where they are as long as the table does: it is an argument. What is false is left out. */
@@ -106,7 +108,17 @@ static void close_box(box *self)
     self->transfer = NULL;
 }
 
+/* One that is lent is left to the collector. */
 static int transfer_close(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, TRANSFER);
+
+    if (!self->is_lent)
+        close_box(self);
+    return 0;
+}
+
+static int transfer_collect(lua_State *L)
 {
     close_box(luaL_checkudata(L, 1, TRANSFER));
     return 0;
@@ -187,7 +199,7 @@ static void set_headers(lua_State *L, const grid_headers *headers)
     size_t at = 0;
     int cookies = 0;
 
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, (int)headers->count);
     lua_newtable(L);
     while (grid_headers_next(headers, &at, &name, &value)) {
         if (is_set_cookie(name)) {
@@ -232,31 +244,61 @@ static void set_facts(lua_State *L, const grid_transfer *transfer)
         set_number(L, "retry_after", retry_after);
 }
 
-/* transfer:take() -> answer. The answer holds what came, whole or not, and kind, code, message if it was not whole. */
-static int transfer_take(lua_State *L)
+static box *check_finished(lua_State *L)
 {
-    box *taken = gridL_new_object(L, sizeof *taken, TRANSFER), *self = check_open(L);
+    box *self = check_open(L);
+
+    if (!grid_transfer_is_finished(self->transfer))
+        luaL_argerror(L, 1, "the transfer has not finished");
+    return self;
+}
+
+/* transfer:answer() -> table: what came, whole or not, but for the body; and kind, code, message if it was not whole. */
+static int transfer_answer(lua_State *L)
+{
+    box *self = check_finished(L);
     const grid_transfer *transfer = self->transfer;
     const grid_headers *headers = grid_transfer_headers(transfer);
     grid_error err;
 
-    if (!grid_transfer_is_finished(transfer))
-        return luaL_argerror(L, 1, "the transfer has not finished");
-    taken->transfer = self->transfer; /* a finalizer, which may run wherever memory is asked for, may close the other */
-    self->transfer = NULL;
-    lua_createtable(L, 0, 12);
+    self->is_lent = true;
+    lua_createtable(L, 0, 8);
     if (!grid_transfer_succeeded(transfer, &err))
         set_failure(L, &err);
     if (grid_transfer_sent(transfer) == GRID_SENT_YES) {
         lua_pushinteger(L, headers->status);
         lua_setfield(L, -2, "status");
-        gridL_push_slice(L, grid_transfer_body(transfer));
-        lua_setfield(L, -2, "body");
+        lua_pushinteger(L, (lua_Integer)grid_transfer_body(transfer).size);
+        lua_setfield(L, -2, "bytes");
         set_headers(L, headers);
     }
     set_facts(L, transfer);
-    close_box(taken);
+    self->is_lent = false;
     return 1;
+}
+
+/* transfer:body() -> its bytes, as far as they came */
+static int transfer_body(lua_State *L)
+{
+    box *self = check_finished(L);
+
+    self->is_lent = true;
+    gridL_push_slice(L, grid_transfer_body(self->transfer));
+    self->is_lent = false;
+    return 1;
+}
+
+/* transfer:decode(array_metatable, step, …): what json_decode gives for the body. LuaJIT keeps each string once, and finds it by a
+ * few of its bytes: bodies of one service have those in common, and to make a string of each would be to compare it with all. */
+static int transfer_decode(lua_State *L)
+{
+    box *self = check_finished(L);
+    int results;
+
+    self->is_lent = true;
+    results = gridL_decode(L, grid_transfer_body(self->transfer));
+    self->is_lent = false;
+    return results;
 }
 
 void gridL_open_transfer(lua_State *L)
@@ -264,9 +306,15 @@ void gridL_open_transfer(lua_State *L)
     static const luaL_Reg methods[] = {
         {"is_finished", transfer_is_finished},
         {"sent", transfer_sent},
-        {"take", transfer_take},
+        {"answer", transfer_answer},
+        {"body", transfer_body},
+        {"decode", transfer_decode},
         {NULL, NULL},
     };
 
     gridL_new_class(L, TRANSFER, methods, transfer_close, NULL);
+    luaL_getmetatable(L, TRANSFER);
+    lua_pushcfunction(L, transfer_collect);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
 }

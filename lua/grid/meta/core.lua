@@ -151,9 +151,19 @@ function transfer:is_finished() end
 ---@return "no"|"unknown"|"yes"
 function transfer:sent() end
 
---- What came, whole or not, and kind, code and message if it was not whole. Closes the transfer.
+--- What came, whole or not, but for the body; and kind, code and message if it was not whole.
 ---@return table answer
-function transfer:take() end
+function transfer:answer() end
+
+--- The bytes of the body, as far as they came.
+---@return string
+function transfer:body() end
+
+--- What json_decode gives for the body, which need not become a string for it.
+---@param array_metatable table
+---@param ... string|integer
+---@return any value, string? exact, string? code, string? message
+function transfer:decode(array_metatable, ...) end
 
 function transfer:close() end
 

@@ -1,0 +1,52 @@
+-- LuaJIT keeps each string once, and finds it by its length and a few of its bytes, which the bodies of one service have in
+-- common: each new one was compared with all that the collector had not taken yet. What is understood does not become a string
+-- any more.
+
+local core = require "grid.core"
+local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
+
+describe("the body of an answer", function()
+  local server, methods, body, asked
+
+  setup(function() server = sandbox.start() end)
+  teardown(function() server:stop() end)
+
+  before_each(function()
+    rig.mark()
+    local engine = core.engine()
+    local transfer = engine:start {
+      method = "GET", url = server.http, headers = {}, timeout = 1, connect_timeout = 1, max_response_bytes = 1,
+    }
+    methods = getmetatable(transfer).__index
+    transfer:close()
+    engine:close()
+    body, asked = methods.body, 0
+    methods.body = function(self)
+      asked = asked + 1
+      return body(self)
+    end
+  end)
+
+  after_each(function()
+    methods.body = body
+    rig.assert_nothing_left()
+  end)
+
+  it("becomes no string where it is understood", function()
+    local client = rig.client(server)
+    local res = assert(client:refresh_session(rig.request(server)))
+    assert.equal("string", type(res.kms_payload_json))
+    assert.equal(0, asked)
+    client:close()
+  end)
+
+  it("becomes one where somebody may want to read it", function()
+    local client = rig.client(server)
+    server:fault { kind = "status", status = 500 }
+    local _, err = client:refresh_session(rig.request(server))
+    assert.equal("api", err.kind)
+    assert.equal(1, asked)
+    client:close()
+  end)
+end)
