@@ -117,19 +117,23 @@ describe("a finalizer", function()
       }
       local engine, peer = core.engine(), nil
 
+      -- To one peer after another, a request is a line that is empty.
+      server:settimeout(0)
       local function serve()
         peer = peer or server:accept()
-        repeat until assert(peer:receive "*l") == ""
-        peer:send("HTTP/1.1 200 OK\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body)
+        if not peer then return end
+        peer:settimeout(0)
+        if peer:receive "*l" == "" then
+          peer:send("HTTP/1.1 200 OK\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body)
+        end
       end
 
       local function fetch()
         local transfer = engine:start(exchange)
-        engine:step()
-        serve()
         while not transfer:is_finished() do
-          engine:wait(1)
           engine:step()
+          serve()
+          engine:wait(0.001)
         end
         return transfer
       end
@@ -143,7 +147,7 @@ describe("a finalizer", function()
           closed = true
         end)
         for _ = 1, 20 do
-          local ok, value = pcall(transfer.decode, transfer, {})
+          local ok, value = pcall(transfer.decode, transfer, list)
           if not ok then break end
           if closed then amid = amid + 1 end
           assert(#value == 200 and value[200] == "text 200 of the list")
