@@ -62,9 +62,12 @@ function Folder:list(name)
   return child.capture("ls -A " .. quote(self.path .. "/" .. (name or "")))
 end
 
---- Runs a shell script from `where` (default: this folder), with the variables of `env`. -> exit code, stdout, stderr
+local LONGEST_RUN = 300 -- seconds, under valgrind too
+
+--- Runs a shell script from `where` (default: this folder), with the variables of `env`. -> exit code, stdout, stderr. A script
+--- that hangs is killed, with all that it started: exit code 124.
 function Folder:run(script, env, where)
-  local words = { "cd", quote(where or self.path), "&& env" }
+  local words = { "cd", quote(where or self.path), "&& timeout -k 5", LONGEST_RUN, "env" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   self:write(".script", script)
   for _, word in ipairs { "sh", quote(self.path .. "/.script"), "</dev/null" } do words[#words + 1] = word end
