@@ -8,6 +8,7 @@ MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
             --suppressions=spec/support/valgrind.supp
 NOT_SLOW := --exclude-tags=slow
 FUZZ_SECONDS ?= 30
+fuzz-canonical fuzz-hpke fuzz-keys: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/readme%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
@@ -90,13 +91,27 @@ test-alloc: $(ALLOC_TESTS)
 
 # ---- Running under a magnifier ----------------------------------------------------------------
 
-.PHONY: sanitize valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
-sanitize:  ## the tests, and every failing allocation, under ASan and UBSan
-	@$(MAKE) -j2 B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' all every-program
-	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
-	$(MAKE) -k B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)' VARIANT=asan- VM_DIR=build/asan/vm/ \
-	  ARGS=$(NOT_SLOW) SPEC='$(OURS) spec/command' test-c $(if $(ALLOC_TESTS),test-alloc) spec
+.PHONY: sanitize asan-build sanitize-core sanitize-lua5.4 sanitize-luajit
+.PHONY: valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
+sanitize: sanitize-core sanitize-lua5.4 sanitize-luajit  ## the tests, and every failing allocation, under ASan and UBSan
+
+ASAN_BUILD  = B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)'
+UNDER_ASAN  = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+              LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
+              $(MAKE) -k $(ASAN_BUILD) VARIANT=asan- VM_DIR=build/asan/vm/ ARGS=$(NOT_SLOW)
+
+asan-build:
+	@$(MAKE) -j2 $(ASAN_BUILD) all every-program
+
+sanitize-core: asan-build
+	@$(UNDER_ASAN) test-c $(if $(ALLOC_TESTS),test-alloc)
+
+# The command is the same on both VMs, and starts many processes.
+sanitize-lua5.4: asan-build
+	@$(UNDER_ASAN) SPEC='$(OURS) spec/command' spec-lua5.4
+
+sanitize-luajit: asan-build
+	@$(UNDER_ASAN) SPEC='$(OURS)' spec-luajit
 
 valgrind: valgrind-specs valgrind-nginx  ## the C tests, the specs of the core, an nginx worker, under memcheck
 
@@ -122,7 +137,7 @@ FUZZ_BUILD = B=build/fuzz CC=clang CFLAGS='-O1 -g' \
   EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
 
 .PHONY: fuzz $(FUZZERS:%=fuzz-%)
-fuzz:  ## every fuzzer for FUZZ_SECONDS (30)
+fuzz:  ## every fuzzer for FUZZ_SECONDS (30; crypto and canonical JSON: 10)
 	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=build/fuzz/fuzz/%)
 	@$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
 
