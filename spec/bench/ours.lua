@@ -12,8 +12,7 @@ local function read(name)
   return text
 end
 
-local key, payloads = read "key", {}
-for line in read("payloads"):gmatch "[^\n]+" do payloads[#payloads + 1] = line end
+local key = read "key"
 
 local options = {
   base_url = os.getenv "BENCH_URL", ca_file = os.getenv "BENCH_CA", api_key = os.getenv "BENCH_API_KEY",
@@ -22,11 +21,11 @@ local options = {
 
 local mode, calls, concurrency = arg[1], tonumber(arg[2]), tonumber(arg[3])
 
--- Of one session after another; the payloads as text, or as `form` makes them of it.
+-- Each of another session; the payloads as text, or as `form` makes them of it.
 local function requests(count, form)
-  local list = {}
+  local list, next_line = {}, io.lines(os.getenv "BENCH_DIR" .. "/payloads")
   for i = 1, count do
-    local payload = payloads[(i - 1) % #payloads + 1]
+    local payload = next_line()
     list[i] = { encryption_public_key = key, kms_payload = form and form(payload) or payload }
   end
   return list
@@ -39,14 +38,13 @@ end
 
 local modes = {}
 
-local SESSIONS = 50 -- that such a program holds
-
 -- One call after another, tables in and out; results are let go.
 function modes.sequential()
-  local client, list = grid.new(options), requests(SESSIONS, json.decode)
+  local sessions = math.min(50, calls)
+  local client, list = grid.new(options), requests(sessions, json.decode)
   check(client:refresh_session(list[1]))
   local start = core.now()
-  for i = 1, calls do check(client:refresh_session(list[i % SESSIONS + 1])) end
+  for i = 1, calls do check(client:refresh_session(list[i % sessions + 1])) end
   return core.now() - start
 end
 
