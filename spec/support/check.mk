@@ -27,8 +27,8 @@ SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clan
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
-	@echo; echo 'Now the checks, two at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j2 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test || true
+	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
+	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
