@@ -25,7 +25,7 @@ typedef struct request {
     const char *ca_file;
     struct curl_slist *headers; /* one line of the file each */
     char *key;                  /* the last 8 digits of the idempotency key, in its header */
-    const body *bodies;         /* the same */
+    const body *bodies;         /* one line of the file each, too */
     size_t body_count;
 } request;
 

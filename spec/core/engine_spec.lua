@@ -41,12 +41,17 @@ describe("grid.core", function()
     return one
   end
 
-  local function finish(engine, transfer)
+  local function await(engine, transfer)
     local deadline = core.now() + 10
     while not transfer:is_finished() and core.now() < deadline do
       engine:step()
       engine:wait(0.05)
     end
+    assert.is_true(transfer:is_finished())
+  end
+
+  local function finish(engine, transfer)
+    await(engine, transfer)
     local answer = transfer:answer()
     answer.body = answer.status and transfer:body()
     transfer:close()
@@ -372,10 +377,7 @@ describe("grid.core", function()
         assert.is_false(ok)
         assert.truthy(message:find("has not finished", 1, true))
       end
-      while not transfer:is_finished() do
-        engine:step()
-        engine:wait(0.05)
-      end
+      await(engine, transfer)
       for _ = 1, 2 do
         assert.equal(200, transfer:answer().status)
         assert.equal('{"data":{}}', transfer:body())
@@ -387,10 +389,7 @@ describe("grid.core", function()
 
     it("is decoded as a text is", function()
       local transfer = engine:start(exchange "/echo")
-      while not transfer:is_finished() do
-        engine:step()
-        engine:wait(0.05)
-      end
+      await(engine, transfer)
       local list = {}
       assert.same({ core.json_decode(transfer:body(), list, "method") }, { transfer:decode(list, "method") })
       assert.is_false(pcall(transfer.decode, transfer))
@@ -400,10 +399,7 @@ describe("grid.core", function()
     it("may be closed at any time, and again", function()
       local before, flying, finished = engine:start(exchange "/ok"), engine:start(exchange "/silent"), engine:start(exchange "/ok")
       before:close()
-      while not finished:is_finished() do
-        engine:step()
-        engine:wait(0.05)
-      end
+      await(engine, finished)
       for _ = 1, 2 do
         before:close()
         flying:close()
