@@ -1,6 +1,6 @@
 /* bare_multi URL DIR CA CALLS CONCURRENCY: the least that a program on curl_multi_socket_action and epoll can do: CALLS
  * calls, CONCURRENCY in flight, over one HTTP/2 connection; each easy handle goes straight into its next call. Prints the
- * seconds that they took after a first one. */
+ * seconds of the second of two such rounds. */
 #include "bare.h"
 
 #include <errno.h>
@@ -118,7 +118,7 @@ int main(int count, char **arguments)
         curl_easy_setopt(easies[i], CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(easies[i], CURLOPT_PIPEWAIT, 1L);
     }
-    run(easies, concurrency, 1);
+    run(easies, concurrency, calls);
     begin = now();
     run(easies, concurrency, calls);
     printf("%.6f\n", now() - begin);

@@ -1,6 +1,7 @@
 -- Calls from plain Lua against the least that libcurl can do, and against the curl command. Both sides have the same peer, a
 -- sandbox: at its work (it reads the request, checks it, seals a key); the same with random bytes in place of a sealed key; and
--- with the same answer for everybody at once, which costs next to nothing and so shows most of what the library costs.
+-- with the same answer for everybody at once, which costs next to nothing and so shows most of what the library costs. Of two equal
+-- rounds of calls the second is measured: that of a program that goes on.
 -- `plain.lua [--quick]`, started by `run`.
 
 local core = require "grid.core"
