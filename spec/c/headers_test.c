@@ -132,6 +132,20 @@ static void a_block_has_a_ceiling(void)
     grid_headers_clear(&headers);
 }
 
+static void a_block_has_a_ceiling_of_lines(void)
+{
+    grid_headers headers;
+    int lines = 0;
+
+    grid_headers_init(&headers);
+    while (lines < 2 * GRID_HEADERS_MAX_LINES && add(&headers, "a: b"))
+        lines++;
+    CHECK_INT(lines, GRID_HEADERS_MAX_LINES);
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 200 OK") && add(&headers, "a: b"));
+    CHECK_INT(headers.count, 1);
+    grid_headers_clear(&headers);
+}
+
 static void a_line_without_memory_is_an_error(void)
 {
     grid_headers headers;
@@ -209,6 +223,7 @@ int main(void)
     a_status_line_amid_headers_or_in_trailers_is_none();
     garbage_is_walked_like_anything_else();
     a_block_has_a_ceiling();
+    a_block_has_a_ceiling_of_lines();
     a_line_without_memory_is_an_error();
     a_line_without_control_characters_may_go_out();
     a_line_that_could_become_two_is_refused();

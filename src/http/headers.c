@@ -73,6 +73,9 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
     if (line.size + 1 > headers->lines.limit - headers->lines.size)
         return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
                               "the answer's headers take more than %d bytes", GRID_HEADERS_MAX_BYTES);
+    if (headers->count == GRID_HEADERS_MAX_LINES)
+        return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
+                              "the answer's headers have more than %d lines", GRID_HEADERS_MAX_LINES);
     headers->count++;
     return grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);

@@ -1,6 +1,6 @@
 /* Header lines: those that a request may carry, and those that an answer brought.
  *
- * Owns: the lines of the last header block of one answer, within a ceiling, and the rule of what a value may hold.
+ * Owns: the lines of the last header block of one answer, within ceilings, and the rule of what a value may hold.
  * Refuses to know: what any header means, but for the status line.
  * Slices point into the headers' own memory, good until the next line is added or grid_headers_clear. */
 #ifndef GRID_HTTP_HEADERS_H
@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 
-enum { GRID_HEADERS_MAX_BYTES = 64 * 1024 };
+enum { GRID_HEADERS_MAX_BYTES = 64 * 1024, GRID_HEADERS_MAX_LINES = 1000 };
 
 typedef struct grid_headers {
     grid_buffer lines; /* each "Name: value\n", as it came, blanks trimmed */
