@@ -67,16 +67,28 @@ function flight:launch(call)
   in_the_air[id] = call
 end
 
-function flight:fill()
+-- The next calls, as many as there is room for.
+function flight:take()
+  local calls = {}
   while self.source and self.active < self.limit and not self.client.closed do
     local call = self.source()
     if call then
       self.active = self.active + 1
-      self:launch(call)
+      calls[#calls + 1] = call
     else
       self.source = nil
     end
   end
+  return calls
+end
+
+-- What is sent together takes fewer packets. Nobody is asked for a call under the cork: that may take its time.
+function flight:fill()
+  local calls = self:take()
+  if #calls == 0 then return end
+  self.engine:cork()
+  for _, call in ipairs(calls) do self:launch(call) end
+  self.engine:uncork()
 end
 
 --- One step of the engine, for everybody. -> true if something landed.
@@ -161,7 +173,7 @@ local LONGEST_WAIT = 60
 --- its time. -> seconds until there may be more, or nil: every call is over.
 function flight:advance()
   while true do
-    self:fill()
+    if self.source then self:fill() end
     if self.client.closed then
       self:land() -- what was answered before counts
       self:cancel()
