@@ -79,6 +79,15 @@ describe("a log-in", function()
     end
   end)
 
+  it("refuses an answer whose data is no object", function()
+    for _, body in ipairs { '{"data":null}', '{"data":[]}', "[]", '{"data":"x"}', '{"data":5}' } do
+      server:fault { kind = "body", body = body }
+      local res, err = client:init_auth { email = EMAIL }
+      assert.is_nil(res, body)
+      assert_error(err, { kind = "protocol", code = "bad_answer", sent = "yes", body = body })
+    end
+  end)
+
   it("takes the options of a call", function()
     local res = assert(client:init_auth({ email = EMAIL }, { idempotency_key = "k-1" }))
     assert.equal("k-1", res.idempotency_key)

@@ -22,6 +22,17 @@ describe("foreign text", function()
     assert.equal("1234567", shown("1234567", { api_key = "0123456789" }))
   end)
 
+  it("is shown as a code where it shares words with a secret, and nothing more", function()
+    local hidden = secrets.new("test_api_key", json.encode { id = "some_unsupported_provider" }, "")
+    for _, code in ipairs { "invalid_api_key", "UNSUPPORTED_PROVIDER", "unsupported_provider", "not_found" } do
+      assert.equal(code, hidden:name(code))
+    end
+    for _, code in ipairs { "test_api_key", "no_test_api_key_here" } do assert.equal("[redacted]", hidden:name(code)) end
+    assert.equal("[redacted]", secrets.new("0123canaryletters", "", ""):name "canaryletters")
+    assert.equal("no.[redacted]", secrets.new("", '{"token":"pass"}', ""):name "no.pass")
+    assert.equal("pin [redacted]", secrets.new("", '{"pin_code":4711}', ""):name "pin 4711")
+  end)
+
   it("is shown without the beginning of a secret that reaches over its end", function()
     local hidden = secrets.new("canary-api-key", "", "")
     for length = 1, 30 do

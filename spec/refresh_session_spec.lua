@@ -397,6 +397,30 @@ describe("client:refresh_session", function()
     end)
   end)
 
+  it("refuses, before anything is sent, a private key in place of the public one, in whatever form", function()
+    local pair = grid.keypair()
+    local export = pair:export()
+    pair:close()
+    local forms = {
+      export, "\n" .. export, "wallet-auth:" .. export,
+      "-----BEGIN PRIVATE KEY-----\n" .. export .. "\n-----END PRIVATE KEY-----\n",
+      "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg", -- PKCS#8 of 138 bytes, its beginning
+      "MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCA", -- of 67 bytes
+      "MHcCAQEEIFgkL2", "MDECAQEEIFgkL2", -- SEC 1, with and without the public half
+    }
+    for _, form in ipairs(forms) do
+      for _, call in ipairs { "refresh_session", "complete_auth" } do
+        local request = { encryption_public_key = form }
+        if call == "complete_auth" then request.email, request.otp_code = "a@example.com", "123456" end
+        local res, err = client[call](client, request)
+        assert.is_nil(res)
+        assert_error(err, { kind = "request", code = "private_key", sent = "no" })
+        assert.is_nil(tostring(err):find(form, 1, true))
+      end
+    end
+    assert_sent_nothing()
+  end)
+
   it("keeps what was Turnkey's as null, which the service sends", function()
     server:fault { kind = "status", status = 409 }
     local _, err = refresh '{"session":{"Privy":{},"Turnkey":null}}'

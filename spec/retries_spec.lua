@@ -24,6 +24,40 @@ describe("a call", function()
     return res, err
   end
 
+  describe("whose answer breaks off after the status of a refusal", function()
+    -- -> result, error, tries
+    local function meet(status)
+      local tries = 0
+      local raw = rig.raw_server(function(count)
+        tries = count
+        if count > 1 then return 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}' end
+        return ("HTTP/1.1 %d No\r\nContent-Length: 50\r\n\r\n{"):format(status)
+      end)
+      local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1 })
+      local res, err = client:request("POST", "/x", {})
+      client:close()
+      raw.close()
+      return res, err, tries
+    end
+
+    it("is tried again where a whole one would be", function()
+      for _, status in ipairs { 429, 503 } do
+        local res, err, tries = meet(status)
+        assert.is_truthy(res, tostring(err))
+        assert.equal(2, tries)
+      end
+    end)
+
+    it("is an error of that status, with what broke off as its cause", function()
+      for status, kind in pairs { [401] = "auth", [403] = "auth", [410] = "retired", [500] = "api" } do
+        local _, err, tries = meet(status)
+        assert_error(err, { kind = kind, code = "http_" .. status, status = status, sent = "yes", retryable = false, body = "{" })
+        assert_error(err.cause, { kind = "network", code = "connection_lost" })
+        assert.equal(1, tries)
+      end
+    end)
+  end)
+
   describe("is tried again", function()
     for _, status in ipairs { 429, 503 } do
       it(("after %d, until it is answered"):format(status), function()

@@ -23,13 +23,9 @@ local function path_of(what, address)
   return "/accounts/" .. plans.escape(address)
 end
 
-local function check_object(data)
-  if type(data) ~= "table" then return "the answer's data is not an object" end
-end
-
 --- GET /accounts/{address}
 function accounts.get(what, address)
-  return plans.new { method = "GET", path = path_of(what, address), check = check_object }
+  return plans.new { method = "GET", path = path_of(what, address), check = plans.check_object }
 end
 
 ---@class (exact) grid.AccountChanges

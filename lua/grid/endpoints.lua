@@ -69,6 +69,21 @@ local function refresh_body(key, payload)
   return core.refresh_body(key, text, not names_turnkey(payload))
 end
 
+-- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of DER that begins with a version, 0 (PKCS#8)
+-- or 1 (SEC 1). A public key's begins with an algorithm (RFC 5280 section 4.1).
+local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
+
+-- keys:export() in place of keys.public_key, say: it must not leave the machine.
+local function check_public_key(text)
+  for _, pattern in ipairs(PRIVATE_KEYS) do
+    if text:find(pattern) then
+      return errors.new {
+        kind = "request", code = "private_key", message = "encryption_public_key is a private key, which must not be sent",
+      }
+    end
+  end
+end
+
 --- A request as it is now, for later. Raises where endpoints.refresh_session would.
 function endpoints.check_refresh(what, request)
   shape.check(what, REFRESH, request, "request")
@@ -78,6 +93,8 @@ end
 --- POST /auth/refresh-session
 function endpoints.refresh_session(what, request)
   shape.check(what, REFRESH, request, "request")
+  local problem = check_public_key(request.encryption_public_key)
+  if problem then return nil, problem end
   local body, kind, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
   if not body then
     if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
@@ -100,7 +117,8 @@ local INIT_AUTH = {
 function endpoints.init_auth(what, request)
   shape.check(what, INIT_AUTH, request, "request")
   return plans.new {
-    method = "POST", path = "/auth", fields = { email = request.email, provider = request.provider or "privy" },
+    method = "POST", path = "/auth", check = plans.check_object,
+    fields = { email = request.email, provider = request.provider or "privy" },
   }
 end
 
@@ -128,6 +146,8 @@ local VERIFIED_SESSION = { "authentication", 1 }
 --- POST /auth/verify
 function endpoints.complete_auth(what, request)
   shape.check(what, COMPLETE_AUTH, request, "request")
+  local problem = check_public_key(request.encryption_public_key)
+  if problem then return nil, problem end
   return plans.new {
     method = "POST", path = "/auth/verify", check = check_verified, session_at = VERIFIED_SESSION, fields = {
       email = request.email,

@@ -20,6 +20,11 @@ function json.array(items)
   return setmetatable(items or {}, array_metatable)
 end
 
+--- Was it decoded from an array, or marked as one?
+function json.is_array(value)
+  return getmetatable(value) == array_metatable
+end
+
 --- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
 --- `exact` are the bytes of the value that names and positions lead to.
 function json.decode(text, ...)

@@ -37,11 +37,16 @@ local function distance(a, b)
   return row[#b]
 end
 
+-- maxResponseBytes, MAX_RESPONSE_BYTES and max_response_bytes are one name.
+local function plain(name)
+  return (name:lower():gsub("_", ""))
+end
+
 --- ", did you mean 'x'?" or "" when no known name is near.
 function misuse.suggest(name, known)
   local best, best_distance = nil, 3
   for candidate in pairs(known) do
-    local d = #name < 64 and distance(name, candidate) or best_distance
+    local d = #name < 64 and distance(plain(name), plain(candidate)) or best_distance
     if d < best_distance or d == best_distance and best and candidate < best then
       best, best_distance = candidate, d
     end

@@ -24,6 +24,11 @@ function plan.new(given)
   return given
 end
 
+--- A check for answers whose data is an object.
+function plan.check_object(data)
+  if type(data) ~= "table" or json.is_array(data) then return "the answer's data is not an object" end
+end
+
 --- One step of a path (RFC 3986 section 2.3).
 function plan.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))

@@ -43,11 +43,15 @@ end
 
 local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
 
+local function kind_of(status)
+  return STATUS_KINDS[status] or "api"
+end
+
 -- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error": "text"}, plain text, HTML, nothing.
 local function read_error_body(body)
   body = table_or_empty(body)
   local nested = table_or_empty(body.error)
-  local details = nested.details or body.details
+  local details = type(nested.details) == "table" and nested.details or body.details
   local first = table_or_empty(table_or_empty(details)[1])
   return {
     code = text_or_nil(nested.code) or text_or_nil(first.code) or text_or_nil(body.code),
@@ -70,10 +74,17 @@ local function base_fields(call, answer)
   }
 end
 
---- The exchange did not bring a whole answer.
+local BREAKS = { network = true, timeout = true }
+
+--- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
 function result.failure(call, answer)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
+  if BREAKS[answer.kind] and (answer.status or 0) >= 400 then
+    fields.cause = errors.new { kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent }
+    fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
+    fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
+  end
   if answer.headers then fields.request_id = request_id_of(answer) end
   return errors.new(fields, answer)
 end
@@ -97,8 +108,8 @@ local function api_error(call, answer)
     return text and errors.one_line(hidden:beginning(text, MAX_SHOWN)) or default
   end
   local fields = base_fields(call, answer)
-  fields.kind = STATUS_KINDS[answer.status] or "api"
-  fields.code = shown(said.code, "http_" .. answer.status)
+  fields.kind = kind_of(answer.status)
+  fields.code = said.code and errors.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status
   fields.message = shown(said.message, "the service answered with status " .. answer.status)
   if said.details and answer.bytes <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
   fields.request_id = request_id_of(answer, body)

@@ -19,6 +19,7 @@ local function add(self, secret)
   local length = #secret
   for first = 1, length - PIECE + 1 do self.pieces[secret:sub(first, first + PIECE - 1)] = true end
   if length >= SHORTEST and length < PIECE then self.words[secret] = true end
+  if length >= PIECE then self.long[#self.long + 1] = secret end
 end
 
 -- Without the blanks around it. A pattern that ends in `%s*$` would take the square of the longest run of them.
@@ -73,7 +74,7 @@ end
 --- The secrets of a request | nil: so much was sent that nothing foreign should be shown.
 function secrets.new(api_key, body, cookie)
   if #api_key + #body + #cookie > MOST_SENT then return nil end
-  local self = setmetatable({ pieces = {}, words = {} }, Secrets)
+  local self = setmetatable({ pieces = {}, words = {}, long = {} }, Secrets)
   add(self, api_key)
   add_cookie(self, cookie)
   if body ~= "" then add_body(self, body) end
@@ -115,6 +116,22 @@ end
 function secrets:beginning(text, length)
   if #text <= length then return redact(self, text) end
   return redact(self, text:sub(1, length)):sub(1, -PIECE)
+end
+
+-- "invalid_api_key", "NOT_FOUND"
+local function is_plain_name(text)
+  return text:find "^%l[%l_.-]*$" or text:find "^%u[%u_.-]*$"
+end
+
+--- A machine name, without what is a secret. One of plain words has words in common with other names: only a whole secret in it,
+--- or one that it is a piece of and that is no such name itself, is no chance.
+function secrets:name(text)
+  if not is_plain_name(text) then return redact(self, text) end
+  for _, secret in ipairs(self.long) do
+    local is_piece = #text >= PIECE and not is_plain_name(secret) and secret:find(text, 1, true)
+    if is_piece or text:find(secret, 1, true) then return REDACTED end
+  end
+  return next(self.words) and redact(setmetatable({ pieces = {}, words = self.words }, Secrets), text) or text
 end
 
 --- Text and numbers, or tables of them, without what is one of the secrets too. Tables are changed.

@@ -236,6 +236,30 @@ static void headers_have_a_limit(void)
     fails_like(run_get(), GRID_PROTOCOL, "headers_too_large", GRID_SENT_YES);
 }
 
+static void headers_that_break_off_are_no_answer(void)
+{
+    static const char *const answers[] = {"HTTP/1.1 204 No Content\r\nX-Requ", "HTTP/1.1 200 OK\r\n",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"};
+    size_t i;
+
+    for (i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        loopback_answer(&server, answers[i], LOOPBACK_CLOSE);
+        fails_like(run_get(), GRID_NETWORK, "connection_lost", GRID_SENT_YES);
+    }
+}
+
+static void trailers_are_no_break(void)
+{
+    grid_transfer *transfer;
+
+    loopback_answer(&server,
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n", LOOPBACK_KEEP);
+    transfer = run_get();
+    CHECK(grid_transfer_succeeded(transfer, NULL));
+    body_is(transfer, "hi");
+    grid_transfer_free(transfer);
+}
+
 static void an_answer_that_does_not_come_times_out(void)
 {
     grid_exchange exchange = exchange_with(server.port, "GET");
@@ -452,6 +476,8 @@ int main(void)
     a_body_may_be_as_long_as_the_limit_and_not_longer();
     a_body_without_end_ends_at_the_limit();
     headers_have_a_limit();
+    headers_that_break_off_are_no_answer();
+    trailers_are_no_break();
     an_answer_that_does_not_come_times_out();
     an_answer_that_drips_times_out_and_what_came_is_kept();
     a_connection_that_does_not_come_times_out_unsent();

@@ -8,6 +8,7 @@ void grid_headers_init(grid_headers *headers)
     headers->count = 0;
     headers->status = 0;
     headers->in_block = false;
+    headers->is_whole = false;
 }
 
 void grid_headers_clear(grid_headers *headers)
@@ -16,6 +17,7 @@ void grid_headers_clear(grid_headers *headers)
     headers->count = 0;
     headers->status = 0;
     headers->in_block = false;
+    headers->is_whole = false;
 }
 
 static bool is_blank(char byte)
@@ -59,8 +61,10 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
 
     line = trim(line);
     headers->in_block = line.size > 0;
-    if (!line.size)
+    if (!line.size) {
+        headers->is_whole = headers->status >= 200;
         return true;
+    }
     status = may_begin ? status_of(line) : 0;
     if (status) {
         grid_headers_clear(headers);

@@ -16,6 +16,7 @@ typedef struct grid_headers {
     size_t count;      /* of them */
     int status;        /* 0 until a status line came */
     bool in_block;     /* between a status line and the blank line that ends its headers */
+    bool is_whole;     /* that blank line has come, of a final answer: what follows is the body, and trailers */
 } grid_headers;
 
 void grid_headers_init(grid_headers *headers);

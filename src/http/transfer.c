@@ -344,6 +344,8 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
     transfer->code = code;
     if (code == CURLE_OK && transfer->headers.status < 200) /* libcurl is content with an unasked-for 101 */
         transfer->code = CURLE_WEIRD_SERVER_REPLY;
+    else if (code == CURLE_OK && !transfer->headers.is_whole) /* and with headers that end amid a line */
+        transfer->code = CURLE_PARTIAL_FILE;
     if (transfer->code != CURLE_OK && !transfer->refused)
         describe_failure(transfer);
     grid_engine_withdraw(transfer->engine, transfer->easy);
