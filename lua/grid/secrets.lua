@@ -123,8 +123,8 @@ local function is_plain_name(text)
   return text:find "^%l[%l_.-]*$" or text:find "^%u[%u_.-]*$"
 end
 
---- A machine name, without what is a secret. Plain words stand in other names by chance: only a whole secret hides them, or one that
---- they were cut out of, unless it is made of plain words too.
+--- A machine name, without what is a secret. Plain words stand in other names by chance: only a whole secret hides them, or one
+--- that they were cut out of, unless it is made of plain words too.
 function secrets:name(text)
   if not is_plain_name(text) then return redact(self, text) end
   for _, secret in ipairs(self.long) do
