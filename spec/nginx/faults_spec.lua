@@ -12,7 +12,7 @@ local LOCATIONS = [[
     location = /refresh {
         content_by_lua_block {
             @APP@
-            client = client or app.client { retries = 0, timeout = 0.4, http_version = os.getenv "SCENE_VERSION" }
+            client = client or app.client { retries = 0, timeout = 1, http_version = os.getenv "SCENE_VERSION" }
             app.say(app.refresh(nil, client))
         }
     }
@@ -35,7 +35,7 @@ local FAULTS = {
   { "a drop after the execution", { kind = "drop", execute = true }, "network", "unknown" },
   { "a reset", { kind = "drop", reset = true, execute = true }, "network", "unknown" },
   { "a stream that is cancelled", { kind = "drop", stream = true, execute = true }, "network", "unknown" },
-  { "silence past the timeout", { kind = "delay", delay = 0.6 }, "timeout", "unknown" },
+  { "silence past the timeout", { kind = "delay", delay = 1.5 }, "timeout", "unknown" },
   { "an answer that comes a byte at a time", { kind = "slow", interval = 0.1 }, "timeout", "yes" },
   { "an answer that is cut short", { kind = "truncate" }, "network", "yes" },
   { "an answer without end", { kind = "huge" }, "protocol", "yes" },
@@ -72,7 +72,7 @@ for _, version in ipairs { "2", "1.1" } do
         env = { SCENE_VERSION = version },
       }
       plain = grid.new { api_key = scene.sandbox.api_key, base_url = scene.sandbox.https, ca_file = scene.sandbox.ca,
-        environment = "sandbox", retries = 0, timeout = 0.4, http_version = version }
+        environment = "sandbox", retries = 0, timeout = 1, http_version = version }
     end)
 
     teardown(function()
