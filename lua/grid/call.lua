@@ -69,8 +69,8 @@ local function refuse(code, message)
   return nil, errors.new { kind = "request", code = code, message = message }
 end
 
---- A call that is ready to go | nil, error. `now` is the host's clock.
-function call.new(client, plan, options, now)
+--- A call that is ready to go | nil, error. Its time begins with its first try.
+function call.new(client, plan, options)
   if (client.options.api_key or "") == "" then
     return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY")
   end
@@ -85,7 +85,8 @@ function call.new(client, plan, options, now)
     idempotency_key = key,
     cookie = options.cookie,
     exchange = exchange_of(client, plan, headers_of(client, plan, key, options.cookie)),
-    deadline = now + (options.timeout or client.options.timeout),
+    timeout = options.timeout or client.options.timeout,
+    deadline = false,
     attempts = 0,
     flight = false, transfer = false, id = false, -- of the try that is in the air
     res = nil, err = nil, -- once it is over
@@ -115,6 +116,7 @@ end
 function call:start(engine, now)
   local exchange = self.exchange
   self.attempts = self.attempts + 1
+  self.deadline = self.deadline or now + self.timeout
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
   if self.client.options.on_event then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end

@@ -60,7 +60,7 @@ end
 local function prepare(self, plan, given)
   local obstacle = self.host.obstacle and self.host.obstacle()
   if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
-  return call.new(self, plan, given, self.host.now())
+  return call.new(self, plan, given)
 end
 
 -- One call from its plan to its end. What carried it is kept for the next one, unless it is given up half-way.

@@ -86,9 +86,9 @@ end
 function flight:fill()
   local calls = self:take()
   if #calls == 0 then return end
-  self.engine:cork()
+  if not self.client.closed then self.engine:cork() end
   for _, call in ipairs(calls) do self:launch(call) end
-  self.engine:uncork()
+  if not self.client.closed then self.engine:uncork() end
 end
 
 --- One step of the engine, for everybody. -> true if something landed.
