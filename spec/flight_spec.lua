@@ -24,6 +24,18 @@ describe("a flight", function()
     assert.same({ "made", "made", "cork", "started", "started", "uncork" }, notes)
   end)
 
+  it("takes no notice of an engine that went with its client, and loses no call", function()
+    local flying, notes = prepare(2)
+    local source = flying.source
+    flying.source = function()
+      flying.client.closed = true
+      return source()
+    end
+    flying:fill()
+    assert.same({ "made", "started" }, notes)
+    assert.equal(1, flying.active)
+  end)
+
   it("lets the cork be when there is nothing to start", function()
     local flying, notes = prepare(1)
     assert.is_number(flying:advance())
