@@ -18,6 +18,19 @@ describe("client:refresh_sessions, one by one,", function()
     return list
   end
 
+  it("gives each call the whole timeout, however long the making of the others took", function()
+    local requests = {}
+    for i = 1, 4 do
+      requests[i] = function()
+        os.execute "sleep 0.2"
+        return rig.request(server)
+      end
+    end
+    local slow = rig.client(server, { timeout = 0.7 })
+    for i, result in ipairs(slow:refresh_sessions(requests)) do assert.is_truthy(result[1], i .. ": " .. tostring(result[2])) end
+    slow:close()
+  end)
+
   it("hands over each result before the next calls are over", function()
     local seen = {}
     local results = client:refresh_sessions(requests(), { concurrency = 1, on_result = function(position, res, err)
