@@ -19,15 +19,15 @@ describe("client:refresh_sessions, one by one,", function()
   end
 
   it("gives each call the whole timeout, however long the making of the others took", function()
-    local requests = {}
+    local makers = {}
     for i = 1, 4 do
-      requests[i] = function()
+      makers[i] = function()
         os.execute "sleep 0.2"
         return rig.request(server)
       end
     end
     local slow = rig.client(server, { timeout = 0.7 })
-    for i, result in ipairs(slow:refresh_sessions(requests)) do assert.is_truthy(result[1], i .. ": " .. tostring(result[2])) end
+    for i, result in ipairs(slow:refresh_sessions(makers)) do assert.is_truthy(result[1], i .. ": " .. tostring(result[2])) end
     slow:close()
   end)
 
