@@ -67,28 +67,16 @@ function flight:launch(call)
   in_the_air[id] = call
 end
 
--- The next calls, as many as there is room for.
-function flight:take()
-  local calls = {}
+function flight:fill()
   while self.source and self.active < self.limit and not self.client.closed do
     local call = self.source()
     if call then
       self.active = self.active + 1
-      calls[#calls + 1] = call
+      self:launch(call)
     else
       self.source = nil
     end
   end
-  return calls
-end
-
--- What is sent together takes fewer packets. Nobody is asked for a call under the cork: that may take its time.
-function flight:fill()
-  local calls = self:take()
-  if #calls == 0 then return end
-  if not self.client.closed then self.engine:cork() end
-  for _, call in ipairs(calls) do self:launch(call) end
-  if not self.client.closed then self.engine:uncork() end
 end
 
 --- One step of the engine, for everybody. -> true if something landed.

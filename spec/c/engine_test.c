@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static loopback server;
@@ -415,69 +414,6 @@ static void a_connection_at_rest_that_the_server_closes_keeps_nobody_awake(void)
     grid_engine_unref(engine);
 }
 
-#ifndef GRID_NO_EPOLL
-static void wait_a_little(grid_engine *engine)
-{
-    grid_engine_wait(engine, 0.01);
-}
-
-/* Before the kernel draws the cork by itself. */
-static bool is_executed_in_time(int count)
-{
-    double end = grid_clock_now() + 0.1;
-
-    while (server.executed < count && grid_clock_now() < end)
-        loopback_step(&server);
-    return server.executed >= count;
-}
-
-static void what_is_started_under_a_cork_goes_out_when_it_is_drawn(void)
-{
-    static void (*const draw[])(grid_engine *) = {grid_engine_uncork, grid_engine_step, wait_a_little};
-    grid_engine *engine = new_engine();
-
-    loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
-    ask_once(engine);
-    for (int i = 0; i < 3; i++) {
-        grid_transfer *transfer;
-
-        grid_engine_cork(engine);
-        transfer = start_get(engine);
-        loopback_step(&server);
-        CHECK_INT(server.executed, i + 1);
-        draw[i](engine);
-        CHECK(is_executed_in_time(i + 2));
-        CHECK(finish_within(engine, &server, transfer, 5));
-        grid_transfer_free(transfer);
-    }
-    CHECK_INT(server.accepted, 1);
-    grid_engine_unref(engine);
-}
-
-/* Parent and child hold the same socket, and a cork in it is one for both. */
-static void a_forked_child_corks_nothing(void)
-{
-    grid_engine *engine = new_engine();
-    grid_transfer *transfer;
-    pid_t child;
-
-    loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
-    ask_once(engine);
-    child = fork();
-    if (child == 0) {
-        grid_engine_cork(engine);
-        execlp("true", "child", (char *)NULL); /* not exit: what is let go of here is no leak to report */
-        _exit(2);
-    }
-    CHECK(child > 0 && waitpid(child, NULL, 0) == child);
-    transfer = start_get(engine);
-    CHECK(is_executed_in_time(2));
-    CHECK(finish_within(engine, &server, transfer, 5));
-    grid_transfer_free(transfer);
-    grid_engine_unref(engine);
-}
-#endif
-
 static void a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait(void)
 {
     grid_engine *engine = new_engine();
@@ -607,10 +543,6 @@ int main(void)
 #endif
     the_descriptor_is_readable_when_a_step_has_work();
     a_connection_at_rest_that_the_server_closes_keeps_nobody_awake();
-#ifndef GRID_NO_EPOLL
-    what_is_started_under_a_cork_goes_out_when_it_is_drawn();
-    a_forked_child_corks_nothing();
-#endif
     a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait();
     the_timeout_leads_to_the_transfers_own();
     a_wait_ends_when_an_answer_comes();

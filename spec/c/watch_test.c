@@ -6,8 +6,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -291,59 +289,6 @@ static void a_program_that_is_started_does_not_inherit_a_socket(void)
     end();
 }
 
-static const struct curl_sockaddr streams = {.family = AF_INET, .socktype = SOCK_STREAM};
-
-static bool is_corked(curl_socket_t fd)
-{
-    int on = 0;
-    socklen_t size = sizeof on;
-
-    CHECK_INT(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, &size), 0);
-    return on;
-}
-
-static void the_only_connection_is_corked(void)
-{
-    curl_socket_t fd, other;
-
-    begin();
-    grid_watch_cork(&watch);
-    grid_watch_uncork(&watch);
-    fd = grid_watch_open(&watch, &streams);
-    grid_watch_cork(&watch);
-    CHECK(is_corked(fd));
-    other = grid_watch_open(&watch, &streams);
-    CHECK(!is_corked(other));
-    grid_watch_cork(&watch);
-    CHECK(!is_corked(fd) && !is_corked(other));
-    CHECK_INT(grid_watch_close(&watch, fd), 0);
-    grid_watch_cork(&watch);
-    CHECK(is_corked(other));
-    grid_watch_uncork(&watch);
-    CHECK(!is_corked(other));
-    CHECK_INT(grid_watch_close(&watch, other), 0);
-    end();
-}
-
-/* A new socket may have the number of the one that was corked. */
-static void a_cork_is_gone_with_its_connection(void)
-{
-    curl_socket_t fd, other;
-    int on = 1;
-
-    begin();
-    fd = grid_watch_open(&watch, &streams);
-    grid_watch_cork(&watch);
-    CHECK_INT(grid_watch_close(&watch, fd), 0);
-    other = grid_watch_open(&watch, &streams);
-    CHECK_INT(other, fd);
-    CHECK_INT(setsockopt(other, IPPROTO_TCP, TCP_CORK, &on, sizeof on), 0);
-    grid_watch_uncork(&watch);
-    CHECK(is_corked(other)); /* whoever did that */
-    CHECK_INT(grid_watch_close(&watch, other), 0);
-    end();
-}
-
 int main(void)
 {
     long before = grid_alloc_live();
@@ -360,8 +305,6 @@ int main(void)
     without_memory_a_socket_is_watched_all_the_same();
     many_sockets_have_a_place_each();
     a_program_that_is_started_does_not_inherit_a_socket();
-    the_only_connection_is_corked();
-    a_cork_is_gone_with_its_connection();
     CHECK_INT(grid_alloc_live(), before);
     return check_report();
 }

@@ -32,10 +32,6 @@ void grid_driver_end_silent(grid_driver *driver, int port, double since);
  * notice of: where one of them has ended already, a step is due. */
 void grid_driver_begin(grid_driver *driver, size_t open);
 
-/* What goes out from here on may go out together, at the latest in the next step or wait. */
-void grid_driver_cork(grid_driver *driver);
-void grid_driver_uncork(grid_driver *driver);
-
 /* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
 bool grid_driver_step(grid_driver *driver);
 

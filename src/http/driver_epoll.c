@@ -159,22 +159,11 @@ void grid_driver_begin(grid_driver *driver, size_t open)
         driver->own_due = grid_clock_now();
 }
 
-void grid_driver_cork(grid_driver *driver)
-{
-    grid_watch_cork(&driver->watch);
-}
-
-void grid_driver_uncork(grid_driver *driver)
-{
-    grid_watch_uncork(&driver->watch);
-}
-
 bool grid_driver_step(grid_driver *driver)
 {
     double now = grid_clock_now();
     int i, count;
 
-    grid_driver_uncork(driver);
     if (!driver->ready_count)
         poll_ready(driver, 0);
     count = driver->ready_count;
@@ -249,7 +238,6 @@ void grid_driver_wait(grid_driver *driver, double seconds)
         seconds = due;
     if (seconds <= 0 || driver->ready_count)
         return;
-    grid_driver_uncork(driver);
     if (driver->is_ringing)
         set_bell(driver, false);
     poll_ready(driver, seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000));

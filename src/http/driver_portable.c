@@ -46,17 +46,6 @@ void grid_driver_begin(grid_driver *driver, size_t open)
     (void)driver, (void)open;
 }
 
-/* What is begun goes out in the next step, which is asked for once. */
-void grid_driver_cork(grid_driver *driver)
-{
-    (void)driver;
-}
-
-void grid_driver_uncork(grid_driver *driver)
-{
-    (void)driver;
-}
-
 /* What lies on a connection at rest, libcurl 8.0 and later see for themselves; with 7.x, this build does not. */
 void grid_driver_look_at_rest(grid_driver *driver)
 {

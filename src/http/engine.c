@@ -195,19 +195,7 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
-/* What is ready comes first. */
-void grid_engine_cork(grid_engine *engine)
-{
-    if (grid_engine_is_ours(engine))
-        grid_driver_cork(engine->driver);
-}
-
-void grid_engine_uncork(grid_engine *engine)
-{
-    if (grid_engine_is_ours(engine))
-        grid_driver_uncork(engine->driver);
-}
-
+/* Ready sockets are served before deadlines are checked. */
 void grid_engine_step(grid_engine *engine)
 {
     bool more;

@@ -25,10 +25,6 @@ void grid_engine_unref(grid_engine *engine);
 /* False in a child of the process that made it. */
 bool grid_engine_is_ours(const grid_engine *engine);
 
-/* Transfers that are started in between, over the one connection that is open, send what they send together, in fewer packets. */
-void grid_engine_cork(grid_engine *engine);
-void grid_engine_uncork(grid_engine *engine);
-
 /* Does what is ready and what is due, and never blocks. */
 void grid_engine_step(grid_engine *engine);
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,7 +26,7 @@ enum { FIRST_SIZE = 64 };
 
 void grid_watch_init(grid_watch *watch, int epoll)
 {
-    *watch = (grid_watch){.epoll = epoll, .corked = CURL_SOCKET_BAD};
+    *watch = (grid_watch){.epoll = epoll};
 }
 
 void grid_watch_clear(grid_watch *watch)
@@ -74,8 +73,6 @@ int grid_watch_close(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
 
-    if (fd == watch->corked)
-        watch->corked = CURL_SOCKET_BAD;
     if (known) {
         forget(watch, fd, known);
         known->is_open = false;
@@ -189,41 +186,6 @@ void grid_watch_resume(grid_watch *watch)
             tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events);
         known->is_resting = false;
     }
-}
-
-/* CURL_SOCKET_BAD where none is open, or several are. */
-static curl_socket_t only_one(const grid_watch *watch)
-{
-    curl_socket_t fd, found = CURL_SOCKET_BAD;
-
-    for (fd = 0; fd < watch->size; fd++) {
-        if (!watch->sockets[fd].is_open)
-            continue;
-        if (found != CURL_SOCKET_BAD)
-            return CURL_SOCKET_BAD;
-        found = fd;
-    }
-    return found;
-}
-
-static void set_cork(curl_socket_t fd, int on)
-{
-    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-
-void grid_watch_cork(grid_watch *watch)
-{
-    grid_watch_uncork(watch);
-    watch->corked = only_one(watch);
-    if (watch->corked != CURL_SOCKET_BAD)
-        set_cork(watch->corked, 1);
-}
-
-void grid_watch_uncork(grid_watch *watch)
-{
-    if (watch->corked != CURL_SOCKET_BAD)
-        set_cork(watch->corked, 0);
-    watch->corked = CURL_SOCKET_BAD;
 }
 
 void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd)

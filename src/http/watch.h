@@ -6,8 +6,8 @@
  * libcurl before 8.0 would use a connection again on which something waits to be read, be it the end: over HTTP/1.1 the next call
  * would be lost, or get the answer of another one. What comes there while nobody wants it ends the connection here.
  *
- * Owns: what is known of each socket that was opened through here, and the cork in one of them. Others, such as those that libcurl
- * opens for looking up names, leave epoll as soon as libcurl lets go of them.
+ * Owns: what is known of each socket that was opened through here. Others, such as those that libcurl opens for looking up names,
+ * leave epoll as soon as libcurl lets go of them.
  * Refuses to know: transfers and time. The epoll descriptor is the driver's. */
 #ifndef GRID_HTTP_WATCH_H
 #define GRID_HTTP_WATCH_H
@@ -20,7 +20,6 @@
 typedef struct grid_watch {
     int epoll;
     int size; /* descriptors below it have a place */
-    curl_socket_t corked; /* CURL_SOCKET_BAD: none */
     struct grid_watched *sockets;
 } grid_watch;
 
@@ -42,11 +41,6 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
  * Where an HTTP/2 window is full, libcurl waits for room to write (curl issue 10618), of which there is plenty. */
 bool grid_watch_rest(grid_watch *watch, curl_socket_t fd);
 void grid_watch_resume(grid_watch *watch);
-
-/* What is written to the one connection that is open waits until it fills a packet, or until the cork is drawn, for 200 ms at most
- * (tcp(7)). Where several are open, nobody knows here which of them is written to next. */
-void grid_watch_cork(grid_watch *watch);
-void grid_watch_uncork(grid_watch *watch);
 
 /* On this connection nothing comes unasked. */
 void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd);

@@ -65,18 +65,6 @@ static int engine_close(lua_State *L)
     return 0;
 }
 
-static int engine_cork(lua_State *L)
-{
-    grid_engine_cork(gridL_check_engine(L, 1));
-    return 0;
-}
-
-static int engine_uncork(lua_State *L)
-{
-    grid_engine_uncork(gridL_check_engine(L, 1));
-    return 0;
-}
-
 static int engine_step(lua_State *L)
 {
     grid_engine_step(gridL_check_engine(L, 1));
@@ -150,8 +138,6 @@ static int engine_is_usable(lua_State *L)
 void gridL_open_engine(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"cork", engine_cork},
-        {"uncork", engine_uncork},
         {"step", engine_step},
         {"wait", engine_wait},
         {"timeout", engine_timeout},

@@ -107,12 +107,6 @@ local engine = {}
 ---@return grid.core.transfer? transfer, any id, string? code, string? message
 function engine:start(exchange) end
 
---- What is started from here on, over the one connection that is open, is sent together, in fewer packets: at the uncork, and
---- in the next step or wait at the latest.
-function engine:cork() end
-
-function engine:uncork() end
-
 --- Does what is ready and what is due. Never blocks.
 function engine:step() end
 
