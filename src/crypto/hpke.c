@@ -5,7 +5,6 @@
 #include "crypto/key_internal.h"
 #include "crypto/library.h"
 
-#include <limits.h>
 #include <string.h>
 
 enum { MODE_BASE = 0x00 };
@@ -147,94 +146,22 @@ void grid_hpke_compute_nonce(const grid_hpke_context *context, uint64_t sequence
         nonce[--i] ^= (unsigned char)sequence;
 }
 
-/* Writes text and, when sealing, tag. The cipher is a stream: out is as long as in. */
-static bool run_cipher(EVP_CIPHER_CTX *cipher, grid_slice aad, grid_slice in, unsigned char *out)
-{
-    int written;
-
-    return EVP_CipherUpdate(cipher, NULL, &written, (const unsigned char *)aad.data, (int)aad.size) &&
-           EVP_CipherUpdate(cipher, out, &written, (const unsigned char *)in.data, (int)in.size) &&
-           EVP_CipherFinal_ex(cipher, out + in.size, &written);
-}
-
-static EVP_CIPHER_CTX *new_cipher(const grid_hpke_context *context, uint64_t sequence, int encrypt, grid_error *err)
-{
-    const grid_library *library = grid_library_get(err);
-    EVP_CIPHER_CTX *cipher;
-    unsigned char nonce[GRID_HPKE_NONCE_SIZE];
-
-    if (!library)
-        return NULL;
-    grid_hpke_compute_nonce(context, sequence, nonce);
-    cipher = EVP_CIPHER_CTX_new();
-    if (cipher && EVP_CipherInit_ex2(cipher, library->chacha20_poly1305, context->key, nonce, encrypt, NULL))
-        return cipher;
-    EVP_CIPHER_CTX_free(cipher);
-    grid_library_failed(err);
-    return NULL;
-}
-
-static bool check_size(grid_slice aad, size_t size, grid_error *err)
-{
-    if (size > INT_MAX - GRID_HPKE_TAG_SIZE || aad.size > INT_MAX)
-        return grid_error_set(err, GRID_CRYPTO, "too_large", "too many bytes for one message");
-    return true;
-}
-
 bool grid_hpke_context_seal(const grid_hpke_context *context, uint64_t sequence, grid_slice aad, grid_slice plaintext,
                             grid_buffer *ciphertext, grid_error *err)
 {
-    EVP_CIPHER_CTX *cipher;
-    unsigned char *out;
-    bool done;
+    unsigned char nonce[GRID_HPKE_NONCE_SIZE];
 
-    if (!check_size(aad, plaintext.size, err) || !grid_buffer_reserve(ciphertext, plaintext.size + GRID_HPKE_TAG_SIZE, err))
-        return false;
-    cipher = new_cipher(context, sequence, 1, err);
-    if (!cipher)
-        return false;
-    out = (unsigned char *)ciphertext->data + ciphertext->size;
-    done = run_cipher(cipher, aad, plaintext, out) &&
-           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, GRID_HPKE_TAG_SIZE, out + plaintext.size);
-    EVP_CIPHER_CTX_free(cipher);
-    if (!done)
-        return grid_library_failed(err);
-    ciphertext->size += plaintext.size + GRID_HPKE_TAG_SIZE;
-    ciphertext->data[ciphertext->size] = '\0';
-    return true;
-}
-
-static bool open_failed(grid_error *err)
-{
-    return grid_library_refused(err, "open_failed", "it was not sealed to this key, or was changed on its way");
+    grid_hpke_compute_nonce(context, sequence, nonce);
+    return grid_aead_seal(context->key, nonce, aad, plaintext, ciphertext, err);
 }
 
 bool grid_hpke_context_open(const grid_hpke_context *context, uint64_t sequence, grid_slice aad, grid_slice ciphertext,
                             grid_buffer *plaintext, grid_error *err)
 {
-    EVP_CIPHER_CTX *cipher;
-    unsigned char tag[GRID_HPKE_TAG_SIZE];
-    unsigned char *out;
-    bool done;
+    unsigned char nonce[GRID_HPKE_NONCE_SIZE];
 
-    if (ciphertext.size < GRID_HPKE_TAG_SIZE)
-        return open_failed(err);
-    ciphertext.size -= GRID_HPKE_TAG_SIZE;
-    memcpy(tag, ciphertext.data + ciphertext.size, sizeof tag);
-    if (!check_size(aad, ciphertext.size, err) || !grid_buffer_reserve(plaintext, ciphertext.size, err))
-        return false;
-    cipher = new_cipher(context, sequence, 0, err);
-    if (!cipher)
-        return false;
-    out = (unsigned char *)plaintext->data + plaintext->size;
-    done = EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, sizeof tag, tag) && run_cipher(cipher, aad, ciphertext, out);
-    EVP_CIPHER_CTX_free(cipher);
-    if (!done)
-        grid_wipe(out, ciphertext.size); /* what was decrypted before the tag spoke is not for anybody */
-    else
-        plaintext->size += ciphertext.size;
-    plaintext->data[plaintext->size] = '\0';
-    return done || open_failed(err);
+    grid_hpke_compute_nonce(context, sequence, nonce);
+    return grid_aead_open(context->key, nonce, aad, ciphertext, plaintext, err);
 }
 
 /* ---- RFC 9180 6.1: single-shot --------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #ifndef GRID_CRYPTO_HPKE_INTERNAL_H
 #define GRID_CRYPTO_HPKE_INTERNAL_H
 
+#include "crypto/aead.h"
 #include "crypto/hkdf.h"
 #include "crypto/hpke.h"
 
@@ -11,8 +12,8 @@
 
 enum {
     GRID_HPKE_SECRET_SIZE = 32,                       /* Nsecret and Ndh, both 32 here */
-    GRID_HPKE_KEY_SIZE = 32,                          /* Nk */
-    GRID_HPKE_NONCE_SIZE = 12,                        /* Nn */
+    GRID_HPKE_KEY_SIZE = GRID_AEAD_KEY_SIZE,          /* Nk */
+    GRID_HPKE_NONCE_SIZE = GRID_AEAD_NONCE_SIZE,      /* Nn */
     GRID_HPKE_SCHEDULE_SIZE = 1 + 2 * GRID_HASH_SIZE, /* mode, psk_id_hash, info_hash */
 };
 

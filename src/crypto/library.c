@@ -24,12 +24,29 @@ static EVP_PKEY *new_parameters(void)
     return parameters;
 }
 
+static EVP_MAC_CTX *new_hmac_sha256(void)
+{
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL; /* OpenSSL 3.0 does not check */
+    OSSL_PARAM digest[] = {
+        OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA2-256", 0),
+        OSSL_PARAM_END,
+    };
+
+    EVP_MAC_free(hmac); /* the context holds it */
+    if (context && EVP_MAC_CTX_set_params(context, digest))
+        return context;
+    EVP_MAC_CTX_free(context);
+    return NULL;
+}
+
 static void library_free(grid_library *library)
 {
     if (!library)
         return;
     EVP_MD_free(library->sha256);
     EVP_CIPHER_free(library->chacha20_poly1305);
+    EVP_MAC_CTX_free(library->hmac_sha256);
     EC_GROUP_free(library->p256);
     EVP_PKEY_free(library->p256_parameters);
     free(library);
@@ -48,9 +65,10 @@ static grid_library *library_new(void)
         return NULL;
     library->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
     library->chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    library->hmac_sha256 = new_hmac_sha256();
     library->p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
     library->p256_parameters = new_parameters();
-    if (library->sha256 && library->chacha20_poly1305 && library->p256 && library->p256_parameters)
+    if (library->sha256 && library->chacha20_poly1305 && library->hmac_sha256 && library->p256 && library->p256_parameters)
         return library;
     library_free(library);
     return NULL;

@@ -1,0 +1,19 @@
+/* HMAC (RFC 2104) with SHA-256, on OpenSSL's EVP_MAC.
+ *
+ * Owns: nothing that lasts. Refuses to know: what is authenticated.
+ * Fails with kind "crypto", code "crypto_failed". */
+#ifndef GRID_CRYPTO_HMAC_H
+#define GRID_CRYPTO_HMAC_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#include <stddef.h>
+
+enum { GRID_HASH_SIZE = 32 }; /* Nh */
+
+/* The text comes in parts, as if they were joined. */
+bool grid_hmac_sha256(grid_slice key, const grid_slice *parts, size_t count,
+                      unsigned char tag[GRID_HASH_SIZE], grid_error *err);
+
+#endif
