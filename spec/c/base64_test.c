@@ -102,6 +102,70 @@ static void only_the_64_digits_are_digits(void)
     }
 }
 
+/* RFC 4648 section 5, RFC 7515 appendix C. */
+static void base64url_has_no_padding_and_an_alphabet_of_its_own(void)
+{
+    static const char *const pairs[][2] = {
+        {"", ""},         {"f", "Zg"},         {"fo", "Zm8"},          {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"\xfb\xff\xbf", "-_-_"}, {"\xff\xef", "_-8"},
+    };
+    static const char *const bad[] = {
+        "Z",    "Zm9vY", "Zg==", "Zm8=", "====", "=",  "Zh",    "Zm9", /* length, padding, bits left over */
+        "+/+/", "Zm 9",  "Zm9v\n", "*",  "Zm9\xff", "-_-_=",
+    };
+    grid_buffer out;
+    grid_error err;
+
+    grid_buffer_init(&out, 100);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        CHECK(grid_base64url_encode(slice(pairs[i][0]), &out, &err));
+        CHECK_STR(out.data, pairs[i][1]);
+        grid_buffer_clear(&out);
+        CHECK(grid_base64url_decode(slice(pairs[i][1]), &out, &err));
+        CHECK_MEM(out.data, out.size, pairs[i][0], strlen(pairs[i][0]));
+        grid_buffer_clear(&out);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(!grid_base64url_decode(slice(bad[i]), &out, &err));
+        CHECK_STR(err.code, "bad_base64");
+        CHECK_INT(out.size, 0);
+        grid_buffer_clear(&out);
+    }
+}
+
+static void one_digit_is_no_byte_whatever_stands_behind_it(void)
+{
+    grid_buffer out;
+    grid_error err;
+
+    grid_buffer_init(&out, 100);
+    CHECK(!grid_base64url_decode((grid_slice){"AAAAAAAA", 1}, &out, &err));
+    CHECK(!grid_base64url_decode((grid_slice){"AAAAAAAA", 5}, &out, &err));
+    CHECK(grid_base64url_decode((grid_slice){"AAAAAAAA", 6}, &out, &err));
+    grid_buffer_clear(&out);
+}
+
+static void base64url_gives_every_byte_back_at_every_length(void)
+{
+    char bytes[256];
+
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (char)(i * 167 + 13);
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        grid_buffer text, back;
+        grid_error err;
+
+        grid_buffer_init(&text, 1000);
+        grid_buffer_init(&back, size);
+        CHECK(grid_base64url_encode((grid_slice){bytes, size}, &text, &err));
+        CHECK_INT(text.size, (size * 4 + 2) / 3);
+        CHECK(grid_base64url_decode((grid_slice){text.data, text.size}, &back, &err));
+        CHECK_MEM(back.data, back.size, bytes, size);
+        grid_buffer_clear(&text);
+        grid_buffer_clear(&back);
+    }
+}
+
 static void a_refused_text_leaves_no_bytes_behind(void)
 {
     grid_buffer out;
@@ -160,6 +224,9 @@ int main(void)
     every_byte_survives_at_every_length();
     what_is_not_canonical_is_refused();
     only_the_64_digits_are_digits();
+    base64url_has_no_padding_and_an_alphabet_of_its_own();
+    one_digit_is_no_byte_whatever_stands_behind_it();
+    base64url_gives_every_byte_back_at_every_length();
     a_refused_text_leaves_no_bytes_behind();
     the_ceiling_of_the_buffer_holds();
     a_failing_allocation_is_an_error();

@@ -3,7 +3,9 @@
  * OpenSSL takes its allocator only before it first allocates, hence a program of its own. */
 #include "crypto_support.h"
 
+#include "crypto/aead.h"
 #include "crypto/authorization.h"
+#include "crypto/hkdf.h"
 #include "crypto/random.h"
 #include "crypto/signature.h"
 
@@ -204,6 +206,37 @@ static bool sign(grid_error *err)
     return done;
 }
 
+static bool sign_raw(grid_error *err)
+{
+    unsigned char signature[GRID_SIGNATURE_RAW_SIZE];
+
+    return grid_signature_create_raw(recipient, slice_text("message"), signature, err);
+}
+
+static const unsigned char seal_key[GRID_AEAD_KEY_SIZE] = {1}, seal_nonce[GRID_AEAD_NONCE_SIZE] = {2};
+
+static bool seal_and_open(grid_error *err)
+{
+    grid_buffer sealed, opened;
+    bool done;
+
+    grid_buffer_init(&sealed, 1024);
+    grid_buffer_init(&opened, 1024);
+    done = grid_aead_seal(seal_key, seal_nonce, slice_text("aad"), slice_text("text"), &sealed, err) &&
+           grid_aead_open(seal_key, seal_nonce, slice_text("aad"), slice_buffer(&sealed), &opened, err);
+    grid_buffer_clear(&sealed);
+    grid_buffer_clear(&opened);
+    return done;
+}
+
+static bool derive(grid_error *err)
+{
+    const grid_slice text = slice_text("text");
+    unsigned char prk[GRID_HASH_SIZE], okm[100];
+
+    return grid_hkdf_extract(text, &text, 1, prk, err) && grid_hkdf_expand(prk, &text, 1, okm, sizeof okm, err);
+}
+
 static bool verify(grid_error *err)
 {
     return grid_signature_verify(grid_key_public(recipient), slice_text("message"), slice_text(signature_text), err);
@@ -222,7 +255,8 @@ static const struct {
 } works[] = {
     {"make a key", make_a_key}, {"read a key", read_a_key}, {"write a key", write_a_key}, {"read a public key", read_a_public_key},
     {"open", open_a_key},       {"seal", seal_a_key},       {"sign", sign},               {"verify", verify},
-    {"uuid", draw},
+    {"uuid", draw},             {"sign raw", sign_raw},     {"seal and open", seal_and_open},
+    {"derive", derive},
 };
 enum { WORKS = sizeof works / sizeof *works, LIMIT = 3000 };
 

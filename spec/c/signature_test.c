@@ -4,6 +4,8 @@
 #include "crypto/random.h"
 #include "crypto/signature.h"
 
+#include <openssl/ecdsa.h>
+
 /* RFC 6979 A.2.5: P-256, SHA-256, message "sample". */
 #define RFC6979_SCALAR "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"
 #define RFC6979_SIGNATURE                                                              \
@@ -77,6 +79,51 @@ static void what_is_no_signature_is_refused(void)
     grid_key_free(key);
 }
 
+/* The two numbers, written as DER by OpenSSL, are a signature that holds; each half has leading zeros now and then. */
+static void a_raw_signature_holds_and_has_64_bytes(void)
+{
+    grid_error err = {0};
+    grid_key *key = rfc_key();
+    int with_leading_zero = 0;
+
+    for (int i = 0; i < 2000; i++) {
+        unsigned char raw[GRID_SIGNATURE_RAW_SIZE];
+
+        CHECK(grid_signature_create_raw(key, slice_text("message"), raw, &err));
+        with_leading_zero += raw[0] == 0 || raw[GRID_SIGNATURE_RAW_SIZE / 2] == 0;
+        if (i < 100 || raw[0] == 0 || raw[GRID_SIGNATURE_RAW_SIZE / 2] == 0) {
+            ECDSA_SIG *numbers = ECDSA_SIG_new();
+            bytes der;
+            unsigned char *at = der.data;
+            grid_buffer text;
+
+            ECDSA_SIG_set0(numbers, BN_bin2bn(raw, 32, NULL), BN_bin2bn(raw + 32, 32, NULL));
+            der.size = (size_t)i2d_ECDSA_SIG(numbers, &at);
+            ECDSA_SIG_free(numbers);
+            grid_buffer_init(&text, 200);
+            CHECK(grid_base64_encode(slice(&der), &text, &err));
+            CHECK(holds(key, "message", text.data, &err));
+            CHECK(!holds(key, "massage", text.data, &err));
+            grid_buffer_clear(&text);
+        }
+    }
+    CHECK(with_leading_zero > 0); /* 1 in 128: none in 2,000 comes once in 6,000,000 runs */
+    grid_key_free(key);
+}
+
+static void random_bytes_fill_all_that_was_asked_for(void)
+{
+    static unsigned char made[1000], blank[8];
+    grid_error err = {0};
+
+    for (size_t size = 1; size <= sizeof made - 1; size += 37) {
+        memset(made, 0, sizeof made);
+        CHECK(grid_random_bytes(made, size, &err));
+        CHECK(size < 8 || memcmp(made + size - 8, blank, 8) != 0);
+        CHECK_INT(made[size], 0);
+    }
+}
+
 static void a_uuid_has_the_form_of_version_4_and_comes_once(void)
 {
     enum { MANY = 1000 };
@@ -103,6 +150,8 @@ int main(void)
     the_signature_of_rfc_6979_holds();
     every_flipped_bit_of_a_signature_is_refused();
     what_is_no_signature_is_refused();
+    a_raw_signature_holds_and_has_64_bytes();
+    random_bytes_fill_all_that_was_asked_for();
     a_uuid_has_the_form_of_version_4_and_comes_once();
     CHECK_INT(grid_alloc_live(), live);
     return check_report();

@@ -3,6 +3,7 @@
  * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at all); answers each with one line,
  * "ok result…" in the same form or "error code". Ends with its input. */
 #include "base/buffer.h"
+#include "crypto/aead.h"
 #include "crypto/authorization.h"
 #include "crypto/hpke.h"
 #include "crypto/signature.h"
@@ -100,6 +101,25 @@ static bool sign(call *now)
     return done;
 }
 
+/* sign_raw private message -> r || s */
+static bool sign_raw(call *now)
+{
+    grid_key *key = grid_key_new_from_text(argument(now, 0), &now->err);
+    unsigned char raw[GRID_SIGNATURE_RAW_SIZE];
+    bool done = key && grid_signature_create_raw(key, argument(now, 1), raw, &now->err) &&
+                grid_buffer_append(&now->results[0], raw, sizeof raw, &now->err);
+
+    grid_key_free(key);
+    return done;
+}
+
+/* aead_seal key nonce aad plaintext -> ciphertext and tag */
+static bool aead_seal(call *now)
+{
+    return grid_aead_seal((const unsigned char *)argument(now, 0).data, (const unsigned char *)argument(now, 1).data,
+                          argument(now, 2), argument(now, 3), &now->results[0], &now->err);
+}
+
 /* verify public message signature-text */
 static bool verify(call *now)
 {
@@ -122,6 +142,7 @@ static const struct {
     {"generate", generate}, {"import", import},     {"import_public", import_public},
     {"open", open_message}, {"seal", seal_message}, {"open_authorization", open_authorization},
     {"sign", sign},         {"verify", verify},     {"canonicalize", canonicalize},
+    {"sign_raw", sign_raw}, {"aead_seal", aead_seal},
 };
 
 /* ---- The pipe ------------------------------------------------------------------------------------- */

@@ -166,6 +166,25 @@ const tests = {
       assert.ok(await subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, web, flat(signature), message))
     }
   },
+  async 'a raw signature is what JWS calls ES256'() {
+    for (let i = 0; i < 20; i++) {
+      const { privateKey, publicKey } = pair()
+      const [signature] = await core('sign_raw', text(pkcs8(privateKey)), 'message')
+      const key = { key: publicKey, dsaEncoding: 'ieee-p1363' }
+      assert.ok(crypto.verify('sha256', Buffer.from('message'), key, signature))
+      assert.ok(!crypto.verify('sha256', Buffer.from('massage'), key, signature))
+    }
+  },
+
+  async 'what we seal, node opens'() {
+    const [key, nonce, aad] = [crypto.randomBytes(32), crypto.randomBytes(12), crypto.randomBytes(20)]
+    const [sealed] = await core('aead_seal', key, nonce, aad, 'plaintext')
+    const cipher = crypto.createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 })
+    cipher.setAAD(aad, { plaintextLength: sealed.length - 16 })
+    cipher.setAuthTag(sealed.subarray(-16))
+    assert.equal(Buffer.concat([cipher.update(sealed.subarray(0, -16)), cipher.final()]).toString(), 'plaintext')
+  },
+
   async 'what node and WebCrypto sign, we verify'() {
     const { privateKey, publicKey } = pair()
     const own = text(spki(publicKey))

@@ -4,9 +4,14 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 enum { GRID_UUID_SIZE = 37 }; /* with the NUL */
 
-/* A version 4 UUID (RFC 9562 5.4) in lower case: the idempotency key of a call. Fails with kind "crypto", code "no_randomness". */
+/* Fails with kind "crypto", code "no_randomness". */
+bool grid_random_bytes(void *bytes, size_t size, grid_error *err);
+
+/* A version 4 UUID (RFC 9562 5.4) in lower case: the idempotency key of a call. Fails like grid_random_bytes. */
 bool grid_random_uuid(char uuid[GRID_UUID_SIZE], grid_error *err);
 
 #endif
