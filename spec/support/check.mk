@@ -8,7 +8,7 @@ MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
             --suppressions=spec/support/valgrind.supp
 NOT_SLOW := --exclude-tags=slow
 FUZZ_SECONDS ?= 30
-fuzz-canonical fuzz-hpke fuzz-keys: FUZZ_SECONDS = 10
+fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/readme%,$(wildcard spec/*_spec.lua)) spec/core spec/regress

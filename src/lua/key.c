@@ -133,6 +133,19 @@ static int key_sign_payload(lua_State *L)
     return 1;
 }
 
+/* key:sign_raw(text) -> r || s, 64 bytes | nil, kind, code, message */
+static int key_sign_raw(lua_State *L)
+{
+    grid_slice text = gridL_check_slice(L, 2);
+    unsigned char signature[GRID_SIGNATURE_RAW_SIZE];
+    grid_error err;
+
+    if (!grid_signature_create_raw(check_key(L), text, signature, &err))
+        return gridL_fail(L, &err);
+    lua_pushlstring(L, (const char *)signature, sizeof signature);
+    return 1;
+}
+
 /* canonicalize(text) -> RFC 8785 form | nil, kind, code, message */
 static int canonicalize(lua_State *L)
 {
@@ -179,6 +192,7 @@ void gridL_open_key(lua_State *L)
         {"export", key_export},
         {"fingerprint", key_fingerprint},
         {"sign_payload", key_sign_payload},
+        {"sign_raw", key_sign_raw},
         {NULL, NULL},
     };
     static const luaL_Reg functions[] = {

@@ -4,10 +4,12 @@
 #include "base/alloc.h"
 #include "crypto/random.h"
 #include "http/clock.h"
+#include "lua/crypto.h"
 #include "lua/engine.h"
 #include "lua/file.h"
 #include "lua/json.h"
 #include "lua/key.h"
+#include "lua/machine.h"
 #include "lua/transfer.h"
 
 __attribute__((visibility("default"))) int luaopen_grid_core(lua_State *L);
@@ -47,9 +49,11 @@ int luaopen_grid_core(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     gridL_open_buffer(L);
     gridL_open_transfer(L);
+    gridL_open_crypto(L);
     gridL_open_engine(L);
     gridL_open_file(L);
     gridL_open_json(L);
     gridL_open_key(L);
+    gridL_open_machine(L);
     return 1;
 }

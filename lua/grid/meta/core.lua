@@ -14,6 +14,68 @@ function core.now() end
 ---@return string
 function core.uuid() end
 
+--- Seconds since boot, time of suspension included (CLOCK_BOOTTIME).
+---@return number
+function core.boottime() end
+
+---@class grid.core.machine
+---@field pid string
+---@field start_time? string of this process, in clock ticks since boot
+---@field boot_id? string
+---@field machine_id? string
+---@field pid_namespace? string
+---@field time_namespace? string
+
+--- Where this process runs. A field is nil where the kernel does not tell.
+---@return grid.core.machine
+function core.machine() end
+
+--- Is there a process with that number? A zombie is gone.
+---@param pid integer
+---@return "alive"|"gone"|"unknown" state, string? start_time
+function core.process(pid) end
+
+---@param size integer 1 to 4096
+---@return string? bytes, string? kind, string? code, string? message
+function core.random_bytes(size) end
+
+--- ChaCha20-Poly1305 (RFC 8439): the ciphertext and its tag.
+---@param key string 32 bytes
+---@param nonce string 12 bytes, not to be used twice with one key
+---@param aad string
+---@param plaintext string
+---@return string? ciphertext, string? kind, string? code, string? message
+function core.aead_seal(key, nonce, aad, plaintext) end
+
+---@param key string
+---@param nonce string
+---@param aad string
+---@param ciphertext string
+---@return string? plaintext, string? kind, string? code, string? message
+function core.aead_open(key, nonce, aad, ciphertext) end
+
+---@param key string
+---@param text string
+---@return string? tag, string? kind, string? code, string? message
+function core.hmac_sha256(key, text) end
+
+--- RFC 5869.
+---@param ikm string
+---@param salt string
+---@param info string
+---@param size integer 1 to 8160
+---@return string? okm, string? kind, string? code, string? message
+function core.hkdf_sha256(ikm, salt, info, size) end
+
+--- RFC 4648 section 5, without padding.
+---@param bytes string
+---@return string? text, string? kind, string? code, string? message
+function core.base64url_encode(bytes) end
+
+---@param text string
+---@return string? bytes, string? kind, string? code, string? message
+function core.base64url_decode(text) end
+
 --- Blocks of memory that the C core holds. 0: nothing is left.
 ---@return integer
 function core.live() end
@@ -193,6 +255,11 @@ function key:open(encapsulated_key, ciphertext) end
 ---@param payload string
 ---@return string? signature, string? kind, string? code, string? message
 function key:sign_payload(payload) end
+
+--- The signature as JWS has it (ES256): r and s, 32 bytes each.
+---@param text string
+---@return string? signature, string? kind, string? code, string? message
+function key:sign_raw(text) end
 
 function key:close() end
 

@@ -1,0 +1,148 @@
+/* grid.core: authenticated encryption, HMAC, HKDF, random bytes and base64url.
+ *
+ * Owns: nothing between two calls.
+ * Refuses to know: keys of the curve (lua/key.c), and what the bytes mean. */
+#include "lua/crypto.h"
+
+#include "base/alloc.h"
+#include "crypto/aead.h"
+#include "crypto/hkdf.h"
+#include "crypto/random.h"
+#include "lua/support.h"
+#include "text/base64.h"
+
+static const unsigned char *check_exact(lua_State *L, int argument, size_t size, const char *message)
+{
+    grid_slice bytes = gridL_check_slice(L, argument);
+
+    luaL_argcheck(L, bytes.size == size, argument, message);
+    return (const unsigned char *)bytes.data;
+}
+
+static int result(lua_State *L, bool done, grid_buffer *out, const grid_error *err)
+{
+    if (!done)
+        return gridL_fail(L, err);
+    gridL_push_buffer(L, out);
+    return 1;
+}
+
+typedef bool aead(const unsigned char *key, const unsigned char *nonce, grid_slice aad, grid_slice in,
+                  grid_buffer *out, grid_error *err);
+
+static int run_aead(lua_State *L, aead *run)
+{
+    const unsigned char *key = check_exact(L, 1, GRID_AEAD_KEY_SIZE, "a key has 32 bytes");
+    const unsigned char *nonce = check_exact(L, 2, GRID_AEAD_NONCE_SIZE, "a nonce has 12 bytes");
+    grid_slice aad = gridL_check_slice(L, 3), in = gridL_check_slice(L, 4);
+    grid_buffer *out = gridL_new_buffer(L);
+    grid_error err;
+
+    return result(L, run(key, nonce, aad, in, out, &err), out, &err);
+}
+
+/* aead_seal(key, nonce, aad, plaintext) -> ciphertext and tag | nil, kind, code, message */
+static int aead_seal(lua_State *L)
+{
+    return run_aead(L, grid_aead_seal);
+}
+
+/* aead_open(key, nonce, aad, ciphertext) -> plaintext | nil, kind, code, message */
+static int aead_open(lua_State *L)
+{
+    return run_aead(L, grid_aead_open);
+}
+
+/* hmac_sha256(key, text) -> 32 bytes | nil, kind, code, message */
+static int hmac_sha256(lua_State *L)
+{
+    grid_slice key = gridL_check_slice(L, 1), text = gridL_check_slice(L, 2);
+    grid_buffer *out = gridL_new_buffer(L);
+    unsigned char tag[GRID_HASH_SIZE];
+    grid_error err;
+    bool done = grid_hmac_sha256(key, &text, 1, tag, &err) && grid_buffer_append(out, tag, sizeof tag, &err);
+
+    grid_wipe(tag, sizeof tag);
+    return result(L, done, out, &err);
+}
+
+static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, size_t size, grid_buffer *out,
+                 grid_error *err)
+{
+    unsigned char prk[GRID_HASH_SIZE];
+    bool done = grid_buffer_reserve(out, size, err) && grid_hkdf_extract(salt, &ikm, 1, prk, err) &&
+                grid_hkdf_expand(prk, &info, 1, (unsigned char *)out->data, size, err);
+
+    grid_wipe(prk, sizeof prk);
+    if (done)
+        out->size = size;
+    return done;
+}
+
+/* hkdf_sha256(ikm, salt, info, size) -> that many bytes | nil, kind, code, message */
+static int hkdf_sha256(lua_State *L)
+{
+    grid_slice ikm = gridL_check_slice(L, 1), salt = gridL_check_slice(L, 2), info = gridL_check_slice(L, 3);
+    lua_Integer size = luaL_checkinteger(L, 4);
+    grid_buffer *out = gridL_new_buffer(L);
+    grid_error err;
+
+    luaL_argcheck(L, size >= 1 && size <= GRID_HKDF_MAX_SIZE, 4, "HKDF gives 1 to 8160 bytes");
+    return result(L, hkdf(ikm, salt, info, (size_t)size, out, &err), out, &err);
+}
+
+enum { RANDOM_MAX = 4096 };
+
+/* random_bytes(size) -> that many bytes | nil, kind, code, message */
+static int random_bytes(lua_State *L)
+{
+    lua_Integer size = luaL_checkinteger(L, 1);
+    grid_buffer *out = gridL_new_buffer(L);
+    grid_error err;
+    bool done;
+
+    luaL_argcheck(L, size >= 1 && size <= RANDOM_MAX, 1, "1 to 4096 bytes at once");
+    done = grid_buffer_reserve(out, (size_t)size, &err) && grid_random_bytes(out->data, (size_t)size, &err);
+    if (done)
+        out->size = (size_t)size;
+    return result(L, done, out, &err);
+}
+
+typedef bool base64(grid_slice in, grid_buffer *out, grid_error *err);
+
+static int run_base64(lua_State *L, base64 *run)
+{
+    grid_slice in = gridL_check_slice(L, 1);
+    grid_buffer *out = gridL_new_buffer(L);
+    grid_error err;
+
+    return result(L, run(in, out, &err), out, &err);
+}
+
+/* base64url_encode(bytes) -> text without padding | nil, kind, code, message */
+static int base64url_encode(lua_State *L)
+{
+    return run_base64(L, grid_base64url_encode);
+}
+
+/* base64url_decode(text) -> bytes | nil, kind, code, message */
+static int base64url_decode(lua_State *L)
+{
+    return run_base64(L, grid_base64url_decode);
+}
+
+void gridL_open_crypto(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"aead_seal", aead_seal},
+        {"aead_open", aead_open},
+        {"hmac_sha256", hmac_sha256},
+        {"hkdf_sha256", hkdf_sha256},
+        {"random_bytes", random_bytes},
+        {"base64url_encode", base64url_encode},
+        {"base64url_decode", base64url_decode},
+        {NULL, NULL},
+    };
+
+    luaL_setfuncs(L, functions, 0);
+}
