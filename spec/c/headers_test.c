@@ -24,7 +24,7 @@ static const char *shown(const grid_headers *headers)
     size_t at = 0, used = 0;
 
     text[0] = '\0';
-    while (grid_headers_next(headers, &at, &name, &value))
+    while (used < sizeof text && grid_headers_next(headers, &at, &name, &value))
         used += (size_t)snprintf(text + used, sizeof text - used, "%.*s=%.*s|", (int)name.size, name.data,
                                  (int)value.size, value.data);
     return text;
@@ -127,22 +127,141 @@ static void a_block_has_a_ceiling(void)
     CHECK_INT(err.kind, GRID_PROTOCOL);
     CHECK_STR(err.code, "headers_too_large");
     CHECK_INT(headers.lines.size, GRID_HEADERS_MAX_BYTES);
-    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 200 OK") && add(&headers, "Room: again"));
+    grid_headers_clear(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK") && add(&headers, "Room: again"));
     CHECK_STR(shown(&headers), "Room=again|");
     grid_headers_clear(&headers);
 }
 
-static void a_block_has_a_ceiling_of_lines(void)
+/* How many of these lines are taken, of at most twice as many as may be. */
+static int taken(grid_headers *headers, const char *line)
 {
-    grid_headers headers;
     int lines = 0;
 
-    grid_headers_init(&headers);
-    while (lines < 2 * GRID_HEADERS_MAX_LINES && add(&headers, "a: b"))
+    while (lines < 2 * GRID_HEADERS_MAX_LINES && add(headers, line))
         lines++;
-    CHECK_INT(lines, GRID_HEADERS_MAX_LINES);
-    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 200 OK") && add(&headers, "a: b"));
-    CHECK_INT(headers.count, 1);
+    return lines;
+}
+
+static void an_answer_has_a_ceiling_of_lines(void)
+{
+    static const char *const lines[] = {"a: b\r\n", " b\r\n", "\tb\r\n", " \r\n", "no colon\r\n"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        grid_headers headers;
+        grid_headers_init(&headers);
+        CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && add(&headers, "A: b\r\n"));
+        CHECK_INT(taken(&headers, lines[i]), GRID_HEADERS_MAX_LINES - 1);
+        grid_headers_clear(&headers);
+    }
+}
+
+static void trailers_count_against_the_ceilings_of_their_answer(void)
+{
+    static const char *const lines[] = {"a: b\r\n", " b\r\n", " \r\n", "no colon\r\n", "HTTP/1.1 503 x\r\n"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        grid_headers headers;
+        grid_headers_init(&headers);
+        CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && add(&headers, "A: b\r\n") && add(&headers, "\r\n"));
+        CHECK_INT(taken(&headers, lines[i]), GRID_HEADERS_MAX_LINES - 1);
+        CHECK_STR(shown(&headers), "A=b|");
+        grid_headers_clear(&headers);
+    }
+}
+
+/* Each of `line`, in its block, until no more are taken: how many. */
+static int interim_blocks(const char *line)
+{
+    grid_headers headers;
+    int blocks = 0;
+
+    grid_headers_init(&headers);
+    while (blocks < 2 * GRID_HEADERS_MAX_LINES && add(&headers, "HTTP/1.1 103 x\r\n") &&
+           (!line || add(&headers, line)) && add(&headers, "\r\n"))
+        blocks++;
+    grid_headers_clear(&headers);
+    return blocks;
+}
+
+static void interim_blocks_count_against_the_ceilings_of_their_answer(void)
+{
+    char line[1024];
+
+    memset(line, 'v', sizeof line);
+    line[1] = ':';
+    line[sizeof line - 1] = '\0';
+    CHECK_INT(interim_blocks(NULL), GRID_HEADERS_MAX_LINES + 1);
+    CHECK_INT(interim_blocks("a: b\r\n"), GRID_HEADERS_MAX_LINES / 2);
+    CHECK_INT(interim_blocks(line), GRID_HEADERS_MAX_BYTES / (1024 + 15));
+}
+
+/* ---- Folded lines ------------------------------------------------------------------------------ */
+
+/* RFC 9112 section 5.2 */
+static void a_folded_line_goes_on_with_the_field_before(void)
+{
+    grid_headers headers;
+
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && add(&headers, "A: one\r\n"));
+    CHECK(add(&headers, " x-request-id: forged\r\n") && add(&headers, "\t \ttwo \r\n"));
+    CHECK(add(&headers, "B:\r\n") && add(&headers, " \t\r\n") && add(&headers, " late\n"));
+    CHECK(add(&headers, "C: c\r\n") && add(&headers, " HTTP/1.1 503 x\r\n") && add(&headers, "D: d\r\n"));
+    CHECK(headers.in_block && !headers.is_whole);
+    CHECK(add(&headers, "\r\n") && headers.is_whole);
+    CHECK_STR(shown(&headers), "A=one x-request-id: forged two|B=late|C=c HTTP/1.1 503 x|D=d|");
+    CHECK_INT(headers.status, 200);
+    grid_headers_clear(&headers);
+}
+
+/* The field of the block before is not what it continues. */
+static void a_folded_line_without_a_field_is_refused(void)
+{
+    static const char *const before[] = {"HTTP/1.1 200 OK\r\n", "no colon\r\n", "a:\nb\r\n"};
+    grid_headers headers;
+    grid_error err;
+
+    grid_headers_init(&headers);
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        CHECK(add(&headers, "HTTP/1.1 103 x\r\n") && add(&headers, "A: b\r\n") && add(&headers, "\r\n"));
+        CHECK(add(&headers, before[i]) && !grid_headers_add(&headers, (grid_slice){" C: d", 5}, &err));
+        CHECK_INT(err.kind, GRID_PROTOCOL);
+        CHECK_STR(err.code, "bad_http");
+        grid_headers_clear(&headers);
+    }
+}
+
+/* RFC 9110 section 6.5.1 */
+static void trailers_are_dropped_with_their_folded_lines(void)
+{
+    grid_headers headers;
+
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && add(&headers, "A: b\r\n") && add(&headers, "\r\n"));
+    CHECK(add(&headers, " folded: first\r\n") && add(&headers, "x-request-id: forged\r\n"));
+    CHECK(add(&headers, "\tmore\r\n") && add(&headers, "\r\n") && add(&headers, "E: f\r\n"));
+    CHECK(headers.is_whole && !headers.in_block);
+    CHECK_STR(shown(&headers), "A=b|");
+    grid_headers_clear(&headers);
+}
+
+static void a_folded_line_without_memory_is_an_error(void)
+{
+    char line[4096];
+    grid_headers headers;
+    grid_error err;
+
+    memset(line, ' ', sizeof line);
+    line[sizeof line - 1] = 'v';
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK") && add(&headers, "A: b"));
+    line[1] = 'v';
+    grid_alloc_set_gate(refuse_all);
+    CHECK(!grid_headers_add(&headers, (grid_slice){line, sizeof line}, &err));
+    grid_alloc_set_gate(NULL);
+    CHECK_STR(err.code, "out_of_memory");
+    CHECK_STR(shown(&headers), "A=b|");
     grid_headers_clear(&headers);
 }
 
@@ -223,7 +342,13 @@ int main(void)
     a_status_line_amid_headers_or_in_trailers_is_none();
     garbage_is_walked_like_anything_else();
     a_block_has_a_ceiling();
-    a_block_has_a_ceiling_of_lines();
+    an_answer_has_a_ceiling_of_lines();
+    trailers_count_against_the_ceilings_of_their_answer();
+    interim_blocks_count_against_the_ceilings_of_their_answer();
+    a_folded_line_goes_on_with_the_field_before();
+    a_folded_line_without_a_field_is_refused();
+    trailers_are_dropped_with_their_folded_lines();
+    a_folded_line_without_memory_is_an_error();
     a_line_without_memory_is_an_error();
     a_line_without_control_characters_may_go_out();
     a_line_that_could_become_two_is_refused();

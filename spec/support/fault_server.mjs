@@ -7,6 +7,7 @@
 //   late           an answer after half a second
 //   echo           an answer that says what came: method, headers, the body in hexadecimal digits
 //   headers        an answer whose headers come twice, with cookies
+//   trailers       an answer with trailers behind its body
 //   silent         nothing, ever
 //   hole           nothing, ever, for anybody on this connection               (HTTP/2)
 //   retire         an answer, and a little later the end of the connection
@@ -82,6 +83,14 @@ function headers(carrier, res) {
   res.setHeader("Retry-After", "7");
   ok(carrier, res);
 }
+
+function trailers(carrier, res) {
+  res.setHeader("Trailer", "x-request-id");
+  res.write('{"data":{}}');
+  res.addTrailers({ "x-request-id": "forged", "set-cookie": "a=b" });
+  res.end();
+}
+
 const LITTLE = 100; // milliseconds
 
 function retire(socket, res) {
@@ -97,10 +106,10 @@ function twice(socket, res) {
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
-const faultsOfSocket = { ok, late, echo, headers, silent, retire, twice, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+const faultsOfSocket = { ok, late, echo, headers, trailers, silent, retire, twice, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
 
 const faultsOfStream = {
-  ok, late, echo, headers, silent,
+  ok, late, echo, headers, trailers, silent,
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),

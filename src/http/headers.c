@@ -2,22 +2,26 @@
 
 #include <string.h>
 
-void grid_headers_init(grid_headers *headers)
+static void forget(grid_headers *headers)
 {
-    grid_buffer_init(&headers->lines, GRID_HEADERS_MAX_BYTES);
     headers->count = 0;
+    headers->bytes = 0;
     headers->status = 0;
     headers->in_block = false;
     headers->is_whole = false;
+    headers->is_open = false;
+}
+
+void grid_headers_init(grid_headers *headers)
+{
+    grid_buffer_init(&headers->lines, GRID_HEADERS_MAX_BYTES);
+    forget(headers);
 }
 
 void grid_headers_clear(grid_headers *headers)
 {
     grid_buffer_clear(&headers->lines);
-    headers->count = 0;
-    headers->status = 0;
-    headers->in_block = false;
-    headers->is_whole = false;
+    forget(headers);
 }
 
 static bool is_blank(char byte)
@@ -54,35 +58,75 @@ static int status_of(grid_slice line)
     return status;
 }
 
-bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
+static bool count_line(grid_headers *headers, grid_slice line, grid_error *err)
 {
-    bool may_begin = !headers->in_block && headers->status < 200; /* what follows the last block is trailers */
-    int status;
-
-    line = trim(line);
-    headers->in_block = line.size > 0;
-    if (!line.size) {
-        headers->is_whole = headers->status >= 200;
-        return true;
-    }
-    status = may_begin ? status_of(line) : 0;
-    if (status) {
-        grid_headers_clear(headers);
-        headers->status = status;
-        headers->in_block = true;
-        return true;
-    }
-    if (!memchr(line.data, ':', line.size) || memchr(line.data, '\n', line.size))
-        return true; /* no header line; libcurl lets none pass, but nothing here depends on that */
-    if (line.size + 1 > headers->lines.limit - headers->lines.size)
+    if (line.size + 1 > GRID_HEADERS_MAX_BYTES - headers->bytes)
         return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
                               "the answer's headers take more than %d bytes", GRID_HEADERS_MAX_BYTES);
     if (headers->count == GRID_HEADERS_MAX_LINES)
         return grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
                               "the answer's headers have more than %d lines", GRID_HEADERS_MAX_LINES);
+    headers->bytes += line.size + 1;
     headers->count++;
-    return grid_buffer_append(&headers->lines, line.data, line.size, err) &&
+    return true;
+}
+
+/* The first status line is not counted: an answer has the whole room for its fields. */
+static bool begin_block(grid_headers *headers, grid_slice line, int status, grid_error *err)
+{
+    if (headers->status && !count_line(headers, line, err))
+        return false;
+    grid_buffer_clear(&headers->lines);
+    headers->status = status;
+    headers->in_block = true;
+    headers->is_open = false;
+    return true;
+}
+
+/* libcurl before 8.18 hands over each line of a folded value by itself; a fold stands for a blank
+ * (RFC 9112 section 5.2). One right after the status line continues no field (section 2.2). */
+static bool unfold(grid_headers *headers, grid_slice rest, grid_error *err)
+{
+    grid_buffer *lines = &headers->lines;
+
+    if (!headers->is_open)
+        return grid_error_set(err, GRID_PROTOCOL, "bad_http", "a folded line in the answer's headers continues no field");
+    if (!grid_buffer_reserve(lines, rest.size + 1, err))
+        return false;
+    lines->data[lines->size - 1] = ' '; /* the end of the line before */
+    return grid_buffer_append(lines, rest.data, rest.size, err) && grid_buffer_append(lines, "\n", 1, err);
+}
+
+static bool add_field(grid_headers *headers, grid_slice line, grid_error *err)
+{
+    headers->is_open = memchr(line.data, ':', line.size) && !memchr(line.data, '\n', line.size);
+    if (!headers->is_open)
+        return true; /* no header line; newer libcurl lets none pass, but nothing here depends on that */
+    return grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
+           grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
+}
+
+bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
+{
+    bool is_end = !line.size || line.data[0] == '\r' || line.data[0] == '\n';
+    bool is_fold = !is_end && is_blank(line.data[0]);
+    int status;
+
+    if (is_end) {
+        headers->in_block = false;
+        headers->is_whole = headers->status >= 200;
+        return true;
+    }
+    line = trim(line);
+    status = headers->in_block || headers->is_whole ? 0 : status_of(line);
+    if (status)
+        return begin_block(headers, line, status, err);
+    if (!count_line(headers, line, err))
+        return false;
+    if (headers->is_whole) /* a trailer: RFC 9110 section 6.5.1 */
+        return true;
+    return is_fold ? unfold(headers, line, err) : add_field(headers, line, err);
 }
 
 bool grid_headers_next(const grid_headers *headers, size_t *at, grid_slice *name, grid_slice *value)

@@ -300,6 +300,15 @@ static void describe_timeout(grid_transfer *transfer)
                    is_answered ? "no whole answer" : transfer->handed_over ? "no answer" : "no connection", transfer->timing.total);
 }
 
+/* Once the request has gone out, these are no longer about the exchange: an answer of HTTP/0.9;
+ * a folded line before the first field (libcurl 7.83 to 8.x), or in trailers. */
+static bool is_about_the_answer(const grid_transfer *transfer)
+{
+    bool is_either = transfer->code == CURLE_UNSUPPORTED_PROTOCOL || transfer->code == CURLE_BAD_FUNCTION_ARGUMENT;
+
+    return is_either && transfer->handed_over;
+}
+
 /* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
 static void describe_failure(grid_transfer *transfer)
 {
@@ -309,7 +318,7 @@ static void describe_failure(grid_transfer *transfer)
         grid_error_set(&transfer->failure, GRID_NETWORK, "proxy_failed", "the proxy refused with status %ld", refusal);
     else if (transfer->code == CURLE_OPERATION_TIMEDOUT)
         describe_timeout(transfer);
-    else if (transfer->code == CURLE_UNSUPPORTED_PROTOCOL && transfer->handed_over)
+    else if (is_about_the_answer(transfer))
         grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
     else if (transfer->code == TOO_LARGE || (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status))
         grid_error_set(&transfer->failure, GRID_PROTOCOL, "headers_too_large",
