@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 
-enum { FIRST_CAPACITY = 2048 }; /* a session as text fits, and so do the headers of an answer */
+enum { FIRST_CAPACITY = 2048 }; /* fits the text of a session, and the headers of an answer */
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit)
 {
@@ -24,7 +24,8 @@ static void give_up_memory(grid_buffer *buffer)
         grid_free(buffer->data);
 }
 
-/* realloc would leave the old bytes behind in freed memory, so growth copies, wipes and frees. */
+/* realloc would leave the old bytes behind in freed memory, so growth copies, wipes and
+ * frees. */
 static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
 {
     char *bigger = grid_malloc(capacity + 1);

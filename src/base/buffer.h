@@ -1,9 +1,10 @@
-/* A growing run of bytes with a ceiling.
+/* A growing run of bytes with an upper limit.
  *
- * Owns: its bytes. They are wiped before they are freed or moved: what travels here (bodies, headers,
- * keys) is secret more often than not, and one kind of buffer is simpler than two.
- * Refuses to know: what the bytes mean.
- * grid_buffer_init and grid_buffer_clear pair up; clear leaves an empty buffer that may be used again. */
+ * Owns: its bytes, which are wiped before they are freed or moved: bodies, headers and
+ * keys are secrets, and one kind of buffer is simpler than two.
+ * Does not know: what the bytes mean.
+ * grid_buffer_init and grid_buffer_clear pair up; clear leaves an empty buffer that may
+ * be used again. */
 #ifndef GRID_BASE_BUFFER_H
 #define GRID_BASE_BUFFER_H
 
@@ -14,7 +15,7 @@
 #include <string.h>
 
 typedef struct grid_buffer {
-    char *data; /* NULL while empty; otherwise followed by a NUL that size does not count */
+    char *data; /* NULL while empty, else followed by a NUL that size does not count */
     size_t size;
     size_t capacity;
     size_t limit; /* size never exceeds it */
@@ -24,14 +25,15 @@ typedef struct grid_buffer {
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit);
 
-/* For an empty buffer: it fills this memory before it asks for its own. The memory must outlive the buffer's last clear, which
- * wipes it like any other. */
+/* For an empty buffer: this memory is filled before any is allocated. It must outlive the
+ * buffer's last clear, which wipes it. */
 void grid_buffer_lend(grid_buffer *buffer, char *memory, size_t size);
 
-/* Room for `size` more bytes, so that the appends which follow cannot fail. */
+/* Makes room for `size` more bytes, so that later appends of that size cannot fail. */
 bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err);
 
-/* Appends all or nothing. Fails with code "too_large" over the limit, or "out_of_memory". */
+/* Appends all or nothing. Fails with code "too_large" over the limit, or
+ * "out_of_memory". */
 static inline bool grid_buffer_append(grid_buffer *buffer, const void *bytes, size_t size, grid_error *err)
 {
     if ((!buffer->data || size > buffer->capacity - buffer->size) && !grid_buffer_reserve(buffer, size, err))

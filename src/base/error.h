@@ -1,8 +1,10 @@
-/* Errors of the C core: what went wrong, in the words that Lua users will read.
+/* Errors of the C core, in the words that users of the Lua module read.
  *
- * Owns: the kinds of failure, a stable machine name (`code`) and one line of prose (`message`).
- * Refuses to know: Lua, HTTP status codes, libcurl's and OpenSSL's numbers.
- * A grid_error lives in the caller's frame; it owns no memory, so nobody frees it. */
+ * Owns: the kinds of failure, a stable machine name (`code`) and one line of prose
+ * (`message`).
+ * Does not know: Lua, HTTP status codes, libcurl's and OpenSSL's numbers.
+ * A grid_error is a plain value in the caller's frame; it owns no memory and is not
+ * freed. */
 #ifndef GRID_BASE_ERROR_H
 #define GRID_BASE_ERROR_H
 
@@ -24,8 +26,9 @@ typedef struct grid_error {
     char message[216];
 } grid_error;
 
-/* Fills *err and returns false, so that a function can end with `return grid_error_set(…)`.
- * The message must never carry bytes of a key, a token or a payload. */
+/* Fills *err and returns false, so that a function can end with `return
+ * grid_error_set(…)`. The message must never carry bytes of a key, a token or a
+ * payload. */
 bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

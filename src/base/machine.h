@@ -1,9 +1,9 @@
 /* What tells one process from another, on this machine and after a restart of it (Linux).
  *
- * Owns: nothing; every call asks the kernel, so that a fork or a restored copy of the machine gets its
- * own answers.
- * Refuses to know: who compares them. All are texts, so that they pass through JSON unchanged. An
- * empty text: the kernel does not tell. */
+ * Owns: nothing; every call asks the kernel, so that a fork or a restored copy of the
+ * machine gets its own answers.
+ * Does not know: what compares them. All are texts, so that they pass through JSON
+ * unchanged. An empty text: the kernel does not tell. */
 #ifndef GRID_BASE_MACHINE_H
 #define GRID_BASE_MACHINE_H
 
@@ -16,7 +16,7 @@ typedef struct grid_machine {
     char boot_id[GRID_MACHINE_TEXT];        /* a new one at each boot */
     char pid_namespace[GRID_MACHINE_TEXT];  /* "pid:[4026531836]", namespaces(7) */
     char time_namespace[GRID_MACHINE_TEXT]; /* "time:[…]", time_namespaces(7) */
-    char start_time[GRID_MACHINE_TEXT];     /* of this process, in clock ticks since boot */
+    char start_time[GRID_MACHINE_TEXT];     /* of this process, clock ticks since boot */
     pid_t pid;
 } grid_machine;
 
@@ -24,15 +24,15 @@ void grid_machine_get(grid_machine *machine);
 
 typedef enum grid_process {
     GRID_PROCESS_ALIVE,
-    GRID_PROCESS_GONE,   /* there is none, or one that has ended and was not waited for (a zombie) */
-    GRID_PROCESS_UNKNOWN /* there is one, and the kernel does not show it (proc(5), hidepid) */
+    GRID_PROCESS_GONE,   /* no such process, or a zombie */
+    GRID_PROCESS_UNKNOWN /* the kernel does not show it (proc(5), hidepid) */
 } grid_process;
 
 /* `start_time` is set for one that is alive, else empty. */
 grid_process grid_machine_process(pid_t pid, char start_time[GRID_MACHINE_TEXT]);
 
-/* Seconds since boot, time of suspension included (CLOCK_BOOTTIME): the same clock for all processes
- * of one time namespace. */
+/* Seconds since boot, time of suspension included (CLOCK_BOOTTIME): the same clock for
+ * all processes of one time namespace. */
 double grid_machine_boottime(void);
 
 #endif

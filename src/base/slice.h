@@ -1,4 +1,5 @@
-/* Bytes that belong to somebody else: a window, never a copy. Valid only as long as the owner keeps them. */
+/* A window on bytes that another object owns. Valid as long as the owner keeps them
+ * unchanged. */
 #ifndef GRID_BASE_SLICE_H
 #define GRID_BASE_SLICE_H
 

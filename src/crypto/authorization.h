@@ -1,17 +1,18 @@
-/* The authorization key that the service sends, sealed to a key of ours.
+/* The authorization key that the service sends, sealed to a key of the caller.
  *
- * Owns: the way from the two base64 members of `encrypted_authorization_key` to a key that signs.
- * Refuses to know: JSON, sessions, expiry. */
+ * Owns: opening the two base64 members of `encrypted_authorization_key` to a key that
+ * signs.
+ * Does not know: JSON, sessions, expiry. */
 #ifndef GRID_CRYPTO_AUTHORIZATION_H
 #define GRID_CRYPTO_AUTHORIZATION_H
 
 #include "crypto/key.h"
 
-/* Fails with kind "crypto" and grid_hpke_open's codes, or those of grid_key_new_from_text when what was sealed is no private
- * key. */
+/* Fails with kind "crypto" and grid_hpke_open's codes, or those of grid_key_new_from_text
+ * if the plaintext is no private key. */
 grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsulated_key, grid_slice ciphertext, grid_error *err);
 
-/* The same by the other side, for tests: appends the two base64 texts, with PKCS#8 inside. */
+/* The service's side, for tests: appends the two base64 texts, with PKCS#8 inside. */
 bool grid_authorization_seal(const grid_public_key *recipient, const grid_key *authorization, grid_buffer *encapsulated_key,
                              grid_buffer *ciphertext, grid_error *err);
 

@@ -1,14 +1,16 @@
-/* Base64 on its way into this room.
+/* Decodes the base64 that this room is given.
  *
- * Owns: turning "not base64" into the room's own kind of failure; "out_of_memory" passes unchanged.
- * Refuses to know: what the bytes are. */
+ * Owns: reporting "not base64" as a failure of kind "crypto"; "out_of_memory" passes
+ * unchanged.
+ * Does not know: what the bytes are. */
 #ifndef GRID_CRYPTO_DECODE_H
 #define GRID_CRYPTO_DECODE_H
 
 #include "base/buffer.h"
 #include "base/slice.h"
 
-/* Appends the bytes. What is not canonical base64, or more than `out` may hold, is kind "crypto" with this code. */
+/* Appends the bytes. Fails with kind "crypto" and `code` if the text is not canonical
+ * base64, or has more bytes than `out` may hold. */
 bool grid_crypto_decode(grid_slice text, const char *code, const char *message, grid_buffer *out, grid_error *err);
 
 #endif

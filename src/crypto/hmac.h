@@ -1,6 +1,6 @@
 /* HMAC (RFC 2104) with SHA-256, on OpenSSL's EVP_MAC.
  *
- * Owns: nothing that lasts. Refuses to know: what is authenticated.
+ * Owns: nothing that lasts. Does not know: what is authenticated.
  * Fails with kind "crypto", code "crypto_failed". */
 #ifndef GRID_CRYPTO_HMAC_H
 #define GRID_CRYPTO_HMAC_H

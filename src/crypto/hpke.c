@@ -21,7 +21,7 @@ static grid_slice text_of(const char *text)
     return (grid_slice){text, strlen(text)};
 }
 
-/* ---- RFC 9180 4: labels -------------------------------------------------------------------------- */
+/* ---- RFC 9180 4: labels ------------------------------------------------------------ */
 
 static const grid_slice version = {"HPKE-v1", 7};
 
@@ -50,7 +50,7 @@ bool grid_hpke_labeled_expand(grid_hpke_suite suite, const unsigned char prk[GRI
     return grid_hkdf_expand(prk, labeled_info, 5, okm, size, err);
 }
 
-/* ---- RFC 9180 4.1: DHKEM ------------------------------------------------------------------------- */
+/* ---- RFC 9180 4.1: DHKEM ----------------------------------------------------------- */
 
 bool grid_hpke_extract_and_expand(const unsigned char dh[GRID_HPKE_SECRET_SIZE], grid_slice kem_context,
                                   unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], grid_error *err)
@@ -64,7 +64,8 @@ bool grid_hpke_extract_and_expand(const unsigned char dh[GRID_HPKE_SECRET_SIZE],
     return done;
 }
 
-/* The peer's point was checked when it became a grid_public_key; a second validation would cost as much as the derivation. */
+/* The peer's point was validated when it became a grid_public_key: a second validation
+ * would cost as much as the derivation. */
 static bool diffie_hellman(const grid_key *own, const grid_public_key *peer, unsigned char dh[GRID_HPKE_SECRET_SIZE],
                            grid_error *err)
 {
@@ -83,7 +84,7 @@ static bool diffie_hellman(const grid_key *own, const grid_public_key *peer, uns
     return done || grid_library_failed(err);
 }
 
-/* What Encap and Decap have in common: DH, then ExtractAndExpand over enc || pkRm. */
+/* Shared by Encap and Decap: DH, then ExtractAndExpand over enc || pkRm. */
 static bool agree(const grid_key *own, const grid_public_key *peer, const unsigned char enc[GRID_HPKE_ENC_SIZE],
                   const grid_public_key *recipient, unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], grid_error *err)
 {
@@ -116,7 +117,7 @@ bool grid_hpke_decap(grid_slice enc, const grid_key *recipient, unsigned char sh
            agree(recipient, &ephemeral, ephemeral.point, grid_key_public(recipient), shared_secret, err);
 }
 
-/* ---- RFC 9180 5.1: key schedule ------------------------------------------------------------------- */
+/* ---- RFC 9180 5.1: key schedule ---------------------------------------------------- */
 
 bool grid_hpke_key_schedule(const unsigned char shared_secret[GRID_HPKE_SECRET_SIZE], grid_slice info, grid_hpke_context *context,
                             grid_error *err)
@@ -137,7 +138,7 @@ bool grid_hpke_key_schedule(const unsigned char shared_secret[GRID_HPKE_SECRET_S
                                     sizeof context->exporter_secret, err);
 }
 
-/* ---- RFC 9180 5.2: encryption and decryption ------------------------------------------------------- */
+/* ---- RFC 9180 5.2: encryption and decryption --------------------------------------- */
 
 void grid_hpke_compute_nonce(const grid_hpke_context *context, uint64_t sequence, unsigned char nonce[GRID_HPKE_NONCE_SIZE])
 {
@@ -164,7 +165,7 @@ bool grid_hpke_context_open(const grid_hpke_context *context, uint64_t sequence,
     return grid_aead_open(context->key, nonce, aad, ciphertext, plaintext, err);
 }
 
-/* ---- RFC 9180 6.1: single-shot --------------------------------------------------------------------- */
+/* ---- RFC 9180 6.1: single-shot ----------------------------------------------------- */
 
 static bool seal_with(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad,
                       grid_slice plaintext, grid_buffer *enc, grid_buffer *ciphertext, grid_error *err)

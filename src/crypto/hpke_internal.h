@@ -1,6 +1,7 @@
-/* The steps of HPKE, for hpke.c and for the test that compares each of them with RFC 9180 A.5.1. Nobody else includes this.
+/* The steps of HPKE, included by hpke.c and by the test that compares each of them with
+ * RFC 9180 A.5.1 only.
  *
- * Whoever holds one of these values wipes it. */
+ * The caller wipes the values that it gets from here. */
 #ifndef GRID_CRYPTO_HPKE_INTERNAL_H
 #define GRID_CRYPTO_HPKE_INTERNAL_H
 
@@ -20,7 +21,7 @@ enum {
 /* RFC 9180 4: which of the two suite_ids goes into a label. */
 typedef enum grid_hpke_suite {
     GRID_HPKE_KEM, /* "KEM" || I2OSP(kem_id, 2) */
-    GRID_HPKE_ALL  /* "HPKE" || I2OSP(kem_id, 2) || I2OSP(kdf_id, 2) || I2OSP(aead_id, 2) */
+    GRID_HPKE_ALL  /* "HPKE" || I2OSP(kem_id, 2) || the same of kdf_id and aead_id */
 } grid_hpke_suite;
 
 /* RFC 9180 4. */
@@ -37,7 +38,7 @@ bool grid_hpke_encap(const grid_public_key *recipient, const grid_key *ephemeral
 bool grid_hpke_decap(grid_slice enc, const grid_key *recipient, unsigned char shared_secret[GRID_HPKE_SECRET_SIZE],
                      grid_error *err);
 
-/* RFC 9180 5.1, with what comes out of it and the two values on the way that the RFC lists. */
+/* RFC 9180 5.1: the results, and the two intermediate values that the RFC lists. */
 typedef struct grid_hpke_context {
     unsigned char key_schedule_context[GRID_HPKE_SCHEDULE_SIZE];
     unsigned char secret[GRID_HASH_SIZE];

@@ -14,10 +14,11 @@ struct grid_key {
     EVP_PKEY *pkey;
 };
 
-/* ---- Public keys ------------------------------------------------------------------------------- */
+/* ---- Public keys ------------------------------------------------------------------- */
 
-/* EC_POINT_oct2point refuses what is not on the curve; the point at infinity is one byte long and falls to the check of the
- * size. The curve's cofactor is 1, so this is all of the validation that RFC 9180 7.1.4 asks for. */
+/* EC_POINT_oct2point refuses a point that is not on the curve; the point at infinity, one
+ * byte long, fails the check of the size. The curve's cofactor is 1, so RFC 9180 7.1.4
+ * asks for no more. */
 bool grid_public_key_from_point(grid_slice point, grid_public_key *key, grid_error *err)
 {
     const unsigned char *bytes = (const unsigned char *)point.data;
@@ -75,7 +76,7 @@ EVP_PKEY *grid_public_key_new_pkey(const grid_public_key *key, grid_error *err)
     return NULL;
 }
 
-/* ---- Key pairs --------------------------------------------------------------------------------- */
+/* ---- Key pairs --------------------------------------------------------------------- */
 
 static grid_key *key_failed(grid_key *key, grid_error *err)
 {
@@ -143,7 +144,8 @@ static EVP_PKEY *new_pair(const grid_library *library, const BIGNUM *scalar, uns
     return pair;
 }
 
-/* Compared as bytes: an uncompressed point has one form, and a compressed one is its x and the parity of its y. */
+/* Compares bytes: an uncompressed point has one form; a compressed one is x and the
+ * parity of y. */
 static bool states(grid_slice stated, const unsigned char point[GRID_POINT_SIZE])
 {
     if (stated.size == 33)

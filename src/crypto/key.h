@@ -1,12 +1,14 @@
 /* Keys on the curve P-256.
  *
- * Owns: a key pair (`grid_key`), a public key (`grid_public_key`, a plain value), and every form in which they are written:
- * SEC 1 points, SPKI (RFC 5480), PKCS#8 (RFC 5208, RFC 5915), PEM, the service's prefixes. What it hands out is valid: the
- * point is on the curve and not at infinity, the scalar is in 1..n-1, and the two belong together.
- * Refuses to know: what the keys are used for, and every other curve.
- * grid_key_free wipes. Everything fails with kind "crypto": "bad_key" (not a key in any known form, or its halves do not belong
- * together), "bad_point", "bad_scalar", "wrong_curve", "crypto_failed" (the library itself, or its memory).
- * No message carries a byte of a key. */
+ * Owns: a key pair (`grid_key`), a public key (`grid_public_key`, a plain value), and
+ * their written forms: SEC 1 points, SPKI (RFC 5480), PKCS#8 (RFC 5208, RFC 5915),
+ * PEM, the service's prefixes. A key is valid: the point is on the curve and not at
+ * infinity, the scalar is in 1..n-1, and the two belong together.
+ * Does not know: what the keys are used for, and other curves.
+ * grid_key_free wipes. All fail with kind "crypto": "bad_key" (no known form, or the
+ * halves do not belong together), "bad_point", "bad_scalar", "wrong_curve",
+ * "crypto_failed" (OpenSSL failed, or has no memory). No message carries a byte of a
+ * key. */
 #ifndef GRID_CRYPTO_KEY_H
 #define GRID_CRYPTO_KEY_H
 
@@ -21,7 +23,7 @@ enum {
     GRID_KEY_TEXT_MAX = 4096 /* a longer text is refused unread */
 };
 
-/* Filled by the functions below only, so that its point is always a valid one. */
+/* Only the functions below fill it, so its point is valid. */
 typedef struct grid_public_key {
     unsigned char point[GRID_POINT_SIZE];
 } grid_public_key;
@@ -29,13 +31,14 @@ typedef struct grid_public_key {
 /* SEC 1 2.3.4: 65 bytes uncompressed, or 33 compressed. */
 bool grid_public_key_from_point(grid_slice point, grid_public_key *key, grid_error *err);
 
-/* Base64 of SPKI DER with the point in either form: 91 or 59 bytes. Blanks and line breaks are left out. */
+/* Base64 of SPKI DER with the point in either form: 91 or 59 bytes. Blanks and line
+ * breaks are skipped. */
 bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error *err);
 
 /* Appends the base64 of the 91-byte SPKI DER. */
 bool grid_public_key_to_text(const grid_public_key *key, grid_buffer *out, grid_error *err);
 
-/* What logs may show: "p256:" and the first 8 bytes of SHA-256 over the 91-byte SPKI DER. */
+/* "p256:" and the first 8 bytes of SHA-256 over the 91-byte SPKI DER, for logs. */
 bool grid_public_key_fingerprint(const grid_public_key *key, char fingerprint[GRID_FINGERPRINT_SIZE], grid_error *err);
 
 typedef struct grid_key grid_key;
@@ -43,8 +46,10 @@ typedef struct grid_key grid_key;
 grid_key *grid_key_new_random(grid_error *err);
 
 /* A private key, written as
- *   base64 of PKCS#8 DER, with or without the public key (138, 67 or any other length that DER allows);
- *   base64 of the 68 bytes that the TypeScript SDK exports: a PKCS#8 of 138 bytes, cut short behind the scalar;
+ *   base64 of PKCS#8 DER, with or without the public key (138, 67 or any other length
+ *     that DER allows);
+ *   base64 of the 68 bytes that the TypeScript SDK exports: a PKCS#8 of 138 bytes, cut
+ *     short behind the scalar;
  *   either of them behind "wallet-auth:" or "wallet-api:";
  *   PEM, "PRIVATE KEY" or "EC PRIVATE KEY".
  * Blanks and line breaks are left out. */

@@ -6,8 +6,8 @@ enum { INTEGER = 0x02, BIT_STRING = 0x03, OCTET_STRING = 0x04, OID = 0x06, SEQUE
 enum { IMPLICIT_1 = 0x81 };
 enum { SDK_SIZE = 68 };
 
-#define EC_PUBLIC_KEY_OID 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01       /* 1.2.840.10045.2.1 */
-#define PRIME256V1_OID    0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 /* 1.2.840.10045.3.1.7 */
+#define EC_PUBLIC_KEY_OID 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 /* 1.2.840.10045.2.1 */
+#define PRIME256V1_OID    0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 /* ….3.1.7 */
 #define ALGORITHM         SEQUENCE, 19, OID, 7, EC_PUBLIC_KEY_OID, OID, 8, PRIME256V1_OID
 
 static const unsigned char ec_public_key[] = {EC_PUBLIC_KEY_OID};
@@ -41,7 +41,8 @@ static bool equals(grid_slice bytes, const unsigned char *wanted, size_t size)
     return bytes.size == size && memcmp(bytes.data, wanted, size) == 0;
 }
 
-/* X.690 8.1.3 and 10.1: the length in as few bytes as it takes. No key needs more than two. */
+/* X.690 8.1.3 and 10.1: the length in as few bytes as it takes. No key needs more than
+ * two. */
 static bool take_length(grid_slice *input, size_t *length)
 {
     size_t bytes = 0;
@@ -105,7 +106,8 @@ static bool whole_bytes(grid_slice bits, grid_slice *bytes)
     return true;
 }
 
-/* ECParameters (RFC 5480 2.1.1): the named curve; the other two choices MUST NOT be used. */
+/* ECParameters (RFC 5480 2.1.1): the named curve; the other two choices MUST NOT be
+ * used. */
 static bool check_curve(grid_slice parameters, grid_error *err)
 {
     grid_slice curve;
@@ -153,7 +155,8 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
         if (!check_curve(inner, err))
             return false;
     }
-    if (key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE) /* after the curve, whose fault it may be */
+    /* Checked after the curve: a scalar of another size may be one of another curve. */
+    if (key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE)
         return bad_key(err);
     if (next_is(fields, CONTEXT_1) &&
         (!take(&fields, CONTEXT_1, &inner) || !take_last(&inner, BIT_STRING, &bits) || !whole_bytes(bits, &key->points[0])))
@@ -190,7 +193,8 @@ bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
         return false;
     if (next_is(info, CONTEXT_0) && !take(&info, CONTEXT_0, &attributes))
         return bad_key(err);
-    /* RFC 5958 2: version 1 says that there is a public key, version 0 that there is none. */
+    /* RFC 5958 2: version 1 says that there is a public key, version 0 that there is
+     * none. */
     if (version == 1 && (!take(&info, IMPLICIT_1, &bits) || !whole_bytes(bits, &key->points[1])))
         return bad_key(err);
     return info.size == 0 || bad_key(err);

@@ -1,8 +1,10 @@
-/* P-256 keys as DER: SPKI (RFC 5480), PKCS#8 (RFC 5208 and 5958), ECPrivateKey (RFC 5915).
+/* P-256 keys as DER: SPKI (RFC 5480), PKCS#8 (RFC 5208 and 5958), ECPrivateKey (RFC
+ * 5915).
  *
- * Owns: lengths, tags and object identifiers. Reading is strict DER: shortest lengths, nothing left over.
- * Refuses to know: OpenSSL, arithmetic, text. What is read are windows into the caller's bytes; whether a point is on the curve and
- * belongs to the scalar is key.c's affair. Codes: "bad_key", "wrong_curve". */
+ * Owns: lengths, tags and object identifiers. Reading is strict DER: shortest lengths, no
+ * bytes left over. The results are windows into the caller's bytes.
+ * Does not know: OpenSSL, arithmetic, text. key.c checks that a point is on the curve and
+ * belongs to the scalar. Codes: "bad_key", "wrong_curve". */
 #ifndef GRID_CRYPTO_KEY_DER_H
 #define GRID_CRYPTO_KEY_DER_H
 
@@ -10,7 +12,8 @@
 
 enum { GRID_SPKI_SIZE = 91, GRID_PKCS8_SIZE = 138 };
 
-/* A private key may state its public key twice (inside ECPrivateKey, and as RFC 5958 has it); size 0 where it does not. */
+/* A private key may state its public key twice, inside ECPrivateKey and as in RFC 5958; a
+ * point that is not stated has size 0. */
 typedef struct grid_private_der {
     grid_slice scalar; /* 1 to 32 bytes, big-endian */
     grid_slice points[2];
@@ -18,7 +21,7 @@ typedef struct grid_private_der {
 
 bool grid_der_read_spki(grid_slice der, grid_slice *point, grid_error *err);
 
-/* PKCS#8, or the SDK's form of it that ends behind the scalar. */
+/* PKCS#8, or the SDK's form of it, which ends behind the scalar. */
 bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err);
 
 /* ECPrivateKey by itself, as in "EC PRIVATE KEY": it has to name its curve. */

@@ -1,4 +1,5 @@
-/* What the crypto room shares about keys with nobody else: OpenSSL's objects behind them, and the making of pairs. */
+/* Shared within the crypto room only: OpenSSL's objects behind the keys, and the making
+ * of pairs. */
 #ifndef GRID_CRYPTO_KEY_INTERNAL_H
 #define GRID_CRYPTO_KEY_INTERNAL_H
 
@@ -10,10 +11,10 @@
 /* Borrowed: lives as long as the pair. */
 EVP_PKEY *grid_key_pkey(const grid_key *key);
 
-/* For EVP_PKEY_free. */
+/* The caller frees it with EVP_PKEY_free. */
 EVP_PKEY *grid_public_key_new_pkey(const grid_public_key *key, grid_error *err);
 
-/* Checks the scalar, and that every point stated beside it is its own. */
+/* Checks the scalar, and that the points stated beside it belong to it. */
 grid_key *grid_key_new_from_der(const grid_private_der *der, grid_error *err);
 
 #endif

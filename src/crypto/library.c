@@ -27,7 +27,7 @@ static EVP_PKEY *new_parameters(void)
 static EVP_MAC_CTX *new_hmac_sha256(void)
 {
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL; /* OpenSSL 3.0 does not check */
+    EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
     OSSL_PARAM digest[] = {
         OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA2-256", 0),
         OSSL_PARAM_END,
@@ -52,12 +52,13 @@ static void library_free(grid_library *library)
     free(library);
 }
 
-/* Plain malloc: this block outlives every test and is no leak, so grid_alloc_live must not count it. */
+/* calloc(3), not grid_calloc: the block lives until the process ends and must not count
+ * as a leak. */
 static grid_library *library_new(void)
 {
     grid_library *library;
 
-    /* Asked because fetching from a context that could not be made crashes OpenSSL 3.0. */
+    /* OpenSSL 3.0 crashes when it fetches from a context that could not be made. */
     if (!OSSL_LIB_CTX_get0_global_default())
         return NULL;
     library = calloc(1, sizeof *library);

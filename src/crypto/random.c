@@ -4,7 +4,8 @@
 
 enum { GETENTROPY_MAX = 256 }; /* getentropy(3): a larger request fails */
 
-/* From the system: a program that only makes calls need not start OpenSSL's generator for their keys. */
+/* getentropy(3), not RAND_bytes(3): a program that needs only UUIDs does not start
+ * OpenSSL's generator. */
 bool grid_random_bytes(void *bytes, size_t size, grid_error *err)
 {
     char *at = bytes;

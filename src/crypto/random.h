@@ -1,4 +1,5 @@
-/* Randomness from the system: nothing is kept, so that neither a fork nor a copy of the machine gives the same twice. */
+/* Randomness from the system. No state is kept: a forked process and a copy of the
+ * machine never give the same bytes twice. */
 #ifndef GRID_CRYPTO_RANDOM_H
 #define GRID_CRYPTO_RANDOM_H
 
@@ -11,7 +12,7 @@ enum { GRID_UUID_SIZE = 37 }; /* with the NUL */
 /* Fails with kind "crypto", code "no_randomness". */
 bool grid_random_bytes(void *bytes, size_t size, grid_error *err);
 
-/* A version 4 UUID (RFC 9562 5.4) in lower case: the idempotency key of a call. Fails like grid_random_bytes. */
+/* A version 4 UUID (RFC 9562 5.4) in lower case. Fails like grid_random_bytes. */
 bool grid_random_uuid(char uuid[GRID_UUID_SIZE], grid_error *err);
 
 #endif

@@ -30,7 +30,7 @@ static bool sign(const grid_key *key, grid_slice message, unsigned char der[SIGN
     done = context && EVP_PKEY_sign_init(context) > 0 &&
            EVP_PKEY_sign(context, der, size, digest, sizeof digest) > 0;
     EVP_PKEY_CTX_free(context);
-    /* Out of memory at its very end, OpenSSL 3.0 reports success and a size of -1. */
+    /* If its last allocation fails, OpenSSL 3.0 reports success and a size of -1. */
     return (done && *size <= SIGNATURE_MAX) || grid_library_failed(err);
 }
 

@@ -1,4 +1,5 @@
-/* One spelling for Lua 5.4 and LuaJIT 2.1 (the 5.1 API with some of 5.2's). Everything else in this room is written for 5.4. */
+/* The Lua 5.4 API on LuaJIT 2.1 (the 5.1 API with parts of 5.2's). The other files of
+ * this room are written for 5.4. */
 #ifndef GRID_LUA_COMPAT_H
 #define GRID_LUA_COMPAT_H
 

@@ -1,7 +1,7 @@
 /* grid.core: authenticated encryption, HMAC, HKDF, random bytes and base64url.
  *
  * Owns: nothing between two calls.
- * Refuses to know: keys of the curve (lua/key.c), and what the bytes mean. */
+ * Does not know: keys of the curve (lua/key.c), and what the bytes mean. */
 #include "lua/crypto.h"
 
 #include "base/alloc.h"
@@ -41,7 +41,8 @@ static int run_aead(lua_State *L, aead *run)
     return result(L, run(key, nonce, aad, in, out, &err), out, &err);
 }
 
-/* aead_seal(key, nonce, aad, plaintext) -> ciphertext and tag | nil, kind, code, message */
+/* aead_seal(key, nonce, aad, plaintext) -> ciphertext and tag | nil, kind, code,
+ * message */
 static int aead_seal(lua_State *L)
 {
     return run_aead(L, grid_aead_seal);

@@ -1,8 +1,9 @@
 /* From JSON text to Lua values.
  *
- * Owns: the walk over text that was found good, and the Lua value of each token: null is the light userdata NULL (as in
- * lua-cjson), an array carries its metatable also when it is empty, a whole number is an integer where Lua has them.
- * Refuses to know: which metatable marks arrays; it is handed in. */
+ * Owns: the walk over validated text, and the Lua value of each token: null is the light
+ * userdata NULL (as in lua-cjson), an array has its metatable also when it is empty, a
+ * whole number is an integer on a Lua that has integers.
+ * Does not know: which metatable marks arrays; the caller passes it. */
 #include "lua/decode.h"
 
 #include "text/json.h"
@@ -25,10 +26,11 @@ typedef struct walk {
     grid_slice exact; /* the bytes that the steps lead to; size 0 until they are found */
 } walk;
 
-/* `step` is the argument that leads on from this value, or 0 if the value is not on the way. */
+/* `step` is the argument that leads on from this value; 0: the value is not on the
+ * path. */
 static void push_value(walk *self, grid_json_token token, grid_slice raw, int step);
 
-/* One for the whole walk; it stands behind the arguments. */
+/* One buffer for the whole walk, behind the arguments on the stack. */
 static grid_buffer *unescaped(walk *self)
 {
     if (!self->unescaped) {
@@ -38,7 +40,7 @@ static grid_buffer *unescaped(walk *self)
     return self->unescaped;
 }
 
-/* The string that was read last. */
+/* Pushes the string that was read last. */
 static void push_string(walk *self, grid_slice raw)
 {
     lua_State *L = self->L;
@@ -53,7 +55,8 @@ static void push_string(walk *self, grid_slice raw)
     gridL_push_buffer(L, self->unescaped);
 }
 
-/* Digits alone, that 64 bits hold; the least number of 64 bits is left to others. */
+/* Digits only, of a number that 64 bits hold; the least such number is read as a
+ * double. */
 static bool read_digits(grid_slice raw, int64_t *integer)
 {
     size_t i = raw.data[0] == '-' ? 1 : 0;
@@ -72,7 +75,7 @@ static bool read_digits(grid_slice raw, int64_t *integer)
     return true;
 }
 
-/* Of LuaJIT on 32 bits, lua_Integer has 32. */
+/* lua_Integer has 32 bits in LuaJIT on a 32-bit machine. */
 static void push_whole(lua_State *L, int64_t value)
 {
 #if GRID_LUA_HAS_INTEGERS
@@ -101,7 +104,8 @@ static void push_number(lua_State *L, grid_slice raw)
     lua_pushnumber(L, number);
 }
 
-/* The name on top may be the next step: then what it led to before, standing twice, is forgotten. */
+/* If the name on top is the next step, a value that an earlier member of that name led to
+ * is dropped. */
 static int next_step(walk *self, int step)
 {
     if (!step || step > self->last_step || !lua_rawequal(self->L, -1, step))
@@ -110,7 +114,7 @@ static int next_step(walk *self, int step)
     return step + 1;
 }
 
-/* Room for an object or array that begins here. */
+/* Pushes a table with room for the object or array that begins here. */
 static int next_count(walk *self)
 {
     size_t place = self->begun++;
@@ -118,7 +122,7 @@ static int next_count(walk *self)
     return place < self->counts.count ? (int)self->counts.of[place] : 0;
 }
 
-/* Of a name that stands twice the last value counts. */
+/* If a name occurs twice, the last value counts. */
 static void push_object(walk *self, int step)
 {
     grid_json_token token;
@@ -203,7 +207,7 @@ int gridL_decode(lua_State *L, grid_slice text)
     self.begun = 0;
     self.unescaped = NULL;
     self.exact.size = 0;
-    lua_pushnil(L); /* the place of a buffer */
+    lua_pushnil(L); /* the stack slot of the buffer */
     grid_json_reader_init(&self.reader, text);
     token = grid_json_next(&self.reader, &raw);
     push_value(&self, token, raw, self.last_step >= FIRST_STEP ? FIRST_STEP : 0);
@@ -213,8 +217,9 @@ int gridL_decode(lua_State *L, grid_slice text)
     return 2;
 }
 
-/* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message. `exact` are the bytes of the value that
- * the steps lead to, names of members and positions of elements, if there is one. */
+/* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message.
+ * A step is a member's name or an element's position; `exact` are the bytes of the value
+ * that they lead to, nil if there is none. */
 static int json_decode(lua_State *L)
 {
     return gridL_decode(L, gridL_check_slice(L, TEXT));

@@ -1,8 +1,9 @@
 /* From Lua values to JSON text.
  *
- * Owns: what counts as an array, the order of names (sorted, so that the same value is the same text each time), and the
- * writing of numbers so that they come back the same. Tables are read raw: no metamethod runs, nothing in them changes.
- * Refuses to know: which metatables mark arrays; they are handed in. */
+ * Owns: which tables are arrays, the order of names (sorted, so that one value has one
+ * text), and writing numbers so that they read back unchanged. Tables are read raw: no
+ * metamethod runs, and no table is changed.
+ * Does not know: which metatables mark arrays; the caller passes them. */
 #include "lua/encode.h"
 
 #include "text/json.h"
@@ -23,12 +24,13 @@ typedef struct writer {
     int depth;
 } writer;
 
-enum { FEW_NAMES = 32 }; /* of one object: no memory is asked for */
+enum { FEW_NAMES = 32 }; /* names of one object that are sorted without allocating */
 
-/* What a table without a mark is: an object, also when it is empty; an array; or nothing that JSON has. */
+/* A table without a mark: an object, also when it is empty; an array; or not a JSON
+ * value. */
 typedef enum content { NAMES, POSITIONS, MIXED } content;
 
-/* A name, and where the string is held: on the stack, or in a table that was made for them. */
+/* A name, and where its string is anchored: on the stack, or in a table of names. */
 typedef struct member {
     grid_slice name;
     int place;
@@ -52,7 +54,8 @@ static bool write_string(writer *self, grid_slice text)
     return false;
 }
 
-/* The shortest form that reads back as the same double. What stands between printf's digits is the locale's point. */
+/* The shortest form that reads back as the same double. printf writes the locale's
+ * decimal point. */
 static bool write_fraction(writer *self, lua_Number number)
 {
     char digits[GRID_NUMBER_MAX], text[GRID_NUMBER_MAX];
@@ -106,8 +109,9 @@ static member name_on_top(lua_State *L, int place)
     return found;
 }
 
-/* What the table there holds. Of its names the first FEW_NAMES are noted, and left on the stack: a finalizer may take them out of
- * the table. Asks for no memory, so nothing runs meanwhile. */
+/* Tells what the table holds. The first FEW_NAMES of its names are noted and anchored on
+ * the stack, since a finalizer may remove them from the table. Allocates nothing, so no
+ * finalizer runs here. */
 static content look_at(lua_State *L, int table, member *names, size_t *count)
 {
     size_t strings = 0, numbers = 0;
@@ -152,8 +156,9 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (one.size > other.size) - (one.size < other.size);
 }
 
-/* Many names are held in a table, which is pushed. Between the count and this, memory was asked for: a finalizer may have changed
- * what they are names in. -> how many there are now, at most as many as were counted. */
+/* More names are anchored in a table, which is pushed. Memory was allocated since they
+ * were counted, so a finalizer may have changed the table that they are read from. -> the
+ * number of names now, at most the number that was counted. */
 static size_t collect_names(lua_State *L, int table, member **names, size_t count)
 {
     size_t found = 0;
@@ -172,7 +177,8 @@ static size_t collect_names(lua_State *L, int table, member **names, size_t coun
     return found;
 }
 
-/* `held`: the table that holds the names; 0: they are on the stack. One that a finalizer has taken away is written as null. */
+/* `held`: the table that anchors the names; 0: they are on the stack. A member that a
+ * finalizer has removed is written as null. */
 static bool write_member(writer *self, int table, int held, const member *one)
 {
     if (!write_string(self, one->name) || !put(self, ":"))
@@ -238,7 +244,8 @@ static bool write_table(writer *self)
     return good;
 }
 
-/* The value on top, which stays there. After a refusal the stack is left as it is. */
+/* Writes the value on top, and leaves it there. After a failure the stack is not
+ * restored. */
 static bool write_value(writer *self)
 {
     lua_State *L = self->L;
@@ -276,8 +283,10 @@ static bool write_into(lua_State *L, grid_buffer *out, grid_error *err)
 
 enum { SMALL_TEXT = 4096 };
 
-/* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) -> text | nil, kind, code, message. A text
- * of the usual size is written on the stack, and cannot outgrow that, so nothing is left to free; a larger one is begun again. */
+/* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) ->
+ * text | nil, kind, code, message. A text of the usual size is written into a buffer on
+ * the C stack, which cannot grow, so there is no memory to free when Lua throws; a larger
+ * text is begun again. */
 static int json_encode(lua_State *L)
 {
     char memory[SMALL_TEXT];

@@ -1,6 +1,7 @@
-/* JSON between the text room and Lua: slices of texts, and the one body that is put together from text.
+/* JSON between the text room and Lua: slices of texts, and the one body that is put
+ * together from text.
  *
- * Owns: nothing. Refuses to know: Lua tables; they are read in decode.c and written in encode.c. */
+ * Owns: nothing. Does not know: Lua tables; encode.c reads them, decode.c makes them. */
 #include "lua/json.h"
 
 #include "lua/decode.h"
@@ -8,8 +9,8 @@
 #include "text/json.h"
 #include "text/refresh.h"
 
-/* json_slice(text, step, …) -> the exact bytes of a value and their position, or nothing. A step is a member's name or an
- * element's position. */
+/* json_slice(text, step, …) -> the exact bytes of a value and their position, or no
+ * value. A step is a member's name or an element's position. */
 static int json_slice(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1), value = text;
@@ -32,8 +33,10 @@ static int json_slice(lua_State *L)
 
 enum { SMALL_BODY = 4096, FRAME = 64 /* names and brackets of a body, and more */ };
 
-/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind, code, message. A body of the usual
- * size is put together on the stack; it cannot outgrow that (an escape has six bytes at most), so nothing is left to free. */
+/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind,
+ * code, message. A body of the usual size is assembled on the C stack; it cannot grow
+ * beyond that (an escape has at most six bytes), so there is no memory to free when Lua
+ * throws. */
 static int refresh_body(lua_State *L)
 {
     grid_slice key = gridL_check_slice(L, 1), payload = {NULL, 0};

@@ -1,7 +1,7 @@
 /* grid.core.key: a P-256 key pair, and what it can do.
  *
  * Owns: the pair, wiped when it is closed or collected.
- * Refuses to know: sessions, expiry, and which signer a key belongs to. */
+ * Does not know: sessions, expiry, and which signer a key belongs to. */
 #include "lua/key.h"
 
 #include "crypto/authorization.h"
@@ -15,7 +15,8 @@ typedef struct box {
     grid_key *key; /* NULL once closed */
 } box;
 
-/* Asked for last: what makes a text of a number, or asks for memory, may run a finalizer that closes the key. */
+/* Called after the other arguments are read: converting a number to a string, or
+ * allocating, may run a finalizer that closes the key. */
 static grid_key *check_key(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, KEY);
@@ -40,7 +41,8 @@ static int key_new(lua_State *L)
     return result(L, self, &err);
 }
 
-/* key_from_text(text) -> the pair of a private key in any form that key.h names | nil, kind, code, message */
+/* key_from_text(text) -> the pair of a private key in a form of crypto/key.h | nil, kind,
+ * code, message */
 static int key_from_text(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1);
@@ -51,7 +53,8 @@ static int key_from_text(lua_State *L)
     return result(L, self, &err);
 }
 
-/* key:open(encapsulated_key, ciphertext) -> the sealed key | nil, kind, code, message. Both are base64. */
+/* key:open(encapsulated_key, ciphertext) -> the sealed key | nil, kind, code, message.
+ * Both arguments are base64. */
 static int key_open(lua_State *L)
 {
     box *self = gridL_new_object(L, sizeof *self, KEY);
@@ -117,7 +120,8 @@ static bool sign_payload(const grid_key *key, grid_slice payload, grid_buffer *j
            grid_signature_create(key, (grid_slice){canonical->data, canonical->size}, signature, err);
 }
 
-/* key:sign_payload(base64 of JSON) -> base64 of the DER signature over the canonical form | nil, kind, code, message */
+/* key:sign_payload(base64 of JSON) -> base64 of the DER signature over the canonical form
+ * | nil, kind, code, message */
 static int key_sign_payload(lua_State *L)
 {
     grid_buffer *json = gridL_new_buffer(L);
@@ -159,7 +163,8 @@ static int canonicalize(lua_State *L)
     return 1;
 }
 
-/* fingerprint(text) -> what logs may show of a token. Throws where there is no memory. */
+/* fingerprint(text) -> the part of a token that logs may show. Throws if there is no
+ * memory. */
 static int fingerprint(lua_State *L)
 {
     char text[GRID_FINGERPRINT_SIZE];

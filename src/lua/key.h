@@ -4,7 +4,8 @@
 
 #include "lua/support.h"
 
-/* Adds key_new, key_from_text, canonicalize, fingerprint to the module table on top of the stack. */
+/* Adds key_new, key_from_text, canonicalize, fingerprint to the module table on top of
+ * the stack. */
 void gridL_open_key(lua_State *L);
 
 #endif

@@ -1,6 +1,6 @@
 /* grid.core: what tells this process from others, and whether another one is alive.
  *
- * Owns: nothing between two calls. Refuses to know: who compares the answers. */
+ * Owns: nothing between two calls. Does not know: what compares the answers. */
 #include "lua/machine.h"
 
 #include "base/machine.h"
@@ -14,8 +14,9 @@ static void set_text(lua_State *L, const char *name, const char *text)
     lua_setfield(L, -2, name);
 }
 
-/* machine() -> { machine_id, boot_id, pid_namespace, time_namespace, start_time: strings, nil where the
- * kernel does not tell; pid: a string, so that no JSON library writes it in another form } */
+/* machine() -> { machine_id, boot_id, pid_namespace, time_namespace, start_time: strings,
+ * nil where the kernel does not tell; pid: a string, so that no JSON library writes it in
+ * another form } */
 static int machine(lua_State *L)
 {
     grid_machine here;

@@ -1,6 +1,7 @@
 /* grid.core: the C core as a Lua module.
  *
- * Owns: the module table. Nothing of libcurl starts here: the first engine does that, in the process that uses it. */
+ * Owns: the module table. Does not start libcurl: the first engine does that, in the
+ * process that uses it. */
 #include "base/alloc.h"
 #include "crypto/random.h"
 #include "http/clock.h"
@@ -21,7 +22,7 @@ static int now(lua_State *L)
     return 1;
 }
 
-/* uuid() -> a new random UUID, version 4. Throws where there is no randomness: nothing could go on without it. */
+/* uuid() -> a new random UUID, version 4. Throws if the system gives no randomness. */
 static int uuid(lua_State *L)
 {
     char text[GRID_UUID_SIZE];
@@ -33,7 +34,7 @@ static int uuid(lua_State *L)
     return 1;
 }
 
-/* live() -> blocks of memory that the C core holds */
+/* live() -> the number of memory blocks in use by the C core */
 static int live(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)grid_alloc_live());

@@ -67,8 +67,8 @@ static int buffer_close(lua_State *L)
 }
 
 typedef struct buffer_object {
-    grid_buffer buffer; /* first: what the class knows */
-    char memory[2048];  /* a session as text fits */
+    grid_buffer buffer; /* first: the methods of the class take its address */
+    char memory[2048];  /* the text of a session fits */
 } buffer_object;
 
 grid_buffer *gridL_new_buffer(lua_State *L)

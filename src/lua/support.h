@@ -1,8 +1,8 @@
-/* What every class of the binding needs.
+/* Shared by the classes of the binding.
  *
- * Owns: nothing. Refuses to know: the classes.
- * Functions named gridL_… take a lua_State and may throw; no resource of the C core may be in a local variable when one is
- * called. */
+ * Owns: nothing. Does not know: the classes.
+ * Functions named gridL_… take a lua_State and may throw: no resource of the C core may
+ * be held in a local variable when one is called. */
 #ifndef GRID_LUA_SUPPORT_H
 #define GRID_LUA_SUPPORT_H
 
@@ -11,24 +11,28 @@
 #include "base/slice.h"
 #include "lua/compat.h"
 
-/* A userdata of `size` zero bytes: born closed, with its metatable, before any resource is acquired. */
+/* A userdata of `size` zero bytes: born closed, with its metatable, before any resource
+ * is acquired. */
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name);
 
-/* Registers a class: methods, metamethods (__gc, __close and "close" are `close`), __name. */
+/* Registers a class: methods, metamethods (__gc, __close and "close" are `close`),
+ * __name. */
 void gridL_new_class(lua_State *L, const char *class_name, const luaL_Reg *methods, lua_CFunction close,
                      lua_CFunction to_string);
 
-/* Pushes nil, kind, code, message and returns 4: the way every function of grid.core reports failure. */
+/* Pushes nil, kind, code, message and returns 4, as every function of grid.core reports
+ * failure. */
 int gridL_fail(lua_State *L, const grid_error *err);
 
 grid_slice gridL_check_slice(lua_State *L, int argument);
 void gridL_push_slice(lua_State *L, grid_slice slice);
 
-/* A buffer that Lua's collector clears when an error is thrown half-way; anchored on the stack. One for each use: whatever asks
- * Lua for memory may run a finalizer, and that may need a buffer too. */
+/* A buffer on the Lua stack, which the collector clears if an error is thrown. Each use
+ * takes a new one: an allocation may run a finalizer, which may need a buffer too. */
 grid_buffer *gridL_new_buffer(lua_State *L);
 
-/* Pushes the bytes and clears the buffer at once: what was secret in it does not wait for the collector. */
+/* Pushes the bytes and clears the buffer at once, so that secrets do not wait for the
+ * collector. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
 
 /* Fields of the table at `index`, which must not be relative to the top. */

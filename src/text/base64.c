@@ -14,7 +14,7 @@ typedef struct alphabet {
 static const alphabet standard = {LETTERS "+/", true};
 static const alphabet url = {LETTERS "-_", false};
 
-/* ---- Encoding --------------------------------------------------------------------------------- */
+/* ---- Encoding ---------------------------------------------------------------------- */
 
 static void encode_group(const char *digits, const unsigned char in[3], char to[4])
 {
@@ -70,7 +70,7 @@ bool grid_base64url_encode(grid_slice bytes, grid_buffer *out, grid_error *err)
     return encode(&url, bytes, out, err);
 }
 
-/* ---- Decoding --------------------------------------------------------------------------------- */
+/* ---- Decoding ---------------------------------------------------------------------- */
 
 static unsigned value_of(const alphabet *in_use, char digit)
 {
@@ -97,8 +97,8 @@ static unsigned decode_group(const alphabet *in_use, const char *digit, char to[
     return (a | b | c | d) & NOT_A_DIGIT;
 }
 
-/* Two or three digits are left, which are one or two bytes. RFC 4648 section 3.5: the bits that are
- * left over must be zero, or two texts would mean the same bytes. */
+/* Two or three digits are left, which are one or two bytes. RFC 4648 section 3.5: the
+ * bits that are left over must be zero, or two texts would mean the same bytes. */
 static bool decode_last(const alphabet *in_use, const char *digit, size_t count, char *to)
 {
     char filled[4] = {digit[0], digit[1], count > 2 ? digit[2] : 'A', 'A'};

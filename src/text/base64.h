@@ -1,15 +1,16 @@
-/* Base64: the standard alphabet with padding (RFC 4648 section 4), and base64url without padding
- * (RFC 4648 section 5, as RFC 7515 uses it).
+/* Base64: the standard alphabet with padding (RFC 4648 section 4), and base64url without
+ * padding (RFC 4648 section 5, as RFC 7515 uses it).
  *
- * Owns: the alphabets. Refuses to know: what the bytes are. Line breaks, blanks, and characters of
- * the other alphabet are refused: one text for each run of bytes. */
+ * Owns: the alphabets. Does not know: what the bytes are. Line breaks, blanks, and
+ * characters of the other alphabet are refused: one text for each run of bytes. */
 #ifndef GRID_TEXT_BASE64_H
 #define GRID_TEXT_BASE64_H
 
 #include "base/buffer.h"
 #include "base/slice.h"
 
-/* All append to `out`, all or nothing. Decoding fails with kind "request", code "bad_base64". */
+/* All append to `out`, all or nothing. Decoding fails with kind "request", code
+ * "bad_base64". */
 bool grid_base64_encode(grid_slice bytes, grid_buffer *out, grid_error *err);
 bool grid_base64_decode(grid_slice text, grid_buffer *out, grid_error *err);
 bool grid_base64url_encode(grid_slice bytes, grid_buffer *out, grid_error *err);

@@ -7,11 +7,12 @@
 
 #include <string.h>
 
-/* One value. Nodes hold no bytes, only windows on the text and on the unescaped strings. */
+/* One value. Nodes hold no bytes, only windows on the text and on the unescaped
+ * strings. */
 struct node {
     grid_json_token token;
     grid_slice name; /* of an object's member, unescaped */
-    grid_slice text; /* of a string: unescaped, without quotes; of other scalars: as it stands */
+    grid_slice text; /* of a string: unescaped, without quotes; of other scalars: raw */
     struct node *next;
     struct node *first; /* of an array's elements or an object's members */
 };
@@ -27,7 +28,7 @@ struct block {
 struct tree {
     grid_json_reader reader;
     struct block *blocks;
-    grid_buffer unescaped; /* reserved once for all that can come: its bytes never move */
+    grid_buffer unescaped; /* reserved once at full size: its bytes never move */
     grid_error *err;
 };
 
@@ -62,7 +63,7 @@ static void tree_clear(struct tree *tree)
     grid_buffer_clear(&tree->unescaped);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------- */
 
 static bool unescape(struct tree *tree, grid_slice raw, grid_slice *text)
 {
@@ -78,8 +79,8 @@ static bool unescape(struct tree *tree, grid_slice raw, grid_slice *text)
     return true;
 }
 
-/* UTF-16 code units order as code points do, but for one thing: what needs a surrogate pair
- * (D800-DFFF, in UTF-8 led by F0-F4) comes before U+E000-U+FFFF (led by EE and EF). */
+/* UTF-16 code units order as code points do, with one exception: a surrogate pair
+ * (D800-DFFF, in UTF-8 led by F0-F4) sorts before U+E000-U+FFFF (led by EE and EF). */
 static unsigned utf16_rank(char byte)
 {
     unsigned rank = (unsigned char)byte;
@@ -197,7 +198,7 @@ static bool read_children(struct tree *tree, struct node *parent)
     }
 }
 
-/* ---- Writing ------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------- */
 
 static bool write_number(grid_slice number, grid_buffer *out, grid_error *err)
 {
@@ -245,9 +246,9 @@ static bool write_children(const struct node *parent, grid_buffer *out, grid_err
     return grid_buffer_append_text(out, object ? "}" : "]", err);
 }
 
-/* ---- Both ---------------------------------------------------------------------------------- */
+/* ---- Both -------------------------------------------------------------------------- */
 
-/* Backslashes stand in strings only, so that one run over the text meets every escape. */
+/* A backslash occurs in strings only, so one run over the text meets every escape. */
 static bool refuse_lone_surrogates(grid_slice text, grid_error *err)
 {
     const char *end = text.data + text.size;

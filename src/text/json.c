@@ -1,5 +1,5 @@
-/* Walking accepted text. A walk keeps no stack: the text is known to be well-formed, so commas and
- * colons carry no news. */
+/* Walking validated text. A walk keeps no stack and skips commas and colons: the text is
+ * known to be well-formed. */
 #include "text/json.h"
 
 #include "text/json_string.h"
@@ -55,7 +55,7 @@ static const char *skip_string(const char *at, const char *end, bool *escaped)
     while (quote && (escape = memchr(at, '\\', (size_t)(quote - at)))) {
         *escaped = true;
         at = escape + 2;
-        if (at > quote) /* it was the one escaped */
+        if (at > quote) /* the quote was the escaped character */
             quote = memchr(at, '"', (size_t)(end - at));
     }
     return quote ? quote + 1 : end;
@@ -107,8 +107,8 @@ grid_json_token grid_json_type(grid_slice value)
     return at < start + value.size ? token_of(*at) : GRID_JSON_END;
 }
 
-/* `at` is behind the bracket that opens an object or array; the result is behind the one that closes it. Strings apart,
- * nothing but brackets counts. */
+/* `at` is behind the bracket that opens an object or array; the result is behind the one
+ * that closes it. Outside of strings only brackets are counted. */
 static const char *skip_container(const char *at, const char *end)
 {
     size_t depth = 1;
@@ -134,7 +134,7 @@ static const char *skip_container(const char *at, const char *end)
     return at;
 }
 
-/* The next whole value, whatever it holds. False where the container that is walked ends. */
+/* The next whole value. False at the end of the container that is walked. */
 static bool next_value(grid_json_reader *reader, grid_slice *value)
 {
     switch (grid_json_next(reader, value)) {
@@ -152,7 +152,7 @@ static bool next_value(grid_json_reader *reader, grid_slice *value)
     }
 }
 
-/* Without memory: the name is compared piece by piece, each escape as the UTF-8 it stands for. */
+/* Allocates nothing: the name is compared piece by piece, each escape as its UTF-8. */
 static bool is_name(grid_slice raw, const char *name, size_t name_size)
 {
     const char *at = raw.data + 1;

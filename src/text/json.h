@@ -1,8 +1,9 @@
 /* JSON as bytes (RFC 8259): checked, walked and cut out, never turned into a tree.
  *
- * Owns: the grammar, the limits (64 levels, valid UTF-8, nothing after the value) and the escapes.
- * Refuses to know: Lua, numbers as doubles, and which members anybody wants.
- * Slices returned here point into the caller's text. */
+ * Owns: the grammar, the limits (64 levels, valid UTF-8, nothing after the value) and the
+ * escapes.
+ * Does not know: Lua, numbers as doubles, and which members a caller wants. Slices
+ * returned here point into the caller's text. */
 #ifndef GRID_TEXT_JSON_H
 #define GRID_TEXT_JSON_H
 
@@ -24,42 +25,43 @@ typedef enum grid_json_token {
     GRID_JSON_END
 } grid_json_token;
 
-/* One JSON text, whole. Fails with kind "protocol" and code "bad_json", "bad_utf8" or "too_deep";
- * the message names the byte offset, never the bytes. A lone surrogate escape such as \ud800 passes
- * (RFC 8259 section 8.2). */
+/* One JSON text, whole. Fails with kind "protocol" and code "bad_json", "bad_utf8" or
+ * "too_deep"; the message names the byte offset, never the bytes. A lone surrogate escape
+ * such as \ud800 passes (RFC 8259 section 8.2). */
 bool grid_json_validate(grid_slice text, grid_error *err);
 
-/* How many members or elements the first objects and arrays of a text have, in the order in which they begin. */
+/* The number of members or elements of the first objects and arrays of a text, in the
+ * order in which they begin. */
 typedef struct grid_json_counts {
-    unsigned of[GRID_JSON_COUNTED + 1]; /* the last place is nobody's */
+    unsigned of[GRID_JSON_COUNTED + 1]; /* the last entry is for all further ones */
     size_t count;
 } grid_json_counts;
 
-/* The same, and counts on the way. */
+/* Validates, and counts on the way. */
 bool grid_json_count(grid_slice text, grid_json_counts *counts, grid_error *err);
 
-/* Everything below takes text that grid_json_validate accepted. */
+/* The functions below take text that grid_json_validate accepted. */
 
 typedef struct grid_json_reader {
     const char *at;
     const char *end;
-    bool escaped; /* the last string holds an escape: what it says is not what it looks like */
+    bool escaped; /* the last string holds an escape */
 } grid_json_reader;
 
 void grid_json_reader_init(grid_json_reader *reader, grid_slice text);
 grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
 
-/* What the value's first byte says; a slice may begin with blanks. */
+/* The type of a value, told by its first byte; the slice may begin with blanks. */
 grid_json_token grid_json_type(grid_slice value);
 
-/* The exact bytes of a value, without the blanks around it. False: no such member, or not an
- * object/array. Of a name that stands twice the last one counts, as in lua-cjson; escapes in names
- * are understood. */
+/* The exact bytes of a value, without the blanks around it. False: no such member, or not
+ * an object/array. If a name occurs twice, the last one counts, as in lua-cjson. Names
+ * are compared unescaped. */
 bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
-/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone surrogate becomes
- * U+FFFD. */
+/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone
+ * surrogate becomes U+FFFD. */
 bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err);
 
 /* A string as JSON, quotes and escapes included. The bytes must be UTF-8. Fails with code

@@ -4,7 +4,8 @@
 #include "text/json.h"
 #include "text/scan.h"
 
-enum { HIGH_FIRST = 0xD800, LOW_FIRST = 0xDC00, LOW_LAST = 0xDFFF, ESCAPE_MAX = 6 /* \uXXXX */ };
+enum { HIGH_FIRST = 0xD800, LOW_FIRST = 0xDC00, LOW_LAST = 0xDFFF };
+enum { ESCAPE_MAX = 6 /* \uXXXX */ };
 
 /* The escapes of one letter: \b is a backspace, … */
 static const char letters[] = "bfnrt\"\\";
@@ -53,7 +54,7 @@ uint32_t grid_json_escape_read(const char **at, const char *end)
     if (letter != 'u') {
         *at += 2;
         meaning = translate(letter, letters, meanings);
-        return (unsigned char)(meaning ? meaning : letter); /* the solidus stands for itself */
+        return (unsigned char)(meaning ? meaning : letter); /* "\/" is a solidus */
     }
     high = read_hex4(*at + 2);
     *at += ESCAPE_MAX;
@@ -63,7 +64,7 @@ uint32_t grid_json_escape_read(const char **at, const char *end)
     return 0x10000 + ((high - HIGH_FIRST) << 10) + (low - LOW_FIRST);
 }
 
-/* A byte that cannot stand for itself, in the form of RFC 8785 section 3.2.2.2. */
+/* A byte that must be escaped, in the form of RFC 8785 section 3.2.2.2. */
 static size_t write_escape(unsigned char byte, char text[ESCAPE_MAX])
 {
     static const char hex[] = "0123456789abcdef";
@@ -125,7 +126,7 @@ bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err)
     return false;
 }
 
-/* Moves *at over the characters that need no escape. False: it stands before bytes that are not
+/* Moves *at over the characters that need no escape. False: the bytes at *at are not
  * UTF-8. */
 static bool skip_unescaped(const char **at, const char *end)
 {

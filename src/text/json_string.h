@@ -1,7 +1,7 @@
 /* The escapes of JSON strings (RFC 8259 section 7).
  *
- * Owns: what an escape stands for, for the files of this room. Refuses to know: where a string
- * stands. Takes text that grid_json_validate accepted. */
+ * Owns: the meaning of an escape, for the files of this room. Does not know: where a
+ * string is. Takes text that grid_json_validate accepted. */
 #ifndef GRID_TEXT_JSON_STRING_H
 #define GRID_TEXT_JSON_STRING_H
 
@@ -11,14 +11,15 @@
 
 #include <stdint.h>
 
-/* The code point of the escape whose backslash stands at *at, which moves past it. Two escapes that
- * are a surrogate pair count as one; a lone surrogate is returned as it is. */
+/* The code point of the escape whose backslash stands at *at, which moves past it. Two
+ * escapes that are a surrogate pair count as one; a lone surrogate is returned as it
+ * is. */
 uint32_t grid_json_escape_read(const char **at, const char *end);
 
 bool grid_json_is_surrogate(uint32_t code_point);
 
-/* The same as UTF-8, which has no place for lone surrogates: they become U+FFFD. Returns the
- * length. */
+/* The same as UTF-8, which has no place for lone surrogates: they become U+FFFD. Returns
+ * the length. */
 size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX]);
 
 /* Back to what the buffer held when its size was `size`. */

@@ -1,4 +1,5 @@
-/* The gate: a JSON text (RFC 8259) is taken whole or refused. One pass, no recursion, no memory. */
+/* Accepts or refuses a whole JSON text (RFC 8259). One pass, no recursion, no
+ * allocation. */
 #include "text/json.h"
 #include "text/scan.h"
 #include "text/utf8.h"
@@ -9,9 +10,9 @@ typedef struct scanner {
     const char *start;
     const char *at;
     const char *end;
-    uint64_t objects; /* one bit for each open level, the innermost lowest: 0 is an array */
+    uint64_t objects; /* a bit for each open level, the innermost lowest: 0 is an array */
     unsigned depth;
-    unsigned char open[GRID_JSON_MAX_DEPTH]; /* for each open level its place in the counts */
+    unsigned char open[GRID_JSON_MAX_DEPTH]; /* of each open level, its index in the counts */
     grid_json_counts *counts;
     grid_error *err;
 } scanner;
@@ -26,7 +27,7 @@ static bool refuse_json(scanner *scan)
                           (size_t)(scan->at - scan->start));
 }
 
-/* The next byte, which stays there; NUL, which no grammar rule takes, at the end. */
+/* The next byte, not consumed; NUL, which no grammar rule takes, at the end. */
 static char peek(const scanner *scan)
 {
     return scan->at < scan->end ? *scan->at : '\0';
@@ -161,7 +162,7 @@ static bool scan_name(scanner *scan)
     return true;
 }
 
-/* Of another object or array, which has nothing yet. */
+/* Begins the count of another object or array. */
 static unsigned char place_in_counts(grid_json_counts *counts)
 {
     size_t place = counts->count < GRID_JSON_COUNTED ? counts->count++ : GRID_JSON_COUNTED;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Digits that can matter: a double, or the middle between two, has at most 768. */
+/* Significant digits: a double, or the middle between two, has at most 768. */
 enum { DIGITS_MAX = 800, DOUBLE_DIGITS = 17 };
 
 /* 0.DIGITS × 10^point; no zeros at either end, no digits at all for zero. */
@@ -23,8 +23,8 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* Digits past DIGITS_MAX change nothing but which side of a middle the number lies on: one 1 stands
- * for them all. */
+/* Digits past DIGITS_MAX decide only on which side of a middle the number lies: a single
+ * 1 replaces them. */
 static void add_digit(decimal *number, char digit)
 {
     if (number->count == 0 && digit == '0')
@@ -72,7 +72,7 @@ static void read_decimal(grid_slice text, decimal *number)
         }
         add_digit(number, *at);
         if (fraction)
-            number->point -= number->count == 0; /* 0.00x: the zeros before the first digit */
+            number->point -= number->count == 0; /* the zeros of 0.00x */
         else
             number->point += number->count > 0;
     }
@@ -81,7 +81,8 @@ static void read_decimal(grid_slice text, decimal *number)
     strip_zeros(number);
 }
 
-/* Written as an integer and a power of ten: a decimal point would depend on the locale. */
+/* Written as an integer and a power of ten: a decimal point would depend on the
+ * locale. */
 static double value_of(const decimal *number)
 {
     char text[DIGITS_MAX + 32];
@@ -92,8 +93,9 @@ static double value_of(const decimal *number)
     return strtod(text, NULL);
 }
 
-/* The decimal of `count` digits that is nearest to a positive value; printf ties go to the even
- * digit, as ECMAScript's do. What stands between the digits is the locale's decimal point. */
+/* The decimal of `count` digits that is nearest to a positive value; printf ties go to
+ * the even digit, as ECMAScript's do. The character between the digits is the locale's
+ * decimal point. */
 static void nearest(double value, int count, decimal *number)
 {
     char text[64];
@@ -123,10 +125,11 @@ static void one_up(decimal *number)
 
 /* The fewest digits that read back as `value`, and of those the nearest.
  *
- * Of decimals with DBL_DIG digits at most one reads back, so fewer than that are found as its
- * trailing zeros; below DBL_MIN doubles have less precision, and every count is tried. Doubles just
- * below a power of two lie twice as close as those above it: there the nearest decimal may lie
- * below and read back as the lower neighbour, while the next one up reads back right. */
+ * Of decimals with DBL_DIG digits at most one reads back, so fewer than that are found as
+ * its trailing zeros; below DBL_MIN doubles have less precision, and every count is
+ * tried. Doubles just below a power of two lie twice as close as those above it: there
+ * the nearest decimal may lie below and read back as the lower neighbour, while the next
+ * one up reads back right. */
 static void shortest(double value, decimal *number)
 {
     int exponent;
@@ -203,8 +206,8 @@ static size_t write_decimal(const decimal *number, char text[GRID_NUMBER_MAX])
     return (size_t)(to.at - text);
 }
 
-/* A decimal of up to DBL_DIG digits, well inside a double's range, reads back as itself and from no
- * shorter one: its digits are the answer already. */
+/* A decimal of up to DBL_DIG digits, well inside a double's range, reads back as itself
+ * and from no shorter one: its digits are the answer already. */
 static bool is_shortest(const decimal *number)
 {
     return number->count <= DBL_DIG && number->point > DBL_MIN_10_EXP + 1 &&
@@ -217,7 +220,7 @@ size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX])
     double value;
 
     read_decimal(number, &found);
-    if (found.count == 0 || found.point < -323) { /* below half of the least double; -0 is 0 too */
+    if (found.count == 0 || found.point < -323) { /* below half of the least double, or -0 */
         text[0] = '0';
         return 1;
     }

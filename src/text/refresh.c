@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* Where neither the word stands nor an escape, which could spell it, there is no need to look for a member of that name. */
+/* A payload that holds neither the name nor a backslash, which could spell it, has no
+ * such member: the search through its members is spared. */
 static bool may_hold(grid_slice payload, const char *name)
 {
     return memmem(payload.data, payload.size, name, strlen(name)) || memchr(payload.data, '\\', payload.size);
@@ -33,7 +34,8 @@ static bool check_text(grid_slice payload, grid_error *err)
     return true;
 }
 
-/* A program's own file of a session, say. What would be sent then is never what was meant. */
+/* The text of a session file, which holds the private key, given in place of its
+ * kms_payload. */
 static bool holds_private_key(grid_slice payload)
 {
     static const char name[] = "private_key";

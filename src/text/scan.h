@@ -1,7 +1,8 @@
-/* What every reader of JSON text in this room does: run over blanks and over the plain part of a
- * string.
+/* Shared by the readers of JSON text in this room: skipping blanks, and the plain part of
+ * a string.
  *
- * Owns: nothing. Never reads at or past `end`; returns `end` when the run does not stop earlier. */
+ * Owns: nothing. Never reads at or past `end`; returns `end` when the run does not stop
+ * earlier. */
 #ifndef GRID_TEXT_SCAN_H
 #define GRID_TEXT_SCAN_H
 
@@ -16,14 +17,15 @@ static inline const char *grid_scan_blanks(const char *at, const char *end)
     return at;
 }
 
-/* ASCII that stands for itself inside a string: no control, no quote, no backslash. */
+/* ASCII that needs no escape inside a string: no control, no quote, no backslash. */
 static inline bool grid_scan_is_plain(char byte)
 {
     return (signed char)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* Eight bytes at once: a top bit for each byte that is not plain. Subtracting 1 (or 0x20) from a byte borrows into its top bit
- * exactly when the byte is 0 (or below 0x20); a borrow that runs on can only touch bytes behind that one. */
+/* Eight bytes at once: a top bit for each byte that is not plain. Subtracting 1 (or 0x20)
+ * from a byte borrows into its top bit exactly when the byte is 0 (or below 0x20); a
+ * borrow that carries on affects only bytes behind that one. */
 static inline uint64_t grid_scan_marks(const char bytes[8])
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);

@@ -7,7 +7,8 @@ static bool between(unsigned char byte, unsigned char low, unsigned char high)
     return byte >= low && byte <= high;
 }
 
-/* RFC 3629 section 4: the second byte's range depends on the first, all later ones are 80-BF. */
+/* RFC 3629 section 4: the second byte's range depends on the first, all later ones are
+ * 80-BF. */
 size_t grid_utf8_length(const char *at, const char *end)
 {
     const unsigned char *byte = (const unsigned char *)at;
