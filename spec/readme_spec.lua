@@ -285,8 +285,8 @@ describe("the README #slow", function()
     return before .. block.text .. (example.postlude or "")
   end
 
-  local function run_lua(block)
-    local example = block.name and assert(EXAMPLES[block.name], "nothing is known of the block " .. block.name) or {}
+  local function run_lua(block, given)
+    local example = given or block.name and assert(EXAMPLES[block.name], "nothing is known of the block " .. block.name) or {}
     local saved = server:sessions()[1].kms_payload_json
     if not example.empty then
       folder:write("kms_payload.json", saved)
@@ -309,6 +309,18 @@ describe("the README #slow", function()
       it(("runs on %s: the block at line %d"):format(vm, block.line), function() run_lua(block) end)
     end
   end
+
+  it("shows an error whose Retry-After is beyond all numbers", function()
+    local raw = "HTTP/1.1 429 Slow\r\nConnection: close\r\nRetry-After: 9223372036854775807\r\nContent-Length: 0\r\n\r\n"
+    for _, block in ipairs(BLOCKS) do
+      if block.name == "errors" then
+        run_lua(block, {
+          before = function() server:fault { kind = "raw", raw = raw } end,
+          after = function(out) assert.matches("^try again in 31536000 s: grid: rate_limit error, status 429", out) end,
+        })
+      end
+    end
+  end)
 
   for _, block in ipairs(BLOCKS) do
     for line in (block.language == "sh" and block.text or ""):gmatch "([^\n]+)\n" do

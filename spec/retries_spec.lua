@@ -272,17 +272,58 @@ describe("a call", function()
       assert.is_true(core.now() - start < 3)
     end)
 
+    -- Of a call whose answers all say that: -> error, the waits that it took.
+    local function err_of(value)
+      local raw = ("HTTP/1.1 503 Busy\r\nConnection: close\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n"):format(value)
+      server:fault { kind = "raw", raw = raw, count = 0 }
+      host, waits = rig.virtual_host()
+      local _, err = refresh()
+      server:reset()
+      return err, waits
+    end
+
+    it("and not at all where Retry-After says 0 or names a time that has passed", function()
+      for _, value in ipairs { "0", "0.0", "00", "Sun, 06 Nov 1994 08:49:37 GMT" } do
+        local err, waited = err_of(value)
+        assert_error(err, { attempts = 3, retryable = true, retry_after = 0 })
+        assert.same({}, waited)
+      end
+    end)
+
+    it("and gives up at once where Retry-After asks for more than anybody waits, however many digits that has", function()
+      for _, value in ipairs {
+        "31536000", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999",
+        ("9"):rep(400), "1" .. ("0"):rep(99) .. ".5",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+      } do
+        local err, waited = err_of(value)
+        assert_error(err, { attempts = 1, retryable = true, retry_after = 365 * 24 * 60 * 60 })
+        assert.same({}, waited)
+        assert.equal("in 31536000 s", ("in %d s"):format(err.retry_after))
+        assert.equal("string", type(os.date("!%c", os.time() + err.retry_after)))
+      end
+    end)
+
+    it("in whole seconds, rounded up", function()
+      for value, seconds in pairs { ["1.9"] = 2, ["2.0"] = 2, [" 007 "] = 7, ["7, 9"] = 9, ["7\r\nRetry-After: 9"] = 9 } do
+        local err, waited = err_of(value)
+        assert_error(err, { attempts = 3, retry_after = seconds })
+        assert.equal("in " .. seconds .. " s", ("in %d s"):format(err.retry_after))
+        if math.type then assert.equal("integer", math.type(err.retry_after)) end
+        assert.equal(2, #waited)
+        for _, wait in ipairs(waited) do assert.is_true(wait > seconds - 0.5 and wait <= seconds) end
+      end
+    end)
+
     it("and takes a Retry-After that is nonsense for none", function()
-      for _, value in ipairs { "soon", "-5", "1e9", "99999999999999999999", "" } do
-        local raw = rig.raw_server(function(count)
-          return count == 1 and ("HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n"):format(value)
-            or "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-        end)
-        local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1 })
-        local res, err = client:request("POST", "/x", {})
-        if not res then assert_error(err, { status = 503, attempts = 1 }) end -- too long to wait for
-        client:close()
-        raw.close()
+      for _, value in ipairs {
+        "soon", "-5", "+5", "1e9", "0x10", "7 s", "", "Sun, 32 Nov 2094 08:49:37 GMT",
+        "Mon, 06 Nov 2094",
+      } do
+        local err, waited = err_of(value)
+        assert_error(err, { attempts = 3, retryable = true })
+        assert.is_nil(err.retry_after)
+        assert.equal(2, #waited)
       end
     end)
   end)

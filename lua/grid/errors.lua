@@ -15,7 +15,7 @@ local errors = {}
 ---@field request_id string?
 ---@field details table? as the API gave them
 ---@field headers table<string, string>? lower-case name to value
----@field retry_after number? seconds
+---@field retry_after integer? seconds, 0 to a year
 ---@field attempts integer? tries that were made
 ---@field idempotency_key string? as sent
 ---@field cause grid.Error? of a broken answer: its reader's; of a call cancelled between two tries: the last one's

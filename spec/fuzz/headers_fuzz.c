@@ -1,6 +1,7 @@
 /* Whatever lines an answer's headers consist of, they can be added and walked, stay within their ceiling, and no line that
  * could become two may be sent. */
 #include "http/headers.h"
+#include "http/retry_after.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static void walk(const grid_headers *headers)
 {
     grid_slice name, value;
     size_t at = 0, before = 0;
+    long seconds;
 
     while (grid_headers_next(headers, &at, &name, &value)) {
         must(at > before && at <= headers->lines.size);
@@ -32,6 +34,8 @@ static void walk(const grid_headers *headers)
         before = at;
     }
     must(at == headers->lines.size);
+    seconds = grid_retry_after(headers, 0);
+    must(seconds >= -1 && seconds <= GRID_RETRY_AFTER_MAX);
 }
 
 static void check(grid_slice line)

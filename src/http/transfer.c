@@ -5,6 +5,7 @@
 #include "http/engine_internal.h"
 #include "http/failure.h"
 #include "http/options.h"
+#include "http/retry_after.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct grid_transfer {
     CURLcode code;
     grid_error failure;
     grid_timing timing;
-    double retry_after;
+    long retry_after;
     char detail[CURL_ERROR_SIZE];
     char headers_memory[1024]; /* what nearly every answer fits into; longer ones get memory of their own */
     char body_memory[2560];
@@ -278,15 +279,13 @@ static void note_facts(grid_transfer *transfer)
 {
     CURL *easy = transfer->easy;
     long connections = 0;
-    curl_off_t retry_after = 0;
 
     curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
-    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
     transfer->timing.total = seconds(easy, CURLINFO_TOTAL_TIME_T);
     transfer->timing.connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0;
     transfer->timing.reused = connections == 0;
     transfer->timing.http_version = http_version(easy);
-    transfer->retry_after = retry_after > 0 ? (double)retry_after : -1;
+    transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
 }
 
 /* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
@@ -401,7 +400,7 @@ grid_timing grid_transfer_timing(const grid_transfer *transfer)
     return transfer->timing;
 }
 
-double grid_transfer_retry_after(const grid_transfer *transfer)
+long grid_transfer_retry_after(const grid_transfer *transfer)
 {
     return transfer->retry_after;
 }

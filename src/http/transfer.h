@@ -51,6 +51,6 @@ grid_sent grid_transfer_sent(const grid_transfer *transfer);
 const grid_headers *grid_transfer_headers(const grid_transfer *transfer);
 grid_slice grid_transfer_body(const grid_transfer *transfer); /* as much as came, even after a failure */
 grid_timing grid_transfer_timing(const grid_transfer *transfer);
-double grid_transfer_retry_after(const grid_transfer *transfer); /* seconds; negative: not said */
+long grid_transfer_retry_after(const grid_transfer *transfer); /* see retry_after.h */
 
 #endif

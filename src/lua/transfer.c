@@ -234,14 +234,16 @@ static void set_failure(lua_State *L, const grid_error *err)
 static void set_facts(lua_State *L, const grid_transfer *transfer)
 {
     grid_timing timing = grid_transfer_timing(transfer);
-    double retry_after = grid_transfer_retry_after(transfer);
+    long retry_after = grid_transfer_retry_after(transfer);
 
     push_sent(L, transfer);
     lua_setfield(L, -2, "sent");
     set_number(L, "seconds", timing.total);
     set_number(L, "connect_seconds", timing.connect);
-    if (retry_after >= 0)
-        set_number(L, "retry_after", retry_after);
+    if (retry_after >= 0) {
+        lua_pushinteger(L, retry_after);
+        lua_setfield(L, -2, "retry_after");
+    }
 }
 
 static box *check_finished(lua_State *L)

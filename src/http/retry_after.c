@@ -1,0 +1,104 @@
+#include "http/retry_after.h"
+
+#include <curl/curl.h>
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+static void skip(grid_slice *rest)
+{
+    rest->data++;
+    rest->size--;
+}
+
+static void skip_blanks(grid_slice *rest)
+{
+    while (rest->size && (rest->data[0] == ' ' || rest->data[0] == '\t'))
+        skip(rest);
+}
+
+/* Digits, any number of them. The RFC knows no fraction; one that is sent is rounded up. */
+static long read_seconds(grid_slice *rest)
+{
+    long seconds = 0;
+    bool has_fraction = false;
+
+    if (!rest->size || !is_digit(rest->data[0]))
+        return -1;
+    for (; rest->size && is_digit(rest->data[0]); skip(rest))
+        if (seconds < GRID_RETRY_AFTER_MAX)
+            seconds = seconds * 10 + (rest->data[0] - '0');
+    if (rest->size && rest->data[0] == '.')
+        for (skip(rest); rest->size && is_digit(rest->data[0]); skip(rest))
+            has_fraction = has_fraction || rest->data[0] != '0';
+    seconds += has_fraction;
+    return seconds < GRID_RETRY_AFTER_MAX ? seconds : GRID_RETRY_AFTER_MAX;
+}
+
+/* A proxy may have joined fields that came twice: "7, 9". */
+static long read_list_of_seconds(grid_slice rest)
+{
+    long longest = -1, seconds;
+
+    for (;;) {
+        skip_blanks(&rest);
+        seconds = read_seconds(&rest);
+        if (seconds < 0)
+            return -1;
+        longest = seconds > longest ? seconds : longest;
+        skip_blanks(&rest);
+        if (!rest.size)
+            return longest;
+        if (rest.data[0] != ',')
+            return -1;
+        skip(&rest);
+    }
+}
+
+/* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate takes more. */
+static long read_date(grid_slice value, time_t now)
+{
+    char text[64];
+    time_t date;
+
+    if (value.size < 1 || value.size >= sizeof text || !isalpha((unsigned char)value.data[0]) ||
+        !memchr(value.data, ':', value.size))
+        return -1;
+    memcpy(text, value.data, value.size);
+    text[value.size] = '\0';
+    date = curl_getdate(text, NULL);
+    if (date == -1)
+        return -1;
+    if (date <= now)
+        return 0;
+    return date - now < GRID_RETRY_AFTER_MAX ? (long)(date - now) : GRID_RETRY_AFTER_MAX;
+}
+
+static long read_value(grid_slice value, time_t now)
+{
+    long seconds = read_list_of_seconds(value);
+
+    return seconds >= 0 ? seconds : read_date(value, now);
+}
+
+long grid_retry_after(const grid_headers *headers, time_t now)
+{
+    static const char field[] = "retry-after";
+    grid_slice name, value;
+    long longest = -1;
+    size_t at = 0;
+
+    while (grid_headers_next(headers, &at, &name, &value)) {
+        if (name.size == sizeof field - 1 && strncasecmp(name.data, field, name.size) == 0) {
+            long seconds = read_value(value, now);
+            longest = seconds > longest ? seconds : longest;
+        }
+    }
+    return longest;
+}

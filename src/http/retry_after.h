@@ -1,0 +1,17 @@
+/* Retry-After (RFC 9110 section 10.2.3): seconds, or a date.
+ *
+ * Owns: the reading of the field. Refuses to know: tries, and what time it is. */
+#ifndef GRID_HTTP_RETRY_AFTER_H
+#define GRID_HTTP_RETRY_AFTER_H
+
+#include "http/headers.h"
+
+#include <time.h>
+
+enum { GRID_RETRY_AFTER_MAX = 365 * 24 * 60 * 60 };
+
+/* Whole seconds from `now` on, rounded up, 0 to GRID_RETRY_AFTER_MAX: a longer time is cut to that.
+ * -1: not said, or not in a form that the RFC knows. Of several values the longest counts. */
+long grid_retry_after(const grid_headers *headers, time_t now);
+
+#endif
