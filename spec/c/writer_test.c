@@ -1,0 +1,342 @@
+/* The writer's thread: the caller never waits for the disk, and every write is whole and
+ * durable when it is reported. */
+#define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
+
+#include "check.h"
+
+#include "base/alloc.h"
+#include "base/writer.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- The disk
+ * --------------------------------------------------------------------------- This
+ * program's own fsync: it waits for leave, fails when told to, and notes its thread. */
+
+static sem_t leave; /* a post for each fsync that may go on */
+static atomic_int synced_files, synced_folders, failing_with;
+static pthread_t main_thread;
+static atomic_bool synced_by_main;
+
+int fsync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    struct stat status;
+
+    while (sem_wait(&leave) != 0)
+        ;
+    if (pthread_equal(pthread_self(), main_thread))
+        synced_by_main = true;
+    if (failing_with) {
+        errno = failing_with;
+        return -1;
+    }
+    fstat(fd, &status);
+    atomic_fetch_add(S_ISDIR(status.st_mode) ? &synced_folders : &synced_files, 1);
+    return real(fd);
+}
+
+static void let_go(int count)
+{
+    while (count-- > 0)
+        sem_post(&leave);
+}
+
+/* ---- Helpers ----------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/grid-writer-test.XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void content_is(const char *name, const char *expected)
+{
+    char text[64] = "";
+    FILE *file = fopen(path_of(name), "r");
+
+    if (file) {
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+    }
+    CHECK_STR(file ? text : NULL, expected);
+}
+
+static grid_write *start(grid_writer *writer, const char *name, const char *text)
+{
+    grid_error err;
+    grid_file *file = grid_file_begin(path_of(name), &err);
+
+    CHECK(file != NULL);
+    return grid_writer_start(writer, file, (grid_slice){text, strlen(text)}, &err);
+}
+
+static bool is_readable(const grid_writer *writer, int milliseconds)
+{
+    struct pollfd one = {.fd = grid_writer_fd(writer), .events = POLLIN};
+
+    return poll(&one, 1, milliseconds) == 1;
+}
+
+enum { LONG = 60000, SHORT = 20 }; /* milliseconds: SHORT is waited for in vain */
+
+static grid_write *take(grid_writer *writer)
+{
+    CHECK(is_readable(writer, LONG));
+    return grid_writer_take_finished(writer);
+}
+
+static grid_writer *new_writer(void)
+{
+    grid_error err;
+    grid_writer *writer = grid_writer_new(&err);
+
+    CHECK(writer != NULL);
+    return writer;
+}
+
+/* ---- The tests --------------------------------------------------------------------- */
+
+static void the_caller_goes_on_while_the_disk_does_not(void)
+{
+    grid_writer *writer = new_writer();
+    grid_error err;
+    grid_write *write = start(writer, "one", "text");
+
+    CHECK(write != NULL);
+    CHECK(!is_readable(writer, SHORT));
+    CHECK(grid_writer_take_finished(writer) == NULL);
+    content_is("one", NULL); /* not renamed before its bytes are on the disk */
+    let_go(1);
+    CHECK(!is_readable(writer, SHORT)); /* not reported before the folder is */
+    let_go(1);
+    CHECK(take(writer) == write);
+    CHECK(grid_write_succeeded(write, &err));
+    content_is("one", "text");
+    CHECK(!is_readable(writer, 0));
+    CHECK_INT(synced_files, 1);
+    CHECK_INT(synced_folders, 1);
+    CHECK(!synced_by_main);
+    grid_write_free(write);
+    grid_writer_free(writer);
+}
+
+static void writes_are_done_in_the_order_of_their_start(void)
+{
+    enum { MANY = 20 };
+    grid_writer *writer = new_writer();
+    grid_write *writes[MANY];
+    char name[16];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "many-%d", i);
+        writes[i] = start(writer, name, name);
+    }
+    let_go(2 * MANY);
+    for (int i = 0; i < MANY; i++) {
+        grid_write *write = take(writer);
+
+        CHECK(write == writes[i]);
+        grid_write_free(write);
+        snprintf(name, sizeof name, "many-%d", i);
+        content_is(name, name);
+    }
+    CHECK(!is_readable(writer, 0));
+    CHECK(grid_writer_take_finished(writer) == NULL);
+    grid_writer_free(writer);
+}
+
+static void a_write_that_fails_says_why_and_leaves_the_old_file(void)
+{
+    grid_writer *writer = new_writer();
+    grid_error err = {0};
+    grid_write *write;
+
+    failing_with = EIO;
+    write = start(writer, "one", "lost");
+    let_go(1);
+    CHECK(take(writer) == write);
+    CHECK(!grid_write_succeeded(write, &err));
+    CHECK_INT(err.kind, GRID_STORE);
+    CHECK_STR(err.code, "not_written");
+    CHECK(strstr(err.message, strerror(EIO)) != NULL);
+    failing_with = 0;
+    grid_write_free(write);
+    content_is("one", "text");
+    grid_writer_free(writer);
+}
+
+static void a_writer_that_is_freed_first_does_what_it_was_given(void)
+{
+    grid_writer *writer = new_writer();
+
+    start(writer, "one", "first");
+    start(writer, "two", "second");
+    let_go(4);
+    grid_writer_free(writer);
+    content_is("one", "first");
+    content_is("two", "second");
+}
+
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    if (!CHECK(tasks != NULL))
+        return -1;
+    for (struct dirent *task; (task = readdir(tasks));)
+        count += task->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+static void a_writer_has_no_thread_before_its_first_write_and_one_after(void)
+{
+    grid_writer *writer = new_writer();
+    int before = count_threads();
+
+    for (int i = 0; i < 2; i++) {
+        grid_write *write = start(writer, "one", "again");
+
+        CHECK_INT(count_threads(), before + 1);
+        let_go(2);
+        CHECK(take(writer) == write);
+        grid_write_free(write);
+    }
+    grid_writer_free(writer);
+    CHECK_INT(count_threads(), before);
+}
+
+static atomic_bool handled_by_main;
+
+static void on_signal(int number)
+{
+    (void)number;
+    handled_by_main = pthread_equal(pthread_self(), main_thread) != 0;
+}
+
+static void a_signal_of_the_process_is_handled_by_the_caller(void)
+{
+    grid_writer *writer = new_writer();
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    sigset_t mask, old;
+
+    sigaction(SIGUSR1, &action, &before);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    start(writer, "one", "signal");
+    pthread_sigmask(SIG_BLOCK, &mask, &old); /* a thread that has it open would take it now */
+    kill(getpid(), SIGUSR1);
+    usleep(1000 * SHORT);
+    CHECK(!handled_by_main);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    CHECK(handled_by_main);
+    let_go(2);
+    grid_writer_free(writer);
+    sigaction(SIGUSR1, &before, NULL);
+}
+
+static int in_child(grid_writer *writer)
+{
+    grid_error err = {0};
+    grid_file *file = grid_file_begin(path_of("child"), &err);
+    bool refused = file && !grid_writer_start(writer, file, (grid_slice){"x", 1}, &err) &&
+                   strcmp(err.code, "forked") == 0 && !grid_writer_take_finished(writer);
+
+    grid_writer_free(writer);
+    return refused && access(path_of("child"), F_OK) != 0 ? 0 : 1;
+}
+
+static void a_forked_child_writes_nothing_and_its_parent_goes_on(void)
+{
+    grid_writer *writer = new_writer();
+    grid_write *write = start(writer, "one", "parent"), *second = start(writer, "two", "parent");
+    int status = -1;
+    pid_t child;
+
+    CHECK(!is_readable(writer, SHORT)); /* the thread is at the first */
+    child = fork();
+    if (child == 0)
+        _exit(in_child(writer));
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    let_go(4);
+    CHECK(take(writer) == write);
+    CHECK(take(writer) == second);
+    content_is("one", "parent");
+    content_is("two", "parent");
+    grid_write_free(write);
+    grid_write_free(second);
+    grid_writer_free(writer);
+}
+
+static bool no_memory(void)
+{
+    return false;
+}
+
+static void without_memory_the_file_is_given_up(void)
+{
+    grid_writer *writer = new_writer();
+    grid_error err = {0};
+    grid_file *file = grid_file_begin(path_of("one"), &err);
+
+    grid_alloc_set_gate(no_memory);
+    CHECK(grid_writer_new(&err) == NULL);
+    CHECK_STR(err.code, "out_of_memory");
+    CHECK(grid_writer_start(writer, file, (grid_slice){"x", 1}, &err) == NULL);
+    CHECK_STR(err.code, "out_of_memory");
+    grid_alloc_set_gate(NULL);
+    content_is("one", "parent");
+    grid_writer_free(writer);
+}
+
+static void clear_folder(void)
+{
+    char name[16];
+
+    unlink(path_of("one"));
+    unlink(path_of("two"));
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "many-%d", i);
+        unlink(path_of(name));
+    }
+    CHECK(rmdir(folder) == 0); /* no temporary file is left */
+}
+
+int main(void)
+{
+    long before = grid_alloc_live();
+
+    main_thread = pthread_self();
+    sem_init(&leave, 0, 0);
+    if (!CHECK(mkdtemp(folder) != NULL))
+        return check_report();
+    the_caller_goes_on_while_the_disk_does_not();
+    writes_are_done_in_the_order_of_their_start();
+    a_write_that_fails_says_why_and_leaves_the_old_file();
+    a_writer_that_is_freed_first_does_what_it_was_given();
+    a_writer_has_no_thread_before_its_first_write_and_one_after();
+    a_signal_of_the_process_is_handled_by_the_caller();
+    a_forked_child_writes_nothing_and_its_parent_goes_on();
+    without_memory_the_file_is_given_up();
+    clear_folder();
+    CHECK_INT(grid_alloc_live(), before);
+    return check_report();
+}
