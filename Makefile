@@ -12,18 +12,30 @@ BINDING := $(wildcard src/lua/*.c)
 MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
 COMMAND := $(wildcard lua/bin/grid)
 
-B      := build$(if $(PORTABLE),/portable)$(if $(LUA_INCDIR),/rock)
+# CURL_PREFIX=/path builds and runs with the libcurl that was installed there, in a build folder of its own.
+BUILD  := build$(if $(CURL_PREFIX),/curl$(subst /,-,$(CURL_PREFIX:%/=%)))
+B      := $(BUILD)$(if $(PORTABLE),/portable)$(if $(LUA_INCDIR),/rock)
 CC     ?= cc
 CFLAGS ?= -O2 -g
 
 MAKEFLAGS += --no-print-directory
+export RESULTS := $(BUILD)/results
 
 pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
 has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 
-LIBS         := $(call pkg,--libs,libcurl,-lcurl) $(call pkg,--libs,libcrypto,-lcrypto) -lm
+ifdef CURL_PREFIX
+CURL_LIB     := $(patsubst %/libcurl.so,%,$(or $(firstword $(wildcard $(CURL_PREFIX)/lib*/libcurl.so)),\
+                  $(error CURL_PREFIX: no lib/libcurl.so in $(CURL_PREFIX))))
+FLAGS_curl   := -I$(CURL_PREFIX)/include
+LIBS_curl    := -L$(CURL_LIB) -Wl,-rpath,$(CURL_LIB) -lcurl
+else
+FLAGS_curl   := $(call pkg,--cflags,libcurl,)
+LIBS_curl    := $(call pkg,--libs,libcurl,-lcurl)
+endif
+LIBS         := $(LIBS_curl) $(call pkg,--libs,libcrypto,-lcrypto) -lm
 FLAGS        := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
-                $(call pkg,--cflags,libcurl,) $(call pkg,--cflags,libcrypto,) \
+                $(FLAGS_curl) $(call pkg,--cflags,libcrypto,) \
                 -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)
 FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
 FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
@@ -120,6 +132,7 @@ test:  ## sets up, builds, and runs everything on both VMs
 	@$(SUITE) clear
 	@echo; echo 'Two suites at a time; each shows its output when it ends.'
 	@$(MAKE) -k -j2 -Otarget test-c spec spec-nginx || true
+	@echo; $(call lua_env,luajit) luajit spec/support/versions.lua
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
 test-c: $(C_TESTS)  ## the units of the core, in C
@@ -149,7 +162,7 @@ demo: export GRID_SESSION_FILE := $(SESSION)
 demo: export GRID_KEY_FILE := $(KEY)
 demo:  ## from nothing to a refreshed session, on the sandbox server; SESSION=file does it for real
 	@spec/support/setup run
-	@$(MAKE) -s build/lua5.4/grid/core.so
+	@$(MAKE) -s $(B)/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua
 
 sandbox:  ## a Grid server to test your own programs against, until ^C

@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 30
 fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
-OURS := $(filter-out spec/sandbox% spec/demo% spec/readme%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
+OURS := $(filter-out spec/sandbox% spec/demo% spec/readme% spec/setup%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
@@ -42,7 +42,7 @@ portable:  ## the tests on the build without epoll
 lint: lint-gcc lint-clang lint-tidy lint-lua lint-columns  ## warnings as errors, clang-tidy, luacheck, long lines
 
 lint-gcc lint-clang: lint-%:
-	@$(SUITE) check $* $(MAKE) -k -j2 B=build/lint-$* CC=$* \
+	@$(SUITE) check $* $(MAKE) -k -j2 B=$(BUILD)/lint-$* CC=$* \
 	  CFLAGS=-O2 EXTRA='$(STRICT)' all every-program
 
 lint-tidy:
@@ -95,10 +95,10 @@ test-alloc: $(ALLOC_TESTS)
 .PHONY: valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
 sanitize: sanitize-core sanitize-lua5.4 sanitize-luajit  ## the tests, and every failing allocation, under ASan and UBSan
 
-ASAN_BUILD  = B=build/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)'
+ASAN_BUILD  = B=$(BUILD)/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)'
 UNDER_ASAN  = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
               LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
-              $(MAKE) -k $(ASAN_BUILD) VARIANT=asan- VM_DIR=build/asan/vm/ ARGS=$(NOT_SLOW)
+              $(MAKE) -k $(ASAN_BUILD) VARIANT=asan- VM_DIR=$(BUILD)/asan/vm/ ARGS=$(NOT_SLOW)
 
 asan-build:
 	@$(MAKE) -j2 $(ASAN_BUILD) all every-program
@@ -117,7 +117,7 @@ valgrind: valgrind-specs valgrind-nginx  ## the C tests, the specs of the core, 
 
 valgrind-specs:
 	@$(MAKE) all every-program
-	@$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=build/vm/ \
+	@$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=$(B)/vm/ \
 	  ARGS=$(NOT_SLOW) SPEC=spec/core test-c spec
 
 valgrind-nginx: $(B)/luajit/grid/core.so
@@ -131,21 +131,21 @@ gc-lua5.4 gc-luajit: gc-%: $(B)/$$*/grid/core.so
 	  $(SUITE) tests gc-$* spec/support/each $(OURS)
 
 # ---- Fuzzers ----------------------------------------------------------------------------------
-# Found inputs stay in build/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
+# Found inputs stay in $(BUILD)/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
 
-FUZZ_BUILD = B=build/fuzz CC=clang CFLAGS='-O1 -g' \
+FUZZ_BUILD = B=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
   EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
 
 .PHONY: fuzz $(FUZZERS:%=fuzz-%)
 fuzz:  ## every fuzzer for FUZZ_SECONDS (30; crypto and canonical JSON: 10)
-	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=build/fuzz/fuzz/%)
+	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=$(BUILD)/fuzz/fuzz/%)
 	@$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
 
 $(FUZZERS:%=fuzz-%): fuzz-%:
-	@mkdir -p build/fuzz/corpus/$* && cp -r spec/fuzz/corpus/$*/. build/fuzz/corpus/$*/ 2>/dev/null || true
-	@$(SUITE) check fuzz-$* build/fuzz/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$*- \
-	  $(patsubst %,-dict=%,$(wildcard spec/fuzz/$*.dict)) build/fuzz/corpus/$*
+	@mkdir -p $(BUILD)/fuzz/corpus/$* && cp -r spec/fuzz/corpus/$*/. $(BUILD)/fuzz/corpus/$*/ 2>/dev/null || true
+	@$(SUITE) check fuzz-$* $(BUILD)/fuzz/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/$*- \
+	  $(patsubst %,-dict=%,$(wildcard spec/fuzz/$*.dict)) $(BUILD)/fuzz/corpus/$*
 
 # ---- Others' work on the same bytes -----------------------------------------------------------
 

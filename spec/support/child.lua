@@ -19,8 +19,8 @@ end
 
 child.root = child.capture "pwd"
 
--- Entries like lua/?.lua mean the project's folder, wherever the child runs.
-local function absolute(path)
+--- A list of paths in which entries like lua/?.lua name the project's folder, wherever they are read.
+function child.absolute(path)
   return (path:gsub("[^;]+", function(entry)
     if entry:sub(1, 1) ~= "/" then return child.root .. "/" .. entry end
   end))
@@ -30,12 +30,12 @@ end
 local function interpreter()
   if rawget(_G, "ngx") then return "luajit" end
   local command = arg[-1]
-  return command:find("/", 1, true) and absolute(command) or command
+  return command:find("/", 1, true) and child.absolute(command) or command
 end
 
 --- What a shell needs to run a program on this VM with this build: assignments, then the interpreter.
 child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
-  quote(absolute(package.path)), quote(absolute(package.cpath)), quote(interpreter()))
+  quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), quote(interpreter()))
 
 --- A new, empty folder.
 function child.folder()

@@ -1,6 +1,7 @@
 -- Starts a real nginx with ngx_http_lua for a spec, asks it things, and ends it. Needs a shell and the curl command, as root or
--- as anybody, touches no system service, and works on Lua 5.4 and LuaJIT. The library under test is the one of this tree, in
--- LuaJIT's build. An nginx also ends by itself when the process that started it has gone.
+-- as anybody, touches no system service, and works on Lua 5.4 and LuaJIT. The library under test
+-- is the one of this tree, in LuaJIT's form of the build that this process would load. An nginx
+-- also ends by itself when the process that started it has gone.
 --
 -- Owns: a folder with the configuration and the error log, a free loopback port, and the processes; `stop` takes all of it away.
 
@@ -70,6 +71,13 @@ end
 
 local function on_off(value) return value and "on" or "off" end
 
+-- Where the module for LuaJIT is: beside the one that this process would load.
+local function build_folder()
+  local module = package.searchpath("grid.core", package.cpath)
+  local build = module and module:match "^(.*)/[^/]*/grid/core%.so$"
+  return child.absolute(build or "build") .. "/luajit"
+end
+
 -- The configuration as text. Snippets may name @PORT@, @DIR@ and @ROOT@ themselves.
 local function configuration(self, options)
   local here = child.root
@@ -82,7 +90,7 @@ local function configuration(self, options)
     ENV = env_lines(options.env),
     CODE_CACHE = on_off(options.code_cache ~= false),
     ABORT = on_off(options.check_client_abort),
-    BUILD = here .. "/" .. (options.build or "build/luajit"),
+    BUILD = options.build and here .. "/" .. options.build or build_folder(),
     ROOT = here, DIR = self.dir, PORT = tostring(self.port),
   }
   for _, name in ipairs { "main", "http", "listen", "server", "locations" } do

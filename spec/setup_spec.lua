@@ -1,0 +1,51 @@
+-- spec/support/setup on a release that is made up: which packages it asks apt for. The stubs stand for dpkg-query, apt
+-- and sudo, so that nothing is installed.
+
+local assert = require "luassert"
+local child = require "spec.support.child"
+
+local STUBS = {
+  id = "echo 1000",
+  ["dpkg-query"] = ":",
+  -- As apt does, `show` succeeds for a name that only other packages mention; `policy` knows it without a candidate.
+  ["apt-cache"] = [[
+case $1:$2 in
+show:*) exit 0 ;;
+policy:luajit2 | policy:libluajit2-5.1-dev) printf '%s:\n  Installed: (none)\n  Candidate: (none)\n' "$2" ;;
+policy:@ABSENT@) ;;
+policy:*) printf '%s:\n  Installed: (none)\n  Candidate: 1.0-1\n' "$2" ;;
+esac]],
+  sudo = [[case $1 in tee) cat >/dev/null ;; env) echo "$@" >>installed ;; esac]],
+}
+
+describe("spec/support/setup", function()
+  local folder
+
+  before_each(function() folder = child.folder() end)
+  after_each(function() folder:remove() end)
+
+  local function setup_run(goal, absent)
+    for name, text in pairs(STUBS) do
+      folder:write(name, "#!/bin/sh\n" .. text:gsub("@ABSENT@", absent or "none-is-absent") .. "\n")
+    end
+    assert.equal(0, (folder:run("chmod 755 " .. table.concat({ "id", "dpkg-query", "apt-cache", "sudo" }, " ")
+      .. " && ln -s sudo apt-get")))
+    local code, _, stderr = folder:run('PATH="$PWD:$PATH" ' .. ("'%s/spec/support/setup' %s"):format(child.root, goal))
+    return code, folder:read "installed" or "", stderr
+  end
+
+  it("installs of each choice the first package that has a candidate, not one that is only mentioned", function()
+    local code, installed = setup_run "test"
+    assert.equal(0, code)
+    assert.is_truthy(installed:find(" luajit ", 1, true), installed)
+    assert.is_truthy(installed:find(" libluajit-5.1-dev ", 1, true), installed)
+    assert.is_nil(installed:find("luajit2", 1, true), installed)
+  end)
+
+  it("names a package that the release does not have, and installs nothing", function()
+    local code, installed, stderr = setup_run("run", "lua-cjson")
+    assert.equal(1, code)
+    assert.equal("", installed)
+    assert.is_truthy(stderr:find("this release has no package lua-cjson", 1, true), stderr)
+  end)
+end)

@@ -1,0 +1,8 @@
+-- Prints what the tests run with: the libcurl and the OpenSSL that LuaJIT's module loads, LuaJIT itself, and nginx.
+local ffi = require "ffi"
+
+ffi.cdef "const char *curl_version(void);"
+
+local module = assert(package.searchpath("grid.core", package.cpath))
+local nginx = io.popen "PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -v 2>&1"
+print(("with %s, %s, %s"):format(ffi.string(ffi.load(module).curl_version()), jit.version, nginx:read("*a"):match "[^\n]*"))
