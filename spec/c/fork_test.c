@@ -1,35 +1,9 @@
 /* A child that is forked while its parent talks TLS: it lets go of the parent's engine without a word on the wire, and makes its
  * own. Needs the node of spec/support/fault_server.mjs for TLS and HTTP/2. */
 #include "http_support.h"
+#include "remote.h"
 
-#include <signal.h>
 #include <sys/wait.h>
-
-typedef struct remote {
-    FILE *output;
-    int pid;
-    char https[64], ca[128];
-} remote;
-
-static bool remote_open(remote *server)
-{
-    char command[128], line[512] = "";
-    const char *pid;
-
-    snprintf(command, sizeof command, "exec node spec/support/fault_server.mjs --watch %d", (int)getpid());
-    server->output = popen(command, "r");
-    if (!server->output || !fgets(line, sizeof line, server->output))
-        return false;
-    pid = strstr(line, " pid=");
-    server->pid = pid ? (int)strtol(pid + 5, NULL, 10) : 0;
-    return server->pid > 0 && sscanf(line, "ready http=%*s https=%63s ca=%127s", server->https, server->ca) == 2;
-}
-
-static void remote_close(const remote *server)
-{
-    kill(server->pid, SIGTERM);
-    pclose(server->output);
-}
 
 static remote server;
 

@@ -14,6 +14,8 @@
 //   twice          an answer, and a little later another one                   (HTTP/1.1)
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
+//   reset-early    the same as soon as the head of the request has come
+//   reset-later    an answer, and a little later a TCP reset
 //   half           the connection is closed after a part of the status line    (HTTP/1.1)
 //   refuse         RST_STREAM with REFUSED_STREAM                              (HTTP/2, and all that follow)
 //   cancel         RST_STREAM with CANCEL
@@ -106,13 +108,24 @@ function twice(socket, res) {
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
-const faultsOfSocket = { ok, late, echo, headers, trailers, silent, retire, twice, drop, reset, half: (socket) => socket.end("HTTP/1.1 2") };
+function resetLater(socket, res) {
+  const carrier = sockets.get(socket.remotePort);
+  ok(socket, res);
+  setTimeout(() => carrier.resetAndDestroy(), LITTLE);
+}
+
+const faultsOfSocket = {
+  ok, late, echo, headers, trailers, silent, retire, twice, drop, reset,
+  "reset-later": resetLater,
+  half: (socket) => socket.end("HTTP/1.1 2"),
+};
 
 const faultsOfStream = {
   ok, late, echo, headers, trailers, silent,
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
+  "reset-later": (stream, res) => resetLater(stream.session.socket, res),
   refuse: (stream) => stream.close(REFUSED_STREAM),
   cancel: (stream) => stream.close(CANCEL),
   downgrade: (stream) => stream.close(HTTP_1_1_REQUIRED),
@@ -127,6 +140,7 @@ function serve(req, res) {
   const fault = url.pathname.split("/").pop();
   if (fault === "hole") deaf.add(req.stream.session);
   if (req.httpVersionMajor === 2 && deaf.has(req.stream.session)) return;
+  if (fault === "reset-early") return reset(req.httpVersionMajor === 2 ? req.stream.session.socket : req.socket);
   req.chunks = [];
   req.on("data", (chunk) => req.chunks.push(chunk));
   req.on("end", () => {

@@ -4,6 +4,7 @@
 #include "http/clock.h"
 #include "http/driver.h"
 #include "http/engine_internal.h"
+#include "http/guard.h"
 
 #include <pthread.h>
 
@@ -61,10 +62,14 @@ static bool acquire(grid_engine *engine, grid_error *err)
  * libcurl may be touched, since ending a TLS session would write into the parent's connection: the memory is let go. */
 static void release(grid_engine *engine)
 {
+    grid_guard guard;
+
     if (engine->home)
         *engine->home = NULL;
+    grid_guard_enter(&guard);
     if (engine->multi && grid_engine_is_ours(engine))
         curl_multi_cleanup(engine->multi);
+    grid_guard_leave(&guard);
     if (engine->driver)
         grid_driver_free(engine->driver);
     grid_url_unref(engine->url);
@@ -75,17 +80,22 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     grid_engine *engine = grid_calloc(sizeof *engine);
+    grid_guard guard;
+    bool acquired;
 
     if (!engine) {
         grid_error_out_of_memory(err);
         return NULL;
     }
+    grid_guard_enter(&guard);
     pthread_once(&once, start_libcurl);
     engine->generation = generation;
     engine->refs = 1;
     engine->last = &engine->finished;
     engine->look = -1;
-    if (!acquire(engine, err)) {
+    acquired = acquire(engine, err);
+    grid_guard_leave(&guard);
+    if (!acquired) {
         release(engine);
         return NULL;
     }
@@ -198,8 +208,10 @@ static void end_overdue(grid_engine *engine)
 /* Ready sockets are served before deadlines are checked. */
 void grid_engine_step(grid_engine *engine)
 {
+    grid_guard guard;
     bool more;
 
+    grid_guard_enter(&guard);
     engine->stepped = grid_clock_now();
     more = grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
@@ -208,6 +220,7 @@ void grid_engine_step(grid_engine *engine)
     if (!engine->put_off)
         end_overdue(engine);
     grid_engine_unref(engine);
+    grid_guard_leave(&guard);
 }
 
 bool grid_engine_is_overdue(const grid_engine *engine, double deadline)

@@ -4,6 +4,7 @@
 #include "http/clock.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
+#include "http/guard.h"
 #include "http/options.h"
 #include "http/retry_after.h"
 
@@ -226,6 +227,8 @@ grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exc
                                    grid_error *err)
 {
     grid_transfer *transfer;
+    grid_guard guard;
+    bool started;
 
     if (!grid_engine_is_ours(engine)) {
         grid_error_set(err, GRID_REQUEST, "forked", "the engine belongs to the process that forked this one");
@@ -236,18 +239,24 @@ grid_transfer *grid_transfer_start(grid_engine *engine, const grid_exchange *exc
         grid_error_out_of_memory(err);
         return NULL;
     }
-    if (prepare(transfer, exchange, err))
-        return transfer;
-    destroy(transfer);
-    return NULL;
+    grid_guard_enter(&guard);
+    started = prepare(transfer, exchange, err);
+    if (!started)
+        destroy(transfer);
+    grid_guard_leave(&guard);
+    return started ? transfer : NULL;
 }
 
 void grid_transfer_free(grid_transfer *transfer)
 {
+    grid_guard guard;
+
+    grid_guard_enter(&guard);
     grid_engine_forget(transfer->engine, transfer);
     if (!transfer->finished)
         grid_engine_cancel(transfer->engine, transfer->easy);
     destroy(transfer);
+    grid_guard_leave(&guard);
 }
 
 static double seconds(CURL *easy, CURLINFO info)

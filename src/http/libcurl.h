@@ -1,0 +1,12 @@
+/* What the libcurl that runs can do. It may be newer or older than the headers that this was compiled with.
+ *
+ * Owns: the answers, asked for once in a process: curl_version_info of some versions is not thread-safe. */
+#ifndef GRID_HTTP_LIBCURL_H
+#define GRID_HTTP_LIBCURL_H
+
+#include <stdbool.h>
+
+/* Before 7.87, OpenSSL writes to libcurl's sockets itself, and without MSG_NOSIGNAL. */
+bool grid_libcurl_raises_sigpipe(void);
+
+#endif
