@@ -159,6 +159,14 @@ crypto-interop: $(B)/libgrid.a  ## keys, HPKE and signatures against node, WebCr
 rock-test:  ## installs with luarocks for both VMs, and runs what it installed from another folder
 	@$(SUITE) tests rock spec/support/rock-test
 
+# ---- Other releases of Debian ------------------------------------------------------------------
+
+RELEASES ?= trixie testing
+.PHONY: platforms
+platforms:  ## as root: `make demo` and `make test` on Debian 13 and testing, in folders below PLATFORMS_DIR
+	spec/support/setup platforms
+	@spec/support/platforms $(RELEASES)
+
 # ---- The benchmarks ---------------------------------------------------------------------------
 
 .PHONY: bench-quick
