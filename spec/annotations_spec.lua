@@ -216,7 +216,7 @@ describe("the annotations", function()
   describe("of what a call gives", function()
     local server
 
-    setup(function() server = sandbox.start() end)
+    setup(function() server = sandbox.share() end)
     teardown(function() server:stop() end)
 
     it("name every field of results, errors and events, and events have each of theirs", function()

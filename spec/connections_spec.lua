@@ -19,7 +19,7 @@ local TCP_SOCKETS = [[
 describe("calls in flight together", function()
   local server
 
-  setup(function() server = sandbox.start { tier = "1", payload_check = "shape" } end)
+  setup(function() server = sandbox.share { tier = "1", payload_check = "shape" } end)
   teardown(function() server:stop() end)
   before_each(function() server:reset() end)
 

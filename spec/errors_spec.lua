@@ -12,7 +12,7 @@ local assert_error = rig.assert_error
 describe("an error", function()
   local server, client
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   before_each(function()

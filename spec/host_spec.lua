@@ -8,7 +8,7 @@ local sandbox = require "spec.support.sandbox"
 describe("a host", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   before_each(function()

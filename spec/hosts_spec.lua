@@ -60,7 +60,7 @@ for name, new_program in pairs(programs) do
     local server, client, program
 
     before_each(function()
-      server = server or sandbox.start {}
+      server = server or sandbox.share()
       server:reset()
       program = new_program()
       client = grid.new { api_key = server.api_key, base_url = server.https, ca_file = server.ca, host = program.host }

@@ -269,7 +269,7 @@ end
 describe("the README #slow", function()
   local server, folder
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   before_each(function()

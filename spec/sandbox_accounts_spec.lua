@@ -16,7 +16,7 @@ describe("the sandbox's accounts", function()
   local server, pair, session
 
   setup(function()
-    server = sandbox.start()
+    server = sandbox.share()
     pair = peer.keypair()
   end)
   teardown(function() server:stop() end)
@@ -364,7 +364,7 @@ end)
 describe("the end of the service, in the sandbox,", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   it("takes away all but five endpoints first, then all", function()

@@ -13,7 +13,7 @@ local NO_SUCH_POINT = "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADaxfR8uEsQkf4vOblY6RA8
 describe("the sandbox refuses", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
   before_each(function() server:reset() end)
 

@@ -9,7 +9,7 @@ local refresh, payload_of, privy_of, new_payload = client.refresh, client.payloa
 describe("a fault of the sandbox", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
   before_each(function() server:reset() end)
 

@@ -16,7 +16,7 @@ describe("the sandbox seals its authorization keys", function()
   local server, pair
 
   setup(function()
-    server = sandbox.start()
+    server = sandbox.share()
     pair = peer.keypair()
   end)
   teardown(function() server:stop() end)

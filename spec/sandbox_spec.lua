@@ -13,7 +13,7 @@ local COMPRESSED_KEY = "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADaxfR8uEsQkf4vOblY6RA
 describe("the sandbox", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
   before_each(function() server:reset() end)
 

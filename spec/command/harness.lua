@@ -20,7 +20,7 @@ harness.API_KEY = "canary-api-key-0123456789"
 function harness.start(options)
   options = options or {}
   options.api_key = harness.API_KEY
-  local self = setmetatable({ server = sandbox.start(options), folder = child.folder() }, Harness)
+  local self = setmetatable({ server = sandbox.share(options), folder = child.folder() }, Harness)
   self.folder:run "mkdir tmp"
   return self
 end

@@ -40,7 +40,7 @@ describe("the example gateway", function()
   local grid_side, program, gateway, cookie
 
   setup(function()
-    grid_side = sandbox.start { api_key = "canary-api-key" }
+    grid_side = sandbox.share { api_key = "canary-api-key" }
     program = nginx.start { locations = PROGRAM }
     gateway = nginx.start {
       conf = adapted(program.port),

@@ -19,7 +19,7 @@ end
 
 ---@param options spec.NginxOptions
 function scene.start(options)
-  local grid_side = sandbox.start { api_key = API_KEY }
+  local grid_side = sandbox.share { api_key = API_KEY }
   local ok, self = pcall(scene.on, grid_side, options)
   if not ok then
     grid_side:stop()

@@ -9,7 +9,7 @@ local KEY =
 
 describe("a batch of calls over HTTP/2", function()
   it("may follow another one that had to wait for the connection", function()
-    local server = sandbox.start {}
+    local server = sandbox.share()
     local client = grid.new { api_key = server.api_key, base_url = server.https, ca_file = server.ca }
     for _ = 1, 2 do
       local requests = {}

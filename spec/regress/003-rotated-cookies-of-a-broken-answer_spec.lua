@@ -7,7 +7,7 @@ local sandbox = require "spec.support.sandbox"
 describe("an answer in cookies whose body makes no sense", function()
   local server, client
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   before_each(function()

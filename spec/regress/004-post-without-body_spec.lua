@@ -6,7 +6,7 @@ local sandbox = require "spec.support.sandbox"
 describe("a POST without a body", function()
   local server
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   it("says nothing of a content type, and that its length is 0", function()

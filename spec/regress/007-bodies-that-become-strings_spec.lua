@@ -9,7 +9,7 @@ local sandbox = require "spec.support.sandbox"
 describe("the body of an answer", function()
   local server, methods, body, asked
 
-  setup(function() server = sandbox.start() end)
+  setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
   before_each(function()

@@ -106,7 +106,7 @@ end
 function rig.sandbox(clean_up)
   local busted, server = require "busted", {}
   busted.setup(function()
-    local started = sandbox.start()
+    local started = sandbox.share()
     for name, value in pairs(started) do server[name] = value end
     setmetatable(server, getmetatable(started))
   end)

@@ -8,6 +8,8 @@ local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
 
+local SHARED = "spec.sandbox.shared"
+
 local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
 Sandbox.__index = Sandbox
@@ -78,13 +80,31 @@ function Sandbox:executions(kind, text)
 end
 
 ---Forgets sessions, counts, faults and changed settings.
-function Sandbox:reset() self:control("POST", "/reset", {}) end
+function Sandbox:reset()
+  self:control("POST", "/reset", {})
+  if self.settings then self:set(self.settings) end
+end
 
----Ends the server and waits for it; a second call does nothing.
+---Ends the server and waits for it; a second call does nothing, and a shared one goes on.
 function Sandbox:stop()
   if io.type(self.pipe) ~= "file" then return end
   os.execute("kill " .. self.pid)
   self.pipe:close()
+end
+
+---The sandbox that all specs of this process share: started by the first of them, ends with the process. It is as new, but
+---for these settings, which `reset` keeps.
+---@param settings table|nil  names and values of `Sandbox:set`
+---@return table  fields http, https, ca, dir, api_key
+function sandbox.share(settings)
+  local registry = debug.getregistry() -- busted unloads the modules that a spec file has loaded
+  local running = registry[SHARED] or sandbox.start()
+  registry[SHARED] = running
+  local self = setmetatable({ settings = settings }, Sandbox)
+  for _, name in ipairs { "http", "https", "ca", "dir" } do self[name] = running[name] end
+  self.api_key = settings and settings.api_key or running.api_key
+  self:reset()
+  return self
 end
 
 return sandbox
