@@ -190,14 +190,63 @@ describe("an error", function()
       for _, body in ipairs {
         [[{"message":"a\nb\r\nc\u0000d\u001b[31m"}]], [[{"error":{"code":"a\nb","message":"c"}}]],
         [[{"message":"m","request_id":"r\nr"}]], [[{"error":"a\u007fb"}]],
+        [[{"message":"a\u0085b\u009b31mc","error":{"code":"a\u009b"},"request_id":"r\u009d0;title"}]],
+        [[{"message":"a\u2028b\u2029c"}]],
       } do
         local raw = rig.raw_server(("HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
         local other = rig.client(server, { base_url = raw.url, host = raw.host })
         local _, err = other:request("GET", "/x")
         assert.is_nil(tostring(err):find "%c", body)
         assert.is_nil(err.message:find "%c", body)
+        assert.equal(tostring(err), core.visible(tostring(err)))
         other:close()
         raw.close()
+      end
+    end)
+
+    it("without what is not seen or changes the order of reading, and so are all its texts", function()
+      local unseen = "\\u202e\\u2066\\u200b\\ufeff\\u200f\\u00ad\\udb40\\udc41"
+      local body = ([=[{"error":{"code":"c%so","message":"m%se","details":[{"field":"f%s","code":"%s"},["%s\u009bx"]]},
+        "request_id":"i%sd"}]=]):gsub("%%s", unseen)
+      local raw = rig.raw_server(("HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+      local events = {}
+      local other = rig.client(server, { base_url = raw.url, host = raw.host, on_event = function(event)
+        events[#events + 1] = event
+      end })
+      local _, err = other:request("GET", "/x")
+      other:close()
+      raw.close()
+      assert.equal("grid: api error, status 400 (co): me [request id]", tostring(err))
+      assert.same({ "co", "me", "id" }, { err.code, err.message, err.request_id })
+      assert.same({ { field = "f", code = "" }, { " x" } }, err.details)
+      assert.same({ "co", "id" }, { events[2].code, events[2].request_id })
+    end)
+
+    it("whose parts that are not seen at all are as if they were not said", function()
+      local body = [[{"error":{"code":"\u200b","message":" \u202e\n"},"code":"seen","message":"said","request_id":"\ufeff"}]]
+      local raw = rig.raw_server(("HTTP/1.1 400 Bad\r\nX-Request-Id: \226\128\139\r\nContent-Length: %d\r\n\r\n%s")
+        :format(#body, body))
+      local other = rig.client(server, { base_url = raw.url, host = raw.host })
+      local _, err = other:request("GET", "/x")
+      other:close()
+      raw.close()
+      assert.equal("grid: api error, status 400 (seen): said", tostring(err))
+    end)
+
+    it("of valid UTF-8, whatever bytes the service sends in its headers", function()
+      for bytes, shown in pairs {
+        ["\255"] = "\239\191\189", ["caf\195\169"] = "caf\195\169", ["a\194\155b"] = "a b", ["a\155b"] = "a\239\191\189b",
+      } do
+        local answer = "HTTP/1.1 %d x\r\nX-Request-Id: %s\r\nContent-Length: 11\r\n\r\n" .. [[{"data":{}}]]
+        for _, status in ipairs { 200, 400 } do
+          local raw = rig.raw_server(answer:format(status, bytes))
+          local other = rig.client(server, { base_url = raw.url, host = raw.host })
+          local res, err = other:request("GET", "/x")
+          other:close()
+          raw.close()
+          assert.equal(shown, (res or err).request_id)
+          assert.truthy(tostring(res or err):find(shown, 1, true))
+        end
       end
     end)
 

@@ -112,6 +112,97 @@ describe("no secret is shown", function()
   check("a proxy is named with its password", nil,
     { base_url = "https://localhost:1", proxy = "http://user:canary-password@127.0.0.1:1" })
 
+  -- What answers hold as the name of a request: one of our secrets, in some way, in each of these places.
+  local ECHOED = { API_KEY, CANARIES[1], CANARIES[2], CANARIES[3], CANARIES[4], "canaryCookie0123456789abcdef" }
+  local WAYS = { "%s", "req-%s-1", "req/%s", CANARIES[3]:sub(1, 9) .. "%.0s" }
+  local BODIES = {
+    [200] = { [[{"data":{"a":1},"metadata":{"request_id":"%s"}}]], [[{"request_id":"%s"}]], "no JSON", [[{"data":7}]] },
+    [302] = { "" }, [400] = { [[{"message":"m","request_id":"%s"}]], "" }, [503] = { [[{"request_id":"%s"}]] },
+  }
+
+  local function meet(answer)
+    local raw = rig.raw_server(answer)
+    local client = watched { base_url = raw.url, host = raw.host }
+    local res, err = client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload() }, { cookie = COOKIE })
+    if res == nil and err.code == "bad_answer" then -- no session is in it: the same as another call
+      res, err = client:request("POST", "/x", json.decode(payload()), { cookie = COOKIE })
+    end
+    client:close()
+    raw.close()
+    return res, err
+  end
+
+  -- In the body, where that has a place for it, else in a header. -> result, error
+  local function meet_named(status, body, id)
+    local header = body:find "%%s" and "" or ("X-Request-Id: %s\r\n"):format(id)
+    local text = body:gsub("%%s", (id:gsub("%%", "%%%%")))
+    local res, err = meet(("HTTP/1.1 %d x\r\n%sContent-Length: %d\r\n\r\n%s"):format(status, header, #text, text))
+    assert.truthy((res or err).request_id:find("[redacted]", 1, true), (res or err).request_id)
+    if err then err.headers = nil end -- as they came
+    assert_shows_no_secret(err or tostring(res), "what came of " .. text)
+    assert_shows_no_secret(events, "an event")
+    events = {}
+    return res, err
+  end
+
+  it("by the name of a request, in a header or a body, of a result or an error", function()
+    local results, errors = 0, 0
+    for status, bodies in pairs(BODIES) do
+      for _, body in ipairs(bodies) do
+        for i = 1, #ECHOED * #WAYS do
+          local id = WAYS[i % #WAYS + 1]:format(ECHOED[math.ceil(i / #WAYS)])
+          local res, err = meet_named(status, body, id)
+          results, errors = results + (res and 1 or 0), errors + (err and 1 or 0)
+        end
+      end
+    end
+    assert.is_true(results > 20 and errors > 20)
+  end)
+
+  it("by the name of a request whose answer breaks off", function()
+    local _, err = meet(("HTTP/1.1 200 OK\r\nX-Request-Id: %s\r\nContent-Length: 50\r\n\r\n{"):format(CANARIES[1]))
+    rig.assert_error(err, { kind = "network", request_id = "[redacted]" })
+    assert_shows_no_secret(events, "an event")
+  end)
+
+  it("by a name of a request that hides it between what is not seen, or in escapes", function()
+    for _, between in ipairs { "\226\128\139", "\239\187\191", "\226\128\174" } do
+      local spread = API_KEY:gsub(".", "%0" .. between)
+      local _, err = meet(("HTTP/1.1 400 x\r\nX-Request-Id: %s\r\nContent-Length: 0\r\n\r\n"):format(spread))
+      assert.equal("[redacted]", err.request_id)
+      local body = json.encode { message = "No " .. spread .. ".", error = { code = spread } }
+      _, err = meet(("HTTP/1.1 400 x\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+      assert.same({ "No [redacted].", "[redacted]" }, { err.message, err.code })
+    end
+    local raw = rig.raw_server "HTTP/1.1 400 x\r\nX-Request-Id: canary-escaped\r\nContent-Length: 0\r\n\r\n"
+    local client = watched { base_url = raw.url, host = raw.host }
+    local token = ("canary-escaped"):gsub(".", function(letter) return ("\\u%04x"):format(letter:byte()) end)
+    local _, err = client:refresh_session { encryption_public_key = rig.KEY,
+      kms_payload = ('{"session":{"Privy":{"token":"%s"}}}'):format(token) }
+    assert.equal("[redacted]", err.request_id)
+    client:close()
+    raw.close()
+  end)
+
+  it("by the name of a request that sent more than can be looked for: it is left out where it is part of that", function()
+    for _, case in ipairs { { "canary-of-a-long-body" }, { "another-name", "another-name" } } do
+      local answer = '{"data":{},"metadata":{"request_id":"' .. case[1] .. '"}}'
+      local raw = rig.raw_server(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#answer, answer))
+      local client = watched { base_url = raw.url, host = raw.host }
+      local res = assert(client:request("POST", "/x", { text = ("canary-of-a-long-body "):rep(4000) }))
+      assert.equal(case[2], res.request_id)
+      client:close()
+      raw.close()
+    end
+  end)
+
+  it("by a name of a request that holds none, which stays as it is", function()
+    for _, id in ipairs { "3f2b8c1e-77aa-4d1c-9e0f-0a1b2c3d4e5f", "req_77", "privy", "token=7", "1" } do
+      local _, err = meet(("HTTP/1.1 400 x\r\nX-Request-Id: %s\r\nContent-Length: 0\r\n\r\n"):format(id))
+      assert.equal(id, err.request_id)
+    end
+  end)
+
   it("by the echo of short tokens and cookies", function()
     local client = watched()
     server:fault { kind = "body", status = 400, body = json.encode {

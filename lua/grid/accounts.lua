@@ -3,6 +3,7 @@
 
 local core = require "grid.core"
 local errors = require "grid.errors"
+local foreign = require "grid.foreign"
 local json = require "grid.json"
 local keys = require "grid.keys"
 local misuse = require "grid.misuse"
@@ -76,7 +77,7 @@ function accounts.update(what, address, changes, admin)
 end
 
 local function refuse(kind, code, format, ...)
-  return nil, errors.new { kind = kind, code = code, message = errors.one_line(format:format(...)) }
+  return nil, errors.new { kind = kind, code = code, message = foreign.one_line(format:format(...)) }
 end
 
 local function present(value)

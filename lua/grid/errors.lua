@@ -3,6 +3,8 @@
 -- table shows them.
 -- Knows nothing of how a call came to fail.
 
+local core = require "grid.core"
+
 local errors = {}
 
 ---@class (exact) grid.Error
@@ -42,19 +44,13 @@ function Error.__concat(a, b)
   return tostring(a) .. tostring(b)
 end
 
-local MAX_TEXT = 300
-
---- Foreign text on one line of bounded length.
-function errors.one_line(text)
-  if text:find "[%c\127]" then text = text:gsub("[%c\127]+", " ") end
-  if #text <= MAX_TEXT then return text end
-  return text:sub(1, MAX_TEXT):gsub("[\192-\255][\128-\191]*$", "") .. "…" -- not amid a character of UTF-8
-end
+local SHOWN = { "code", "message", "request_id" } -- others may have had a part in their words
 
 --- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable, and are not shown.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
   fields.retryable = fields.retryable or false
+  for _, name in ipairs(SHOWN) do fields[name] = fields[name] and core.visible(fields[name]) end
   aside[fields] = answer
   return setmetatable(fields, Error)
 end

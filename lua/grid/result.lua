@@ -2,6 +2,7 @@
 -- Owns: the reading of success and error bodies as the service documents them. Knows nothing of tries and connections.
 
 local errors = require "grid.errors"
+local foreign = require "grid.foreign"
 local json = require "grid.json"
 local secrets = require "grid.secrets"
 
@@ -25,20 +26,18 @@ function Result:__tostring()
   return ("grid.result: status %d, request %s"):format(self.status, self.request_id or "unknown")
 end
 
-local function text_or_nil(value)
-  if type(value) == "string" and value ~= "" then return value end
-end
-
 local function table_or_empty(value)
   return type(value) == "table" and value or {}
 end
 
-local function request_id_of(answer, body)
+-- Services make it of what they were sent, now and then.
+local function request_id_of(call, answer, body)
   body = table_or_empty(body)
-  local id = text_or_nil(answer.headers["x-request-id"])
-    or text_or_nil(table_or_empty(body.metadata).request_id)
-    or text_or_nil(body.request_id)
-  return id and errors.one_line(id)
+  local id = foreign.seen(answer.headers["x-request-id"])
+    or foreign.seen(table_or_empty(body.metadata).request_id)
+    or foreign.seen(body.request_id)
+  id = id and secrets.strike(id, call:secrets())
+  return id and foreign.one_line(id)
 end
 
 local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
@@ -54,9 +53,9 @@ local function read_error_body(body)
   local details = type(nested.details) == "table" and nested.details or body.details
   local first = table_or_empty(table_or_empty(details)[1])
   return {
-    code = text_or_nil(nested.code) or text_or_nil(first.code) or text_or_nil(body.code),
-    message = text_or_nil(nested.message) or text_or_nil(body.message) or text_or_nil(body.error)
-      or text_or_nil(first.message),
+    code = foreign.seen(nested.code) or foreign.seen(first.code) or foreign.seen(body.code),
+    message = foreign.seen(nested.message) or foreign.seen(body.message) or foreign.seen(body.error)
+      or foreign.seen(first.message),
     details = type(details) == "table" and details or nil,
   }
 end
@@ -85,7 +84,7 @@ function result.failure(call, answer)
     fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
     fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
   end
-  if answer.headers then fields.request_id = request_id_of(answer) end
+  if answer.headers then fields.request_id = request_id_of(call, answer) end
   return errors.new(fields, answer)
 end
 
@@ -93,7 +92,7 @@ end
 local function nonsense(call, answer, code, message, body, cause)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message, fields.cause = "protocol", code, message, cause
-  fields.request_id = request_id_of(answer, body)
+  fields.request_id = request_id_of(call, answer, body)
   return nil, errors.new(fields, answer)
 end
 
@@ -105,14 +104,14 @@ local function api_error(call, answer)
   local hidden = secrets.new(call:secrets())
   local said = hidden and read_error_body(body) or {}
   local function shown(text, default)
-    return text and errors.one_line(hidden:beginning(text, MAX_SHOWN)) or default
+    return text and foreign.one_line(hidden:beginning(text, MAX_SHOWN)) or default
   end
   local fields = base_fields(call, answer)
   fields.kind = kind_of(answer.status)
-  fields.code = said.code and errors.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status
+  fields.code = said.code and foreign.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status
   fields.message = shown(said.message, "the service answered with status " .. answer.status)
   if said.details and answer.bytes <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
-  fields.request_id = request_id_of(answer, body)
+  fields.request_id = request_id_of(call, answer, body)
   return nil, errors.new(fields, answer)
 end
 
@@ -134,7 +133,7 @@ local function read_success(call, answer, body, found)
     metadata = wrapped and table_or_empty(body.metadata) or {},
     kms_payload_json = plan.session_at and session_of(call, found),
     status = answer.status,
-    request_id = request_id_of(answer, body),
+    request_id = request_id_of(call, answer, body),
     idempotency_key = call.idempotency_key,
     attempts = call.attempts,
     cookies = answer.cookies,

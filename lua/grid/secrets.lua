@@ -3,6 +3,8 @@
 --
 -- What was sent is walked through once, and so is each text: the time it takes grows with both, and not with their product.
 
+local core = require "grid.core"
+local foreign = require "grid.foreign"
 local json = require "grid.json"
 
 local secrets = {}
@@ -22,17 +24,11 @@ local function add(self, secret)
   if length >= PIECE then self.long[#self.long + 1] = secret end
 end
 
--- Without the blanks around it. A pattern that ends in `%s*$` would take the square of the longest run of them.
-local function trim(text)
-  local first = text:find "%S"
-  return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
-end
-
 -- The whole header, and each of its values, with quotes or without.
 local function add_cookie(self, header)
   add(self, header)
   for crumb in header:gmatch "[^;]+" do
-    local value = trim(crumb:sub((crumb:find("=", 1, true) or 0) + 1))
+    local value = foreign.trim(crumb:sub((crumb:find("=", 1, true) or 0) + 1))
     add(self, value)
     add(self, value:match '^"(.*)"$' or "")
   end
@@ -94,7 +90,9 @@ local function word_end(self, text, first)
   end
 end
 
+-- What is not seen is left out first: it could stand between the letters of a secret. A piece may end within a character.
 local function redact(self, text)
+  text = core.visible(text)
   local pieces, short = self.pieces, next(self.words) ~= nil
   local kept, hidden = {}, 0 -- `hidden`: the last byte so far of what is a secret
   for first = 1, #text - SHORTEST + 1 do
@@ -109,7 +107,16 @@ local function redact(self, text)
   end
   if hidden == 0 then return text end
   kept[#kept + 1] = text:sub(hidden + 1)
-  return table.concat(kept)
+  return core.visible(table.concat(kept))
+end
+
+--- A text of a few words, without what is a secret | nil: that cannot be told. The search in full takes as long as a call does; it
+--- is spared where text and secrets have nothing in common, unless escapes of the body may hide that.
+function secrets.strike(text, api_key, body, cookie)
+  local shortest = #api_key + #body + #cookie > MOST_SENT and PIECE or SHORTEST
+  if not core.overlaps(text, shortest, api_key, body, cookie) and not body:find("\\u", 1, true) then return text end
+  local hidden = secrets.new(api_key, body, cookie)
+  return hidden and redact(hidden, text)
 end
 
 --- The beginning of a text, of about that many bytes, without what is a secret, nor the beginning of one that reaches further.
@@ -126,6 +133,7 @@ end
 --- A machine name, without what is a secret. Plain words stand in other names by chance: only a whole secret hides them, or one
 --- that they were cut out of, unless it is made of plain words too.
 function secrets:name(text)
+  text = core.visible(text)
   if not is_plain_name(text) then return redact(self, text) end
   for _, secret in ipairs(self.long) do
     local is_piece = #text >= PIECE and not is_plain_name(secret) and secret:find(text, 1, true)

@@ -142,7 +142,7 @@ describe("the command", function()
     assert.equal(run:json "s.json".address, facts.address)
   end)
 
-  it("shows names that are not UTF-8 as far as JSON can", function()
+  it("shows names that are not UTF-8 as far as that can", function()
     login()
     local shown = { ["k\252nig.json"] = "k\239\191\189nig.json", ["\195\164\255.json"] = "\195\164\239\191\189.json" }
     for name, text in pairs(shown) do
@@ -153,7 +153,7 @@ describe("the command", function()
       code, out, err = run:grid(("inspect --json '%s.nix'"):format(name))
       assert.equal(1, code)
       assert.equal(("cannot read %s.nix: No such file or directory"):format(text), harness.objects(out)[1].error.message)
-      assert.equal(("grid: store error (not_read): cannot read %s.nix: No such file or directory\n"):format(name), err)
+      assert.equal(("grid: store error (not_read): cannot read %s.nix: No such file or directory\n"):format(text), err)
       run.folder:run(("mkdir -p all; mv '%s' all"):format(name))
       code, out = run:grid "refresh-all --json all"
       assert.same({ 0, text }, { code, harness.objects(out)[1].file })

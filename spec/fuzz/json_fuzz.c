@@ -1,6 +1,7 @@
 /* Whatever the gate takes can be walked, cut, unquoted and quoted again, and what is cut out is
- * JSON itself. */
+ * JSON itself. Whatever the bytes are, they can be shown. */
 #include "text/json.h"
+#include "text/visible.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -97,6 +98,26 @@ static void cut_members(grid_slice object)
     }
 }
 
+/* No byte grows to more than three, and no character of two to more than six. */
+static void show(grid_slice text, bool is_json)
+{
+    grid_buffer shown, again;
+    grid_error err;
+
+    grid_buffer_init(&shown, 3 * text.size);
+    must(grid_visible_text(text, &shown, &err) && grid_is_visible(content(&shown)));
+    must(grid_is_visible(text) <= (shown.size == text.size));
+    grid_buffer_clear(&shown);
+    if (!is_json)
+        return;
+    grid_buffer_init(&shown, 6 * text.size);
+    grid_buffer_init(&again, 6 * text.size);
+    must(grid_visible_json(text, &shown, &err) && grid_json_validate(content(&shown), &err));
+    must(grid_visible_json(content(&shown), &again, &err) && equal(&shown, &again));
+    grid_buffer_clear(&shown);
+    grid_buffer_clear(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     grid_slice text = {(const char *)data, size};
@@ -107,6 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (grid_json_quote(text, &quoted, &err))
         must(grid_json_validate(content(&quoted), &err));
     grid_buffer_clear(&quoted);
+    if (size)
+        show(text, grid_json_validate(text, &err));
     if (grid_json_validate(text, &err)) {
         walk(text);
         cut_elements(text);

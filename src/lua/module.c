@@ -8,6 +8,7 @@
 #include "lua/crypto.h"
 #include "lua/engine.h"
 #include "lua/file.h"
+#include "lua/foreign.h"
 #include "lua/json.h"
 #include "lua/key.h"
 #include "lua/machine.h"
@@ -56,5 +57,6 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_json(L);
     gridL_open_key(L);
     gridL_open_machine(L);
+    gridL_open_foreign(L);
     return 1;
 }

@@ -117,7 +117,7 @@ function command.main(words)
   end
   local problem = state.screen:flush()
   if problem then
-    io.stderr:write("grid: cannot write to standard output: ", problem, "\n")
+    screen.tell("grid: cannot write to standard output: " .. problem)
     if code == 0 then code = code_of(state, stop.FAILED) end
   end
   return code

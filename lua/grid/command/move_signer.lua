@@ -3,6 +3,7 @@
 
 local decode = require "grid.command.decode"
 local errors = require "grid.errors"
+local foreign = require "grid.foreign"
 local json = require "grid.json"
 local login = require "grid.command.login"
 local members = require "grid.command.members"
@@ -52,7 +53,7 @@ local function check_given(given, screen)
 end
 
 local function refuse(fields)
-  fields.message = errors.one_line(fields.message)
+  fields.message = foreign.one_line(fields.message)
   stop.failed(errors.new(fields), { submitted = false })
 end
 

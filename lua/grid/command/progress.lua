@@ -36,7 +36,7 @@ end
 --- What people are to know of a file.
 function Progress:remark(name, text)
   self:erase()
-  io.stderr:write(name, ": ", text, "\n")
+  screen.tell(name .. ": " .. text)
 end
 
 --- One file is over: renewed with `res`, or failed with `err`. `fields` tell scripts more.

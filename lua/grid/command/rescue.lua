@@ -2,6 +2,7 @@
 -- Owns: the search for another place. Nothing is printed but that place.
 
 local core = require "grid.core"
+local screen = require "grid.command.screen"
 local stop = require "grid.command.stop"
 
 local rescue = {}
@@ -47,7 +48,7 @@ end
 
 --- Ends the command.
 function rescue.fail(err, fields, sentence)
-  if sentence then io.stderr:write("grid: ", sentence, "\n") end
+  if sentence then screen.tell("grid: " .. sentence) end
   stop.failed(err, fields)
 end
 

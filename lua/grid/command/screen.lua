@@ -1,6 +1,7 @@
 -- What a command says: for people on standard output and standard error, or for scripts as JSON lines.
 -- Owns: both forms, the questions, and whether standard output took what it was given. Errors appear as what tostring makes of
--- them, never otherwise. Knows no command.
+-- them, never otherwise. What files and services contributed to a line breaks no line, and gives no order to the terminal. Knows
+-- no command.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -9,6 +10,11 @@ local json = require "grid.json"
 local screen = {}
 local Screen = { __name = "grid.command.screen" }
 Screen.__index = Screen
+
+--- A line on standard error.
+function screen.tell(text)
+  io.stderr:write(core.visible(text), "\n")
+end
 
 function screen.new(as_json)
   return setmetatable({ json = as_json or false }, Screen)
@@ -57,14 +63,19 @@ function Screen:flush()
   return self.problem
 end
 
+--- JSON on a line, whatever was asked for.
+function Screen:data(value)
+  self:write(core.visible_json(json.encode(value) or assert(json.encode(presentable(value)))), "\n")
+end
+
 --- One JSON object on a line, for scripts only.
 function Screen:object(value)
-  if self.json then self:write(json.encode(value) or assert(json.encode(presentable(value))), "\n") end
+  if self.json then self:data(value) end
 end
 
 --- A line for people, on standard output.
 function Screen:line(format, ...)
-  if not self.json then self:write(format:format(...), "\n") end
+  if not self.json then self:write(core.visible(format:format(...)), "\n") end
 end
 
 --- Rows of { label, text }; those without a text are left out.
@@ -76,12 +87,12 @@ end
 
 --- A remark for people that is not part of the result.
 function Screen:note(format, ...)
-  if not self.json then io.stderr:write(format:format(...), "\n") end
+  if not self.json then screen.tell(format:format(...)) end
 end
 
 --- What went wrong: a line or an error of the library; `fields` tell scripts more.
 function Screen:fail(problem, fields)
-  io.stderr:write(tostring(problem), "\n")
+  screen.tell(tostring(problem))
   local object = { error = screen.describe_error(problem) }
   for name, value in pairs(fields or {}) do object[name] = value end
   self:object(object)
@@ -95,7 +106,7 @@ end
 --- One line of standard input, or nil. The question is put only where somebody can read it.
 function Screen.ask(_, question)
   if core.is_terminal(0) then
-    io.stderr:write(question)
+    io.stderr:write(core.visible(question))
     io.stderr:flush()
   end
   return io.read "*l"

@@ -50,7 +50,7 @@ function sign.run(given, screen)
   local auth = sign.authorization_key(session, pair)
   local client = grid.new { base_url = "https://grid.squads.xyz", environment = "production" }
   local signed = stop.unless(client:sign(prepared, auth))
-  screen:write(assert(json.encode(signed)), "\n")
+  screen:data(signed)
   return 0
 end
 

@@ -10,6 +10,24 @@ local core = {}
 ---@return number
 function core.now() end
 
+--- Foreign text on one line of valid UTF-8: controls and line separators become a blank, what is not seen (directional marks,
+--- zero width, BOM) goes, bytes that are no character become U+FFFD.
+---@param text string
+---@return string
+function core.visible(text) end
+
+--- Valid JSON with such characters as escapes: it says the same to its reader.
+---@param json string
+---@return string
+function core.visible_json(json) end
+
+--- Has the text so many bytes in a row that one of the others has, too?
+---@param text string
+---@param size integer 4 to 64
+---@param ... string
+---@return boolean
+function core.overlaps(text, size, ...) end
+
 --- A new random UUID, version 4.
 ---@return string
 function core.uuid() end

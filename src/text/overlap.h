@@ -1,0 +1,16 @@
+/* Do two texts have a run of bytes in common? One walk through each.
+ *
+ * Owns: nothing. Refuses to know: what the bytes mean, and which text is the secret. */
+#ifndef GRID_TEXT_OVERLAP_H
+#define GRID_TEXT_OVERLAP_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+enum { GRID_OVERLAP_MIN = 4, GRID_OVERLAP_MAX = 64 };
+
+/* `size` bytes in a row, GRID_OVERLAP_MIN to GRID_OVERLAP_MAX. Fast where `text` is short. */
+bool grid_overlaps(grid_slice text, grid_slice other, size_t size);
+
+#endif
