@@ -193,7 +193,7 @@ function Client:refresh_sessions(requests, given)
   local function on_done(one) many:finish(one.position, one.res, one.err) end
   local engine, err = self:engine()
   if engine then flight.new(self, engine, source, many.concurrency, on_done):run() end
-  return many:finish_all(err or errors.cancelled "no")
+  return many:finish_all(err or (self.closed and errors.cancelled or errors.forked) "no")
 end
 
 local function let_go(self)

@@ -65,6 +65,14 @@ function errors.cancelled(sent, cause)
   return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent, cause = cause }
 end
 
+--- For a call that is in flight when its process forks: in the child. The parent's goes on.
+function errors.forked(sent, cause)
+  return errors.new {
+    kind = "cancelled", code = "forked", sent = sent, cause = cause,
+    message = "the process forked: the call goes on in the parent, and ends here",
+  }
+end
+
 --- Of `value`: is it an error of ours, and of that kind if one is named?
 function errors.is_error(value, kind)
   return getmetatable(value) == Error and (kind == nil or value.kind == kind)

@@ -68,7 +68,7 @@ function flight:launch(call)
 end
 
 function flight:fill()
-  while self.source and self.active < self.limit and not self.client.closed do
+  while self.source and self.active < self.limit and not self:obstacle() do
     local call = self.source()
     if call then
       self.active = self.active + 1
@@ -111,6 +111,7 @@ function flight:land()
   if #landed == 0 then return false end
   self.landed = {}
   for _, call in ipairs(landed) do
+    if self:obstacle() == errors.forked then return true end -- by the handler of the call before
     self.calls[call.id], in_the_air[call.id] = nil, nil
     local again = call:conclude(self.host.now())
     call.transfer:close()
@@ -137,19 +138,26 @@ function flight:wake_sleepers()
   return soonest and soonest - now
 end
 
--- The client was closed by a handler or by another thread of control.
-function flight:cancel()
+-- Why no call can go on: the maker of the error that says so, or nil. A handler or another thread of control may have closed the
+-- client, and a handler may have forked: then this is the child, and the calls are its parent's.
+function flight:obstacle()
+  if self.client.closed then return errors.cancelled end
+  if not self.engine:is_usable() then return errors.forked end
+end
+
+function flight:cancel(new_error)
   self.source = nil
+  self.landed = {}
   for id, call in pairs(self.calls) do
     self.calls[id], in_the_air[id] = nil, nil
     local sent = call:sent_so_far()
     call.transfer:close()
-    call:give_up(errors.cancelled(sent))
+    call:give_up(new_error(sent))
     self:done(call)
   end
   for call in pairs(self.sleeping) do
     self.sleeping[call] = nil
-    call:fail(errors.cancelled(call.err.sent, call.err))
+    call:fail(new_error(call.err.sent, call.err))
     self:done(call)
   end
 end
@@ -162,10 +170,9 @@ local LONGEST_WAIT = 60
 function flight:advance()
   while true do
     if self.source then self:fill() end
-    if self.client.closed then
-      self:land() -- what was answered before counts
-      self:cancel()
-    end
+    local obstacle = self:obstacle()
+    if obstacle == errors.cancelled then self:land() end -- what was answered before counts
+    if obstacle then self:cancel(obstacle) end
     if self:is_over() then return nil end
     local moved = self:land()
     local pause = next(self.sleeping) and not self.client.closed and self:wake_sleepers()

@@ -3,6 +3,7 @@
 #include "http_support.h"
 #include "remote.h"
 
+#include <poll.h>
 #include <sys/wait.h>
 
 static remote server;
@@ -40,6 +41,25 @@ static void step_for_a_while(grid_engine *engine)
     }
 }
 
+/* Until the answer to /late has come, which the child must leave to its parent. */
+static void is_inert(grid_engine *engine, const grid_transfer *in_flight)
+{
+    double end = grid_clock_now() + 1.5;
+
+    CHECK_INT(grid_engine_in_flight(engine), 0);
+    CHECK_INT(grid_engine_fd(engine), -1);
+    CHECK(grid_engine_timeout(engine) < 0);
+    alarm(60); /* ends this process when a wait lasts */
+    grid_engine_wait(engine, 600);
+    alarm(0);
+    while (in_flight && grid_clock_now() < end) {
+        grid_engine_step(engine);
+        usleep(10000);
+    }
+    CHECK(!in_flight || !grid_transfer_is_finished(in_flight));
+    CHECK(grid_engine_take_finished(engine) == NULL);
+}
+
 /* What the child does with what it inherited. */
 static void let_go(grid_engine *engine, grid_transfer *finished, grid_transfer *in_flight)
 {
@@ -49,6 +69,7 @@ static void let_go(grid_engine *engine, grid_transfer *finished, grid_transfer *
     CHECK(!grid_engine_is_ours(engine));
     CHECK(grid_transfer_start(engine, &exchange, &err) == NULL);
     CHECK_STR(err.code, "forked");
+    is_inert(engine, in_flight);
     grid_transfer_free(finished);
     if (in_flight)
         grid_transfer_free(in_flight);
@@ -109,14 +130,49 @@ static void a_child_lets_go_and_the_parents_exchange_goes_on(bool http1_only)
     CHECK(finish_within(engine, NULL, in_flight, 20));
     CHECK(grid_transfer_succeeded(in_flight, &err));
     CHECK(grid_transfer_timing(in_flight).reused);
+    CHECK(grid_engine_take_finished(engine) == finished);
+    CHECK(grid_engine_take_finished(engine) == in_flight);
     grid_transfer_free(in_flight);
     grid_transfer_free(finished);
     grid_engine_unref(engine);
     CHECK_INT(grid_alloc_live(), 0);
 }
 
+static bool is_readable(int fd)
+{
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+
+    return poll(&entry, 1, 0) == 1;
+}
+
+/* The bell is watched by the epoll descriptor, which parent and child share. */
+static void a_child_does_not_move_the_parents_bell(bool is_ringing)
+{
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+    pid_t child;
+
+    grid_engine_ring(engine);
+    if (!is_ringing)
+        grid_engine_silence(engine);
+    child = fork();
+    if (child == 0) {
+        if (is_ringing)
+            grid_engine_silence(engine);
+        else
+            grid_engine_ring(engine);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, NULL, 0) == child);
+    if (grid_engine_fd(engine) >= 0) /* -1 where there is no epoll */
+        CHECK_INT(is_readable(grid_engine_fd(engine)), is_ringing);
+    grid_engine_unref(engine);
+}
+
 int main(void)
 {
+    a_child_does_not_move_the_parents_bell(false);
+    a_child_does_not_move_the_parents_bell(true);
     if (!CHECK(remote_open(&server)))
         return check_report();
     for (int http1_only = 0; http1_only <= 1; http1_only++) {

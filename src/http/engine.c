@@ -211,6 +211,8 @@ void grid_engine_step(grid_engine *engine)
     grid_guard guard;
     bool more;
 
+    if (!grid_engine_is_ours(engine))
+        return;
     grid_guard_enter(&guard);
     engine->stepped = grid_clock_now();
     more = grid_driver_step(engine->driver);
@@ -232,38 +234,42 @@ bool grid_engine_is_overdue(const grid_engine *engine, double deadline)
 
 void grid_engine_wait(grid_engine *engine, double seconds)
 {
-    if (seconds > 0) /* and not NaN */
+    if (grid_engine_is_ours(engine) && seconds > 0) /* and not NaN */
         grid_driver_wait(engine->driver, grid_clock_sooner(seconds, grid_clock_until(engine->look)));
 }
 
 double grid_engine_timeout(const grid_engine *engine)
 {
+    if (!grid_engine_is_ours(engine))
+        return -1;
     return grid_clock_sooner(grid_driver_timeout(engine->driver), grid_clock_until(engine->look));
 }
 
 int grid_engine_fd(const grid_engine *engine)
 {
-    return grid_driver_fd(engine->driver);
+    return grid_engine_is_ours(engine) ? grid_driver_fd(engine->driver) : -1;
 }
 
 void grid_engine_ring(grid_engine *engine)
 {
-    grid_driver_ring(engine->driver);
+    if (grid_engine_is_ours(engine))
+        grid_driver_ring(engine->driver);
 }
 
 void grid_engine_silence(grid_engine *engine)
 {
-    grid_driver_silence(engine->driver);
+    if (grid_engine_is_ours(engine))
+        grid_driver_silence(engine->driver);
 }
 
 size_t grid_engine_in_flight(const grid_engine *engine)
 {
-    return engine->in_flight;
+    return grid_engine_is_ours(engine) ? engine->in_flight : 0;
 }
 
 grid_transfer *grid_engine_take_finished(grid_engine *engine)
 {
-    grid_transfer *transfer = engine->finished;
+    grid_transfer *transfer = grid_engine_is_ours(engine) ? engine->finished : NULL;
 
     if (transfer)
         grid_engine_forget(engine, transfer);

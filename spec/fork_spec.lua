@@ -1,0 +1,80 @@
+-- A program that forks in a handler: the calls in flight are the parent's, and end in the child with an error.
+
+local rig = require "spec.support.rig"
+
+-- The child notes what it was told of each call, then exits without the handlers of its parent.
+local PROGRAM = [[
+local ffi = require "ffi"
+ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+local grid = require "grid"
+local given = assert(loadfile(os.getenv "GIVEN"))()
+
+local function fork() return tonumber(ffi.C.fork()) end
+
+local function tell(who, results)
+  for i, result in ipairs(results) do
+    local res, err = result[1], result[2]
+    print(who, i, res and "res" or err.kind .. " " .. err.code)
+  end
+  io.stdout:flush()
+end
+
+local client = grid.new(given.options)
+local child
+local results = client:refresh_sessions(given.requests, {
+  concurrency = 2,
+  on_result = function(position)
+    if position == 1 and not child then child = fork() end
+  end,
+})
+if child == 0 then
+  tell("child", results)
+  local res, err = client:refresh_session(given.another)
+  print("child", "another", res and "res" or tostring(err))
+  io.stdout:flush()
+  ffi.C._exit(0)
+end
+ffi.C.waitpid(child, nil, 0)
+tell("parent", results)
+client:close()
+]]
+
+describe("a program that forks in a handler", function()
+  local server = rig.sandbox()
+
+  -- A table of strings, numbers and such tables, as Lua text.
+  local function literal(value)
+    if type(value) ~= "table" then return type(value) == "string" and ("%q"):format(value) or tostring(value) end
+    local parts = {}
+    for name, member in pairs(value) do parts[#parts + 1] = ("[%s] = %s"):format(literal(name), literal(member)) end
+    return "{ " .. table.concat(parts, ", ") .. " }"
+  end
+
+  local function run(options)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    local requests = {}
+    for i = 1, 5 do requests[i] = rig.request(server) end
+    file:write("return ", literal {
+      options = rig.options(server, options), requests = requests, another = rig.request(server),
+    })
+    file:close()
+    local output, ok = rig.run(PROGRAM, { GIVEN = path })
+    os.remove(path)
+    assert.is_true(ok, output)
+    return output
+  end
+
+  for _, version in ipairs { "2", "1.1" } do
+    it(("goes on in the parent, and ends its calls in the child, over HTTP/%s"):format(version), function()
+      if not jit then return pending "only LuaJIT can fork without a further library" end
+      server:fault { kind = "delay", delay = 0.3, count = 2 } -- the second call is in flight when the first has ended
+      local output = run { base_url = server.https, http_version = version, timeout = 20 }
+      for i = 1, 5 do assert.truthy(output:find(("parent\t%d\tres"):format(i), 1, true), output) end
+      assert.truthy(output:find("child\t1\tres", 1, true), output)
+      for i = 2, 5 do assert.truthy(output:find(("child\t%d\tcancelled forked"):format(i), 1, true), output) end
+      assert.truthy(output:find("child\tanother\tres", 1, true), output)
+      assert.equal(6, server:stats().executions)
+    end)
+  end
+end)
