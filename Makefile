@@ -113,7 +113,12 @@ install: $(if $(VM),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below P
 SUITE    := spec/support/suite
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
-SPEC     ?= $(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*')
+SPECS    := $(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*')
+# What starts a process for each step, or tests no code of the library, runs on one VM of the two:
+# BOTH=1 runs it on both. SPEC names specs for each VM.
+ONLY_lua5.4 := spec/command/life% spec/command/move_signer% spec/command/refresh%
+ONLY_luajit := spec/sandbox% spec/readme% spec/setup%
+specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit))),$(SPECS)))
 # Without epoll there is nothing to watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
@@ -130,8 +135,8 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
 	@$(SUITE) clear
-	@echo; echo 'Two suites at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j2 -Otarget test-c spec spec-nginx || true
+	@echo; echo 'Three suites at a time; each shows its output when it ends.'
+	@$(MAKE) -k -j3 -Otarget spec nginx test-c inside-nginx || true
 	@echo; $(call lua_env,luajit) luajit spec/support/versions.lua
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
@@ -142,7 +147,7 @@ spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
 	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) \
-	  $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(SPEC)
+	  $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(call specs_of,$*)
 
 spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
 

@@ -18,12 +18,22 @@ FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \
                spec/bench/*.c)
 
-SUITES := c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns layers \
-          asan-c asan-lua5.4 asan-luajit $(if $(ALLOC_TESTS),asan-alloc) \
-          valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx gc-lua5.4 gc-luajit \
+# One VM runs under the sanitizers, the other one under the stressed collector; they change places
+# with each commit. VM=luajit sanitizes that one. BOTH=1 runs both VMs under both.
+COMMITS   = $(shell git rev-list --count HEAD 2>/dev/null)
+CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3 %5 %7 %9,$(COMMITS)),luajit,lua5.4))
+SANITIZED = $(if $(BOTH),lua5.4 luajit,$(CHOSEN))
+STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
+
+SUITES = c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns layers \
+          asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
+          valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
 
-.PHONY: check
+.PHONY: check check-all
+check-all:  ## the same, and each check that takes one VM on both
+	@$(MAKE) BOTH=1 check
+
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
@@ -93,7 +103,7 @@ test-alloc: $(ALLOC_TESTS)
 
 .PHONY: sanitize asan-build sanitize-core sanitize-lua5.4 sanitize-luajit
 .PHONY: valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
-sanitize: sanitize-core sanitize-lua5.4 sanitize-luajit  ## the tests, and every failing allocation, under ASan and UBSan
+sanitize: sanitize-core $$(addprefix sanitize-,$$(SANITIZED))  ## the tests, and every failing allocation, under ASan and UBSan
 
 ASAN_BUILD  = B=$(BUILD)/asan CC=gcc CFLAGS=-g EXTRA='$(ASAN)'
 UNDER_ASAN  = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -123,7 +133,7 @@ valgrind-specs:
 valgrind-nginx: $(B)/luajit/grid/core.so
 	@$(call lua_env,luajit) $(SUITE) tests valgrind-nginx luajit $(BUSTED) spec/nginx/memcheck.lua
 
-gc: gc-lua5.4 gc-luajit  ## the specs under a collector that never rests
+gc: $$(addprefix gc-,$$(STRESSED))  ## the specs under a collector that never rests
 
 # Each file in a process of its own: a collection walks all that busted remembers of the files before.
 gc-lua5.4 gc-luajit: gc-%: $(B)/$$*/grid/core.so
