@@ -42,6 +42,26 @@ function app.say(value)
   ngx.print(cjson.encode(value))
 end
 
+-- A location that stops until the spec has seen something: the spec asks the location that calls `go`.
+local going = false
+
+--- Returns when that location has gone on.
+function app.go()
+  going = true
+  while going do ngx.sleep(0.01) end
+end
+
+--- Whether `go` was called, once for each call of it.
+function app.may_go()
+  local may = going
+  going = false
+  return may
+end
+
+function app.wait_for_go()
+  while not app.may_go() do ngx.sleep(0.01) end
+end
+
 --- Blocks of the C core after a full collection; sockets and other files of this process.
 function app.counters()
   collectgarbage()

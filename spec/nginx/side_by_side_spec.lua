@@ -1,10 +1,10 @@
 -- Calls of one worker run side by side: those of different requests, of light threads, of refresh_sessions; and go on when
 -- nginx has no timer left for the driver.
 
+local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
 
 local APP = 'local app = require "spec.nginx.app" '
-local DELAY = 0.3 -- seconds that the Grid side takes for each answer
 local CALLS = 20
 
 local LOCATIONS = [[
@@ -23,7 +23,7 @@ local LOCATIONS = [[
         content_by_lua_block {
             @APP@
             local first, second = ngx.thread.spawn(app.refresh), ngx.thread.spawn(app.refresh)
-            ngx.sleep(0.05)
+            app.wait_for_go()
             local killed, problem = ngx.thread.kill(first)
             app.say { killed = killed, problem = problem, second = select(2, ngx.thread.wait(second)) }
         }
@@ -64,7 +64,7 @@ local LOCATIONS = [[
             local client = app.client {}
             local plain = ngx.thread.spawn(app.refresh, nil, client)
             local detached = ngx.thread.spawn(app.refresh, { detached = true }, client)
-            ngx.sleep(0.15)
+            app.wait_for_go()
             client:close()
             app.say { select(2, ngx.thread.wait(plain)), select(2, ngx.thread.wait(detached)) }
         }
@@ -74,7 +74,7 @@ local LOCATIONS = [[
             @APP@
             local client = app.client {}
             local detached = ngx.thread.spawn(app.refresh, { detached = true }, client)
-            ngx.sleep(0.15)
+            app.wait_for_go()
             client:close()
             app.say { select(2, ngx.thread.wait(detached)) }
         }
@@ -83,10 +83,9 @@ local LOCATIONS = [[
         content_by_lua_block {
             @APP@
             local flights = require "grid.flight"
-            local step, started = flights.step, ngx.now()
+            local step = flights.step
             flights.step = function(engine)
-                ngx.update_time()
-                if ngx.now() - started < 0.15 then return step(engine) end
+                if not app.may_go() then return step(engine) end
                 flights.step = step
                 error "stumbled"
             end
@@ -95,21 +94,24 @@ local LOCATIONS = [[
             app.say(outcome)
         }
     }
+    location = /go { content_by_lua_block { @APP@ app.go() } }
     location = /counters { content_by_lua_block { @APP@ app.say(app.counters()) } }
 ]]
 
 local function locations() return (LOCATIONS:gsub("@APP@", APP)) end
 
--- Begins a request to each path, all at once, and waits for them all. -> outcomes, seconds of the slowest
+local function decode(body) return require("spec.sandbox.json").decode(body) end
+
+-- Begins a request to each path. The Grid side holds all answers back until it has the request of
+-- each call: none of them waits for another one. -> outcomes
 local function at_once(scene, paths)
-  local requests, outcomes, slowest = {}, {}, 0
+  local requests, outcomes = {}, {}
+  scene.sandbox:fault { kind = "delay", hold = true, count = #paths }
   for i, path in ipairs(paths) do requests[i] = scene.nginx:begin(path) end
-  for i, request in ipairs(requests) do
-    local body, _, seconds = request:finish()
-    outcomes[i] = require("spec.sandbox.json").decode(body)
-    slowest = math.max(slowest, seconds)
-  end
-  return outcomes, slowest
+  scene.sandbox:wait_held(#paths)
+  scene.sandbox:release()
+  for i, request in ipairs(requests) do outcomes[i] = decode(request:finish()) end
+  return outcomes
 end
 
 local function repeated(path, count)
@@ -118,14 +120,19 @@ local function repeated(path, count)
   return paths
 end
 
+-- The answers are held, so that nothing but the closing can end the calls.
 local function assert_cancelled(scene, path, count)
-  local outcomes, seconds = scene:ask(path)
-  assert.equal(count, #outcomes, outcomes.body)
+  scene.sandbox:fault { kind = "delay", hold = true, count = count }
+  local call = scene.nginx:begin(path)
+  scene.sandbox:wait_held(count)
+  scene.nginx:get "/go"
+  local outcomes = decode(call:finish())
+  scene.sandbox:release()
+  assert.equal(count, #outcomes)
   for _, outcome in ipairs(outcomes) do
     assert.equal("cancelled", outcome.kind)
     assert.equal("unknown", outcome.sent)
   end
-  assert.is_true(seconds < DELAY, "took " .. seconds)
 end
 
 describe("calls of one worker", function()
@@ -134,10 +141,7 @@ describe("calls of one worker", function()
   setup(function() scene = scenes.start { locations = locations() } end)
   teardown(function() assert.is_nil(scene:stop()) end)
 
-  before_each(function()
-    scene.sandbox:control("DELETE", "/faults")
-    scene.sandbox:fault { kind = "delay", delay = DELAY, count = 0 }
-  end)
+  before_each(function() scene.sandbox:control("DELETE", "/faults") end)
 
   local function assert_all_ok(outcomes, count)
     assert.equal(count, #outcomes)
@@ -145,39 +149,49 @@ describe("calls of one worker", function()
   end
 
   for _, path in ipairs { "/refresh", "/detached" } do
-    it("that different requests make take one delay together: " .. path, function()
-      local outcomes, slowest = at_once(scene, repeated(path, CALLS))
-      assert_all_ok(outcomes, CALLS)
-      assert.is_true(slowest >= DELAY and slowest < 3 * DELAY, "took " .. slowest)
+    it("that different requests make wait side by side: " .. path, function()
+      assert_all_ok(at_once(scene, repeated(path, CALLS)), CALLS)
     end)
   end
 
   it("leave the worker free to answer others", function()
+    scene.sandbox:fault { kind = "delay", hold = true }
     local call = scene.nginx:begin "/refresh"
-    local slowest = 0
-    for _ = 1, 5 do
-      local body, _, seconds = scene.nginx:get "/ready"
-      assert.equal("ready", body)
-      slowest = math.max(slowest, seconds)
-    end
-    local _, _, whole = call:finish()
-    assert.is_true(whole >= DELAY and slowest < DELAY / 3, ("%g and %g"):format(whole, slowest))
+    scene.sandbox:wait_held(1)
+    for _ = 1, 5 do assert.equal("ready", (scene.nginx:get "/ready")) end
+    assert.equal(1, scene.sandbox:stats().held)
+    scene.sandbox:release()
+    assert.is_true(decode(call:finish()).ok)
   end)
 
-  it("that light threads make take one delay together", function()
-    local outcomes, seconds = scene:ask "/threads"
-    assert_all_ok(outcomes, 5)
-    assert.is_true(seconds < 3 * DELAY, "took " .. seconds)
+  it("that light threads make wait side by side", function()
+    scene.sandbox:fault { kind = "delay", hold = true, count = 5 }
+    local call = scene.nginx:begin "/threads"
+    scene.sandbox:wait_held(5)
+    scene.sandbox:release()
+    assert_all_ok(decode(call:finish()), 5)
   end)
 
   it("are not disturbed when a light thread is killed in the middle of its own", function()
-    local answer = scene:ask "/killed"
+    scene.sandbox:fault { kind = "delay", hold = true, count = 2 }
+    local call = scene.nginx:begin "/killed"
+    scene.sandbox:wait_held(2)
+    scene.nginx:get "/go"
+    scene.sandbox:release()
+    local answer = decode(call:finish())
     assert.truthy(answer.killed, answer.problem)
     assert.is_true(answer.second.ok, answer.second.message)
   end)
 
   it("that refresh_sessions makes keep to its concurrency, its order and its progress", function()
-    local answer, seconds = scene:ask "/many"
+    scene.sandbox:fault { kind = "delay", hold = true, count = 0 }
+    local call = scene.nginx:begin "/many"
+    for _, count in ipairs { 6, 5 } do -- of eleven, since the seventh cannot be sent
+      scene.sandbox:wait_held(count)
+      assert.equal(count, scene.sandbox:stats().held)
+      scene.sandbox:release()
+    end
+    local answer = decode(call:finish())
     for i, outcome in ipairs(answer.outcomes) do
       if i == 7 then
         assert.equal("request", outcome.kind)
@@ -187,7 +201,6 @@ describe("calls of one worker", function()
     end
     assert.equal(12, #answer.progress)
     assert.equal("12/12", answer.progress[12])
-    assert.is_true(seconds >= 2 * DELAY and seconds < 5 * DELAY, "took " .. seconds)
   end)
 
   it("end as cancelled when their client is closed, and at once", function()
@@ -196,10 +209,14 @@ describe("calls of one worker", function()
 
   it("go on while a handler of a detached one waits, which may make a call itself", function()
     scene = scenes.start { locations = locations() }
-    local outcomes, seconds = scene:ask "/nested"
+    scene.sandbox:fault { kind = "delay", hold = true, skip = 1 }
+    local call = scene.nginx:begin "/nested"
+    scene.sandbox:wait_held(1) -- that of the handler
+    assert.is_true(scene:ask("/detached").ok)
+    scene.sandbox:release()
+    local outcomes = decode(call:finish())
     assert.is_true(outcomes[1].ok, outcomes[1].message)
     assert.is_true(outcomes[2].ok, outcomes[2].message)
-    assert.is_true(seconds < 2, "took " .. seconds)
     assert.is_true(scene:ask("/refresh").ok)
   end)
 
@@ -216,9 +233,8 @@ describe("calls of a worker", function()
   end)
 
   local function assert_served()
-    local outcomes, slowest = at_once(scene, { "/refresh", "/detached", "/refresh", "/detached" })
+    local outcomes = at_once(scene, { "/refresh", "/detached", "/refresh", "/detached" })
     for _, outcome in ipairs(outcomes) do assert.is_true(outcome.ok, outcome.message) end
-    assert.is_true(slowest < 2, "took " .. slowest)
   end
 
   it("go on where all timers that may run at once are taken", function()
@@ -233,27 +249,27 @@ describe("calls of a worker", function()
       lua_max_pending_timers 1;
       init_worker_by_lua_block { ngx.timer.at(60, function() end) } ]] }
     assert_served()
-    scene.sandbox:fault { kind = "delay", delay = DELAY, count = 0 }
     assert_cancelled(scene, "/closed", 2)
     assert_cancelled(scene, "/closed_detached", 1)
   end)
 
   it("go on when the driver has stopped by an error", function()
     scene = scenes.start { locations = locations() }
-    scene.sandbox:fault { kind = "delay", delay = DELAY }
-    local outcome, seconds = scene:ask "/stumble"
+    scene.sandbox:fault { kind = "delay", hold = true }
+    local call = scene.nginx:begin "/stumble"
+    scene.sandbox:wait_held(1)
+    scene.nginx:get "/go"
+    assert.is_true(nginx.wait_for(30, function() return scene.nginx:log():find("the driver stopped: .*stumbled") end))
+    scene.sandbox:release()
+    local outcome = decode(call:finish())
     assert.is_true(outcome.ok, outcome.message)
     assert.is_true(outcome.stumbled)
-    assert.is_true(seconds < 2, "took " .. seconds)
-    assert.truthy(scene.nginx:log():find("the driver stopped: .*stumbled"))
   end)
 
   it("use one timer, however many of them are detached", function()
     scene = scenes.start { locations = locations(), http = "lua_max_running_timers 1;" }
-    scene.sandbox:fault { kind = "delay", delay = DELAY, count = 0 }
-    local outcomes, slowest = at_once(scene, repeated("/detached", CALLS))
+    local outcomes = at_once(scene, repeated("/detached", CALLS))
     for _, outcome in ipairs(outcomes) do assert.is_true(outcome.ok, outcome.message) end
-    assert.is_true(slowest < 3 * DELAY, "took " .. slowest)
     assert.is_nil(scene:stop())
     scene = nil
   end)

@@ -21,7 +21,10 @@ local function refuse(problem)
   return { error = problem }, 400
 end
 
-routes["GET /stats"] = function() return state.counters end
+routes["GET /stats"] = function()
+  state.counters.held = state.held
+  return state.counters
+end
 
 routes["DELETE /stats"] = function()
   state.reset_counters()
@@ -52,6 +55,11 @@ end
 
 routes["DELETE /faults"] = function()
   state.faults = {}
+  return {}
+end
+
+routes["POST /release"] = function()
+  state.release()
   return {}
 end
 

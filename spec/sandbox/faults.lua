@@ -22,6 +22,7 @@ local COMMON = {
   execute = flag(),           -- whether the request has its effect
   delay = number(0),          -- seconds before anything else
   answer_delay = number(0),   -- seconds between the effect and the answer
+  hold = flag(false),         -- keep the answer back until the control address releases it
   retry_after = number(),     -- seconds
   retry_after_date = number(),-- the same, sent as an HTTP date
 }

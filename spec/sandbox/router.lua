@@ -17,6 +17,7 @@ local router = {}
 
 local PREFIX = "/api/grid/v1"
 local SAMPLE_FRESH = 60 -- seconds for which one sample answer serves
+local LONGEST_HOLD, HOLD_STEP = 60, 0.01 -- seconds
 
 local NO_QUERY = shape.object {}
 local RETIRED = "The Grid API has been retired. Accounts can be moved until 2027-02-05"
@@ -120,6 +121,17 @@ local function pause(seconds)
   if seconds > 0 then ngx.sleep(seconds) end
 end
 
+-- Until the next release. One that does not come ends with LONGEST_HOLD.
+local function hold()
+  local releases, waited = state.releases, 0
+  state.held = state.held + 1
+  while state.releases == releases and waited < LONGEST_HOLD do
+    ngx.sleep(HOLD_STEP)
+    waited = waited + HOLD_STEP
+  end
+  if state.releases == releases then state.held = state.held - 1 end
+end
+
 local function serve_fault(request, fault)
   request.fault = fault.kind
   pause(fault.delay)
@@ -130,6 +142,7 @@ local function serve_fault(request, fault)
   spoil.retry_after(answer, fault)
   request.status = answer.status
   pause(fault.answer_delay)
+  if fault.hold then hold() end
   return (deliver[fault.kind] or deliver.whole)(answer, fault)
 end
 

@@ -21,8 +21,14 @@ function state.reset_counters()
   state.recent, state.recent_count = {}, 0
 end
 
+state.held, state.releases = 0, 0 -- answers that are kept back, and how often all of them were let go
+
+---Lets go of the answers that faults hold.
+function state.release() state.held, state.releases = 0, state.releases + 1 end
+
 function state.reset()
   state.reset_counters()
+  state.release()
   state.sessions = {}           -- id -> session
   state.accounts = {}           -- address -> account, see accounts.lua
   state.emails = {}             -- email -> account that its log-ins lead to

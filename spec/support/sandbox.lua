@@ -7,8 +7,10 @@ local finalizer = require "spec.support.finalizer"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
+local socket = require "socket"
 
 local SHARED = "spec.sandbox.shared"
+local PATIENCE = 30 -- seconds for a request to arrive
 
 local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
@@ -69,6 +71,20 @@ function Sandbox:set(settings) return self:control("POST", "/settings", settings
 function Sandbox:sessions(options) return self:control("POST", "/sessions", options or {}) end
 
 function Sandbox:stats() return self:control("GET", "/stats") end
+
+---Waits until so many answers are held back by faults with `hold`. Raises when that many do not come.
+function Sandbox:wait_held(count)
+  local held
+  for _ = 1, PATIENCE / 0.01 do
+    held = self:stats().held
+    if held >= count then return end
+    socket.sleep(0.01)
+  end
+  error(("%d answers are held, not %d"):format(held, count), 2)
+end
+
+---Lets go of all answers that are held.
+function Sandbox:release() self:control("POST", "/release", {}) end
 
 ---The last request to the API as it came.
 function Sandbox:last() return self:control("GET", "/last") end
