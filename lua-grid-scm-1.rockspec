@@ -20,6 +20,7 @@ dependencies = {
 -- folder, where curl/curl.h lives. The Makefile asks pkg-config for them.
 external_dependencies = {
   CURL = { library = "curl" },
+  SSL = { library = "ssl" },
   CRYPTO = { library = "crypto" },
 }
 build = {

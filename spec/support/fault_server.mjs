@@ -12,6 +12,8 @@
 //   hole           nothing, ever, for anybody on this connection               (HTTP/2)
 //   retire         an answer, and a little later the end of the connection
 //   twice          an answer, and a little later another one                   (HTTP/1.1)
+//   farewell       an answer, and a little later GOAWAY and the end of the connection  (HTTP/2)
+//   goaway-later   an answer, and a little later GOAWAY alone                          (HTTP/2)
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
 //   reset-early    the same as soon as the head of the request has come
@@ -23,13 +25,23 @@
 //   goaway         GOAWAY that names this stream, then the end
 //   goaway-below   GOAWAY whose last stream comes before this one, which must not be the first
 //
+// A second pair of ports speaks HTTP/1.1 by itself, to send bytes that no request asked for. Behind the answer of the last step
+// (length, chunked, empty, head) come, in the same write and so in the same TLS record:
+//
+//   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
+//   later          another answer after a little while
+//
+// /auth/refresh-session is /length/foreign.
+//
 // `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them. It ends with the process of --watch.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import tls from "node:tls";
 
 const REFUSED_STREAM = 7, CANCEL = 8, HTTP_1_1_REQUIRED = 13; // RFC 9113 section 7
 
@@ -93,7 +105,7 @@ function trailers(carrier, res) {
   res.end();
 }
 
-const LITTLE = 100; // milliseconds
+const LITTLE = 50; // milliseconds
 
 function retire(socket, res) {
   ok(socket, res);
@@ -120,11 +132,19 @@ const faultsOfSocket = {
   half: (socket) => socket.end("HTTP/1.1 2"),
 };
 
+function later(stream, res, act) {
+  const { session } = stream;
+  ok(stream, res);
+  setTimeout(() => act(session), LITTLE);
+}
+
 const faultsOfStream = {
   ok, late, echo, headers, trailers, silent,
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
+  farewell: (stream, res) => later(stream, res, (session) => session.close()),
+  "goaway-later": (stream, res) => later(stream, res, (session) => session.goaway()),
   "reset-later": (stream, res) => resetLater(stream.session.socket, res),
   refuse: (stream) => stream.close(REFUSED_STREAM),
   cancel: (stream) => stream.close(CANCEL),
@@ -162,6 +182,39 @@ function certificate() {
   return { key: readFileSync(key), cert: readFileSync(cert), file: cert };
 }
 
+const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
+const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "" };
+surplus["refresh-session"] = FOREIGN;
+const framings = {
+  auth: (body) => framings.length(body),
+  length: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  chunked: (body) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+  empty: () => "HTTP/1.1 204 No Content\r\n\r\n",
+  head: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`,
+};
+
+function answerRaw(socket, method, target, headers) {
+  const url = new URL(target, "http://server");
+  const [framing, then] = url.pathname.split("/").slice(-2);
+  execute(url.searchParams.get("case") ?? "", { httpVersion: "1.1", method, headers }, socket);
+  socket.write(framings[framing](JSON.stringify({ data: { method } })) + surplus[then]);
+  if (then === "end") socket.end();
+  if (then === "later") setTimeout(() => !socket.destroyed && socket.write(FOREIGN), LITTLE);
+}
+
+function serveRaw(socket) {
+  let text = "";
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+    const head = text.match(/^(\w+) (\S+) [^]*?\r\n\r\n/);
+    const length = Number(head?.[0].match(/\r\ncontent-length: *(\d+)/i)?.[1] ?? 0);
+    if (!head || text.length < head[0].length + length) return;
+    text = "";
+    answerRaw(socket, head[1], head[2], {});
+  });
+}
+
 const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
 
 const { key, cert, file } = certificate();
@@ -171,6 +224,9 @@ for (const server of [plain, secure]) server.on("connection", track);
 secure.on("sessionError", () => {});
 plain.on("clientError", () => {});
 const narrow = http2.createSecureServer({ key, cert, settings: { initialWindowSize: 0 } }, serve); // takes no body, ever
+const [rawServer, rawTls] = [net.createServer(serveRaw), tls.createServer({ key, cert }, serveRaw)];
 const [httpPort, httpsPort, narrowPort] = [await listening(plain), await listening(secure), await listening(narrow)];
+const [rawPort, rawTlsPort] = [await listening(rawServer), await listening(rawTls)];
 console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} `
-  + `ca=${file} pid=${process.pid} narrow=https://localhost:${narrowPort}`);
+  + `ca=${file} pid=${process.pid} narrow=https://localhost:${narrowPort} `
+  + `rawhttp=http://127.0.0.1:${rawPort} rawhttps=https://localhost:${rawTlsPort}`);

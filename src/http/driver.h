@@ -8,25 +8,21 @@
 #define GRID_HTTP_DRIVER_H
 
 #include "base/error.h"
+#include "http/connections.h"
 
 #include <curl/curl.h>
 
 typedef struct grid_driver grid_driver;
 
-grid_driver *grid_driver_new(CURLM *multi, grid_error *err);
+/* `connections` are told which sockets libcurl opens and closes. */
+grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err);
 void grid_driver_free(grid_driver *driver);
 
 /* Before a transfer is added: the driver opens and closes its sockets. */
 void grid_driver_attach(grid_driver *driver, CURL *easy);
 
-/* Before a transfer is added, too: connections at rest that are of no use any more are ended. */
-void grid_driver_look_at_rest(grid_driver *driver);
-
-/* On this connection nothing comes unasked, as over HTTP/1.1: it is ended when something does. */
-void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd);
-
-/* Ends the connection with that local port, if nothing has come there since then. */
-void grid_driver_end_silent(grid_driver *driver, int port, double since);
+/* Shuts the connection down if no input came there since then. */
+void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since);
 
 /* A transfer was added: it goes on its way, without a look at the descriptor. `open` are all whose end has not been taken
  * notice of: where one of them has ended already, a step is due. */

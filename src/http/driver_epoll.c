@@ -21,11 +21,11 @@ enum { BATCH = 16 };
 
 struct grid_driver {
     CURLM *multi;
+    grid_connections *connections;
     int epoll;
     grid_watch watch;
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
-    bool expects_silence; /* on some connections */
     double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
     double own_due; /* the same of ours, which libcurl's does not touch */
     double resume_at; /* to look for room to write again; the same */
@@ -52,15 +52,20 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     grid_driver *driver = context;
+    curl_socket_t fd = grid_watch_open(&driver->watch, address);
 
     (void)purpose;
-    return grid_watch_open(&driver->watch, address);
+    if (fd == CURL_SOCKET_BAD || grid_connections_add(driver->connections, fd))
+        return fd;
+    grid_watch_close(&driver->watch, fd);
+    return CURL_SOCKET_BAD;
 }
 
 static int on_close(void *context, curl_socket_t fd)
 {
     grid_driver *driver = context;
 
+    grid_connections_forget(driver->connections, fd);
     return grid_watch_close(&driver->watch, fd);
 }
 
@@ -83,7 +88,7 @@ static int on_timer(CURLM *multi, long milliseconds, void *context)
     return 0;
 }
 
-grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
+grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err)
 {
     grid_driver *driver = grid_calloc(sizeof *driver);
 
@@ -92,6 +97,7 @@ grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
         return NULL;
     }
     driver->multi = multi;
+    driver->connections = connections;
     driver->due = -1;
     driver->own_due = -1;
     driver->resume_at = -1;
@@ -187,31 +193,9 @@ bool grid_driver_step(grid_driver *driver)
     return count == BATCH;
 }
 
-/* What is ready for those that are wanted stays for the next step. */
-void grid_driver_look_at_rest(grid_driver *driver)
+void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
 {
-    int i;
-
-    if (!driver->expects_silence)
-        return;
-    if (!driver->ready_count)
-        poll_ready(driver, 0);
-    for (i = 0; i < driver->ready_count; i++)
-        if (driver->ready[i].data.fd != driver->bell)
-            grid_watch_is_wanted(&driver->watch, driver->ready[i].data.fd);
-}
-
-void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
-{
-    driver->expects_silence = true;
-    grid_watch_expect_silence(&driver->watch, fd);
-}
-
-void grid_driver_end_silent(grid_driver *driver, int port, double since)
-{
-    curl_socket_t fd = grid_watch_find_silent(&driver->watch, port, since);
-
-    if (fd != CURL_SOCKET_BAD)
+    if (grid_watch_is_silent(&driver->watch, fd, since))
         shutdown(fd, SHUT_RDWR);
 }
 

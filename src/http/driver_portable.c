@@ -7,17 +7,19 @@
 
 #include <limits.h>
 #include <math.h>
+#include <unistd.h>
 
 struct grid_driver {
     CURLM *multi;
+    grid_connections *connections;
 };
 
-grid_driver *grid_driver_new(CURLM *multi, grid_error *err)
+grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err)
 {
     grid_driver *driver = grid_malloc(sizeof *driver);
 
     if (driver)
-        driver->multi = multi;
+        *driver = (grid_driver){.multi = multi, .connections = connections};
     else
         grid_error_out_of_memory(err);
     return driver;
@@ -30,14 +32,30 @@ void grid_driver_free(grid_driver *driver)
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    (void)context, (void)purpose;
-    return grid_socket_open(address);
+    grid_driver *driver = context;
+    curl_socket_t fd = grid_socket_open(address);
+
+    (void)purpose;
+    if (fd == CURL_SOCKET_BAD || grid_connections_add(driver->connections, fd))
+        return fd;
+    close(fd);
+    return CURL_SOCKET_BAD;
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    grid_driver *driver = context;
+
+    grid_connections_forget(driver->connections, fd);
+    return close(fd);
 }
 
 void grid_driver_attach(grid_driver *driver, CURL *easy)
 {
-    (void)driver;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, driver);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, driver);
 }
 
 /* Looking at one transfer would be looking at all: they go on their way in the next step. */
@@ -46,21 +64,10 @@ void grid_driver_begin(grid_driver *driver, size_t open)
     (void)driver, (void)open;
 }
 
-/* What lies on a connection at rest, libcurl 8.0 and later see for themselves; with 7.x, this build does not. */
-void grid_driver_look_at_rest(grid_driver *driver)
+/* Without epoll the driver does not know when input came. */
+void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
 {
-    (void)driver;
-}
-
-void grid_driver_expect_silence(grid_driver *driver, curl_socket_t fd)
-{
-    (void)driver, (void)fd;
-}
-
-/* When something came on it, nobody knows here. */
-void grid_driver_end_silent(grid_driver *driver, int port, double since)
-{
-    (void)driver, (void)port, (void)since;
+    (void)driver, (void)fd, (void)since;
 }
 
 bool grid_driver_step(grid_driver *driver)

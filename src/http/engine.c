@@ -20,6 +20,7 @@ enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready 
 
 struct grid_engine {
     CURLM *multi;
+    grid_connections connections;
     grid_driver *driver;
     grid_engine **home;
     unsigned generation; /* of the process that made it */
@@ -54,7 +55,7 @@ static bool acquire(grid_engine *engine, grid_error *err)
     if (!engine->multi)
         return grid_error_out_of_memory(err);
     curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_SHARED_CONNECTIONS);
-    engine->driver = grid_driver_new(engine->multi, err);
+    engine->driver = grid_driver_new(engine->multi, &engine->connections, err);
     return engine->driver != NULL;
 }
 
@@ -72,6 +73,7 @@ static void release(grid_engine *engine)
     grid_guard_leave(&guard);
     if (engine->driver)
         grid_driver_free(engine->driver);
+    grid_connections_clear(&engine->connections);
     grid_url_unref(engine->url);
     grid_free(engine);
 }
@@ -162,6 +164,20 @@ static void finish(grid_engine *engine, grid_transfer *transfer, CURLcode code)
     grid_transfer_on_finish(transfer, code);
 }
 
+/* CURLMOPT_NETWORK_CHANGED, CURLMNWC_CLEAR_CONNS: idle connections are closed. An older libcurl does not know the option, and
+ * closes the connection that was shut down by itself. */
+enum { NETWORK_CHANGED = 17, CLEAR_CONNECTIONS = 1 << 1 };
+
+static bool start_again(grid_engine *engine, CURL *easy)
+{
+    curl_multi_remove_handle(engine->multi, easy);
+    curl_multi_setopt(engine->multi, (CURLMoption)NETWORK_CHANGED, (long)CLEAR_CONNECTIONS);
+    if (curl_multi_add_handle(engine->multi, easy) != CURLM_OK)
+        return false;
+    grid_driver_begin(engine->driver, engine->in_flight);
+    return true;
+}
+
 static void collect_finished(grid_engine *engine)
 {
     CURLMsg *message;
@@ -170,12 +186,15 @@ static void collect_finished(grid_engine *engine)
     while ((message = curl_multi_info_read(engine->multi, &left))) {
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result; /* gone once the handle leaves the multi handle */
+        grid_transfer *transfer;
         char *private = NULL;
 
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-        finish(engine, (grid_transfer *)(void *)private, code);
+        transfer = (grid_transfer *)(void *)private;
+        if (!grid_transfer_takes_another_connection(transfer) || !start_again(engine, easy))
+            finish(engine, transfer, code);
     }
 }
 
@@ -276,14 +295,19 @@ grid_transfer *grid_engine_take_finished(grid_engine *engine)
     return transfer;
 }
 
-void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd)
+bool grid_engine_take_connection(grid_engine *engine, CURL *easy, int local_port, int remote_port, grid_lease *lease)
 {
-    grid_driver_expect_silence(engine->driver, fd);
+    return grid_connections_take(&engine->connections, easy, local_port, remote_port, lease);
 }
 
-void grid_engine_end_silent(grid_engine *engine, int port, double since)
+void grid_engine_release_connection(grid_engine *engine, grid_lease *lease)
 {
-    grid_driver_end_silent(engine->driver, port, since);
+    grid_connections_release(&engine->connections, lease);
+}
+
+void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since)
+{
+    grid_driver_end_silent(engine->driver, fd, since);
 }
 
 void grid_engine_unshare_connections(grid_engine *engine)
@@ -306,7 +330,6 @@ bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy
     CURLMcode code;
 
     grid_driver_attach(engine->driver, easy);
-    grid_driver_look_at_rest(engine->driver);
     code = curl_multi_add_handle(engine->multi, easy);
     if (code != CURLM_OK)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));

@@ -2,6 +2,7 @@
 #ifndef GRID_HTTP_ENGINE_INTERNAL_H
 #define GRID_HTTP_ENGINE_INTERNAL_H
 
+#include "http/connections.h"
 #include "http/engine.h"
 #include "http/url.h"
 
@@ -10,12 +11,13 @@
 /* A connection may carry one call at a time, as in HTTP/1.1: from now on as many are opened as there are calls. */
 void grid_engine_unshare_connections(grid_engine *engine);
 
-/* This one carries one call at a time: between two of them, nothing comes there. */
-void grid_engine_expect_silence(grid_engine *engine, curl_socket_t fd);
+/* See grid_connections_take. */
+bool grid_engine_take_connection(grid_engine *engine, CURL *easy, int local_port, int remote_port, grid_lease *lease);
+void grid_engine_release_connection(grid_engine *engine, grid_lease *lease);
 
-/* A request went out from that local port at that time, and got no answer: if nothing at all has come there since, others need not
- * try the same connection. */
-void grid_engine_end_silent(grid_engine *engine, int port, double since);
+/* A request went out on that connection at that time and got no answer: if no input at all came there since, the connection is
+ * shut down, so that no other request follows. */
+void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since);
 
 /* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);
@@ -41,6 +43,10 @@ void grid_engine_withdraw(grid_engine *engine, CURL *easy);
 
 /* The same of one that is given up: others may have waited for its connection. */
 void grid_engine_cancel(grid_engine *engine, CURL *easy);
+
+/* transfer.c: no request went out, since the connection was unfit: the engine starts the transfer again. At most once true for each
+ * time that libcurl is done with it. */
+bool grid_transfer_takes_another_connection(grid_transfer *transfer);
 
 /* transfer.c: called by the engine when libcurl is done with it, or its time is up. */
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);

@@ -19,7 +19,9 @@ struct grid_transfer {
     grid_headers headers;
     grid_buffer body;
     grid_member member;
-    int local_port;   /* of the connection */
+    grid_lease lease; /* of the connection that the request went out on */
+    bool is_unfit;    /* the connection that the request was about to go out on */
+    int restarts;     /* on another connection */
     bool handed_over; /* the request has begun to leave: the server may have seen all of it */
     bool refused;     /* by one of our callbacks; `failure` says why */
     bool finished;
@@ -40,12 +42,15 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
 {
     grid_transfer *transfer = context;
 
-    (void)to, (void)from, (void)to_port;
-    transfer->local_port = from_port;
+    (void)to, (void)from;
     if (transfer->handed_over) {
         transfer->refused = true;
         grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
                        "the connection was lost before an answer came");
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (!grid_engine_take_connection(transfer->engine, transfer->easy, from_port, to_port, &transfer->lease)) {
+        transfer->is_unfit = true;
         return CURL_PREREQFUNC_ABORT;
     }
     transfer->handed_over = true;
@@ -184,6 +189,7 @@ static void clear_headers(grid_transfer *transfer)
  * microsecond. In a child of the engine's process it is let go, see grid_engine_unref. */
 static void give_back(grid_transfer *transfer)
 {
+    grid_engine_release_connection(transfer->engine, &transfer->lease);
     if (transfer->easy && grid_engine_is_ours(transfer->engine))
         curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
@@ -335,18 +341,28 @@ static void describe_failure(grid_transfer *transfer)
         grid_failure_describe(&transfer->failure, transfer->code, transfer->detail);
 }
 
+/* Each restart closes an idle connection, so there is an end to them. */
+enum { MAX_RESTARTS = 100 };
+
+bool grid_transfer_takes_another_connection(grid_transfer *transfer)
+{
+    if (!transfer->is_unfit)
+        return false;
+    transfer->is_unfit = false;
+    transfer->detail[0] = '\0';
+    if (++transfer->restarts <= MAX_RESTARTS)
+        return true;
+    transfer->refused = true;
+    return grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
+                          "each of %d idle connections was closed by the server or held unasked input", MAX_RESTARTS);
+}
+
 static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
 {
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    bool is_unshared = transfer->timing.http_version && transfer->timing.http_version < 20;
-
-    if (is_unshared)
+    if (transfer->timing.http_version && transfer->timing.http_version < 20)
         grid_engine_unshare_connections(transfer->engine);
-    curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (is_unshared && fd != CURL_SOCKET_BAD)
-        grid_engine_expect_silence(transfer->engine, fd);
-    if (code == CURLE_OPERATION_TIMEDOUT && transfer->handed_over) /* amid a transfer libcurl does not tell its socket */
-        grid_engine_end_silent(transfer->engine, transfer->local_port, transfer->member.started);
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->lease.opened)
+        grid_engine_end_silent(transfer->engine, transfer->lease.fd, transfer->member.started);
 }
 
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)

@@ -6,7 +6,6 @@
 #include "http/socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -15,7 +14,6 @@
 typedef struct grid_watched {
     bool is_open;
     bool is_wanted;
-    bool ends_when_heard; /* at rest */
     bool is_resting;      /* epoll does not look for room to write */
     unsigned char writes; /* in a row */
     double heard; /* when something came last */
@@ -139,17 +137,6 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
         forget(watch, fd, known);
 }
 
-/* Nothing is left to be read then but the end, which libcurl understands. */
-static void end_connection(curl_socket_t fd)
-{
-    char unasked[4096];
-    int reads = 16;
-
-    shutdown(fd, SHUT_RDWR);
-    while (reads-- > 0 && recv(fd, unasked, sizeof unasked, MSG_DONTWAIT) > 0)
-        ;
-}
-
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
@@ -157,8 +144,6 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
     if (!known || known->is_wanted)
         return true;
     forget(watch, fd, known);
-    if (known->is_open && known->ends_when_heard)
-        end_connection(fd);
     return false;
 }
 
@@ -188,14 +173,6 @@ void grid_watch_resume(grid_watch *watch)
     }
 }
 
-void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd)
-{
-    grid_watched *known = find(watch, fd);
-
-    if (known)
-        known->ends_when_heard = true;
-}
-
 void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
 {
     grid_watched *known = find(watch, fd);
@@ -206,28 +183,11 @@ void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
     known->writes = 0;
 }
 
-static int local_port(curl_socket_t fd)
+bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address;
-    socklen_t size = sizeof address;
+    const grid_watched *known = find(watch, fd);
 
-    if (getsockname(fd, &address.any, &size) != 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-curl_socket_t grid_watch_find_silent(const grid_watch *watch, int port, double since)
-{
-    curl_socket_t fd;
-
-    for (fd = 0; fd < watch->size; fd++)
-        if (watch->sockets[fd].is_open && watch->sockets[fd].heard < since && local_port(fd) == port)
-            return fd;
-    return CURL_SOCKET_BAD;
+    return known && known->heard < since;
 }
 
 #else

@@ -3,9 +3,6 @@
  * When a call has ended, libcurl lets go of its socket, and wants the same one again for the next call on that connection. In
  * between epoll keeps it, which spares two system calls of each call. Whether it is wanted is remembered here.
  *
- * libcurl before 8.0 would use a connection again on which something waits to be read, be it the end: over HTTP/1.1 the next call
- * would be lost, or get the answer of another one. What comes there while nobody wants it ends the connection here.
- *
  * Owns: what is known of each socket that was opened through here. Others, such as those that libcurl opens for looking up names,
  * leave epoll as soon as libcurl lets go of them.
  * Refuses to know: transfers and time. The epoll descriptor is the driver's. */
@@ -34,7 +31,8 @@ int grid_watch_close(grid_watch *watch, curl_socket_t fd);
 bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events);
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
 
-/* Something is ready there. False: for nobody, as when the peer has closed a connection at rest; it is not told again. */
+/* A socket is ready. False: libcurl does not want it, as when the peer has closed an idle connection; epoll does not report it
+ * again. */
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 
 /* It could be written to, and nothing came. True: so often in a row that nobody looks for that any more, until grid_watch_resume.
@@ -42,13 +40,10 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 bool grid_watch_rest(grid_watch *watch, curl_socket_t fd);
 void grid_watch_resume(grid_watch *watch);
 
-/* On this connection nothing comes unasked. */
-void grid_watch_expect_silence(grid_watch *watch, curl_socket_t fd);
-
 /* Something came at that time. */
 void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now);
 
-/* The socket with that local port, if nothing has come there since; else CURL_SOCKET_BAD. */
-curl_socket_t grid_watch_find_silent(const grid_watch *watch, int port, double since);
+/* True: the socket is open, and no input came since then. */
+bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since);
 
 #endif

@@ -1,0 +1,151 @@
+#include "http/connections.h"
+
+#include "base/alloc.h"
+#include "http/tls.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+typedef struct grid_connection {
+    unsigned opened; /* 0: no socket of libcurl's that is known here */
+    unsigned users;
+    int local_port; /* 0: not asked for yet */
+    int remote_port;
+} grid_connection;
+
+enum { FIRST_SIZE = 64 };
+
+void grid_connections_init(grid_connections *connections)
+{
+    *connections = (grid_connections){0};
+}
+
+void grid_connections_clear(grid_connections *connections)
+{
+    grid_free(connections->table);
+    grid_connections_init(connections);
+}
+
+static bool grow(grid_connections *connections, curl_socket_t fd)
+{
+    int size = connections->size ? connections->size : FIRST_SIZE;
+    grid_connection *table;
+
+    while (size <= fd)
+        size *= 2;
+    table = grid_calloc((size_t)size * sizeof *table);
+    if (!table)
+        return false;
+    if (connections->size)
+        memcpy(table, connections->table, (size_t)connections->size * sizeof *table);
+    grid_free(connections->table);
+    connections->table = table;
+    connections->size = size;
+    return true;
+}
+
+bool grid_connections_add(grid_connections *connections, curl_socket_t fd)
+{
+    if (fd >= connections->size && !grow(connections, fd))
+        return false;
+    connections->table[fd] = (grid_connection){.opened = ++connections->opened};
+    return true;
+}
+
+void grid_connections_forget(grid_connections *connections, curl_socket_t fd)
+{
+    if (fd < connections->size)
+        connections->table[fd] = (grid_connection){0};
+}
+
+static int port_of(curl_socket_t fd, int (*ask)(int, struct sockaddr *, socklen_t *))
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    socklen_t size = sizeof address;
+
+    if (ask(fd, &address.any, &size) != 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
+                                                   : address.v4.sin_port);
+}
+
+/* The ports are asked for until they match once: libcurl 7.88 to 8.2 closes sockets that
+ * were never connected without a callback (curl pull 11439), and another part of the
+ * program may use the descriptor since then. */
+static bool has_ports(grid_connection *connection, curl_socket_t fd, int local_port,
+                      int remote_port)
+{
+    int local, remote;
+
+    if (connection->local_port)
+        return connection->local_port == local_port && connection->remote_port == remote_port;
+    local = port_of(fd, getsockname);
+    remote = local == local_port ? port_of(fd, getpeername) : 0;
+    if (local != local_port || remote != remote_port)
+        return false;
+    connection->local_port = local;
+    connection->remote_port = remote;
+    return true;
+}
+
+static curl_socket_t find(const grid_connections *connections, int local_port, int remote_port)
+{
+    curl_socket_t fd;
+
+    for (fd = 0; fd < connections->size; fd++)
+        if (connections->table[fd].opened &&
+            has_ports(&connections->table[fd], fd, local_port, remote_port))
+            return fd;
+    return CURL_SOCKET_BAD;
+}
+
+/* The end of the stream counts as input, and so does an error. */
+static bool has_input(curl_socket_t fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static bool is_reused(CURL *easy)
+{
+    long connected = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connected);
+    return connected == 0;
+}
+
+bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
+                           int remote_port, grid_lease *lease)
+{
+    curl_socket_t fd = find(connections, local_port, remote_port);
+    grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
+    /* What comes for the other users of an HTTP/2 connection is not unasked for. */
+    bool is_idle = is_reused(easy) && (!connection || connection->users == 0);
+
+    if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
+        if (connection)
+            shutdown(fd, SHUT_RDWR);
+        return false;
+    }
+    if (connection) {
+        connection->users++;
+        *lease = (grid_lease){.fd = fd, .opened = connection->opened};
+    }
+    return true;
+}
+
+void grid_connections_release(grid_connections *connections, grid_lease *lease)
+{
+    if (lease->opened && lease->fd < connections->size &&
+        connections->table[lease->fd].opened == lease->opened)
+        connections->table[lease->fd].users--;
+    *lease = (grid_lease){0};
+}

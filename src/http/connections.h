@@ -1,0 +1,43 @@
+/* The open connections of an engine: a request goes out only on one that is fit for it.
+ *
+ * A reused connection that holds input before the request goes out is unfit: the peer has
+ * closed it, or has sent bytes that no request asked for, which libcurl would take for the
+ * answer. libcurl's own check is not enough: before 8.0 it leaves HTTP/1.1 out, it does not
+ * see what OpenSSL has buffered, and from 8.22 on it is made once a second at most.
+ *
+ * Owns: which sockets are open, and how many transfers use each.
+ * Does not know: transfers, and how sockets are polled. */
+#ifndef GRID_HTTP_CONNECTIONS_H
+#define GRID_HTTP_CONNECTIONS_H
+
+#include <curl/curl.h>
+
+#include <stdbool.h>
+
+typedef struct grid_connections {
+    int size; /* of the table; descriptors are its indexes */
+    struct grid_connection *table;
+    unsigned opened; /* sockets, ever */
+} grid_connections;
+
+void grid_connections_init(grid_connections *connections);
+void grid_connections_clear(grid_connections *connections);
+
+/* A socket that was opened, and one that is about to be closed. False: no memory; the
+ * caller closes the socket, since a connection that cannot be judged must not be used. */
+bool grid_connections_add(grid_connections *connections, curl_socket_t fd);
+void grid_connections_forget(grid_connections *connections, curl_socket_t fd);
+
+/* A transfer's use of a connection. All zero: it uses none. */
+typedef struct grid_lease {
+    curl_socket_t fd;
+    unsigned opened; /* the number of the socket: a descriptor is used again */
+} grid_lease;
+
+/* To be called right before a request goes out on the connection with these ports. False:
+ * the connection is unfit, and has been shut down. */
+bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
+                           int remote_port, grid_lease *lease);
+void grid_connections_release(grid_connections *connections, grid_lease *lease);
+
+#endif
