@@ -108,6 +108,7 @@ describe("client:refresh_sessions", function()
   end)
 
   it("shares one connection over HTTP/2, and does not make calls wait for each other", function()
+    if rig.no_http2 then return pending(rig.no_http2) end
     local list = requests(40)
     server:fault { kind = "delay", delay = 0.3, count = 0 }
     local other = rig.client(server, { base_url = server.https })
@@ -237,7 +238,7 @@ describe("client:refresh_sessions", function()
     end
     other:close()
     assert.equal(0, failed)
-    assert.equal(1, server:stats().connections)
+    assert.equal(rig.no_http2 and 64 or 1, server:stats().connections)
     assert.equal(1000, server:stats().executions)
   end)
 end)

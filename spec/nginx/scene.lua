@@ -1,6 +1,7 @@
 -- The scene of most specs here: a sandbox as the Grid side, and an nginx whose locations call it through spec/nginx/app.lua.
 -- Owns both processes; `stop` ends them and looks whether nginx had anything to complain of.
 
+local core = require "grid.core"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
 local sandbox = require "spec.support.sandbox"
@@ -8,6 +9,8 @@ local sandbox = require "spec.support.sandbox"
 local scene = {}
 local Scene = {}
 Scene.__index = Scene
+
+local one_each = not select(2, core.libcurl()) -- without HTTP/2, calls in flight together leave an idle connection each
 
 local API_KEY = "canary-api-key"
 
@@ -59,7 +62,7 @@ function Scene:is_back_to(before)
   local after
   local back = nginx.wait_for(10, function()
     after = self:ask "/counters"
-    return after.blocks <= before.blocks and after.files <= before.files and after.running_timers == 0
+    return after.blocks <= before.blocks and (one_each or after.files <= before.files) and after.running_timers == 0
       and after.pending_timers == 0
   end)
   return back, json.encode(before) .. " and then " .. json.encode(after)

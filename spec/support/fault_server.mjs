@@ -158,7 +158,7 @@ function serve(req, res) {
   const name = url.searchParams.get("case") ?? "";
   if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
   const fault = url.pathname.split("/").pop();
-  if (fault === "hole") deaf.add(req.stream.session);
+  if (fault === "hole" && req.httpVersionMajor === 2) deaf.add(req.stream.session);
   if (req.httpVersionMajor === 2 && deaf.has(req.stream.session)) return;
   if (fault === "reset-early") return reset(req.httpVersionMajor === 2 ? req.stream.session.socket : req.socket);
   req.chunks = [];

@@ -15,6 +15,9 @@ local rig = {}
 rig.KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li"
   .. "/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 
+--- Why a test of HTTP/2 is left out, or nil.
+rig.no_http2 = not select(2, core.libcurl()) and "this libcurl was built without HTTP/2" or nil
+
 rig.UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 --- A client of the sandbox: plain HTTP, no further tries. An option that is `rig.ABSENT` is not given.

@@ -3,11 +3,17 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
+static const char *name;
 static unsigned version;
+static int features;
 
 static void ask(void)
 {
-    version = curl_version_info(CURLVERSION_NOW)->version_num;
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+    name = info->version;
+    version = info->version_num;
+    features = info->features;
 }
 
 static void ask_once(void)
@@ -17,8 +23,20 @@ static void ask_once(void)
     pthread_once(&once, ask);
 }
 
+const char *grid_libcurl_version(void)
+{
+    ask_once();
+    return name;
+}
+
 bool grid_libcurl_raises_sigpipe(void)
 {
     ask_once();
     return version < 0x075700;
+}
+
+bool grid_libcurl_has_http2(void)
+{
+    ask_once();
+    return (features & CURL_VERSION_HTTP2) != 0;
 }

@@ -6,7 +6,13 @@
 
 #include <stdbool.h>
 
+/* "7.88.1" */
+const char *grid_libcurl_version(void);
+
 /* Before 7.87, OpenSSL writes to libcurl's sockets itself, and without MSG_NOSIGNAL. */
 bool grid_libcurl_raises_sigpipe(void);
+
+/* A libcurl built without HTTP/2 takes no transfer that asks for it, not even as one of two versions. */
+bool grid_libcurl_has_http2(void);
 
 #endif

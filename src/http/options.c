@@ -1,6 +1,7 @@
 #include "http/options.h"
 
 #include "http/headers.h"
+#include "http/libcurl.h"
 
 #include <limits.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static bool is_tls(const grid_exchange *exchange)
 
 bool grid_options_may_share(const grid_exchange *exchange)
 {
-    return is_tls(exchange) && !exchange->http1_only;
+    return is_tls(exchange) && !exchange->http1_only && grid_libcurl_has_http2();
 }
 
 static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *code)

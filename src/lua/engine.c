@@ -4,6 +4,7 @@
  * Refuses to know: who waits for what. It finds the shared engine through a home, a weak reference that lives in the state. */
 #include "lua/engine.h"
 
+#include "http/libcurl.h"
 #include "lua/transfer.h"
 
 static const char ENGINE[] = "grid.core.engine";
@@ -135,6 +136,14 @@ static int engine_is_usable(lua_State *L)
     return 1;
 }
 
+/* libcurl() -> the version that runs, and whether it was built with HTTP/2 */
+static int libcurl(lua_State *L)
+{
+    lua_pushstring(L, grid_libcurl_version());
+    lua_pushboolean(L, grid_libcurl_has_http2());
+    return 2;
+}
+
 void gridL_open_engine(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -157,4 +166,6 @@ void gridL_open_engine(lua_State *L)
     gridL_new_object(L, sizeof(home), HOME);
     lua_pushcclosure(L, engine_new, 1);
     lua_setfield(L, -2, "engine");
+    lua_pushcfunction(L, libcurl);
+    lua_setfield(L, -2, "libcurl");
 }

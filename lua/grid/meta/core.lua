@@ -102,6 +102,11 @@ function core.live() end
 ---@return grid.core.engine? engine, string? kind, string? code, string? message
 function core.engine() end
 
+--- What the libcurl that runs is: for specs, and for the report of a fault.
+---@return string version
+---@return boolean has_http2 false: it was built without, and all calls use HTTP/1.1
+function core.libcurl() end
+
 --- Objects and arrays become tables, arrays with that metatable; null is cjson.null; whole numbers are integers where Lua has them.
 ---@param text string
 ---@param array_metatable table
