@@ -1,21 +1,50 @@
 /* A file that is being replaced: the old one stays until the new one is whole, and one process has it. */
-#define _GNU_SOURCE /* mkdtemp */
+#define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "check.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/grid-file-test.XXXXXX";
 static char path[PATH_MAX];
+
+/* ---- The file system's locks: this program's own flock ----------------------------- */
+
+static bool over_nfs;      /* a descriptor that cannot write is refused */
+static int locks_fail;     /* with this errno */
+static int interruptions;  /* so many calls end with EINTR */
+static const char *usurper; /* a file that is put into the place of `path` before the next lock */
+
+int flock(int fd, int operation)
+{
+    int (*real)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "flock");
+
+    if (usurper)
+        CHECK(rename(usurper, path) == 0);
+    usurper = NULL;
+    errno = locks_fail;
+    if (interruptions > 0)
+        errno = EINTR;
+    else if (over_nfs && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        errno = EBADF;
+    interruptions--;
+    return errno ? -1 : real(fd, operation);
+}
+
+/* ---- Helpers ----------------------------------------------------------------------- */
 
 static void content_is(const char *expected)
 {
@@ -97,14 +126,21 @@ static void a_child_leaves_its_parents_file_alone(void)
     content_is("new");
 }
 
-static bool is_refused(const char *name)
+enum { NOBODY = 65534 };
+
+static bool is_refused_as(const char *name, const char *code)
 {
     grid_error err = {.code = ""};
     grid_file *file = grid_file_begin(name, &err);
-    bool refused = !file && err.kind == GRID_STORE && strcmp(err.code, "not_written") == 0;
+    bool refused = !file && err.kind == GRID_STORE && strcmp(err.code, code) == 0;
 
     grid_file_free(file);
     return refused;
+}
+
+static bool is_refused(const char *name)
+{
+    return is_refused_as(name, "not_written");
 }
 
 static void what_is_no_file_is_not_replaced(void)
@@ -139,14 +175,134 @@ static void what_goes_to_standard_error_is_not_for_the_file(void)
     content_is("alone");
 }
 
-enum { NOBODY = 65534 };
-
 static bool nobody_is_refused(void)
 {
     return seteuid(NOBODY) == 0 && is_refused(path);
 }
 
-/* Who is not root cannot give files away. */
+static bool is_begun_by_one(void)
+{
+    grid_error err;
+    grid_file *first = grid_file_begin(path, &err);
+    bool second_is_refused = first && is_refused_as(path, "busy");
+
+    grid_file_free(first);
+    return second_is_refused;
+}
+
+static void a_file_is_begun_by_one_at_a_time_over_nfs(void)
+{
+    over_nfs = true;
+    CHECK(is_begun_by_one());
+    over_nfs = false;
+}
+
+static void a_file_without_its_lock_is_not_begun(void)
+{
+    static const int errors[] = {ENOLCK, ENOSYS, EOPNOTSUPP, EIO, EINVAL, EACCES, ESTALE};
+
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        locks_fail = errors[i];
+        CHECK(is_refused_as(path, "not_locked"));
+    }
+    locks_fail = 0;
+    interruptions = 3;
+    CHECK(is_begun_by_one());
+}
+
+static void the_file_that_took_the_place_of_another_before_its_lock_is_the_one_that_counts(void)
+{
+    char other[PATH_MAX + 8], text[8] = "";
+    grid_buffer read;
+    grid_error err;
+    grid_file *file;
+    FILE *made;
+
+    write_whole("old");
+    snprintf(other, sizeof other, "%s.other", path);
+    made = fopen(other, "w");
+    CHECK(made && fputs("other", made) >= 0 && fclose(made) == 0);
+    usurper = other;
+    file = grid_file_begin(path, &err);
+    CHECK(file && is_refused_as(path, "busy"));
+    grid_buffer_init(&read, 8);
+    CHECK(grid_file_read(file, 7, &read, &err));
+    memcpy(text, read.data, read.size);
+    CHECK_STR(text, "other");
+    grid_buffer_clear(&read);
+    grid_file_free(file);
+}
+
+static void as_much_of_the_old_file_is_read_as_was_asked_for(void)
+{
+    static const size_t limits[] = {0, 1, 4095, 4096, 4097, 9999, 10000, 10001, 100000};
+    static char text[10001];
+    grid_buffer read;
+    grid_error err;
+    grid_file *file;
+
+    memset(text, 'x', sizeof text - 1);
+    write_whole(text);
+    file = grid_file_begin(path, &err);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        size_t expected = limits[i] < 10000 ? limits[i] : 10000;
+
+        grid_buffer_init(&read, 200000);
+        CHECK(grid_file_read(file, limits[i], &read, &err) && read.size == expected && memcmp(read.data, text, expected) == 0);
+        grid_buffer_clear(&read);
+    }
+    grid_file_free(file);
+    CHECK(unlink(path) == 0);
+    file = grid_file_begin(path, &err);
+    CHECK(file && !grid_file_read(file, 1, &read, &err));
+    CHECK_STR(err.code, "not_read");
+    grid_file_free(file);
+    write_whole("old");
+}
+
+static void a_file_with_other_names_is_not_begun(void)
+{
+    char name[PATH_MAX + 8], symbolic[PATH_MAX + 16];
+
+    snprintf(name, sizeof name, "%s.name", path);
+    snprintf(symbolic, sizeof symbolic, "%s.symbolic", path);
+    CHECK(link(path, name) == 0 && symlink(path, symbolic) == 0);
+    CHECK(is_refused_as(path, "hard_linked"));
+    CHECK(is_refused_as(name, "hard_linked"));
+    CHECK(is_refused_as(symbolic, "hard_linked"));
+    CHECK(unlink(name) == 0);
+    CHECK(is_begun_by_one());
+    CHECK(!is_refused_as(symbolic, "hard_linked"));
+    CHECK(unlink(symbolic) == 0);
+}
+
+/* Root may write what is read-only. */
+static bool become_nobody(void)
+{
+    return geteuid() != 0 || (chmod(folder, 01777) == 0 && chown(path, NOBODY, NOBODY) == 0 && seteuid(NOBODY) == 0);
+}
+
+static bool read_only_is_locked_and_replaced(void)
+{
+    if (!become_nobody() || chmod(path, 0400) != 0 || !is_begun_by_one())
+        return false;
+    over_nfs = true;
+    return is_refused_as(path, "not_locked");
+}
+
+static bool not_even_readable_is_refused(void)
+{
+    return become_nobody() && chmod(path, 0000) == 0 && is_refused(path);
+}
+
+static void a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had(void)
+{
+    in_a_child(read_only_is_locked_and_replaced);
+    in_a_child(not_even_readable_is_refused);
+    CHECK(chown(path, geteuid(), getegid()) == 0 && chmod(path, 0600) == 0);
+}
+
+/* Only root can give files away. */
 static void a_file_stays_its_owners(void)
 {
     struct stat status;
@@ -172,6 +328,12 @@ int main(void)
     a_file_is_begun_by_one_at_a_time();
     what_is_no_file_is_not_replaced();
     what_goes_to_standard_error_is_not_for_the_file();
+    a_file_is_begun_by_one_at_a_time_over_nfs();
+    a_file_without_its_lock_is_not_begun();
+    the_file_that_took_the_place_of_another_before_its_lock_is_the_one_that_counts();
+    as_much_of_the_old_file_is_read_as_was_asked_for();
+    a_file_with_other_names_is_not_begun();
+    a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had();
     a_file_stays_its_owners();
     CHECK(unlink(path) == 0);
     CHECK(rmdir(folder) == 0); /* no temporary file is left */

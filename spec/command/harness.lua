@@ -63,6 +63,17 @@ function Harness:shell(script, env)
   return code, out, err
 end
 
+--- Builds spec/command/disk.c, to be preloaded. -> the variables that preload it and
+--- those of `more`
+function Harness:on_disk(more)
+  local path = self.folder.path .. "/tmp/disk.so"
+  local code, _, problem = self.folder:run(("cc -shared -fPIC -o %s '%s/spec/command/disk.c' -ldl"):format(path, child.root))
+  assert(code == 0, problem)
+  local env = { LD_PRELOAD = path }
+  for name, value in pairs(more) do env[name] = value end
+  return env
+end
+
 --- Runs the command with these words. -> exit code, stdout, stderr
 function Harness:grid(words, env)
   local code, out, err = self:shell("exec " .. harness.GRID .. " " .. words, env)

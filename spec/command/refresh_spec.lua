@@ -214,6 +214,52 @@ describe("grid refresh", function()
     assert.equal(0, (run:grid "refresh s.json"))
   end)
 
+  it("refuses to refresh what another one is refreshing, over NFS too", function()
+    run:write_session "s.json"
+    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+    local code, out = run:shell([[
+      grid refresh s.json --json >first & executed 1
+      grid refresh s.json --json; echo $?; wait $!]], run:on_disk { DISK_LOCKS = "nfs" })
+    assert.equal(0, code)
+    local object, second = out:match "^([^\n]+)\n(%d+)\n$"
+    assert.same({ "1", "busy" }, { second, harness.objects(object)[1].error.code })
+    assert.equal(1, run.server:stats().executions)
+  end)
+
+  it("sends nothing where the file cannot be locked, and says why and what helps", function()
+    run:write_session "s.json"
+    run.folder:run "mkdir all && cp s.json all"
+    local text = run.folder:read "s.json"
+    local ENOLCK, EOPNOTSUPP = "37", "95"
+    for number, words in pairs { [ENOLCK] = "No locks available", [EOPNOTSUPP] = "Operation not supported" } do
+      local env = run:on_disk { DISK_LOCKS = number }
+      local code, _, err = run:grid("refresh s.json", env)
+      assert.same({ 1, ("grid: store error (not_locked): cannot lock s.json: %s; move it to a file system with locks, "
+        .. "so that one process at a time replaces it\n"):format(words) }, { code, err })
+      assert.equal(1, (run:grid("refresh-all all", env)))
+      assert.equal(1, (run:grid("login --email ann@example.com --session s.json --force", env)))
+      assert.equal(1, (run:grid("keygen --out s.json --force", env)))
+    end
+    assert.equal(0, run.server:stats().requests)
+    assert.equal(text, run.folder:read "s.json")
+  end)
+
+  it("sends nothing where the file has a second name, which would keep the old session", function()
+    run:write_session "s.json"
+    run.folder:run "mkdir all && cp s.json all && ln all/s.json all/other.json"
+    run.folder:run "ln s.json other.json && ln -s other.json link.json"
+    local text = run.folder:read "s.json"
+    for _, name in ipairs { "s.json", "other.json", "link.json" } do
+      local code, _, err = run:grid("refresh " .. name)
+      assert.same({ 1, ("grid: store error (hard_linked): cannot replace %s: it has 2 hard links, and the others would keep "
+        .. "what is in it; use symbolic links\n"):format(name) }, { code, err })
+    end
+    assert.equal(2, (run:grid "refresh-all all"))
+    assert.equal(0, run.server:stats().requests)
+    assert.equal(text, run.folder:read "s.json")
+    assert.equal(0, (run:shell "rm other.json && grid refresh s.json"))
+  end)
+
   it("loses nothing to a signal at any other time #slow", function()
     run.server:set { tier = "2" }
     for i = 1, 30 do

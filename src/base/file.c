@@ -19,12 +19,17 @@ struct grid_file {
     char temporary[PATH_MAX];
     pid_t owner; /* a child that was forked meanwhile has the descriptor, but not the file */
     int fd;      /* negative once closed */
-    int lock;    /* a descriptor of the old file; negative: there is none, or it cannot be locked */
+    int lock;    /* a descriptor of the old file, locked; negative: there is none */
 };
+
+static bool failed_as(grid_error *err, const char *code, const char *what, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
+}
 
 static bool failed(grid_error *err, const char *what, const char *path)
 {
-    return grid_error_set(err, GRID_STORE, "not_written", "%s %.120s: %s", what, path, strerror(errno));
+    return failed_as(err, "not_written", what, path);
 }
 
 static const char *parent_of(const char *path, char folder[PATH_MAX])
@@ -114,37 +119,84 @@ static bool create(grid_file *file)
     return file->fd >= 0;
 }
 
-static bool is_still(const char *path, int fd)
+/* Over NFS the client makes a byte-range lock of flock's, which takes a descriptor that
+ * may write. A file that may only be read is locked through a descriptor that reads:
+ * elsewhere that works. */
+static int open_to_lock(const char *path)
 {
-    struct stat named, opened;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
-    return stat(path, &named) == 0 && fstat(fd, &opened) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+    if (fd < 0 && errno == EACCES)
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? fd : above_standard(fd);
+}
+
+/* Over NFS a file that another machine has replaced may keep its name for a while in what
+ * this one remembers: its count of links is asked for anew once it is locked. */
+static bool is_still(const char *path, const struct stat *opened)
+{
+    struct stat named;
+
+    return opened->st_nlink > 0 && stat(path, &named) == 0 && named.st_dev == opened->st_dev && named.st_ino == opened->st_ino;
+}
+
+static bool flock_now(int fd)
+{
+    int result;
+
+    do
+        result = flock(fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+static bool busy(grid_error *err, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, "busy", "another process is replacing %.120s: wait until it has ended", path);
+}
+
+static bool not_locked(grid_error *err, const char *path)
+{
+    const char *remedy = errno == EBADF ? "the file must be writable to be locked over NFS"
+                                        : "move it to a file system with locks, so that one process at a time replaces it";
+
+    if (errno == EWOULDBLOCK)
+        return busy(err, path);
+    return grid_error_set(err, GRID_STORE, "not_locked", "cannot lock %.90s: %.40s; %s", path, strerror(errno), remedy);
+}
+
+/* Only one of its names would get the new content. */
+static bool has_one_name(const struct stat *opened, const char *path, grid_error *err)
+{
+    return opened->st_nlink == 1 ||
+           grid_error_set(err, GRID_STORE, "hard_linked",
+                          "cannot replace %.90s: it has %lu hard links, and the others would keep what is in it; "
+                          "use symbolic links",
+                          path, (unsigned long)opened->st_nlink);
 }
 
 enum { LOCK_TRIES = 100 };
 
-/* Whoever else begins the same file is turned away meanwhile. The file may be replaced before its lock is there: then it is the new
- * one's that counts. False: somebody else has it. Where there is nothing to lock, or no way to, nobody is turned away. */
-static bool lock(grid_file *file)
+/* Another process that begins the same file is refused until this file is freed. A file
+ * that is replaced before its lock is there leaves it worthless: the new one is locked
+ * then. */
+static bool lock(grid_file *file, const char *path, grid_error *err)
 {
+    struct stat opened;
     int tries;
 
     for (tries = 0; tries < LOCK_TRIES; tries++) {
-        int fd = open(file->target, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-        if (fd < 0)
-            return true;
-        file->lock = above_standard(fd);
+        file->lock = open_to_lock(file->target);
         if (file->lock < 0)
-            return true;
-        if (flock(file->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-            return false;
-        if (is_still(file->target, file->lock))
-            return true;
+            return failed(err, "cannot open", path);
+        if (!flock_now(file->lock))
+            return not_locked(err, path);
+        if (fstat(file->lock, &opened) == 0 && is_still(file->target, &opened))
+            return has_one_name(&opened, path, err);
         close(file->lock);
     }
     file->lock = -1;
-    return true;
+    return busy(err, path);
 }
 
 static bool begin(grid_file *file, const char *path, grid_error *err)
@@ -160,8 +212,8 @@ static bool begin(grid_file *file, const char *path, grid_error *err)
     is_there = stat(file->target, &old) == 0;
     if (is_there && !may_replace(file->target, &old))
         return failed(err, "cannot replace", path);
-    if (is_there && !lock(file))
-        return grid_error_set(err, GRID_STORE, "busy", "somebody else is about to replace %.120s", path);
+    if (is_there && !lock(file, path, err))
+        return false;
     length = strlen(file->target);
     if (length + sizeof suffix > sizeof file->temporary) {
         errno = ENAMETOOLONG;
@@ -191,6 +243,29 @@ grid_file *grid_file_begin(const char *path, grid_error *err)
         close(file->lock);
     grid_free(file);
     return NULL;
+}
+
+enum { CHUNK = 4096 };
+
+bool grid_file_read(const grid_file *file, size_t limit, grid_buffer *out, grid_error *err)
+{
+    ssize_t got = 1;
+
+    if (file->lock < 0) {
+        errno = ENOENT;
+        return failed_as(err, "not_read", "cannot read", file->target);
+    }
+    while (got != 0 && out->size < limit) {
+        size_t size = limit - out->size < CHUNK ? limit - out->size : CHUNK;
+
+        if (!grid_buffer_reserve(out, size, err))
+            return false;
+        got = pread(file->lock, out->data + out->size, size, (off_t)out->size);
+        if (got < 0 && errno != EINTR)
+            return failed_as(err, "not_read", "cannot read", file->target);
+        out->size += got > 0 ? (size_t)got : 0;
+    }
+    return true;
 }
 
 static bool write_all(int fd, grid_slice bytes)

@@ -1,12 +1,17 @@
 /* Files that are replaced whole, or not at all.
  *
- * Owns: a new file (0600) beside the one it is to replace, until it is committed (rename, atomic) or discarded.
- * Refuses to know: what is written. Everything fails with kind "store" and the system's own words.
- * To begin a file is refused where it could not take its place later, as far as can be told: nothing is spent then that could not
- * be saved; and where another process has begun it (code "busy"). What it replaces is a file, and stays its owner's. */
+ * Owns: a new file (0600) beside the one it is to replace, until it is committed (rename,
+ * atomic) or discarded; and the lock on the old one (flock).
+ * Does not know: what is written. All fail with kind "store" and the system's own words.
+ * Beginning a file fails where it could not be replaced later, as far as can be told, so
+ * that nothing is spent that cannot be saved: code "not_written"; "busy": another process
+ * has begun it; "not_locked": its lock cannot be had, so that another process could begin
+ * it; "hard_linked": it has other names, which would keep the old content. What is
+ * replaced is a regular file, and its owner stays the same. */
 #ifndef GRID_BASE_FILE_H
 #define GRID_BASE_FILE_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -14,6 +19,10 @@ typedef struct grid_file grid_file;
 
 /* `path` is followed if it is a symbolic link, so that the link stays one. */
 grid_file *grid_file_begin(const char *path, grid_error *err);
+
+/* Appends up to `limit` bytes of the file that is to be replaced, read through the
+ * descriptor that holds its lock: over SMB no other one may read it. Code "not_read". */
+bool grid_file_read(const grid_file *file, size_t limit, grid_buffer *out, grid_error *err);
 
 /* Replaces the file. With `durable` it outlives a loss of power, once this has returned true; code "not_durable": it was replaced,
  * but that could not be made sure. */

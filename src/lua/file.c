@@ -35,6 +35,15 @@ static int file_begin(lua_State *L)
     return self->file ? 1 : gridL_fail(L, &err);
 }
 
+static grid_file *check_file(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, NEW_FILE);
+
+    if (!self->file)
+        luaL_argerror(L, 1, "the file is closed");
+    return self->file;
+}
+
 static int file_close(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, NEW_FILE);
@@ -44,17 +53,27 @@ static int file_close(lua_State *L)
     return 0;
 }
 
+/* file:read(limit) -> up to so many bytes of the old file | nil, kind, code, message */
+static int file_read(lua_State *L)
+{
+    grid_buffer *out = gridL_new_buffer(L);
+    lua_Integer limit = luaL_checkinteger(L, 2);
+    grid_error err;
+
+    luaL_argcheck(L, limit >= 0, 2, "negative");
+    if (!grid_file_read(check_file(L), (size_t)limit, out, &err))
+        return gridL_fail(L, &err);
+    gridL_push_buffer(L, out);
+    return 1;
+}
+
 /* file:commit(text, durable) -> true | nil, kind, code, message. Closes the file either way. */
 static int file_commit(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, NEW_FILE);
     grid_slice text = gridL_check_slice(L, 2);
     grid_error err;
-    bool done;
-
-    if (!self->file)
-        return luaL_argerror(L, 1, "the file is closed");
-    done = grid_file_commit(self->file, text, lua_toboolean(L, 3), &err);
+    bool done = grid_file_commit(check_file(L), text, lua_toboolean(L, 3), &err);
     grid_file_free(self->file);
     self->file = NULL;
     if (!done)
@@ -148,7 +167,7 @@ static int is_terminal(lua_State *L)
 
 void gridL_open_file(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"commit", file_commit}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"read", file_read}, {"commit", file_commit}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"file_begin", file_begin},

@@ -31,6 +31,12 @@ local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
 end
 
+local function check_size(text, path)
+  if not text or text == "" then return fail("not_read", "%s is empty", path) end
+  if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
+  return text
+end
+
 --- The text of a file | nil, error.
 function session_file.read_text(path)
   local file, problem = io.open(path, "rb")
@@ -40,9 +46,7 @@ function session_file.read_text(path)
     file:close()
   end
   if problem then return fail("not_read", "cannot read %s", problem:find(path, 1, true) and problem or path .. ": " .. problem) end
-  if not text then return fail("not_read", "%s is empty", path) end
-  if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
-  return text
+  return check_size(text, path)
 end
 
 --- A new session.
@@ -95,13 +99,22 @@ function session_file.begin(path)
   return file
 end
 
+-- The session in a file that is begun | nil, error
+local function read_begun(file, path)
+  local text, kind, code, message = file:read(MAX_BYTES + 1)
+  if not text then return nil, errors.from_core(kind, code, message) end
+  local checked, err = check_size(text, path)
+  if not checked then return nil, err end
+  return session_file.parse(text, path)
+end
+
 --- The session in a file that is begun first, so that what comes for it can be saved: to be ended by `save` or `close`.
 --- -> grid.command.Session | nil, error
 function session_file.open(path)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
   local session
-  session, err = session_file.read(path)
+  session, err = read_begun(file, path)
   if not session then
     file:close()
     return nil, err

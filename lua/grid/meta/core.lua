@@ -290,6 +290,11 @@ function key:close() end
 ---@class grid.core.file
 local file = {}
 
+--- Up to `limit` bytes of the old file.
+---@param limit integer
+---@return string? text, string? kind, string? code, string? message
+function file:read(limit) end
+
 --- Puts the text in the place of the old file, and closes.
 ---@param text string
 ---@param durable? boolean
