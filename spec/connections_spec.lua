@@ -1,6 +1,7 @@
 -- How many connections calls take that are in flight together.
 
 local child = require "spec.support.child"
+local fault_server = require "spec.support.fault_server"
 local grid = require "grid"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
@@ -23,21 +24,53 @@ describe("calls in flight together", function()
   teardown(function() server:stop() end)
   before_each(function() server:reset() end)
 
-  local function refresh_all(options)
+  local function client_of(options)
     options.api_key, options.ca_file, options.environment = server.api_key, server.ca, "sandbox"
+    return grid.new(options)
+  end
+
+  local function requests_of(count)
     local payload = server:sessions({ count = 1 })[1].kms_payload_json
     local requests = {}
-    for i = 1, CALLS do requests[i] = { encryption_public_key = KEY, kms_payload = payload } end
-    local client = grid.new(options)
-    local results = client:refresh_sessions(requests, { concurrency = CALLS })
-    client:close()
+    for i = 1, count do requests[i] = { encryption_public_key = KEY, kms_payload = payload } end
+    return requests
+  end
+
+  -- -> connections that the server saw for a batch
+  local function refresh_all(client, concurrency)
+    local requests, before = requests_of(CALLS), server:stats().connections
+    local results = client:refresh_sessions(requests, { concurrency = concurrency or CALLS })
     for _, result in ipairs(results) do assert.is_nil(result[2]) end
-    return server:stats().connections
+    return server:stats().connections - before
   end
 
   it("share 32 connections at most over HTTP/2, however many wait for a stream", function()
     if rig.no_http2 then return pending(rig.no_http2) end
-    assert.is_true(refresh_all { base_url = server.https } <= 32)
+    local client = client_of { base_url = server.https }
+    assert.is_true(refresh_all(client) <= 32)
+    client:close()
+  end)
+
+  it("share them whatever other calls use HTTP/1.1, to the same host and to others", function()
+    if rig.no_http2 then return pending(rig.no_http2) end
+    local client = client_of { base_url = server.https }
+    for _, other in ipairs { { base_url = server.http }, { base_url = server.https, http_version = "1.1" } } do
+      local beside = client_of(other)
+      for _ = 1, 2 do assert(beside:refresh_session(requests_of(1)[1])) end
+      assert.is_true(refresh_all(client) <= 32)
+      beside:close()
+    end
+    client:close()
+  end)
+
+  it("have as many connections over HTTP/1.1 as calls are in flight", function()
+    for _, concurrency in ipairs { 1, 2, 3, 5, 64 } do
+      local client = client_of { base_url = server.https, http_version = "1.1" }
+      assert.equal(concurrency, refresh_all(client, concurrency))
+      client:close()
+      collectgarbage()
+      collectgarbage()
+    end
   end)
 
   -- A program that lives on would keep the connection open.
@@ -51,6 +84,28 @@ describe("calls in flight together", function()
 
   it("have a connection each over HTTP/1.1", function()
     server:fault { kind = "delay", delay = 0.5, count = CALLS }
-    assert.is_true(refresh_all { base_url = server.http } > 32)
+    local client = client_of { base_url = server.http }
+    assert.is_true(refresh_all(client) > 32)
+    client:close()
+  end)
+end)
+
+describe("calls in flight together to a host that speaks no HTTP/2", function()
+  local server
+
+  setup(function() server = fault_server.start() end)
+  teardown(function() server:stop() end)
+
+  it("have a connection each as soon as that is known", function()
+    local client = grid.new { api_key = "key", base_url = server.rawhttps, ca_file = server.ca, retries = 0 }
+    local requests, connections, count = {}, {}, 0
+    for i = 1, 100 do requests[i] = { encryption_public_key = KEY } end
+    for _, result in ipairs(client:refresh_sessions(requests, { concurrency = 100 })) do
+      assert.equal(200, result[2].status) -- an answer, though it holds no session
+    end
+    for _, execution in ipairs(server:executions "") do connections[execution.connection] = true end
+    for _ in pairs(connections) do count = count + 1 end
+    assert.is_true(count > 32)
+    client:close()
   end)
 end)

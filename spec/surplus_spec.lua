@@ -9,8 +9,8 @@ describe("bytes that no request asked for", function()
   setup(function() server = fault_server.start() end)
   teardown(function() server:stop() end)
 
-  local function client_of(scheme)
-    return grid.new { api_key = "key", base_url = server["raw" .. scheme], ca_file = server.ca, http_version = "1.1", retries = 0 }
+  local function client_of(scheme, path)
+    return grid.new { api_key = "key", base_url = server["raw" .. scheme] .. (path or ""), ca_file = server.ca, http_version = "1.1", retries = 0 }
   end
 
   -- Makes calls whose answers are their own. -> function that makes one, function that lists what was executed
@@ -43,7 +43,7 @@ describe("bytes that no request asked for", function()
     end
 
     it("are no answer to the calls of a batch, " .. scheme, function()
-      local client = client_of(scheme)
+      local client = client_of(scheme, "/foreign")
       local key = assert(grid.keypair()).public_key
       local requests = {}
       for i = 1, 40 do requests[i] = { encryption_public_key = key } end

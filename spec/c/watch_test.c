@@ -61,12 +61,12 @@ static void a_wanted_socket_is_told_of(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     CHECK_INT(told_of(fd), 0);
     make_readable(fd);
     CHECK_INT(told_of(fd), EPOLLIN);
     CHECK(grid_watch_is_wanted(&watch, fd));
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT, 0));
     CHECK_INT(told_of(fd), EPOLLIN | EPOLLOUT);
     CHECK_INT(grid_watch_close(&watch, fd), 0);
     end();
@@ -78,13 +78,13 @@ static void a_socket_that_is_left_stays_and_is_told_of_once(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     grid_watch_leave(&watch, fd);
     make_readable(fd);
     CHECK_INT(told_of(fd), EPOLLIN);
     CHECK(!grid_watch_is_wanted(&watch, fd));
     CHECK_INT(told_of(fd), 0);
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     CHECK_INT(told_of(fd), EPOLLIN);
     CHECK(grid_watch_is_wanted(&watch, fd));
     CHECK_INT(grid_watch_close(&watch, fd), 0);
@@ -97,11 +97,11 @@ static void a_socket_that_can_be_written_to_does_not_stay(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT, 0));
     CHECK_INT(told_of(fd), EPOLLOUT);
     grid_watch_leave(&watch, fd);
     CHECK_INT(told_of(fd), 0);
-    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT, 0));
     CHECK_INT(told_of(fd), EPOLLOUT);
     CHECK_INT(grid_watch_close(&watch, fd), 0);
     end();
@@ -115,7 +115,7 @@ static void a_closed_socket_is_gone_whoever_holds_it_too(void)
     begin();
     fd = open_socket();
     other = dup(fd);
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     grid_watch_leave(&watch, fd);
     CHECK_INT(grid_watch_close(&watch, fd), 0);
     make_readable(other);
@@ -130,12 +130,12 @@ static void a_number_that_comes_again_is_another_socket(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     grid_watch_leave(&watch, fd);
     CHECK_INT(grid_watch_close(&watch, fd), 0);
     again = open_socket();
     CHECK_INT(again, fd);
-    CHECK(grid_watch_want(&watch, again, EPOLLIN));
+    CHECK(grid_watch_want(&watch, again, EPOLLIN, 0));
     make_readable(again);
     CHECK_INT(told_of(again), EPOLLIN);
     CHECK_INT(grid_watch_close(&watch, again), 0);
@@ -145,9 +145,9 @@ static void a_number_that_comes_again_is_another_socket(void)
 /* What is sent through `sender` can be read from it. */
 static void check_does_not_stay(curl_socket_t fd, int sender)
 {
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN | EPOLLOUT, 0));
     CHECK_INT(told_of(fd), EPOLLOUT);
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     make_readable(sender);
     CHECK_INT(told_of(fd), EPOLLIN);
     CHECK(grid_watch_is_wanted(&watch, fd));
@@ -162,7 +162,7 @@ static void a_socket_that_was_opened_elsewhere_does_not_stay(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     CHECK_INT(grid_watch_close(&watch, fd), 0);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     CHECK_INT(pair[0], fd);
@@ -184,13 +184,13 @@ static void a_socket_that_was_closed_without_a_word_is_nobodys(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT, 0));
     close_without_a_word(fd);
     grid_watch_leave(&watch, fd);
     for (int i = 0; i < 2; i++) {
         CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
         CHECK_INT(pair[0], fd);
-        CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+        CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
         make_readable(pair[1]);
         CHECK_INT(told_of(fd), EPOLLIN);
         grid_watch_leave(&watch, fd);
@@ -207,12 +207,12 @@ static void its_number_is_watched_on_where_it_is_wanted_still(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT, 0));
     close_without_a_word(fd);
     again = open_socket();
     CHECK_INT(again, fd);
     CHECK_INT(told_of(again), EPOLLOUT);
-    CHECK(grid_watch_want(&watch, again, EPOLLIN));
+    CHECK(grid_watch_want(&watch, again, EPOLLIN, 0));
     grid_watch_leave(&watch, again);
     close_without_a_word(again);
     CHECK_INT(open_socket(), fd);
@@ -229,11 +229,11 @@ static void its_number_may_be_wanted_in_another_way(void)
 
     begin();
     fd = open_socket();
-    CHECK(grid_watch_want(&watch, fd, EPOLLIN));
+    CHECK(grid_watch_want(&watch, fd, EPOLLIN, 0));
     close_without_a_word(fd);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     CHECK_INT(pair[0], fd);
-    CHECK(grid_watch_want(&watch, fd, EPOLLOUT));
+    CHECK(grid_watch_want(&watch, fd, EPOLLOUT, 0));
     CHECK_INT(told_of(fd), EPOLLOUT);
     grid_watch_leave(&watch, fd);
     close(pair[0]);
@@ -268,7 +268,7 @@ static void many_sockets_have_a_place_each(void)
     begin();
     for (i = 0; i < MANY; i++) {
         fds[i] = open_socket();
-        CHECK(grid_watch_want(&watch, fds[i], EPOLLIN));
+        CHECK(grid_watch_want(&watch, fds[i], EPOLLIN, 0));
         grid_watch_leave(&watch, fds[i]);
     }
     for (i = 0; i < MANY; i++)

@@ -31,7 +31,7 @@
 //   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
 //   later          another answer after a little while
 //
-// /auth/refresh-session is /length/foreign.
+// /auth/refresh-session is answered after 300 ms. Below /foreign, it is /length/foreign.
 //
 // `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them. It ends with the process of --watch.
 import { execFileSync } from "node:child_process";
@@ -184,7 +184,7 @@ function certificate() {
 
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
 const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "" };
-surplus["refresh-session"] = FOREIGN;
+surplus["refresh-session"] = "";
 const framings = {
   auth: (body) => framings.length(body),
   length: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
@@ -195,9 +195,12 @@ const framings = {
 
 function answerRaw(socket, method, target, headers) {
   const url = new URL(target, "http://server");
-  const [framing, then] = url.pathname.split("/").slice(-2);
+  const [framing, last] = url.pathname.split("/").slice(-2);
+  const then = url.pathname.startsWith("/foreign/") ? "foreign" : last;
   execute(url.searchParams.get("case") ?? "", { httpVersion: "1.1", method, headers }, socket);
-  socket.write(framings[framing](JSON.stringify({ data: { method } })) + surplus[then]);
+  const bytes = framings[framing](JSON.stringify({ data: { method } })) + surplus[then];
+  if (then === "refresh-session") return setTimeout(() => socket.write(bytes), 300);
+  socket.write(bytes);
   if (then === "end") socket.end();
   if (then === "later") setTimeout(() => !socket.destroyed && socket.write(FOREIGN), LITTLE);
 }

@@ -1,9 +1,10 @@
-/* The driver moves a libcurl multi handle on, without ever blocking in a step.
+/* The driver moves libcurl multi handles on, one in each lane, without ever blocking in a step.
  *
- * Owns: the waiting: one epoll descriptor, its bell, and the one timer that libcurl asks for (driver_epoll.c), or, where there
- * is no epoll, curl_multi_poll (driver_portable.c, chosen by GRID_NO_EPOLL).
+ * Owns: the waiting: one epoll descriptor, its bell, and the timer that each multi handle asks
+ * for (driver_epoll.c), or, where there is no epoll, curl_multi_poll (driver_portable.c, chosen by
+ * GRID_NO_EPOLL).
  * Refuses to know: transfers, and what becomes of finished ones.
- * The engine makes it, and frees it after the multi handle: libcurl still reports sockets while it cleans up. */
+ * The engine makes it, and frees it after the multi handles: libcurl still reports sockets while it cleans up. */
 #ifndef GRID_HTTP_DRIVER_H
 #define GRID_HTTP_DRIVER_H
 
@@ -14,9 +15,14 @@
 
 typedef struct grid_driver grid_driver;
 
+enum { GRID_LANES = 2 };
+
 /* `connections` are told which sockets libcurl opens and closes. */
-grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err);
+grid_driver *grid_driver_new(grid_connections *connections, grid_error *err);
 void grid_driver_free(grid_driver *driver);
+
+/* Once for each lane. */
+void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi);
 
 /* Before a transfer is added: the driver opens and closes its sockets. */
 void grid_driver_attach(grid_driver *driver, CURL *easy);
@@ -24,9 +30,9 @@ void grid_driver_attach(grid_driver *driver, CURL *easy);
 /* Shuts the connection down if no input came there since then. */
 void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since);
 
-/* A transfer was added: it goes on its way, without a look at the descriptor. `open` are all whose end has not been taken
- * notice of: where one of them has ended already, a step is due. */
-void grid_driver_begin(grid_driver *driver, size_t open);
+/* A transfer was added to that lane: it starts, and the descriptor is not polled. `open` is the number of transfers there whose end
+ * was not collected: if one of them has ended already, a step is due. */
+void grid_driver_begin(grid_driver *driver, int lane, size_t open);
 
 /* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
 bool grid_driver_step(grid_driver *driver);

@@ -19,17 +19,22 @@
 /* What one step does at most: few enough that an event loop's other work need not wait for long. */
 enum { BATCH = 16 };
 
+typedef struct grid_lane {
+    grid_driver *driver;
+    CURLM *multi;   /* NULL: not set */
+    double due;     /* on grid_clock_now; negative: libcurl has asked for no timer */
+    double own_due; /* the driver's own timer, which libcurl does not touch */
+    int running;    /* transfers that have not ended, as libcurl said last */
+} grid_lane;
+
 struct grid_driver {
-    CURLM *multi;
+    grid_lane lanes[GRID_LANES];
     grid_connections *connections;
     int epoll;
     grid_watch watch;
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
-    double due; /* on grid_clock_now; negative: libcurl has asked for no timer */
-    double own_due; /* the same of ours, which libcurl's does not touch */
-    double resume_at; /* to look for room to write again; the same */
-    int running; /* transfers that have not ended, as libcurl said last */
+    double resume_at; /* to look for room to write again, on grid_clock_now; negative: not at all */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -38,14 +43,15 @@ struct grid_driver {
  * tell libcurl of it would end every transfer, and stop libcurl's timer for good. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
-    grid_driver *driver = context;
+    grid_lane *lane = context;
+    grid_driver *driver = lane->driver;
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
 
     (void)easy, (void)known;
     if (what == CURL_POLL_REMOVE)
         grid_watch_leave(&driver->watch, fd);
     else
-        grid_watch_want(&driver->watch, fd, events);
+        grid_watch_want(&driver->watch, fd, events, (int)(lane - driver->lanes));
     return 0;
 }
 
@@ -81,14 +87,14 @@ void grid_driver_attach(grid_driver *driver, CURL *easy)
 /* CURLMOPT_TIMERFUNCTION: -1 deletes the timer; it is one-shot. */
 static int on_timer(CURLM *multi, long milliseconds, void *context)
 {
-    grid_driver *driver = context;
+    grid_lane *lane = context;
 
     (void)multi;
-    driver->due = milliseconds < 0 ? -1 : grid_clock_now() + (double)milliseconds / 1000;
+    lane->due = milliseconds < 0 ? -1 : grid_clock_now() + (double)milliseconds / 1000;
     return 0;
 }
 
-grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err)
+grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
 {
     grid_driver *driver = grid_calloc(sizeof *driver);
 
@@ -96,10 +102,9 @@ grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_e
         grid_error_out_of_memory(err);
         return NULL;
     }
-    driver->multi = multi;
     driver->connections = connections;
-    driver->due = -1;
-    driver->own_due = -1;
+    for (int i = 0; i < GRID_LANES; i++)
+        driver->lanes[i] = (grid_lane){.driver = driver, .due = -1, .own_due = -1};
     driver->resume_at = -1;
     driver->bell = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -109,11 +114,16 @@ grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_e
         return NULL;
     }
     grid_watch_init(&driver->watch, driver->epoll);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, driver);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, driver);
     return driver;
+}
+
+void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi)
+{
+    driver->lanes[lane].multi = multi;
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, &driver->lanes[lane]);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, &driver->lanes[lane]);
 }
 
 void grid_driver_free(grid_driver *driver)
@@ -139,30 +149,32 @@ static int action_mask(uint32_t events)
 }
 
 /* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
-static void act(grid_driver *driver, curl_socket_t fd, int mask)
+static void act(grid_lane *lane, curl_socket_t fd, int mask)
 {
-    if (curl_multi_socket_action(driver->multi, fd, mask, &driver->running) != CURLM_OK)
-        driver->own_due = grid_clock_now() + RETRY_SECONDS;
+    if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
+        lane->own_due = grid_clock_now() + RETRY_SECONDS;
 }
 
-static void act_on_due(grid_driver *driver)
+static void act_on_due(grid_lane *lane)
 {
-    double due = grid_clock_sooner(driver->due, driver->own_due);
+    double due = grid_clock_sooner(lane->due, lane->own_due);
 
     if (grid_clock_until(due) != 0)
         return;
-    if (due == driver->due)
-        driver->due = -1;
+    if (due == lane->due)
+        lane->due = -1;
     else
-        driver->own_due = -1;
-    act(driver, CURL_SOCKET_TIMEOUT, 0);
+        lane->own_due = -1;
+    act(lane, CURL_SOCKET_TIMEOUT, 0);
 }
 
-void grid_driver_begin(grid_driver *driver, size_t open)
+void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 {
-    act_on_due(driver);
-    if ((size_t)driver->running < open)
-        driver->own_due = grid_clock_now();
+    grid_lane *own = &driver->lanes[lane];
+
+    act_on_due(own);
+    if ((size_t)own->running < open)
+        own->own_due = grid_clock_now();
 }
 
 bool grid_driver_step(grid_driver *driver)
@@ -175,17 +187,19 @@ bool grid_driver_step(grid_driver *driver)
     count = driver->ready_count;
     driver->ready_count = 0;
     for (i = 0; i < count; i++) {
-        int fd = driver->ready[i].data.fd;
+        curl_socket_t fd = grid_watch_fd(driver->ready[i].data.u64);
+        grid_lane *lane = &driver->lanes[grid_watch_lane(driver->ready[i].data.u64)];
 
         if (fd == driver->bell || !grid_watch_is_wanted(&driver->watch, fd))
             continue;
         if (driver->ready[i].events != EPOLLOUT)
             grid_watch_hear(&driver->watch, fd, now);
-        act(driver, fd, action_mask(driver->ready[i].events));
+        act(lane, fd, action_mask(driver->ready[i].events));
         if (driver->ready[i].events == EPOLLOUT && grid_watch_rest(&driver->watch, fd))
             driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
     }
-    act_on_due(driver);
+    for (i = 0; i < GRID_LANES; i++)
+        act_on_due(&driver->lanes[i]);
     if (grid_clock_until(driver->resume_at) == 0) {
         driver->resume_at = -1;
         grid_watch_resume(&driver->watch);
@@ -201,14 +215,16 @@ void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
 
 double grid_driver_timeout(const grid_driver *driver)
 {
-    double due = grid_clock_sooner(driver->resume_at, grid_clock_sooner(driver->due, driver->own_due));
+    double due = driver->resume_at;
 
+    for (int i = 0; i < GRID_LANES; i++)
+        due = grid_clock_sooner(due, grid_clock_sooner(driver->lanes[i].due, driver->lanes[i].own_due));
     return driver->ready_count ? 0 : grid_clock_until(due);
 }
 
 static void set_bell(const grid_driver *driver, bool audible)
 {
-    struct epoll_event event = {.events = audible ? EPOLLIN : 0U, .data.fd = driver->bell};
+    struct epoll_event event = {.events = audible ? EPOLLIN : 0U, .data.u64 = grid_watch_pack(driver->bell, 0)};
 
     epoll_ctl(driver->epoll, EPOLL_CTL_MOD, driver->bell, &event);
 }
@@ -242,9 +258,10 @@ static bool has_bell(grid_driver *driver)
 
     if (driver->bell >= 0)
         return true;
-    bell = event.data.fd = eventfd(1, EFD_CLOEXEC);
+    bell = eventfd(1, EFD_CLOEXEC);
     if (bell < 0)
         return false;
+    event.data.u64 = grid_watch_pack(bell, 0);
     if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, bell, &event) != 0) {
         close(bell);
         return false;

@@ -2,6 +2,7 @@
 #ifdef GRID_NO_EPOLL
 
 #include "base/alloc.h"
+#include "http/clock.h"
 #include "http/driver.h"
 #include "http/socket.h"
 
@@ -10,16 +11,18 @@
 #include <unistd.h>
 
 struct grid_driver {
-    CURLM *multi;
+    CURLM *multis[GRID_LANES]; /* NULL: not set */
+    int running[GRID_LANES];
+    int turn; /* the lane that is polled next, while both have transfers */
     grid_connections *connections;
 };
 
-grid_driver *grid_driver_new(CURLM *multi, grid_connections *connections, grid_error *err)
+grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
 {
     grid_driver *driver = grid_malloc(sizeof *driver);
 
     if (driver)
-        *driver = (grid_driver){.multi = multi, .connections = connections};
+        *driver = (grid_driver){.connections = connections};
     else
         grid_error_out_of_memory(err);
     return driver;
@@ -58,10 +61,16 @@ void grid_driver_attach(grid_driver *driver, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, driver);
 }
 
-/* Looking at one transfer would be looking at all: they go on their way in the next step. */
-void grid_driver_begin(grid_driver *driver, size_t open)
+void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi)
 {
-    (void)driver, (void)open;
+    driver->multis[lane] = multi;
+}
+
+/* curl_multi_perform would serve all transfers of the lane: the new one starts in the next step. */
+void grid_driver_begin(grid_driver *driver, int lane, size_t open)
+{
+    (void)open;
+    driver->running[lane]++;
 }
 
 /* Without epoll the driver does not know when input came. */
@@ -72,27 +81,56 @@ void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
 
 bool grid_driver_step(grid_driver *driver)
 {
-    int running;
-
-    curl_multi_perform(driver->multi, &running);
+    for (int i = 0; i < GRID_LANES; i++)
+        if (driver->multis[i])
+            curl_multi_perform(driver->multis[i], &driver->running[i]);
     return false;
+}
+
+static double timeout_of(CURLM *multi)
+{
+    long milliseconds = -1;
+
+    if (multi)
+        curl_multi_timeout(multi, &milliseconds);
+    return milliseconds < 0 ? -1 : (double)milliseconds / 1000;
 }
 
 double grid_driver_timeout(const grid_driver *driver)
 {
-    long milliseconds = -1;
+    double soonest = -1;
 
-    curl_multi_timeout(driver->multi, &milliseconds);
-    return milliseconds < 0 ? -1 : (double)milliseconds / 1000;
+    for (int i = 0; i < GRID_LANES; i++)
+        soonest = grid_clock_sooner(soonest, timeout_of(driver->multis[i]));
+    return soonest;
 }
 
+/* curl_multi_poll knows one multi handle. Transfers in both lanes are polled in turn. */
+enum { TURN_MILLISECONDS = 5 };
+
+static CURLM *choose(grid_driver *driver, int *milliseconds)
+{
+    bool both = driver->multis[0] && driver->multis[1] && driver->running[0] && driver->running[1];
+
+    if (!both)
+        return driver->multis[driver->running[1] > 0 || !driver->multis[0]];
+    if (*milliseconds > TURN_MILLISECONDS)
+        *milliseconds = TURN_MILLISECONDS;
+    driver->turn = !driver->turn;
+    return driver->multis[driver->turn];
+}
+
+/* curl_multi_poll heeds libcurl's own timer. */
 void grid_driver_wait(grid_driver *driver, double seconds)
 {
-    int ready;
     int milliseconds = seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000);
+    CURLM *multi = choose(driver, &milliseconds);
+    int ready;
 
-    if (milliseconds > 0) /* curl_multi_poll heeds libcurl's own timer */
-        curl_multi_poll(driver->multi, NULL, 0, milliseconds, &ready);
+    if (milliseconds > 0 && multi)
+        curl_multi_poll(multi, NULL, 0, milliseconds, &ready);
+    else if (milliseconds > 0)
+        usleep(1000U * (unsigned)(milliseconds > TURN_MILLISECONDS ? TURN_MILLISECONDS : milliseconds));
 }
 
 int grid_driver_fd(const grid_driver *driver)

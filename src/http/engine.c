@@ -5,12 +5,23 @@
 #include "http/driver.h"
 #include "http/engine_internal.h"
 #include "http/guard.h"
+#include "http/origins.h"
 
 #include <pthread.h>
 
+/* The lanes have a multi handle each. libcurl must not see an HTTP/1.1 connection beside those of HTTP/2: it would open a new
+ * connection for every transfer in place of sharing one. */
+enum {
+    SHARED, /* transfers that may share a connection by HTTP/2 */
+    SINGLE  /* transfers that use HTTP/1.1, and have a connection each */
+};
+
 /* To one host, each with 100 streams or so. When the streams of a connection are taken, libcurl (7.88.1) would open one more for
- * every call that waits, at 90 KiB each, and not use their streams. */
+ * every transfer that waits, at 90 KiB each, and not use their streams. */
 enum { MAX_SHARED_CONNECTIONS = 32 };
+
+/* Idle ones. By default libcurl keeps four for each transfer in flight, and closes some in use by the next transfers. */
+enum { MAX_IDLE_CONNECTIONS = 1024 };
 
 /* The time of a whole transfer is kept here. libcurl would look at it before it reads what has come: whoever did not step for too
  * long would lose answers that are there. And where a transfer waits for the connection that another one is opening, it looks at
@@ -19,7 +30,9 @@ enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready 
 #define STEP_SECONDS 1        /* that a step may take before a transfer whose time is up is ended amid it: others may have much */
 
 struct grid_engine {
-    CURLM *multi;
+    CURLM *multis[GRID_LANES]; /* NULL: no transfer was started there */
+    size_t flying_in[GRID_LANES];
+    grid_origins origins; /* without HTTP/2 */
     grid_connections connections;
     grid_driver *driver;
     grid_engine **home;
@@ -49,14 +62,19 @@ static void start_libcurl(void)
     pthread_atfork(NULL, NULL, count_fork);
 }
 
-static bool acquire(grid_engine *engine, grid_error *err)
+static CURLM *multi_of(grid_engine *engine, int lane)
 {
-    engine->multi = curl_multi_init();
-    if (!engine->multi)
-        return grid_error_out_of_memory(err);
-    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_SHARED_CONNECTIONS);
-    engine->driver = grid_driver_new(engine->multi, &engine->connections, err);
-    return engine->driver != NULL;
+    CURLM *multi = engine->multis[lane];
+
+    if (multi)
+        return multi;
+    multi = engine->multis[lane] = curl_multi_init();
+    if (!multi)
+        return NULL;
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, lane == SHARED ? (long)MAX_SHARED_CONNECTIONS : 0L);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
+    grid_driver_set_multi(engine->driver, lane, multi);
+    return multi;
 }
 
 /* libcurl reports the sockets that it closes to the driver: the multi handle goes first. In a child of the owner nothing of
@@ -68,8 +86,9 @@ static void release(grid_engine *engine)
     if (engine->home)
         *engine->home = NULL;
     grid_guard_enter(&guard);
-    if (engine->multi && grid_engine_is_ours(engine))
-        curl_multi_cleanup(engine->multi);
+    for (int lane = 0; lane < GRID_LANES; lane++)
+        if (engine->multis[lane] && grid_engine_is_ours(engine))
+            curl_multi_cleanup(engine->multis[lane]);
     grid_guard_leave(&guard);
     if (engine->driver)
         grid_driver_free(engine->driver);
@@ -83,7 +102,6 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     grid_engine *engine = grid_calloc(sizeof *engine);
     grid_guard guard;
-    bool acquired;
 
     if (!engine) {
         grid_error_out_of_memory(err);
@@ -95,9 +113,9 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     engine->refs = 1;
     engine->last = &engine->finished;
     engine->look = -1;
-    acquired = acquire(engine, err);
+    engine->driver = grid_driver_new(&engine->connections, err);
     grid_guard_leave(&guard);
-    if (!acquired) {
+    if (!engine->driver) {
         release(engine);
         return NULL;
     }
@@ -168,22 +186,25 @@ static void finish(grid_engine *engine, grid_transfer *transfer, CURLcode code)
  * closes the connection that was shut down by itself. */
 enum { NETWORK_CHANGED = 17, CLEAR_CONNECTIONS = 1 << 1 };
 
-static bool start_again(grid_engine *engine, CURL *easy)
+static bool start_again(grid_engine *engine, grid_transfer *transfer, CURL *easy)
 {
-    curl_multi_remove_handle(engine->multi, easy);
-    curl_multi_setopt(engine->multi, (CURLMoption)NETWORK_CHANGED, (long)CLEAR_CONNECTIONS);
-    if (curl_multi_add_handle(engine->multi, easy) != CURLM_OK)
+    int lane = grid_transfer_member(transfer)->lane;
+    CURLM *multi = engine->multis[lane];
+
+    curl_multi_remove_handle(multi, easy);
+    curl_multi_setopt(multi, (CURLMoption)NETWORK_CHANGED, (long)CLEAR_CONNECTIONS);
+    if (curl_multi_add_handle(multi, easy) != CURLM_OK)
         return false;
-    grid_driver_begin(engine->driver, engine->in_flight);
+    grid_driver_begin(engine->driver, lane, engine->flying_in[lane]);
     return true;
 }
 
-static void collect_finished(grid_engine *engine)
+static void collect_from(grid_engine *engine, CURLM *multi)
 {
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(engine->multi, &left))) {
+    while ((message = curl_multi_info_read(multi, &left))) {
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result; /* gone once the handle leaves the multi handle */
         grid_transfer *transfer;
@@ -193,9 +214,16 @@ static void collect_finished(grid_engine *engine)
             continue;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
         transfer = (grid_transfer *)(void *)private;
-        if (!grid_transfer_takes_another_connection(transfer) || !start_again(engine, easy))
+        if (!grid_transfer_takes_another_connection(transfer) || !start_again(engine, transfer, easy))
             finish(engine, transfer, code);
     }
+}
+
+static void collect_finished(grid_engine *engine)
+{
+    for (int lane = 0; lane < GRID_LANES; lane++)
+        if (engine->multis[lane])
+            collect_from(engine, engine->multis[lane]);
 }
 
 static void look_at(grid_engine *engine, double deadline)
@@ -310,11 +338,6 @@ void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since)
     grid_driver_end_silent(engine->driver, fd, since);
 }
 
-void grid_engine_unshare_connections(grid_engine *engine)
-{
-    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
-}
-
 grid_url *grid_engine_url(grid_engine *engine, const char *text)
 {
     if (!engine->url || !grid_url_is(engine->url, text)) {
@@ -324,13 +347,30 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text)
     return engine->url ? grid_url_ref(engine->url) : NULL;
 }
 
-bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, double timeout, grid_error *err)
+static CURLMcode add(grid_engine *engine, grid_transfer *transfer, CURL *easy, int lane)
+{
+    CURLM *multi = multi_of(engine, lane);
+    CURLMcode code;
+
+    if (!multi)
+        return CURLM_OUT_OF_MEMORY;
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, lane == SHARED ? 1L : 0L);
+    code = curl_multi_add_handle(multi, easy);
+    if (code != CURLM_OK)
+        return code;
+    grid_transfer_member(transfer)->lane = lane;
+    engine->flying_in[lane]++;
+    return CURLM_OK;
+}
+
+bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, bool may_share, double timeout, grid_error *err)
 {
     grid_member *member = grid_transfer_member(transfer);
+    int lane = may_share && !grid_origins_has(&engine->origins, member->origin) ? SHARED : SINGLE;
     CURLMcode code;
 
     grid_driver_attach(engine->driver, easy);
-    code = curl_multi_add_handle(engine->multi, easy);
+    code = add(engine, transfer, easy, lane);
     if (code != CURLM_OK)
         return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
     grid_engine_ref(engine);
@@ -339,24 +379,65 @@ bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy
     member->deadline = member->started + timeout;
     link_at(&engine->flying, transfer);
     look_at(engine, member->deadline);
-    grid_driver_begin(engine->driver, engine->in_flight);
+    grid_driver_begin(engine->driver, lane, engine->flying_in[lane]);
     return true;
 }
 
-void grid_engine_withdraw(grid_engine *engine, CURL *easy)
+static void leave_lane(grid_engine *engine, grid_transfer *transfer, CURL *easy)
+{
+    int lane = grid_transfer_member(transfer)->lane;
+
+    curl_multi_remove_handle(engine->multis[lane], easy);
+    engine->flying_in[lane]--;
+}
+
+/* Transfers that wait for a stream would go on waiting for one of few connections. A transfer that cannot be added, which takes
+ * memory, ends by its deadline; it counts where it was. */
+static void move_unsent(grid_engine *engine, uint64_t origin)
+{
+    grid_transfer *transfer;
+
+    for (transfer = engine->flying; transfer; transfer = grid_transfer_member(transfer)->next) {
+        const grid_member *member = grid_transfer_member(transfer);
+        CURL *easy = grid_transfer_unsent(transfer);
+
+        if (!easy || member->lane != SHARED || member->origin != origin)
+            continue;
+        leave_lane(engine, transfer, easy);
+        if (add(engine, transfer, easy, SINGLE) != CURLM_OK)
+            engine->flying_in[SHARED]++;
+    }
+    grid_driver_begin(engine->driver, SINGLE, engine->flying_in[SINGLE]);
+}
+
+void grid_engine_learn(grid_engine *engine, const grid_transfer *transfer, bool is_http2)
+{
+    const grid_member *member = grid_transfer_member((grid_transfer *)transfer);
+
+    if (is_http2) {
+        grid_origins_remove(&engine->origins, member->origin);
+    } else if (member->lane == SHARED && !grid_origins_has(&engine->origins, member->origin)) {
+        grid_origins_add(&engine->origins, member->origin);
+        move_unsent(engine, member->origin);
+    }
+}
+
+void grid_engine_withdraw(grid_engine *engine, grid_transfer *transfer, CURL *easy)
 {
     if (grid_engine_is_ours(engine))
-        curl_multi_remove_handle(engine->multi, easy);
+        leave_lane(engine, transfer, easy);
     if (--engine->in_flight == 0)
         engine->look = -1;
     grid_engine_unref(engine);
 }
 
-void grid_engine_cancel(grid_engine *engine, CURL *easy)
+void grid_engine_cancel(grid_engine *engine, grid_transfer *transfer, CURL *easy)
 {
+    int lane = grid_transfer_member(transfer)->lane;
+
     grid_engine_ref(engine);
-    grid_engine_withdraw(engine, easy);
-    if (grid_engine_is_ours(engine) && engine->in_flight)
-        grid_driver_begin(engine->driver, engine->in_flight);
+    grid_engine_withdraw(engine, transfer, easy);
+    if (grid_engine_is_ours(engine) && engine->flying_in[lane])
+        grid_driver_begin(engine->driver, lane, engine->flying_in[lane]);
     grid_engine_unref(engine);
 }

@@ -8,9 +8,6 @@
 
 #include <curl/curl.h>
 
-/* A connection may carry one call at a time, as in HTTP/1.1: from now on as many are opened as there are calls. */
-void grid_engine_unshare_connections(grid_engine *engine);
-
 /* See grid_connections_take. */
 bool grid_engine_take_connection(grid_engine *engine, CURL *easy, int local_port, int remote_port, grid_lease *lease);
 void grid_engine_release_connection(grid_engine *engine, grid_lease *lease);
@@ -26,27 +23,36 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text);
 typedef struct grid_member {
     grid_transfer *next;  /* among those in flight, then among those that have finished */
     grid_transfer **back; /* what points here; NULL: in neither list */
+    uint64_t origin;      /* of its URL */
+    int lane;             /* of its multi handle */
     double started;       /* on grid_clock_now */
     double deadline;
 } grid_member;
 
 grid_member *grid_transfer_member(grid_transfer *transfer);
 
-/* The easy handle's CURLOPT_PRIVATE must be the transfer. Refs the engine while it is in flight, for `timeout` seconds at most. */
-bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, double timeout, grid_error *err);
+/* The easy handle's CURLOPT_PRIVATE must be the transfer. With `may_share` it may use HTTP/2. Refs the engine while the transfer is
+ * in flight, for `timeout` seconds at most. */
+bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy, bool may_share, double timeout, grid_error *err);
+
+/* The peer has answered the transfer by HTTP/2, or by another version. */
+void grid_engine_learn(grid_engine *engine, const grid_transfer *transfer, bool is_http2);
 
 /* Amid a step: is the time up that far, and the step a long one? */
 bool grid_engine_is_overdue(const grid_engine *engine, double deadline);
 
 /* Out of the multi handle, finished or not; drops the reference that launch took. */
-void grid_engine_withdraw(grid_engine *engine, CURL *easy);
+void grid_engine_withdraw(grid_engine *engine, grid_transfer *transfer, CURL *easy);
 
 /* The same of one that is given up: others may have waited for its connection. */
-void grid_engine_cancel(grid_engine *engine, CURL *easy);
+void grid_engine_cancel(grid_engine *engine, grid_transfer *transfer, CURL *easy);
 
 /* transfer.c: no request went out, since the connection was unfit: the engine starts the transfer again. At most once true for each
  * time that libcurl is done with it. */
 bool grid_transfer_takes_another_connection(grid_transfer *transfer);
+
+/* transfer.c: the easy handle while the request has not begun to leave; else NULL. */
+CURL *grid_transfer_unsent(const grid_transfer *transfer);
 
 /* transfer.c: called by the engine when libcurl is done with it, or its time is up. */
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);

@@ -168,9 +168,8 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         grid_failure_describe(err, transfer->code, "");
         return false;
     }
-    if (!grid_options_may_share(exchange))
-        grid_engine_unshare_connections(transfer->engine);
-    return grid_engine_launch(transfer->engine, transfer, transfer->easy, exchange->timeout, err);
+    transfer->member.origin = grid_url_origin(transfer->url);
+    return grid_engine_launch(transfer->engine, transfer, transfer->easy, grid_options_may_share(exchange), exchange->timeout, err);
 }
 
 /* The API key and cookies are in here. */
@@ -260,7 +259,7 @@ void grid_transfer_free(grid_transfer *transfer)
     grid_guard_enter(&guard);
     grid_engine_forget(transfer->engine, transfer);
     if (!transfer->finished)
-        grid_engine_cancel(transfer->engine, transfer->easy);
+        grid_engine_cancel(transfer->engine, transfer, transfer->easy);
     destroy(transfer);
     grid_guard_leave(&guard);
 }
@@ -357,10 +356,15 @@ bool grid_transfer_takes_another_connection(grid_transfer *transfer)
                           "each of %d idle connections was closed by the server or held unasked input", MAX_RESTARTS);
 }
 
+CURL *grid_transfer_unsent(const grid_transfer *transfer)
+{
+    return transfer->handed_over ? NULL : transfer->easy;
+}
+
 static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
 {
-    if (transfer->timing.http_version && transfer->timing.http_version < 20)
-        grid_engine_unshare_connections(transfer->engine);
+    if (transfer->timing.http_version)
+        grid_engine_learn(transfer->engine, transfer, transfer->timing.http_version >= 20);
     if (code == CURLE_OPERATION_TIMEDOUT && transfer->lease.opened)
         grid_engine_end_silent(transfer->engine, transfer->lease.fd, transfer->member.started);
 }
@@ -381,7 +385,7 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
         transfer->code = CURLE_PARTIAL_FILE;
     if (transfer->code != CURLE_OK && !transfer->refused)
         describe_failure(transfer);
-    grid_engine_withdraw(transfer->engine, transfer->easy);
+    grid_engine_withdraw(transfer->engine, transfer, transfer->easy);
     give_back(transfer);
 }
 

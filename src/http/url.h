@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct grid_url grid_url;
 
@@ -18,6 +19,9 @@ grid_url *grid_url_ref(grid_url *url);
 void grid_url_unref(grid_url *url); /* NULL is fine */
 
 bool grid_url_is(const grid_url *url, const char *text);
+
+/* A number for the scheme, host and port: equal texts have equal numbers, others hardly ever. */
+uint64_t grid_url_origin(const grid_url *url);
 
 /* For CURLOPT_CURLU, which takes precedence over CURLOPT_URL; NULL where the text is no URL. */
 CURLU *grid_url_parts(const grid_url *url);

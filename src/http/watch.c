@@ -16,6 +16,7 @@ typedef struct grid_watched {
     bool is_wanted;
     bool is_resting;      /* epoll does not look for room to write */
     unsigned char writes; /* in a row */
+    unsigned char lane;   /* of the multi handle that wants it */
     double heard; /* when something came last */
     uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
 } grid_watched;
@@ -78,26 +79,28 @@ int grid_watch_close(grid_watch *watch, curl_socket_t fd)
     return close(fd);
 }
 
-static bool tell_epoll(const grid_watch *watch, int operation, curl_socket_t fd, uint32_t events)
+static bool tell_epoll(const grid_watch *watch, int operation, curl_socket_t fd, uint32_t events, int lane)
 {
-    struct epoll_event event = {.events = events, .data.fd = fd};
+    struct epoll_event event = {.events = events, .data.u64 = grid_watch_pack(fd, lane)};
 
     return epoll_ctl(watch->epoll, operation, fd, &event) == 0;
 }
 
-static bool ask_epoll(const grid_watch *watch, curl_socket_t fd, uint32_t events)
+static bool ask_epoll(const grid_watch *watch, curl_socket_t fd, uint32_t events, int lane)
 {
-    return tell_epoll(watch, EPOLL_CTL_ADD, fd, events) || (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events));
+    return tell_epoll(watch, EPOLL_CTL_ADD, fd, events, lane) ||
+           (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events, lane));
 }
 
-bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events)
+bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int lane)
 {
     grid_watched *known = find(watch, fd);
 
     if (!known)
-        return ask_epoll(watch, fd, events);
+        return ask_epoll(watch, fd, events, lane);
     known->is_wanted = true;
-    if (known->events != events && !ask_epoll(watch, fd, events))
+    known->lane = (unsigned char)lane;
+    if (known->events != events && !ask_epoll(watch, fd, events, lane))
         return false;
     known->events = events;
     return true;
@@ -115,7 +118,7 @@ curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *add
     before = watch->sockets[fd];
     watch->sockets[fd] = (grid_watched){.is_open = true};
     if (before.is_open && before.is_wanted)
-        grid_watch_want(watch, fd, before.events);
+        grid_watch_want(watch, fd, before.events, before.lane);
     return fd;
 }
 
@@ -131,7 +134,7 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
     known->is_wanted = false;
     if (!(known->events & EPOLLOUT))
         return;
-    if (ask_epoll(watch, fd, EPOLLIN))
+    if (ask_epoll(watch, fd, EPOLLIN, known->lane))
         known->events = EPOLLIN;
     else
         forget(watch, fd, known);
@@ -156,7 +159,7 @@ bool grid_watch_rest(grid_watch *watch, curl_socket_t fd)
     if (!known || ++known->writes < MANY_WRITES)
         return false;
     known->writes = 0;
-    known->is_resting = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT);
+    known->is_resting = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT, known->lane);
     return known->is_resting;
 }
 
@@ -168,7 +171,7 @@ void grid_watch_resume(grid_watch *watch)
         grid_watched *known = &watch->sockets[fd];
 
         if (known->is_open && known->is_resting && known->events)
-            tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events);
+            tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events, known->lane);
         known->is_resting = false;
     }
 }

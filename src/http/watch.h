@@ -27,8 +27,25 @@ void grid_watch_clear(grid_watch *watch);
 curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address);
 int grid_watch_close(grid_watch *watch, curl_socket_t fd);
 
-/* EPOLLIN, EPOLLOUT, or both. False: the system has no memory for it. */
-bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events);
+/* EPOLLIN, EPOLLOUT, or both, wanted by the multi handle of that lane. False: the system has no memory for it. */
+bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int lane);
+
+/* What the data of an epoll event is. */
+static inline uint64_t grid_watch_pack(curl_socket_t fd, int lane)
+{
+    return (uint64_t)(unsigned)lane << 32 | (uint32_t)fd;
+}
+
+static inline curl_socket_t grid_watch_fd(uint64_t data)
+{
+    return (curl_socket_t)(uint32_t)data;
+}
+
+static inline int grid_watch_lane(uint64_t data)
+{
+    return (int)(data >> 32);
+}
+
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
 
 /* A socket is ready. False: libcurl does not want it, as when the peer has closed an idle connection; epoll does not report it
