@@ -47,17 +47,18 @@ describe("a host", function()
     it("may be away for longer than the timeout: what came meanwhile is not lost: " .. protocol, function()
       local requests, away = {}, false
       for i = 1, 40 do requests[i] = rig.request(server) end
-      server:fault { kind = "delay", answer_delay = 0.7, count = 0 }
+      server:fault { kind = "delay", hold = true, count = 0 }
       local start = core.now()
       local function sleep(seconds)
-        if not away and core.now() - start > 0.4 and server:stats().executions == #requests then
+        if not away and core.now() - start > 1 and server:stats().held == #requests then
           away = true -- when the time to connect is over, and no timer of libcurl is left
+          server:release()
           seconds = 1.2
         end
         nap(seconds)
       end
       local client = rig.client(server, {
-        base_url = server[protocol], timeout = 1, connect_timeout = 0.3, host = { name = "busy", now = core.now, sleep = sleep },
+        base_url = server[protocol], timeout = 2, connect_timeout = 0.8, host = { name = "busy", now = core.now, sleep = sleep },
       })
       local results = client:refresh_sessions(requests)
       client:close()

@@ -82,8 +82,7 @@ for name, new_program in pairs(programs) do
 
     it("runs calls side by side, and other coroutines meanwhile", function()
       local count, ticks, refreshed = 20, 0, 0
-      server:fault { kind = "delay", delay = 1, count = count }
-      local began = core.now()
+      server:fault { kind = "delay", hold = true, count = count }
       for _, session in ipairs(server:sessions { count = count }) do
         program.spawn(function()
           local res, err = refresh(session)
@@ -95,12 +94,12 @@ for name, new_program in pairs(programs) do
         while refreshed < count do
           program.sleep(0.02)
           ticks = ticks + 1
+          if server:stats().held == count then server:release() end -- none waits for another one
         end
       end)
       program.run()
       assert.equal(count, refreshed)
-      assert.is_true(ticks >= 5, "other coroutines did not run")
-      assert.is_true(core.now() - began < count / 2, "the calls ran one after another")
+      assert.is_true(ticks >= 1, "other coroutines did not run")
     end)
 
     it("waits on the engine's descriptor instead of looking again and again", function()

@@ -91,7 +91,7 @@ describe("a log-in", function()
   it("takes the options of a call", function()
     local res = assert(client:init_auth({ email = EMAIL }, { idempotency_key = "k-1" }))
     assert.equal("k-1", res.idempotency_key)
-    server:fault { kind = "delay", delay = 1 }
+    server:fault { kind = "delay", hold = true }
     local _, err = client:init_auth({ email = EMAIL }, { timeout = 0.1 })
     assert_error(err, { kind = "timeout" })
   end)

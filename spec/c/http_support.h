@@ -53,6 +53,16 @@ static inline grid_transfer *start(grid_engine *engine, const grid_exchange *exc
     return transfer;
 }
 
+static inline bool check_success(const grid_transfer *transfer)
+{
+    grid_error err = {.code = ""};
+    bool succeeded = CHECK(grid_transfer_succeeded(transfer, &err));
+
+    if (!succeeded)
+        printf("    %s: %s\n", err.code, err.message);
+    return succeeded;
+}
+
 static inline bool body_is(const grid_transfer *transfer, const char *want)
 {
     grid_slice body = grid_transfer_body(transfer);

@@ -37,14 +37,7 @@ local function status_of(pid)
 end
 
 describe("a worker that has made calls", function()
-  local scene, worker
-
-  setup(function()
-    scene = scenes.start { locations = LOCATIONS }
-    worker = scene.nginx:workers()[1]
-  end)
-
-  teardown(function() assert.is_nil(scene:stop()) end)
+  local scene, worker, idle
 
   -- On a busy machine a second of sleep may last longer.
   local function wake_ups_per_second()
@@ -53,11 +46,19 @@ describe("a worker that has made calls", function()
     return (status_of(worker).wake_ups - before) / (core.now() - began)
   end
 
+  setup(function()
+    scene = scenes.start { locations = LOCATIONS }
+    worker = scene.nginx:workers()[1]
+    idle = wake_ups_per_second() -- some versions of ngx_http_lua wake each worker once a second
+  end)
+
+  teardown(function() assert.is_nil(scene:stop()) end)
+
   -- What the calls and the questions before have set off, such as connections that are closed, comes to its end. Something that
-  -- runs does not: it wakes the worker in each second, or is counted as a timer.
+  -- runs does not: it wakes the worker once more in each second, or is counted as a timer.
   local function comes_to_rest()
     for _ = 1, 10 do
-      if wake_ups_per_second() == 0 then return true end
+      if wake_ups_per_second() < idle + 0.5 then return true end
     end
     return false
   end
@@ -76,10 +77,12 @@ describe("a worker that has made calls", function()
   end)
 
   it("is woken some hundred times a second at most while one call waits for its answer", function()
-    scene.sandbox:fault { kind = "delay", delay = 4 }
+    scene.sandbox:fault { kind = "delay", hold = true }
     local call = scene.nginx:begin "/refresh"
+    scene.sandbox:wait_held(1)
     os.execute "sleep 1"
     local rate = wake_ups_per_second()
+    scene.sandbox:release()
     call:finish()
     assert.is_true(rate > 0 and rate < 150, "woken " .. rate .. " times a second")
   end)

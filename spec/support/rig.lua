@@ -154,7 +154,8 @@ function rig.assert_misuse(action, ...)
   end
 end
 
---- A host on which time between two tries passes at once. -> host, list of the waits that were asked for
+--- A host on which time between two tries passes at once. -> host, list of the waits that were asked for, function
+--- that lets seconds pass
 function rig.virtual_host()
   local waits, now = {}, 2 ^ 20 -- far from where doubles grow coarser: there, 7 seconds later would be a little more
   local host = { name = "virtual" }
@@ -164,7 +165,7 @@ function rig.virtual_host()
     waits[#waits + 1] = seconds
     now = now + seconds
   end
-  return host, waits
+  return host, waits, function(seconds) now = now + seconds end
 end
 
 -- The head and the body of one request, or nothing at the end of the connection.
