@@ -194,13 +194,13 @@ describe("an authorization key", function()
     -- {"b": [true, null], "a": 1e3} and { "a":1000.0,"b":[ true,null ]}
     for _, payload in ipairs { "eyJiIjogW3RydWUsIG51bGxdLCAiYSI6IDFlM30=", "eyAiYSI6MTAwMC4wLCJiIjpbIHRydWUsbnVsbCBdfQ==" } do
       write("signature", assert(auth:sign(payload)) .. "\n")
-      local pipe = assert(io.popen(("cd %s && openssl base64 -d -A -in key -out key.der && "
+      local pipe = assert(io.popen(("cd '%s' && openssl base64 -d -A -in key -out key.der && "
         .. "openssl base64 -d -A -in signature -out s.der && "
         .. "openssl dgst -sha256 -verify key.der -keyform DER -signature s.der canonical 2>&1"):format(folder)))
       assert.equal("Verified OK\n", pipe:read "*a")
       pipe:close()
     end
-    os.execute("rm -rf " .. folder)
+    os.execute(("rm -rf '%s'"):format(folder))
   end)
 
   it("signs nothing that is not base64 of JSON", function()

@@ -20,15 +20,19 @@ typedef struct remote {
 static inline bool remote_open(remote *server)
 {
     char command[128], line[512] = "";
-    const char *pid;
+    char *pid;
 
     snprintf(command, sizeof command, "exec node spec/support/fault_server.mjs --watch %d", (int)getpid());
     server->output = popen(command, "r");
     if (!server->output || !fgets(line, sizeof line, server->output))
         return false;
     pid = strstr(line, " pid=");
-    server->pid = pid ? (int)strtol(pid + 5, NULL, 10) : 0;
-    return server->pid > 0 && sscanf(line, "ready http=%*s https=%63s ca=%127s", server->https, server->ca) == 2;
+    if (!pid)
+        return false;
+    *pid = '\0'; /* the name of the file before it may hold blanks */
+    server->pid = (int)strtol(pid + 5, NULL, 10);
+    return server->pid > 0 &&
+           sscanf(line, "ready http=%*s https=%63s ca=%127[^\n]", server->https, server->ca) == 2;
 }
 
 static inline void remote_close(const remote *server)

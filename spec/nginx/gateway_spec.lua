@@ -22,7 +22,7 @@ local function adapted(program_port)
   change("logs/nginx.pid;", '"@DIR@/nginx.pid";')
   change('"/etc/grid-gateway/?.lua;;";', ([[
     "@ROOT@/FOLDER/?.lua;@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;;"; lua_package_cpath "@BUILD@/?.so;;";
-    client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
+    access_log off; client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
     uwsgi_temp_path "@DIR@/uwsgi"; scgi_temp_path "@DIR@/scgi"; lua_check_client_abort on;]]):gsub("FOLDER", FOLDER))
   change("127.0.0.1:9000;", "127.0.0.1:" .. program_port .. ";")
   change("listen 8080;", "listen 127.0.0.1:@PORT@;")

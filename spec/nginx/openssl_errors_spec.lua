@@ -57,9 +57,9 @@ describe("OpenSSL's queue of errors is empty for nginx after", function()
     scene = scenes.start {
       locations = LOCATIONS,
       server = ([[
-        listen unix:@DIR@/tls.sock ssl;
-        ssl_certificate CERTS/cert.pem;
-        ssl_certificate_key CERTS/key.pem;]]):gsub("CERTS", certificates.path),
+        listen "unix:@DIR@/tls.sock" ssl;
+        ssl_certificate "CERTS/cert.pem";
+        ssl_certificate_key "CERTS/key.pem";]]):gsub("CERTS", certificates.path),
     }
   end)
 
@@ -71,7 +71,7 @@ describe("OpenSSL's queue of errors is empty for nginx after", function()
   end)
 
   local function ask(path)
-    local options = "--unix-socket " .. scene.nginx.dir .. "/tls.sock"
+    local options = "--unix-socket '" .. scene.nginx.dir .. "/tls.sock'"
     local outcome = scene:ask("https://localhost" .. path, options)
     assert.equal("fine", (scene.nginx:get("https://localhost/unrelated", options)))
     return outcome

@@ -117,9 +117,9 @@ describe("inside nginx, a call", function()
             ngx.timer.at(0, function() outcomes:set("init_worker_timer", encode(app.refresh())) end)
         }]]):gsub("@APP@", APP),
       server = ([[
-        listen unix:@DIR@/tls.sock ssl;
-        ssl_certificate CERTS/cert.pem;
-        ssl_certificate_key CERTS/key.pem;
+        listen "unix:@DIR@/tls.sock" ssl;
+        ssl_certificate "CERTS/cert.pem";
+        ssl_certificate_key "CERTS/key.pem";
         ssl_certificate_by_lua_block {
             @APP@
             ngx.shared.outcomes:set("ssl_certificate", require("cjson").encode(app.refresh()))
@@ -150,7 +150,7 @@ describe("inside nginx, a call", function()
   end
 
   it("waits in ssl_certificate_by_lua", function()
-    local outcome = scene:ask("https://localhost/tls", "--unix-socket " .. scene.nginx.dir .. "/tls.sock")
+    local outcome = scene:ask("https://localhost/tls", "--unix-socket '" .. scene.nginx.dir .. "/tls.sock'")
     assert.is_true(outcome.ok, outcome.message)
   end)
 

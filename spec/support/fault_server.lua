@@ -3,6 +3,7 @@
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"
+local ready = require "spec.support.ready"
 
 local fault_server = {}
 local Server = { __name = "spec.fault_server" }
@@ -31,7 +32,7 @@ function fault_server.start()
     pipe:close()
     error("the fault server did not start", 2)
   end
-  for name, value in line:gmatch "(%l+)=(%S+)" do self[name] = value end
+  for name, value in pairs(ready(line)) do self[name] = value end
   return self
 end
 

@@ -7,6 +7,7 @@ local finalizer = require "spec.support.finalizer"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
+local ready = require "spec.support.ready"
 local socket = require "socket"
 
 local SHARED = "spec.sandbox.shared"
@@ -41,7 +42,7 @@ function sandbox.start(options)
     error("the sandbox did not start", 2)
   end
   local self = setmetatable({ pipe = pipe, api_key = options and options.api_key or "sandbox-api-key" }, Sandbox)
-  for name, value in line:gmatch "(%l+)=(%S+)" do self[name] = value end
+  for name, value in pairs(ready(line)) do self[name] = value end
   -- The collector would close the pipe of one that nobody has stopped, and wait for its end.
   self.guard = finalizer(function() self:stop() end)
   return self
