@@ -29,6 +29,10 @@ enum { MAX_IDLE_CONNECTIONS = 1024 };
 enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready */
 #define STEP_SECONDS 1        /* that a step may take before a transfer whose time is up is ended amid it: others may have much */
 
+/* CURLMOPT_QUICK_EXIT: the end of a multi handle does not wait for the threads that look up names. A libcurl before 8.20 does not
+ * know the option; its threads belong to the transfers, see CURLOPT_QUICK_EXIT. */
+enum { QUICK_EXIT = 21 };
+
 struct grid_engine {
     CURLM *multis[GRID_LANES]; /* NULL: no transfer was started there */
     size_t flying_in[GRID_LANES];
@@ -73,6 +77,7 @@ static CURLM *multi_of(grid_engine *engine, int lane)
         return NULL;
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, lane == SHARED ? (long)MAX_SHARED_CONNECTIONS : 0L);
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
+    curl_multi_setopt(multi, (CURLMoption)QUICK_EXIT, 1L);
     grid_driver_set_multi(engine->driver, lane, multi);
     return multi;
 }
