@@ -1,5 +1,5 @@
--- Starts the server of fault_server.mjs for a spec, asks it what it executed, stops it. Needs a shell, node and the curl
--- command, no sockets and no C module.
+-- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it what it executed, stops it. Needs a
+-- shell, node and the curl command, no sockets and no C module.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"
@@ -23,9 +23,10 @@ local function output_of(command)
   return text
 end
 
---- -> fields http, https, narrow (base addresses), ca (file), pid
-function fault_server.start()
-  local pipe = assert(io.popen(("exec node '%ssupport/fault_server.mjs' --watch %s"):format(here, own_pid())))
+--- -> fields http, https and more (base addresses), ca (file), pid
+function fault_server.start(program)
+  local command = "exec node '%ssupport/%s.mjs' --watch %s"
+  local pipe = assert(io.popen(command:format(here, program or "fault_server", own_pid())))
   local self = setmetatable({ pipe = pipe }, Server)
   local line = pipe:read "*l"
   if not line then

@@ -34,27 +34,13 @@
 // /auth/refresh-session is answered after 300 ms. Below /foreign, it is /length/foreign.
 //
 // `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them. It ends with the process of --watch.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import tls from "node:tls";
+import { certificate, endWith, listening } from "./loopback.mjs";
 
 const REFUSED_STREAM = 7, CANCEL = 8, HTTP_1_1_REQUIRED = 13; // RFC 9113 section 7
-
-const dir = mkdtempSync(join(tmpdir(), "fault-server-"));
-process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
-for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(0));
-
-const watched = process.argv[2] === "--watch" && Number(process.argv[3]);
-if (watched) {
-  setInterval(() => {
-    try { process.kill(watched, 0); } catch { process.exit(0); }
-  }, 500).unref();
-}
 
 const executions = new Map(); // case -> [{ connection, position, version, method, key }]
 const connections = new WeakMap(); // socket or session -> { number, requests }
@@ -174,14 +160,6 @@ function serve(req, res) {
   });
 }
 
-function certificate() {
-  const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
-  { stdio: "ignore" });
-  return { key: readFileSync(key), cert: readFileSync(cert), file: cert };
-}
-
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
 const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "" };
 surplus["refresh-session"] = "";
@@ -218,9 +196,8 @@ function serveRaw(socket) {
   });
 }
 
-const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
-
-const { key, cert, file } = certificate();
+endWith(process.argv);
+const { key, cert, file } = certificate;
 const plain = http.createServer({ keepAliveTimeout: 60000 }, serve);
 const secure = http2.createSecureServer({ key, cert, allowHTTP1: true }, serve);
 for (const server of [plain, secure]) server.on("connection", track);

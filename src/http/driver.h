@@ -37,6 +37,9 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open);
 /* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
 bool grid_driver_step(grid_driver *driver);
 
+/* How often libcurl has been entered to move transfers on. */
+unsigned grid_driver_entry(const grid_driver *driver);
+
 /* Sleeps until something is ready or due, `seconds` at most; a signal ends the sleep early. */
 void grid_driver_wait(grid_driver *driver, double seconds);
 

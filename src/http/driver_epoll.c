@@ -35,6 +35,7 @@ struct grid_driver {
     int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
     bool is_ringing;
     double resume_at; /* to look for room to write again, on grid_clock_now; negative: not at all */
+    unsigned entry; /* into libcurl; counted */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -151,6 +152,7 @@ static int action_mask(uint32_t events)
 /* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
 static void act(grid_lane *lane, curl_socket_t fd, int mask)
 {
+    lane->driver->entry++;
     if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
         lane->own_due = grid_clock_now() + RETRY_SECONDS;
 }
@@ -211,6 +213,11 @@ void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
 {
     if (grid_watch_is_silent(&driver->watch, fd, since))
         shutdown(fd, SHUT_RDWR);
+}
+
+unsigned grid_driver_entry(const grid_driver *driver)
+{
+    return driver->entry;
 }
 
 double grid_driver_timeout(const grid_driver *driver)

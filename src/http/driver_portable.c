@@ -15,6 +15,7 @@ struct grid_driver {
     int running[GRID_LANES];
     int turn; /* the lane that is polled next, while both have transfers */
     grid_connections *connections;
+    unsigned entry; /* into libcurl; counted */
 };
 
 grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
@@ -79,8 +80,14 @@ void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
     (void)driver, (void)fd, (void)since;
 }
 
+unsigned grid_driver_entry(const grid_driver *driver)
+{
+    return driver->entry;
+}
+
 bool grid_driver_step(grid_driver *driver)
 {
+    driver->entry++;
     for (int i = 0; i < GRID_LANES; i++)
         if (driver->multis[i])
             curl_multi_perform(driver->multis[i], &driver->running[i]);

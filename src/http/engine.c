@@ -45,6 +45,7 @@ struct grid_engine {
     size_t in_flight;
     grid_url *url; /* of the last transfer, or NULL */
     grid_transfer *flying;
+    bool has_refused; /* streams, whose transfers are still in flight */
     double stepped; /* when the last step began, on grid_clock_now */
     int put_off;    /* steps in a row that ended nothing, whatever was overdue */
     double look; /* at the deadlines of those, on grid_clock_now: not later than the first of them; negative: nothing flies */
@@ -257,6 +258,37 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
+static void end_refused(grid_engine *engine)
+{
+    grid_transfer *transfer, *next;
+
+    engine->has_refused = false;
+    for (transfer = engine->flying; transfer; transfer = next) {
+        next = grid_transfer_member(transfer)->next;
+        if (grid_transfer_stream(transfer)->is_refused)
+            finish(engine, transfer, CURLE_HTTP2_STREAM);
+    }
+}
+
+void grid_engine_end_refused(grid_engine *engine)
+{
+    engine->has_refused = true;
+}
+
+void grid_engine_refuse_streams(grid_engine *engine, unsigned connection, long last)
+{
+    grid_transfer *transfer;
+
+    for (transfer = engine->flying; transfer; transfer = grid_transfer_member(transfer)->next)
+        if (grid_stream_refuse(grid_transfer_stream(transfer), connection, last))
+            engine->has_refused = true;
+}
+
+unsigned grid_engine_entry(const grid_engine *engine)
+{
+    return grid_driver_entry(engine->driver);
+}
+
 /* Ready sockets are served before deadlines are checked. */
 void grid_engine_step(grid_engine *engine)
 {
@@ -270,6 +302,8 @@ void grid_engine_step(grid_engine *engine)
     more = grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
     collect_finished(engine);
+    if (engine->has_refused)
+        end_refused(engine);
     engine->put_off = more && engine->put_off < MOST_PUT_OFF ? engine->put_off + 1 : 0;
     if (!engine->put_off)
         end_overdue(engine);

@@ -4,6 +4,7 @@
 
 #include "http/connections.h"
 #include "http/engine.h"
+#include "http/stream.h"
 #include "http/url.h"
 
 #include <curl/curl.h>
@@ -15,6 +16,15 @@ void grid_engine_release_connection(grid_engine *engine, grid_lease *lease);
 /* A request went out on that connection at that time and got no answer: if no input at all came there since, the connection is
  * shut down, so that no other request follows. */
 void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since);
+
+/* A GOAWAY on that connection named that last stream. */
+void grid_engine_refuse_streams(grid_engine *engine, unsigned connection, long last);
+
+/* Streams have been refused: their transfers end after this step, whatever libcurl would do. */
+void grid_engine_end_refused(grid_engine *engine);
+
+/* How often libcurl has been entered to move transfers on. */
+unsigned grid_engine_entry(const grid_engine *engine);
 
 /* That URL, with a reference for the caller; NULL: out of memory. The engine keeps the last one: most calls go to the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);
@@ -53,6 +63,9 @@ bool grid_transfer_takes_another_connection(grid_transfer *transfer);
 
 /* transfer.c: the easy handle while the request has not begun to leave; else NULL. */
 CURL *grid_transfer_unsent(const grid_transfer *transfer);
+
+/* transfer.c */
+grid_stream *grid_transfer_stream(grid_transfer *transfer);
 
 /* transfer.c: called by the engine when libcurl is done with it, or its time is up. */
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code);

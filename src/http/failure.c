@@ -58,7 +58,7 @@ static void make_one_line(char *text)
             *text = ' ';
 }
 
-void grid_failure_describe(grid_error *err, CURLcode code, const char *detail)
+static void describe_code(grid_error *err, CURLcode code, const char *detail)
 {
     const failure *known = find(code);
 
@@ -69,4 +69,48 @@ void grid_failure_describe(grid_error *err, CURLcode code, const char *detail)
     grid_error_set(err, known->kind, known->code, "%s",
                    detail[0] ? detail : curl_easy_strerror(code));
     make_one_line(err->message);
+}
+
+static void describe_timeout(grid_error *err, const grid_ending *ending)
+{
+    bool is_answered = ending->status >= 200;
+
+    grid_error_set(err, GRID_TIMEOUT, ending->handed_over ? "timeout" : "connect_timeout", "%s in %.3f seconds",
+                   is_answered ? "no whole answer" : ending->handed_over ? "no answer" : "no connection", ending->seconds);
+}
+
+/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
+static const CURLcode TOO_LARGE = (CURLcode)100;
+
+static bool is_too_large(const grid_ending *ending)
+{
+    return ending->code == TOO_LARGE || (ending->code == CURLE_OUT_OF_MEMORY && ending->status);
+}
+
+/* Once the request has gone out, these are no longer about the exchange: an answer of HTTP/0.9;
+ * a folded line before the first field (libcurl 7.83 to 8.x), or in trailers. */
+static bool is_about_the_answer(const grid_ending *ending)
+{
+    bool is_either = ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_BAD_FUNCTION_ARGUMENT;
+
+    return is_either && ending->handed_over;
+}
+
+/* The same code of libcurl can mean two things: it depends on how far the exchange came. */
+void grid_failure_describe(grid_error *err, const grid_ending *ending)
+{
+    if (ending->proxy_status)
+        grid_error_set(err, GRID_NETWORK, "proxy_failed", "the proxy refused with status %ld", ending->proxy_status);
+    else if (ending->is_refused && ending->status < 200)
+        grid_error_set(err, GRID_NETWORK, "stream_refused",
+                       "the server refused the request's HTTP/2 stream and processed nothing of it: send it again");
+    else if (ending->code == CURLE_OPERATION_TIMEDOUT)
+        describe_timeout(err, ending);
+    else if (is_about_the_answer(ending))
+        describe_code(err, CURLE_WEIRD_SERVER_REPLY, ending->detail);
+    else if (is_too_large(ending))
+        grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
+                       "a header line of the answer is longer than libcurl takes, or memory ran out");
+    else
+        describe_code(err, ending->code, ending->detail);
 }

@@ -6,7 +6,17 @@
 
 #include <curl/curl.h>
 
-/* `detail` is libcurl's own text (CURLOPT_ERRORBUFFER), perhaps empty. */
-void grid_failure_describe(grid_error *err, CURLcode code, const char *detail);
+/* How an exchange ended that brought no whole answer. */
+typedef struct grid_ending {
+    CURLcode code;
+    const char *detail; /* CURLOPT_ERRORBUFFER, perhaps empty */
+    double seconds;
+    long proxy_status; /* with which a proxy refused to connect; 0: it did not */
+    int status;        /* of the answer; 0: none came */
+    bool handed_over;  /* the request had begun to go out */
+    bool is_refused;   /* the server refused the HTTP/2 stream */
+} grid_ending;
+
+void grid_failure_describe(grid_error *err, const grid_ending *ending);
 
 #endif

@@ -40,3 +40,15 @@ bool grid_libcurl_has_http2(void)
     ask_once();
     return (features & CURL_VERSION_HTTP2) != 0;
 }
+
+bool grid_libcurl_is_silent_on_refusal(void)
+{
+    ask_once();
+    return version < 0x080000 || (version >= 0x080700 && version < 0x081300);
+}
+
+bool grid_libcurl_ends_in_silence(void)
+{
+    ask_once();
+    return version < 0x080000;
+}

@@ -15,4 +15,10 @@ bool grid_libcurl_raises_sigpipe(void);
 /* A libcurl built without HTTP/2 takes no transfer that asks for it, not even as one of two versions. */
 bool grid_libcurl_has_http2(void);
 
+/* It shows a refused HTTP/2 stream on a reused connection as the one error without a text. */
+bool grid_libcurl_is_silent_on_refusal(void);
+
+/* It may take the end of an HTTP/2 connection for the end of an answer that did not begin. */
+bool grid_libcurl_ends_in_silence(void);
+
 #endif

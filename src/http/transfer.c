@@ -7,6 +7,8 @@
 #include "http/guard.h"
 #include "http/options.h"
 #include "http/retry_after.h"
+#include "http/stream.h"
+#include "http/timing.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -20,10 +22,12 @@ struct grid_transfer {
     grid_buffer body;
     grid_member member;
     grid_lease lease; /* of the connection that the request went out on */
+    grid_stream stream;
     bool is_unfit;    /* the connection that the request was about to go out on */
     int restarts;     /* on another connection */
     bool handed_over; /* the request has begun to leave: the server may have seen all of it */
     bool refused;     /* by one of our callbacks; `failure` says why */
+    bool may_share;   /* a connection, by HTTP/2 */
     bool finished;
     CURLcode code;
     grid_error failure;
@@ -54,7 +58,31 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
         return CURL_PREREQFUNC_ABORT;
     }
     transfer->handed_over = true;
+    if (transfer->may_share)
+        grid_stream_begin(&transfer->stream, transfer->easy, transfer->lease.opened);
     return CURL_PREREQFUNC_OK;
+}
+
+/* CURLOPT_DEBUGFUNCTION */
+static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
+{
+    grid_transfer *transfer = context;
+    grid_stream *stream = &transfer->stream;
+    unsigned entry = grid_engine_entry(transfer->engine);
+
+    if (type != CURLINFO_TEXT)
+        return 0;
+    if (grid_stream_read(stream, easy, transfer->detail, entry, (grid_slice){data, size}))
+        grid_engine_refuse_streams(transfer->engine, stream->connection, stream->last);
+    if (stream->is_refused)
+        grid_engine_end_refused(transfer->engine);
+    return 0;
+}
+
+/* A server that has begun to answer has processed the request, whatever it promises then. */
+static bool is_refused(const grid_transfer *transfer)
+{
+    return transfer->stream.is_refused && transfer->headers.status == 0;
 }
 
 static size_t on_header(char *data, size_t one, size_t size, void *context)
@@ -100,6 +128,7 @@ static int on_progress(void *context, curl_off_t to_come, curl_off_t came, curl_
     grid_transfer *transfer = context;
 
     (void)to_come, (void)came, (void)to_go, (void)went;
+    transfer->stream.progressed = grid_engine_entry(transfer->engine);
     return proxy_refusal(transfer) != 0 || grid_engine_is_overdue(transfer->engine, transfer->member.deadline);
 }
 
@@ -139,6 +168,8 @@ static void set_callbacks(grid_transfer *transfer)
     SET(transfer, CURLOPT_ERRORBUFFER, transfer->detail);
     SET(transfer, CURLOPT_PREREQFUNCTION, on_request);
     SET(transfer, CURLOPT_PREREQDATA, transfer);
+    SET(transfer, CURLOPT_DEBUGFUNCTION, on_debug);
+    SET(transfer, CURLOPT_DEBUGDATA, transfer);
     SET(transfer, CURLOPT_HEADERFUNCTION, on_header);
     SET(transfer, CURLOPT_HEADERDATA, transfer);
     SET(transfer, CURLOPT_WRITEFUNCTION, on_body);
@@ -165,11 +196,12 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     watch_progress(transfer);
     SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
     if (transfer->code != CURLE_OK) {
-        grid_failure_describe(err, transfer->code, "");
+        grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
         return false;
     }
     transfer->member.origin = grid_url_origin(transfer->url);
-    return grid_engine_launch(transfer->engine, transfer, transfer->easy, grid_options_may_share(exchange), exchange->timeout, err);
+    transfer->may_share = grid_options_may_share(exchange);
+    return grid_engine_launch(transfer->engine, transfer, transfer->easy, transfer->may_share, exchange->timeout, err);
 }
 
 /* The API key and cookies are in here. */
@@ -264,80 +296,19 @@ void grid_transfer_free(grid_transfer *transfer)
     grid_guard_leave(&guard);
 }
 
-static double seconds(CURL *easy, CURLINFO info)
-{
-    curl_off_t microseconds = 0;
-
-    curl_easy_getinfo(easy, info, &microseconds);
-    return (double)microseconds / 1e6;
-}
-
-static int http_version(CURL *easy)
-{
-    long version = CURL_HTTP_VERSION_NONE;
-
-    curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-    switch (version) {
-    case CURL_HTTP_VERSION_1_0:
-        return 10;
-    case CURL_HTTP_VERSION_1_1:
-        return 11;
-    case CURL_HTTP_VERSION_2_0:
-        return 20;
-    default:
-        return 0;
-    }
-}
-
-static void note_facts(grid_transfer *transfer)
-{
-    CURL *easy = transfer->easy;
-    long connections = 0;
-
-    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
-    transfer->timing.total = seconds(easy, CURLINFO_TOTAL_TIME_T);
-    transfer->timing.connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0;
-    transfer->timing.reused = connections == 0;
-    transfer->timing.http_version = http_version(easy);
-    transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
-}
-
-/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
-static const CURLcode TOO_LARGE = (CURLcode)100;
-
-static void describe_timeout(grid_transfer *transfer)
-{
-    bool is_answered = transfer->headers.status >= 200;
-
-    grid_error_set(&transfer->failure, GRID_TIMEOUT, transfer->handed_over ? "timeout" : "connect_timeout", "%s in %.3f seconds",
-                   is_answered ? "no whole answer" : transfer->handed_over ? "no answer" : "no connection", transfer->timing.total);
-}
-
-/* Once the request has gone out, these are no longer about the exchange: an answer of HTTP/0.9;
- * a folded line before the first field (libcurl 7.83 to 8.x), or in trailers. */
-static bool is_about_the_answer(const grid_transfer *transfer)
-{
-    bool is_either = transfer->code == CURLE_UNSUPPORTED_PROTOCOL || transfer->code == CURLE_BAD_FUNCTION_ARGUMENT;
-
-    return is_either && transfer->handed_over;
-}
-
-/* The same code of libcurl can mean two things: it depends on whether the request had gone out. */
 static void describe_failure(grid_transfer *transfer)
 {
-    long refusal = proxy_refusal(transfer);
+    grid_ending ending = {
+        .code = transfer->code,
+        .detail = transfer->detail,
+        .seconds = transfer->timing.total,
+        .proxy_status = proxy_refusal(transfer),
+        .status = transfer->headers.status,
+        .handed_over = transfer->handed_over,
+        .is_refused = is_refused(transfer),
+    };
 
-    if (refusal)
-        grid_error_set(&transfer->failure, GRID_NETWORK, "proxy_failed", "the proxy refused with status %ld", refusal);
-    else if (transfer->code == CURLE_OPERATION_TIMEDOUT)
-        describe_timeout(transfer);
-    else if (is_about_the_answer(transfer))
-        grid_failure_describe(&transfer->failure, CURLE_WEIRD_SERVER_REPLY, transfer->detail);
-    else if (transfer->code == TOO_LARGE || (transfer->code == CURLE_OUT_OF_MEMORY && transfer->headers.status))
-        grid_error_set(&transfer->failure, GRID_PROTOCOL, "headers_too_large",
-                       "a header line of the answer is longer than libcurl takes, or memory ran out");
-    else
-        grid_failure_describe(&transfer->failure, transfer->code, transfer->detail);
+    grid_failure_describe(&transfer->failure, &ending);
 }
 
 /* Each restart closes an idle connection, so there is an end to them. */
@@ -371,7 +342,10 @@ static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
 
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 {
-    note_facts(transfer);
+    transfer->timing = grid_timing_read(transfer->easy);
+    transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
+    if (transfer->headers.status == 0 && code != CURLE_OK)
+        transfer->headers.status = grid_stream_status(transfer->easy);
     if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) /* by on_progress */
         code = CURLE_OPERATION_TIMEDOUT;
     if (code == CURLE_OPERATION_TIMEDOUT) /* libcurl does not count what was spent waiting for another's connection */
@@ -383,7 +357,7 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
         transfer->code = CURLE_WEIRD_SERVER_REPLY;
     else if (code == CURLE_OK && !transfer->headers.is_whole) /* and with headers that end amid a line */
         transfer->code = CURLE_PARTIAL_FILE;
-    if (transfer->code != CURLE_OK && !transfer->refused)
+    if (transfer->code != CURLE_OK && (!transfer->refused || is_refused(transfer)))
         describe_failure(transfer);
     grid_engine_withdraw(transfer->engine, transfer, transfer->easy);
     give_back(transfer);
@@ -392,6 +366,11 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
 grid_member *grid_transfer_member(grid_transfer *transfer)
 {
     return &transfer->member;
+}
+
+grid_stream *grid_transfer_stream(grid_transfer *transfer)
+{
+    return &transfer->stream;
 }
 
 bool grid_transfer_is_finished(const grid_transfer *transfer)
@@ -411,7 +390,7 @@ grid_sent grid_transfer_sent(const grid_transfer *transfer)
 {
     if (transfer->headers.status >= 200)
         return GRID_SENT_YES;
-    return transfer->handed_over ? GRID_SENT_UNKNOWN : GRID_SENT_NO;
+    return transfer->handed_over && !is_refused(transfer) ? GRID_SENT_UNKNOWN : GRID_SENT_NO;
 }
 
 const grid_headers *grid_transfer_headers(const grid_transfer *transfer)

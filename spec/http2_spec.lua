@@ -1,0 +1,181 @@
+-- HTTP/2 streams that a server refuses, breaks off or answers twice over, frame by frame. The server is that of
+-- spec/support/frame_server.mjs: a request says in its body which frames it wants.
+
+local core = require "grid.core"
+local fault_server = require "spec.support.fault_server"
+local grid = require "grid"
+local rig = require "spec.support.rig"
+
+local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR = 7, 8, 2, 0 -- RFC 9113 section 7
+
+local major, minor = core.libcurl():match "^(%d+)%.(%d+)"
+local libcurl = major * 100 + minor
+
+describe("an HTTP/2 stream", function()
+  if rig.no_http2 then return pending(rig.no_http2) end
+  local server, client
+  local case_count = 0
+
+  setup(function() server = fault_server.start "frame_server" end)
+  teardown(function() server:stop() end)
+
+  before_each(rig.mark)
+  after_each(function()
+    if client then client:close() end
+    client = nil
+    rig.assert_nothing_left()
+  end)
+
+  local function new_case()
+    case_count = case_count + 1
+    return "case-" .. case_count
+  end
+
+  -- A POST that meets these frames, on a connection that has carried another one before if `reused`.
+  -- -> its result, its error, and what reached the server
+  local function post(frames, reused, options, times)
+    local case = new_case()
+    options = options or {}
+    client = grid.new {
+      api_key = "key", base_url = server.https, ca_file = server.ca, retries = options.retries or 0, timeout = 10,
+      host = options.host,
+    }
+    if reused then assert(client:request("GET", "/ok")) end
+    local res, err = client:request("POST", "/x", { case = case, times = times or grid.null, ["do"] = frames })
+    return res, err, server:executions(case)
+  end
+
+  local function assert_refused(err, executions)
+    rig.assert_error(err, { kind = "network", code = "stream_refused", sent = "no", retryable = true, attempts = 1 })
+    assert.equal(1, #executions)
+  end
+
+  local function assert_unknown(err, executions)
+    rig.assert_error(err, { kind = "network", sent = "unknown", retryable = false, attempts = 1 })
+    assert.equal(1, #executions)
+  end
+
+  local CUT, LITTLE, END = { "cut" }, { "wait", 30 }, { "end" }
+  local HEADERS = { "headers", 200, { ["content-type"] = "application/json" } }
+  local BODY = '{"data":{"x":"' .. ("y"):rep(100) .. '"}}'
+  local DATA, LAST_DATA = { "data", BODY }, { "data", BODY, true }
+  local BELOW, THIS, ABOVE = -2, 0, 2
+
+  -- What of RST_STREAM libcurl lets through, see src/http/stream.h.
+  local function tells_of_rst(reused)
+    return not reused or libcurl < 800 or libcurl >= 807
+  end
+
+  for _, reused in ipairs { false, true } do
+    describe(reused and "on a reused connection" or "on a new connection", function()
+      local GOAWAYS = {
+        ["GOAWAY"] = { { "goaway", BELOW, NO_ERROR } },
+        ["GOAWAY and the end of the connection"] = { { "goaway", BELOW, NO_ERROR }, END },
+        ["GOAWAY with an error"] = { { "goaway", BELOW, INTERNAL_ERROR }, END },
+        ["a second GOAWAY"] = { { "goaway", "max", NO_ERROR }, LITTLE, { "goaway", BELOW, NO_ERROR }, END },
+        ["the second of two GOAWAYs in one record"] = { { "goaway", "max", NO_ERROR }, { "goaway", BELOW, NO_ERROR }, END },
+      }
+      for name, frames in pairs(GOAWAYS) do
+        it("that is refused by " .. name .. " was certainly not executed", function()
+          if libcurl < 788 then return pending "libcurl before 7.88 does not tell the last stream of a GOAWAY" end
+          local _, err, executions = post(frames, reused)
+          assert_refused(err, executions)
+        end)
+      end
+
+      it("that is refused by RST_STREAM was certainly not executed", function()
+        if not tells_of_rst(reused) then return pending "this libcurl does not tell REFUSED_STREAM from a lost connection" end
+        local _, err, executions = post({ { "rst", REFUSED_STREAM } }, reused)
+        assert_refused(err, executions)
+      end)
+
+      it("that is refused is tried again, and answered", function()
+        if not tells_of_rst(reused) then return pending "this libcurl does not tell REFUSED_STREAM from a lost connection" end
+        local res, err, executions = post({ { "rst", REFUSED_STREAM } }, reused, { retries = 2, host = rig.virtual_host() }, 2)
+        assert(res, err)
+        assert.equal(3, res.attempts)
+        assert.equal(3, #executions)
+      end)
+
+      local UNCERTAIN = {
+        ["RST_STREAM with CANCEL"] = { { "rst", CANCEL } },
+        ["RST_STREAM with CANCEL, and the end of the connection"] = { { "rst", CANCEL }, END },
+        ["RST_STREAM with NO_ERROR"] = { { "rst", NO_ERROR } },
+        ["RST_STREAM with NO_ERROR, and the end of the connection"] = { { "rst", NO_ERROR }, END },
+        ["RST_STREAM with INTERNAL_ERROR"] = { { "rst", INTERNAL_ERROR } },
+        ["GOAWAY that names it, and the end of the connection"] = { { "goaway", THIS, NO_ERROR }, END },
+        ["GOAWAY that names it, with an error"] = { { "goaway", THIS, INTERNAL_ERROR }, END },
+        ["GOAWAY that names a later one, and the end of the connection"] = { { "goaway", ABOVE, NO_ERROR }, END },
+        ["the end of the connection"] = { END },
+        ["a reset of the connection"] = { { "reset" } },
+        ["REFUSED_STREAM after an interim answer"] = { { "headers", 103, {} }, CUT, LITTLE, { "rst", REFUSED_STREAM } },
+        ["REFUSED_STREAM behind an interim answer"] = { { "headers", 103, {} }, { "rst", REFUSED_STREAM } },
+      }
+      for name, frames in pairs(UNCERTAIN) do
+        it("that ends with " .. name .. " may have been executed", function()
+          local _, err, executions = post(frames, reused)
+          assert_unknown(err, executions)
+        end)
+      end
+
+      local ANSWERED = {
+        ["GOAWAY that names it"] = { { "goaway", THIS, NO_ERROR }, HEADERS, LAST_DATA },
+        ["GOAWAY that names it, a little later"] = { { "goaway", THIS, NO_ERROR }, CUT, LITTLE, HEADERS, LAST_DATA },
+        ["GOAWAY that names a later one"] = { { "goaway", ABOVE, NO_ERROR }, HEADERS, LAST_DATA, END },
+        ["two GOAWAYs that do not refuse it"] = { { "goaway", "max", NO_ERROR }, CUT, LITTLE, { "goaway", THIS, NO_ERROR },
+          HEADERS, LAST_DATA, END },
+      }
+      for name, frames in pairs(ANSWERED) do
+        it("is answered after " .. name, function()
+          local res, err, executions = post(frames, reused)
+          assert(res, err)
+          assert.equal(1, #executions)
+        end)
+      end
+
+      it("that was answered before it was refused may have been executed", function()
+        for _, frames in ipairs { { HEADERS, { "rst", REFUSED_STREAM } }, { HEADERS, DATA, { "rst", REFUSED_STREAM } },
+          { HEADERS, CUT, LITTLE, { "rst", REFUSED_STREAM } }, { HEADERS, DATA, { "goaway", BELOW, NO_ERROR } } } do
+          local res, err, executions = post(frames, reused)
+          assert.is_true(res ~= nil or err.sent == "yes", tostring(err)) -- libcurl 7.81 does not see that GOAWAY
+          assert.equal(1, #executions)
+          client:close()
+        end
+      end)
+    end)
+  end
+
+  it("is refused by a GOAWAY that another one reads, and one below it is answered", function()
+    if libcurl < 788 then return pending "libcurl before 7.88 does not tell the last stream of a GOAWAY" end
+    local COUNT, SPEAKER = 8, 4
+    local engine, transfers = core.engine(), {}
+    local function start(body)
+      return assert(engine:start {
+        method = "POST", url = server.https .. "/x", headers = {}, body = body, timeout = 10, connect_timeout = 5,
+        max_response_bytes = 2 ^ 20, ca_file = server.ca, http1_only = false, insecure_skip_tls_verify = false,
+      })
+    end
+    local function step_until(done)
+      repeat
+        engine:wait(1)
+        engine:step()
+      until done()
+    end
+    local first = start "{}" -- opens the connection
+    step_until(function() return first:is_finished() end)
+    for i = 1, COUNT do
+      local frames = i > SPEAKER and "" or ('["gather",%d],%s["wait",30],["headers",200,{}],["data","{}",true]'):format(
+        COUNT + 1, i == SPEAKER and '["goaway",0,0],' or "")
+      transfers[i] = start(('{"do":[%s]}'):format(frames))
+    end
+    step_until(function() return engine:in_flight() == 0 end)
+    for i = 1, COUNT do
+      local answer = transfers[i]:answer()
+      assert.equal(i <= SPEAKER and "yes" or "no", answer.sent, "transfer " .. i .. ": " .. tostring(answer.message))
+      assert.equal(i > SPEAKER and "stream_refused" or nil, answer.code)
+      transfers[i]:close()
+    end
+    first:close()
+    engine:close()
+  end)
+end)

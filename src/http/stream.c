@@ -1,0 +1,112 @@
+#include "http/stream.h"
+
+#include "http/libcurl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libcurl takes the option while a transfer runs. Earlier text is of no use here, and costs
+ * time: certificates, and each TLS record of a connection that was opened under it. */
+void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection)
+{
+    stream->connection = connection;
+    stream->last = -1;
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+}
+
+static bool begins(const char *line, const char *beginning)
+{
+    return strncmp(line, beginning, strlen(beginning)) == 0;
+}
+
+static long number_after(const char *line, const char *beginning)
+{
+    return begins(line, beginning) ? strtol(line + strlen(beginning), NULL, 10) : 0;
+}
+
+/* "Using Stream ID: 3 (…)", which 7.81 to 7.83 write in hexadecimal digits, but these give no
+ * last stream to compare it with; "[HTTP/2] [3] OPENED stream for …" from 8.3 on. */
+static long id_in(const char *line)
+{
+    long id = number_after(line, "Using Stream ID: ");
+
+    return id ? id : number_after(line, "[HTTP/2] [");
+}
+
+/* "recveived GOAWAY, error=0, last_stream=3", spelt "received" from 8.1 on. */
+static bool read_goaway(grid_stream *stream, const char *line)
+{
+    const char *last = begins(line, "rec") && strstr(line, "GOAWAY, error=")
+                           ? strstr(line, "last_stream=")
+                           : NULL;
+    long before = stream->last;
+
+    if (!last)
+        return false;
+    stream->last = strtol(last + strlen("last_stream="), NULL, 10);
+    return stream->last != before;
+}
+
+/* libcurl is about to send the request again. A broken connection has given an error text
+ * before; one that ended without an error, a report of progress since libcurl was entered.
+ * What remains is a refused stream. Of a request that could not be sent, nothing is known. */
+static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const char *detail,
+                                  unsigned entry)
+{
+    long sent = 0;
+
+    if (!grid_libcurl_is_silent_on_refusal() || detail[0] || !stream->id)
+        return false;
+    if (grid_libcurl_ends_in_silence() && stream->progressed == entry)
+        return false;
+    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+    return sent > 0;
+}
+
+bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
+                      grid_slice text)
+{
+    char line[128];
+
+    if (!stream->connection)
+        return false;
+    snprintf(line, sizeof line, "%.*s", (int)text.size, text.data);
+    if (!stream->id)
+        stream->id = id_in(line);
+    if (begins(line, "REFUSED_STREAM, retrying") ||
+        (begins(line, "HTTP/2 stream ") && strstr(line, " refused by server, try again")))
+        stream->is_refused = true;
+    if (begins(line, "Connection died, retrying")) {
+        stream->is_refused |= is_refused_in_silence(stream, easy, detail, entry);
+        stream->connection = 0;
+    }
+    return read_goaway(stream, line);
+}
+
+bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last)
+{
+    if (!connection || stream->connection != connection || stream->id <= last)
+        return false;
+    stream->is_refused = true;
+    return true;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075400
+int grid_stream_status(CURL *easy)
+{
+    struct curl_header *header;
+    int status = 0;
+    size_t i;
+
+    for (i = 0; curl_easy_header(easy, ":status", i, CURLH_PSEUDO, 0, &header) == CURLHE_OK; i++)
+        status = (int)strtol(header->value, NULL, 10);
+    return status;
+}
+#else
+int grid_stream_status(CURL *easy)
+{
+    (void)easy;
+    return 0;
+}
+#endif

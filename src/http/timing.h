@@ -1,0 +1,11 @@
+/* The times that libcurl measured of an exchange, and what they were spent on. Owns nothing. */
+#ifndef GRID_HTTP_TIMING_H
+#define GRID_HTTP_TIMING_H
+
+#include "http/transfer.h"
+
+#include <curl/curl.h>
+
+grid_timing grid_timing_read(CURL *easy);
+
+#endif
