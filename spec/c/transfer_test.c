@@ -425,7 +425,7 @@ static void what_was_handed_over_is_not_sent_again(void)
     exchange.body = &body;
     fails_like(run(&exchange), GRID_NETWORK, "connection_lost", GRID_SENT_UNKNOWN);
     CHECK_INT(server.executed, 1);
-    CHECK_INT(server.accepted, 1); /* libcurl did connect anew, and was stopped there */
+    CHECK(server.accepted <= 1); /* libcurl may connect anew, as 7.88 does and 7.81 does not: it is stopped there */
 }
 
 static void a_certificate_that_cannot_be_read_is_named(void)

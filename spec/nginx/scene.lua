@@ -51,9 +51,9 @@ end
 
 --- What a location said, as a table.
 function Scene:ask(path, options)
-  local body, status, seconds = self.nginx:get(path, options)
+  local body, status = self.nginx:get(path, options)
   local value = status == 200 and json.decode(body)
-  return value or { http_status = status, body = body }, seconds
+  return value or { http_status = status, body = body }
 end
 
 --- Asks for the counters until they are back to what they were before. Closing a connection may take nginx a moment.

@@ -7,6 +7,7 @@
 
 local child = require "spec.support.child"
 local files = require "spec.nginx.files"
+local socket = require "socket"
 
 local nginx = {}
 local Server = { __name = "spec.nginx" }
@@ -127,7 +128,7 @@ end
 local function wait_for(seconds, condition)
   for _ = 1, seconds * 50 do
     if condition() then return true end
-    os.execute "sleep 0.02"
+    socket.sleep(0.02)
   end
   return false
 end
@@ -138,7 +139,7 @@ local function is_up(self)
   wait_for(PATIENCE, function()
     ended = files.exists(self.dir .. "/ended")
     answered = not ended and files.exists(self.dir .. "/nginx.pid")
-      and run(("curl -s --max-time 5 -o '%s/answer' -w '%%{http_code}' '%s/ready'"):format(self.dir, self.http)) ~= "000"
+      and select(2, self:get("/ready", "--max-time 5")) ~= 0
     return answered or ended
   end)
   return answered
@@ -184,25 +185,51 @@ function nginx.start(options)
   end
 end
 
-local Request = {}
-Request.__index = Request
+local CurlRequest = {}
+CurlRequest.__index = CurlRequest
 
---- Waits for the answer. -> body, status, seconds. The status is 0 where there was no answer.
-function Request:finish()
+local function begin_with_curl(address, options)
+  local command = "curl -s -k --max-time 60 %s -w '\\n%%{http_code}' '%s'"
+  return setmetatable({ pipe = assert(io.popen(command:format(options, address))) }, CurlRequest)
+end
+
+function CurlRequest:finish()
   local text = self.pipe:read "*a"
   self.pipe:close()
-  local body, status, seconds = text:match "^(.*)\n(%d+) ([%d.]+)$"
-  return body, tonumber(status), tonumber(seconds)
+  local body, status = text:match "^(.*)\n(%d+)$"
+  return body, tonumber(status)
 end
 
---- Sends a request and goes on at once; `finish` of what it returns waits. `options` go to the curl command.
+-- Most requests need no process of their own.
+local PlainRequest = {}
+PlainRequest.__index = PlainRequest
+
+local function begin_plainly(port, path, seconds)
+  local connection = socket.tcp()
+  connection:settimeout(seconds)
+  if connection:connect("127.0.0.1", port) then
+    connection:send(("GET %s HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n"):format(path, port))
+  end
+  return setmetatable({ connection = connection, deadline = socket.gettime() + seconds }, PlainRequest)
+end
+
+function PlainRequest:finish()
+  self.connection:settimeout(math.max(self.deadline - socket.gettime(), 0), "t")
+  local text, _, part = self.connection:receive "*a"
+  self.connection:close()
+  local status, body = (text or part or ""):match "^HTTP/1%.%d (%d+).-\r\n\r\n(.*)$"
+  return body or "", tonumber(status) or 0
+end
+
+--- Sends a request and goes on at once; `finish` of what it returns waits: body, status. The status is 0 where there was no
+--- answer. `options` are those of the curl command.
 function Server:begin(path, options)
-  local address = path:find "^https?:" and path or self.http .. path
-  local command = "curl -s -k --max-time 60 %s -w '\\n%%{http_code} %%{time_total}' '%s'"
-  return setmetatable({ pipe = assert(io.popen(command:format(options or "", address))) }, Request)
+  local seconds = options and options:match "^%-%-max%-time ([%d.]+)$" or not options and 60
+  if seconds and path:sub(1, 1) == "/" then return begin_plainly(self.port, path, tonumber(seconds)) end
+  return begin_with_curl(path:find "^https?:" and path or self.http .. path, options or "")
 end
 
---- -> body, status, seconds
+--- -> body, status
 function Server:get(path, options) return self:begin(path, options):finish() end
 
 function Server:log() return files.read(self.dir .. "/error.log") end
