@@ -64,7 +64,7 @@ static void write_whole(const char *text)
     grid_file *file = grid_file_begin(path, &err);
 
     if (CHECK(file != NULL))
-        CHECK(grid_file_commit(file, (grid_slice){text, strlen(text)}, false, &err));
+        CHECK(grid_file_commit(file, (grid_slice){text, strlen(text)}, &err));
     grid_file_free(file);
 }
 
@@ -87,7 +87,7 @@ static void a_file_is_begun_by_one_at_a_time(void)
 
     CHECK(first != NULL && second == NULL);
     CHECK_STR(err.code, "busy");
-    CHECK(grid_file_commit(first, (grid_slice){"mine", 4}, false, &err));
+    CHECK(grid_file_commit(first, (grid_slice){"mine", 4}, &err));
     grid_file_free(first);
     second = grid_file_begin(path, &err);
     CHECK(second != NULL);
@@ -121,7 +121,7 @@ static void a_child_leaves_its_parents_file_alone(void)
 
     begun = grid_file_begin(path, &err);
     in_a_child(free_begun);
-    CHECK(grid_file_commit(begun, (grid_slice){"new", 3}, false, &err));
+    CHECK(grid_file_commit(begun, (grid_slice){"new", 3}, &err));
     grid_file_free(begun);
     content_is("new");
 }
@@ -164,7 +164,7 @@ static bool write_without_standard_error(void)
 
     close(STDERR_FILENO);
     file = grid_file_begin(path, &err);
-    done = file && write(STDERR_FILENO, "x", 1) < 0 && grid_file_commit(file, (grid_slice){"alone", 5}, true, &err);
+    done = file && write(STDERR_FILENO, "x", 1) < 0 && grid_file_commit(file, (grid_slice){"alone", 5}, &err);
     grid_file_free(file);
     return done;
 }

@@ -3,7 +3,7 @@
  *
  * $DISK_LOCKS=nfs refuses to lock a file through a descriptor that cannot write, as an
  * NFS client does; any other value is the errno of every lock. $DISK_LOG names a file
- * that gets a line for each "write FILE", "sync PATH" and "rename FROM TO". */
+ * that gets a line for each "write PATH", "sync PATH" and "rename PATH". */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
 #include <dlfcn.h>
@@ -71,6 +71,9 @@ int fsync(int fd)
 
 int rename(const char *from, const char *to)
 {
-    note("rename %s %s\n", from, to);
+    char path[PATH_MAX];
+
+    if (realpath(from, path))
+        note("rename %s\n", path);
     return REAL(rename)(from, to);
 }

@@ -54,10 +54,15 @@ executed() {
     sleep 0.02
   done
 }
+held() {
+  until [ "$(curl -s "$CONTROL/stats" | sed 's/.*"held":\([0-9]*\).*/\1/')" -ge "$1" ]; do sleep 0.02; done
+}
+release() { curl -s -X POST "$CONTROL/release" >/dev/null; }
 ]]
 
---- Runs a shell script in which `grid` is the command, $CONTROL the sandbox's control address, and `executed N` waits until so many
---- requests were. -> exit code, stdout, stderr
+--- Runs a shell script in which `grid` is the command, $CONTROL the sandbox's control
+--- address, `executed N` waits until so many requests were, `held N` until so many
+--- answers are, and `release` lets go of those. -> exit code, stdout, stderr
 function Harness:shell(script, env)
   local code, out, err = self.folder:run(PRELUDE:format(harness.GRID, self.server.http) .. script, self:env(env))
   return code, out, err
@@ -91,8 +96,8 @@ local LOGIN = [[
   wait $!]]
 
 --- Runs `grid login` for a session file of that name. -> exit code, stdout, stderr
-function Harness:login(name, more)
-  local code, out, err = self:shell(LOGIN:format(name, more or ""))
+function Harness:login(name, more, env)
+  local code, out, err = self:shell(LOGIN:format(name, more or ""), env)
   self.folder:run "rm -f code"
   return code, out, err
 end

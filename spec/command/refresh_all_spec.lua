@@ -110,10 +110,15 @@ describe("grid refresh-all", function()
     assert.equal(3, run.server:stats().replays)
   end)
 
-  it("saves each file as soon as its answer is there", function()
+  it("puts sessions into place while it waits for the answers of others", function()
     local made = write_sessions(3)
-    run.server:fault { kind = "delay", answer_delay = 1.5, execute = true, session = made[2].refresh_token }
-    run:shell(("%s refresh-all all >/dev/null & executed 3; sleep 0.3; cp 2>/dev/null -r all early; wait $!"):format(harness.GRID))
+    run.server:fault { kind = "delay", hold = true, execute = true, session = made[2].refresh_token }
+    run:shell(("cp -r all before; %s refresh-all all >/dev/null & held 1\n"):format(harness.GRID) .. [[
+      for i in $(seq 500); do
+        cmp -s all/01.json before/01.json || cmp -s all/03.json before/03.json || break
+        sleep 0.02
+      done
+      cp -r all early; release; wait $!]])
     local function early(i) return run:json(("early/%02d.json"):format(i)).kms_payload.session.Privy.refresh_token end
     assert.not_equal(made[1].refresh_token, early(1))
     assert.equal(made[2].refresh_token, early(2))
@@ -179,29 +184,56 @@ describe("grid refresh-all", function()
   it("ends with 101 when what was saved cannot be brought to the disk", function()
     local made = write_sessions(2)
     local code, out, err = run_with([[
-      require("grid.core").sync_folder = function() return nil, "store", "not_written", "cannot write all: no disk" end]],
-      "refresh-all all --json")
-    assert.same({ 101, "grid: store error (not_written): cannot write all: no disk\n" }, { code, err })
+      local core = require "grid.core"
+      local commit = core.files_commit
+      core.files_commit = function(files)
+        commit(files)
+        return { { "store", "not_durable", "no disk" }, { "store", "not_durable", "no disk" } }
+      end]], "refresh-all all --json")
+    assert.same({ 101, "grid: store error (not_durable): no disk\n" }, { code, err })
     local objects = harness.objects(out)
     assert.same({ files = 2, refreshed = 2, failed = 0 }, objects[3])
-    assert.equal("not_written", objects[4].error.code)
+    assert.equal("not_durable", objects[4].error.code)
+    assert.equal("", run.folder:list "tmp")
     assert.not_equal(made[2].refresh_token, refresh_token(2))
   end)
 
-  it("rescues each whole session that a fault of its own keeps from being saved", function()
+  it("rescues the session that the disk did not take", function()
     local made = write_sessions(3)
-    local code, _, err = run_with([[
-      getmetatable(require("grid.command.session_file").new()).save = function() error "a fault" end]], "refresh-all all")
-    assert.equal(170, code)
-    assert.matches("a fault of this program: .*a fault", err)
-    for i = 1, 3 do
-      local place = err:match(("0%d.json: what the service answered is in %%S+/(tmp/%%S+)\n"):format(i))
-      local file = run:json(place)
-      assert.equal(made[i].private_key, file.private_key)
-      assert.not_equal(made[i].refresh_token, file.kms_payload.session.Privy.refresh_token)
-      assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
-    end
+    local code, out, err = run_with([[
+      local core = require "grid.core"
+      local commit = core.files_commit
+      core.files_commit = function(files)
+        local first = table.remove(files, 1)
+        commit(files)
+        first:close()
+        return { { "store", "not_written", "no disk" } }
+      end]], "refresh-all all --json --concurrency 1")
+    assert.equal(1, code)
+    assert.same({ files = 3, refreshed = 2, failed = 1 }, harness.objects(out)[4])
+    local name, place = err:match "(0%d).json: what the service answered is in %S+/(tmp/%S+)\n"
+    assert.equal(made[tonumber(name)].private_key, run:json(place).private_key)
+    assert.equal(made[tonumber(name)].refresh_token, refresh_token(tonumber(name)))
   end)
+
+  for what, script in pairs {
+    write = 'getmetatable(require("grid.command.session_file").new()).write = function() error "a fault" end',
+    ["put into place"] = 'require("grid.command.session_file").save_all = function() error "a fault" end',
+  } do
+    it("rescues each whole session that a fault of its own keeps from being " .. what:gsub("write", "written"), function()
+      local made = write_sessions(3)
+      local code, _, err = run_with(script, "refresh-all all")
+      assert.equal(170, code)
+      assert.matches("a fault of this program: .*a fault", err)
+      for i = 1, 3 do
+        local place = err:match(("0%d.json: what the service answered is in %%S+/(tmp/%%S+)\n"):format(i))
+        local file = run:json(place)
+        assert.equal(made[i].private_key, file.private_key)
+        assert.not_equal(made[i].refresh_token, file.kms_payload.session.Privy.refresh_token)
+        assert(assert(grid.keypair(file.private_key)):open(file.kms_payload))
+      end
+    end)
+  end
 
   it("saves, and copies nothing, when telling of it is what fails", function()
     local made = write_sessions(3)

@@ -173,10 +173,10 @@ describe("grid refresh", function()
   it("saves what it cannot put into the file elsewhere, whole", function()
     local made = run:write_session "s.json"
     run.server:set { tier = "2" }
-    run.server:fault { kind = "delay", answer_delay = 0.7, execute = true }
+    run.server:fault { kind = "delay", hold = true, execute = true }
     local code, out = run:shell [[
       mkdir gone && mv s.json gone
-      grid refresh gone/s.json --json & executed 1; rm -r gone; wait $!]]
+      grid refresh gone/s.json --json & held 1; rm -r gone; release; wait $!]]
     assert.equal(1, code)
     local rescued = harness.objects(out)[1].rescued_to
     local file = run:json(rescued:sub(#run.folder.path + 2))
@@ -201,10 +201,10 @@ describe("grid refresh", function()
   it("refuses to refresh what another one is refreshing", function()
     local made = run:write_session "s.json"
     run.server:set { tier = "2" }
-    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+    run.server:fault { kind = "delay", hold = true, execute = true }
     local code, out = run:shell [[
-      grid refresh s.json --json >first & executed 1
-      grid refresh s.json --json; echo $?; wait $!]]
+      grid refresh s.json --json >first & held 1
+      grid refresh s.json --json; echo $?; release; wait $!]]
     assert.equal(0, code)
     local object, second = out:match "^([^\n]+)\n(%d+)\n$"
     assert.equal("1", second)
@@ -216,10 +216,10 @@ describe("grid refresh", function()
 
   it("refuses to refresh what another one is refreshing, over NFS too", function()
     run:write_session "s.json"
-    run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+    run.server:fault { kind = "delay", hold = true, execute = true }
     local code, out = run:shell([[
-      grid refresh s.json --json >first & executed 1
-      grid refresh s.json --json; echo $?; wait $!]], run:on_disk { DISK_LOCKS = "nfs" })
+      grid refresh s.json --json >first & held 1
+      grid refresh s.json --json; echo $?; release; wait $!]], run:on_disk { DISK_LOCKS = "nfs" })
     assert.equal(0, code)
     local object, second = out:match "^([^\n]+)\n(%d+)\n$"
     assert.same({ "1", "busy" }, { second, harness.objects(object)[1].error.code })

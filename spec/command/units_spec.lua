@@ -156,7 +156,7 @@ describe("a session file", function()
     pair = assert(session:pair(nil, true))
     assert.equal(pair:export(), assert(session_file.read(name)).private_key)
     session:renew '{"session":{"n":1}}'
-    assert(session:save(false))
+    assert(session:save())
     assert.equal('{"session":{"n":1}}', assert(session_file.read(name)).kms_payload)
     os.remove(name)
   end)

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* mkostemp, syncfs */
+#define _GNU_SOURCE /* mkostemp, sync_file_range */
 
 #include "base/file.h"
 
@@ -283,33 +283,99 @@ static bool write_all(int fd, grid_slice bytes)
     return true;
 }
 
-static bool sync_parent(const char *path)
+/* The blocks of many files are allocated before the first of them is waited for: then the
+ * file system commits its journal once for all of them. */
+static void start_to_sync(int fd)
 {
-    char folder[PATH_MAX];
-    int fd = open(parent_of(path, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done;
-
-    if (fd < 0)
-        return false;
-    done = fsync(fd) == 0;
-    close(fd);
-    return done;
+#ifdef SYNC_FILE_RANGE_WRITE
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+    (void)fd;
+#endif
 }
 
-bool grid_file_commit(grid_file *file, grid_slice bytes, bool durable, grid_error *err)
+bool grid_file_write(grid_file *file, grid_slice bytes, grid_error *err)
 {
-    bool written = write_all(file->fd, bytes) && (!durable || fsync(file->fd) == 0);
+    if (!write_all(file->fd, bytes))
+        return failed(err, "cannot write", file->target);
+    start_to_sync(file->fd);
+    return true;
+}
+
+static bool sync_and_close(grid_file *file, grid_error *err)
+{
+    bool synced = fsync(file->fd) == 0;
     int fd = file->fd;
 
     file->fd = -1;
-    if (close(fd) != 0 || !written)
-        return failed(err, "cannot write", file->target);
+    return (close(fd) == 0 && synced) || failed(err, "cannot write", file->target);
+}
+
+static bool replace(grid_file *file, grid_error *err)
+{
     if (rename(file->temporary, file->target) != 0)
         return failed(err, "cannot replace", file->target);
     file->temporary[0] = '\0';
-    if (durable && !sync_parent(file->target))
-        return grid_error_set(err, GRID_STORE, "not_durable", "cannot make durable %.120s: %s", file->target, strerror(errno));
     return true;
+}
+
+/* EINVAL: this file system has nothing to sync in a folder. */
+static bool sync_folder(const char *folder, grid_error *err)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+
+    if (fd >= 0)
+        close(fd);
+    return synced || failed_as(err, "not_durable", "cannot bring to the disk the folder", folder);
+}
+
+static bool share_folder(const grid_file *one, const grid_file *other)
+{
+    char folder[PATH_MAX], other_folder[PATH_MAX];
+
+    return strcmp(parent_of(one->target, folder), parent_of(other->target, other_folder)) == 0;
+}
+
+/* The folder of a file that was replaced, once for all files before it. */
+static void sync_folder_of(grid_file *const files[], size_t at, grid_file_result results[])
+{
+    char folder[PATH_MAX];
+    size_t i;
+
+    for (i = 0; i < at; i++) {
+        if (results[i].is_replaced && share_folder(files[i], files[at])) {
+            results[at] = results[i];
+            return;
+        }
+    }
+    results[at].is_durable = sync_folder(parent_of(files[at]->target, folder), &results[at].error);
+}
+
+void grid_files_commit(grid_file *const files[], size_t count, grid_file_result results[])
+{
+    size_t i;
+
+    memset(results, 0, count * sizeof *results);
+    for (i = 0; i < count; i++)
+        results[i].is_synced = sync_and_close(files[i], &results[i].error);
+    for (i = 0; i < count; i++)
+        results[i].is_replaced = results[i].is_synced && replace(files[i], &results[i].error);
+    for (i = 0; i < count; i++)
+        if (results[i].is_replaced)
+            sync_folder_of(files, i, results);
+}
+
+bool grid_file_commit(grid_file *file, grid_slice bytes, grid_error *err)
+{
+    grid_file_result result;
+
+    if (!grid_file_write(file, bytes, err))
+        return false;
+    grid_files_commit(&file, 1, &result);
+    if (!result.is_durable)
+        *err = result.error;
+    return result.is_durable;
 }
 
 void grid_file_free(grid_file *file)
@@ -323,21 +389,4 @@ void grid_file_free(grid_file *file)
     if (file->lock >= 0)
         close(file->lock);
     grid_free(file);
-}
-
-bool grid_file_sync_folder(const char *folder, grid_error *err)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done;
-
-    if (fd < 0)
-        return failed(err, "cannot open", folder);
-#ifdef __linux__
-    done = syncfs(fd) == 0;
-#else
-    sync();
-    done = true;
-#endif
-    close(fd);
-    return done || failed(err, "cannot make durable", folder);
 }

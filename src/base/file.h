@@ -24,14 +24,25 @@ grid_file *grid_file_begin(const char *path, grid_error *err);
  * descriptor that holds its lock: over SMB no other one may read it. Code "not_read". */
 bool grid_file_read(const grid_file *file, size_t limit, grid_buffer *out, grid_error *err);
 
-/* Replaces the file. With `durable` it outlives a loss of power, once this has returned true; code "not_durable": it was replaced,
- * but that could not be made sure. */
-bool grid_file_commit(grid_file *file, grid_slice bytes, bool durable, grid_error *err);
+/* Writes the bytes beside the file that is to be replaced. Once. */
+bool grid_file_write(grid_file *file, grid_slice bytes, grid_error *err);
+
+typedef struct grid_file_result {
+    bool is_synced, is_replaced; /* how far it came */
+    bool is_durable;             /* all is done */
+    grid_error error;            /* of the first step that failed */
+} grid_file_result;
+
+/* Replaces files that were written. After a loss of power each is the old or the new one,
+ * never an empty one: all are synced before the first is renamed, and their folders after
+ * the last. Code "not_durable": the file was replaced, but a loss of power may undo it.
+ * */
+void grid_files_commit(grid_file *const files[], size_t count, grid_file_result results[]);
+
+/* Both for one file. */
+bool grid_file_commit(grid_file *file, grid_slice bytes, grid_error *err);
 
 /* Removes what was begun and not committed; frees. NULL is fine. */
 void grid_file_free(grid_file *file);
-
-/* Makes everything durable that was written to the file system of this folder. */
-bool grid_file_sync_folder(const char *folder, grid_error *err);
 
 #endif

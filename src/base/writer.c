@@ -93,7 +93,7 @@ static void *run(void *context)
     grid_write *write;
 
     while ((write = wait_for_write(writer))) {
-        write->succeeded = grid_file_commit(write->file, (grid_slice){write->bytes, write->size}, true,
+        write->succeeded = grid_file_commit(write->file, (grid_slice){write->bytes, write->size},
                                             &write->failure);
         finish(writer, write);
     }

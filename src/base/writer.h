@@ -33,7 +33,7 @@ grid_write *grid_writer_start(grid_writer *writer, grid_file *file, grid_slice b
 /* A finished write, oldest first, or NULL. The caller frees it. */
 grid_write *grid_writer_take_finished(grid_writer *writer);
 
-/* As grid_file_commit with `durable`. */
+/* As grid_file_commit. */
 bool grid_write_succeeded(const grid_write *write, grid_error *err);
 
 void grid_write_free(grid_write *write);

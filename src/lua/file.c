@@ -67,18 +67,97 @@ static int file_read(lua_State *L)
     return 1;
 }
 
-/* file:commit(text, durable) -> true | nil, kind, code, message. Closes the file either way. */
-static int file_commit(lua_State *L)
+static int close_and_fail(lua_State *L, box *self, const grid_error *err)
 {
-    box *self = luaL_checkudata(L, 1, NEW_FILE);
-    grid_slice text = gridL_check_slice(L, 2);
-    grid_error err;
-    bool done = grid_file_commit(check_file(L), text, lua_toboolean(L, 3), &err);
     grid_file_free(self->file);
     self->file = NULL;
-    if (!done)
-        return gridL_fail(L, &err);
+    return gridL_fail(L, err);
+}
+
+/* file:write(text) -> true | nil, kind, code, message, and the file is closed */
+static int file_write(lua_State *L)
+{
+    grid_slice text = gridL_check_slice(L, 2);
+    grid_file *file = check_file(L);
+    grid_error err;
+
+    if (!grid_file_write(file, text, &err))
+        return close_and_fail(L, lua_touserdata(L, 1), &err);
     lua_pushboolean(L, true);
+    return 1;
+}
+
+/* file:commit(text) -> true | nil, kind, code, message. Closes the file either way. */
+static int file_commit(lua_State *L)
+{
+    grid_slice text = gridL_check_slice(L, 2);
+    grid_file *file = check_file(L);
+    box *self = lua_touserdata(L, 1);
+    grid_error err;
+
+    if (!grid_file_commit(file, text, &err))
+        return close_and_fail(L, self, &err);
+    file_close(L);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+enum { LIST = 1, MOST_FILES = 64 };
+
+/* The open file at a position of the list, which keeps it. */
+static box *file_at(lua_State *L, int position)
+{
+    box *self;
+
+    lua_rawgeti(L, LIST, position);
+    self = luaL_checkudata(L, -1, NEW_FILE);
+    luaL_argcheck(L, self->file, LIST, "a file is closed");
+    lua_pop(L, 1);
+    return self;
+}
+
+static void push_failures(lua_State *L, const grid_file_result results[], int count)
+{
+    int i;
+
+    lua_newtable(L);
+    for (i = 0; i < count; i++) {
+        if (results[i].is_durable)
+            continue;
+        lua_createtable(L, 3, 0);
+        gridL_fail(L, &results[i].error);
+        lua_rawseti(L, -5, 3);
+        lua_rawseti(L, -4, 2);
+        lua_rawseti(L, -3, 1);
+        lua_pop(L, 1);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* files_commit(files) -> table of position -> { kind, code, message } of those that
+ * failed. Up to 64 files that were written. Closes them. */
+static int files_commit(lua_State *L)
+{
+    grid_file *files[MOST_FILES];
+    box *boxes[MOST_FILES];
+    grid_file_result results[MOST_FILES];
+    int i, k, count;
+
+    luaL_checktype(L, LIST, LUA_TTABLE);
+    count = (int)lua_rawlen(L, LIST);
+    luaL_argcheck(L, count <= MOST_FILES, LIST, "too many files");
+    for (i = 0; i < count; i++) {
+        boxes[i] = file_at(L, i + 1);
+        files[i] = boxes[i]->file;
+        for (k = 0; k < i; k++)
+            luaL_argcheck(L, files[k] != files[i], LIST, "a file stands twice");
+    }
+    grid_files_commit(files, (size_t)count, results);
+    for (i = 0; i < count; i++) {
+        grid_file_free(files[i]);
+        boxes[i]->file = NULL;
+    }
+    push_failures(L, results, count);
     return 1;
 }
 
@@ -123,17 +202,6 @@ static int file_names(lua_State *L)
     return 1;
 }
 
-/* sync_folder(folder) -> true | nil, kind, code, message */
-static int sync_folder(lua_State *L)
-{
-    grid_error err;
-
-    if (!grid_file_sync_folder(luaL_checkstring(L, 1), &err))
-        return gridL_fail(L, &err);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
 /* file_exists(path) -> boolean. A symbolic link that leads nowhere exists. */
 static int file_exists(lua_State *L)
 {
@@ -167,12 +235,13 @@ static int is_terminal(lua_State *L)
 
 void gridL_open_file(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"read", file_read}, {"commit", file_commit}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"read", file_read}, {"write", file_write}, {"commit", file_commit}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"file_begin", file_begin},
         {"file_names", file_names},
-        {"sync_folder", sync_folder},
+        {"files_commit", files_commit},
         {"file_exists", file_exists},
         {"is_terminal", is_terminal},
         {"catch_signals", catch_signals},

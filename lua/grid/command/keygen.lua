@@ -20,7 +20,7 @@ PKCS#8 DER. The public key, to be sent as encryption_public_key, is printed.
 local function to_file(given, screen, pair)
   local path = given.out
   stop.if_there(path, given.force)
-  local saved, kind, code, message = stop.unless(session_file.begin(path)):commit(pair:export() .. "\n", true)
+  local saved, kind, code, message = stop.unless(session_file.begin(path)):commit(pair:export() .. "\n")
   if not saved then stop.failed(require("grid.errors").from_core(kind, code, message)) end
   screen:rows { { "public key", pair.public_key }, { "fingerprint", pair.key:fingerprint() }, { "private key", "in " .. path } }
   screen:object { file = path, public_key = pair.public_key, fingerprint = pair.key:fingerprint() }

@@ -70,7 +70,7 @@ end
 --- Saves it in the place of what the file was begun for, or rescues it and ends the command.
 function login.save(session, file)
   session.file = file
-  local saved, err = session:save(true)
+  local saved, err = session:save()
   if not saved then rescue.fail(err, rescue.report_unsaved(err, session)) end
 end
 

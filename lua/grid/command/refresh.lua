@@ -47,7 +47,7 @@ function refresh.renew(client, session, pair, screen, given)
   end
   session:renew(res.kms_payload_json)
   local saved
-  saved, err = session:save(true)
+  saved, err = session:save()
   if not saved then rescue.fail(err, rescue.report_unsaved(err, session)) end
   return res
 end

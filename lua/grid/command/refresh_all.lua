@@ -1,6 +1,7 @@
--- grid refresh-all: every session file of a folder is renewed, many at a time. Each file is begun before its request goes out,
--- and replaced as soon as its answer is there: a process that dies loses the answers in flight, and power that fails can undo the
--- last few files besides.
+-- grid refresh-all: every session file of a folder is renewed, many at a time. Each file
+-- is begun before its request goes out, and its session written beside it as soon as the
+-- answer is there; then up to BATCH are put into place together, since to sync a file
+-- costs more than to refresh it.
 
 local again = require "grid.command.again"
 local core = require "grid.core"
@@ -14,6 +15,7 @@ local shape = require "grid.shape"
 local stop = require "grid.command.stop"
 
 local BATCH = 64
+local LONGEST_DELAY = 0.1 -- seconds between an answer and the sync of its batch
 
 local refresh_all = {
   service = true,
@@ -24,11 +26,11 @@ local refresh_all = {
     ["new-key"] = { help = "session files that hold none get one" },
   },
   text = [[
-Renews each DIR/*.json, see `grid refresh --help` for their form, and goes on when one fails. A file is replaced
-whole as soon as its answer is there. To be fast, what was written is brought to the disk once for every 64 files:
-after a loss of power, up to that many, and those in flight, may hold their old session, whose refresh token may be
-spent. A program that dies loses no saved file. Of several files with one session, by a link or as a copy, the first
-is renewed; the others count as failed.
+Renews each DIR/*.json, see `grid refresh --help` for their form, and goes on when one fails. Sessions are written
+beside their files and put into place up to 64 at a time, 0.1 s after the first of them came at the latest: synced,
+then renamed, then the folder synced. So each file is the old or the new one, whole, even after a loss of power. A
+program that dies in between leaves new sessions beside their files, as FILE.XXXXXX, and loses those in flight. Of
+several files with one session, by a link or as a copy, the first is renewed; the others count as failed.
 ]],
   exit_codes = [[
 exit codes:
@@ -110,23 +112,6 @@ function Run:request(position)
   return { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
 
--- What was saved reaches the disk once for every BATCH files.
-function Run:sync()
-  self.unsynced = 0
-  local synced, kind, code, message = core.sync_folder(self.folder)
-  if not synced and not self.sync_problem then self.sync_problem = errors.from_core(kind, code, message) end
-end
-
--- -> result | nil, error, and where what came is now: fields, sentence
-function Run:save(position, session, res)
-  session:renew(res.kms_payload_json)
-  self:remember(position, session)
-  local saved, err = session:save(false)
-  if not saved then return nil, err, rescue.report_unsaved(err, session) end
-  self.unsynced = self.unsynced + 1
-  return res
-end
-
 function Run:tell(position, session, res, err, fields, sentence)
   local name = self.names[position]
   self.progress:over(name, res, err, fields)
@@ -135,19 +120,64 @@ function Run:tell(position, session, res, err, fields, sentence)
   if sentence then self.progress:remark(name, sentence) end
 end
 
--- What becomes of a file. Its session is kept until what came for it is saved; whatever raises after that costs nothing.
+-- What became of a session that came: its file has it, or it is rescued.
+function Run:settle(entry, err)
+  if err and err.code == "not_durable" then
+    self.sync_problem = self.sync_problem or err
+  elseif err then
+    entry.res, entry.err = nil, err
+    entry.fields, entry.sentence = rescue.report_unsaved(err, entry.session)
+  end
+  self.sessions[entry.position] = nil
+end
+
+-- Puts the sessions that were written into place, and tells of them after that: a fault
+-- in the telling costs none.
+function Run:place()
+  local batch, sessions = self.written, {}
+  self.written = {}
+  for i, entry in ipairs(batch) do sessions[i] = entry.session end
+  local failed = session_file.save_all(sessions)
+  for i, entry in ipairs(batch) do self:settle(entry, failed[i]) end
+  for _, entry in ipairs(batch) do self:tell(entry.position, entry.session, entry.res, entry.err, entry.fields, entry.sentence) end
+end
+
+-- The same where no handler of the client's stands around it: what it raised there would
+-- end all calls in flight.
+function Run:flush()
+  local ok, problem = pcall(self.place, self)
+  if not ok then self.fault = self.fault or problem end
+end
+
+-- Seconds until a batch is to be placed, whatever is in flight.
+function Run:idle()
+  local left = #self.written > 0 and self.due - core.now() or math.huge
+  if left > 0 then return left end
+  self:flush()
+  return math.huge
+end
+
+-- What becomes of a file. Its session is kept until what came for it is placed: if
+-- anything raises before that, it is rescued.
 function Run:finish(position, res, err)
   local session = self.sessions[position]
-  local fields, sentence
-  if res then
-    res, err, fields, sentence = self:save(position, session, res)
-  else
+  if not res then
     if session then session:close() end
-    fields, sentence = rescue.report_answer(err)
+    self.sessions[position] = nil
+    return self:tell(position, session, nil, err, rescue.report_answer(err))
   end
-  self.sessions[position] = nil
-  if self.unsynced == BATCH then self:sync() end
-  self:tell(position, session, res, err, fields, sentence)
+  session:renew(res.kms_payload_json)
+  self:remember(position, session)
+  local entry = { position = position, session = session, res = res }
+  local written
+  written, err = session:write()
+  if not written then
+    self:settle(entry, err)
+    return self:tell(position, session, nil, err, entry.fields, entry.sentence)
+  end
+  if #self.written == 0 then self.due = core.now() + LONGEST_DELAY end
+  self.written[#self.written + 1] = entry
+  if #self.written == BATCH then self:place() end
 end
 
 -- A session that came and that a fault kept from being saved.
@@ -158,12 +188,12 @@ function Run:rescue(position, res)
   self.progress:remark(self.names[position], sentence)
 end
 
--- What raised in a handler is a fault of ours: nothing that came is lost by it, and then it is told.
+-- What raised is a fault of ours: nothing that came is lost by it, and then it is told.
 function Run:look_for_faults(results)
-  local first
+  local first = self.fault
   for position, result in ipairs(results) do
     first = first or result.problem
-    if result.problem and result[1] and self.sessions[position] then self:rescue(position, result[1]) end
+    if result[1] and self.sessions[position] then self:rescue(position, result[1]) end
   end
   if first then error(first, 0) end
 end
@@ -171,18 +201,16 @@ end
 function refresh_all.run(given, screen)
   local concurrency = given.concurrency or BATCH
   if shape.count(concurrency) then stop.usage "refresh-all: --concurrency must be a whole number from 1 to 2147483647" end
-  local client = service.client(given)
+  local run = setmetatable({ given = given, folder = given[1], sessions = {}, written = {}, refreshed = {} }, Run)
+  local client = service.client(given, function() return run:idle() end)
   local names, requests = list_files(given[1]), {}
-  local run = setmetatable({
-    given = given, folder = given[1], names = names, key_text = refresh.key_text(given),
-    sessions = {}, refreshed = {}, unsynced = 0, progress = progress.new(screen, #names),
-  }, Run)
+  run.names, run.key_text, run.progress = names, refresh.key_text(given), progress.new(screen, #names)
   for position = 1, #names do requests[position] = function() return run:request(position) end end
   local results = client:refresh_sessions(requests, {
     concurrency = concurrency,
     on_result = function(position, res, err) run:finish(position, res, err) end,
   })
-  if run.unsynced > 0 then run:sync() end
+  run:flush()
   run.progress:finish()
   run:look_for_faults(results)
   if run.sync_problem then stop.failed(run.sync_problem) end

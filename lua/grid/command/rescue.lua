@@ -24,7 +24,7 @@ function rescue.keep(text)
   for _, folder in ipairs(places()) do
     local path = ("%s/grid-rescue-%s.json"):format(folder, core.uuid())
     local file = core.file_begin(path)
-    if file and file:commit(text, true) then return path end
+    if file and file:commit(text) then return path end
   end
 end
 

@@ -11,11 +11,12 @@ local service = {}
 --- The program was asked to end.
 service.is_interrupted = core.signal_caught
 
--- A signal ends a wait early, and the second one of its kind the program.
-local function patient_host()
+-- A signal ends a wait early, and the second one of its kind the program. `on_idle` tells
+-- after how many seconds it is to be called again.
+local function patient_host(on_idle)
   local is_told = false
   return { name = "command", now = core.now, idle = function(engine, seconds)
-    engine:wait(seconds)
+    engine:wait(on_idle and math.min(seconds, on_idle()) or seconds)
     if is_told or not service.is_interrupted() then return end
     is_told = true
     io.stderr:write "grid: interrupted: waiting for what is in flight; ^C again ends at once\n"
@@ -44,15 +45,16 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
---- A client for what was given.
-function service.client(given)
+--- A client for what was given. `on_idle() -> seconds` is called before each wait, at the
+--- latest after the seconds that it returned last.
+function service.client(given, on_idle)
   local options = {
     api_key = read_api_key(given["api-key-file"]),
     base_url = given["base-url"],
     environment = given.environment,
     ca_file = given["ca-file"] or environment "GRID_CA_FILE",
     timeout = given.timeout,
-    host = patient_host(),
+    host = patient_host(on_idle),
   }
   local made, client = pcall(grid.new, options)
   if not made then stop.usage("%s", (tostring(client):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))) end

@@ -92,7 +92,8 @@ function session_file.read(path)
   return session_file.parse(text, path)
 end
 
---- A new file beside `path`, which proves that it can be replaced. -> file with `commit(text, durable)` and `close` | nil, error
+--- A new file beside `path`, which proves that it can be replaced. -> file with
+--- `commit(text)` and `close` | nil, error
 function session_file.begin(path)
   local file, kind, code, message = core.file_begin(path)
   if not file then return nil, errors.from_core(kind, code, message) end
@@ -129,7 +130,7 @@ local function new_pair(self)
   if not pair then return nil, err end
   self.bare, self.private_key = false, pair:export()
   local saved
-  saved, err = self:save(true)
+  saved, err = self:save()
   if saved then self.file, err = session_file.begin(self.path) end
   if err then return nil, err end
   return pair
@@ -174,12 +175,31 @@ function Session:to_text()
   return "{" .. table.concat(lines, ",\n") .. "}\n"
 end
 
---- Puts the session in the place of what its file was begun for. -> true | nil, error
-function Session:save(durable)
+local function stamp(self)
   self.saved_at = os.date "!%Y-%m-%dT%H:%M:%SZ"
-  local saved, kind, code, message = self.file:commit(self:to_text(), durable)
+  return self:to_text()
+end
+
+--- Puts the session in the place of what its file was begun for. -> true | nil, error
+function Session:save()
+  local saved, kind, code, message = self.file:commit(stamp(self))
   if not saved then return nil, errors.from_core(kind, code, message) end
   return true
+end
+
+--- Writes the session beside its file, for `session_file.save_all`. -> true | nil, error
+function Session:write()
+  local written, kind, code, message = self.file:write(stamp(self))
+  if not written then return nil, errors.from_core(kind, code, message) end
+  return true
+end
+
+--- Puts up to 64 sessions that were written into place. -> errors by position
+function session_file.save_all(sessions)
+  local files, failed = {}, {}
+  for i, session in ipairs(sessions) do files[i] = session.file end
+  for i, failure in pairs(core.files_commit(files)) do failed[i] = errors.from_core(failure[1], failure[2], failure[3]) end
+  return failed
 end
 
 --- The file stays as it is.

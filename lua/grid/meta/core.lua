@@ -163,9 +163,11 @@ function core.file_begin(path) end
 ---@return string[]? names, string? kind, string? code, string? message
 function core.file_names(folder) end
 
----@param folder string
----@return true? ok, string? kind, string? code, string? message
-function core.sync_folder(folder) end
+--- Puts up to 64 files that were written into place, and closes them. -> those that
+--- failed, by position: kind, code and message
+---@param files grid.core.file[]
+---@return table<integer, string[]> failures
+function core.files_commit(files) end
 
 --- A symbolic link that leads nowhere exists.
 ---@param path string
@@ -295,11 +297,16 @@ local file = {}
 ---@return string? text, string? kind, string? code, string? message
 function file:read(limit) end
 
+--- Writes the text beside the old file, for `core.files_commit`. Closes the file if that
+--- fails.
+---@param text string
+---@return true? ok, string? kind, string? code, string? message
+function file:write(text) end
+
 --- Puts the text in the place of the old file, and closes.
 ---@param text string
----@param durable? boolean
 ---@return true? ok, string? kind, string? code, string? message
-function file:commit(text, durable) end
+function file:commit(text) end
 
 function file:close() end
 

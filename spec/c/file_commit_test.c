@@ -1,0 +1,204 @@
+/* How files get into place: after a loss of power each is the old or the new one, never
+ * an empty one. */
+#define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
+
+#include "check.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/grid-file-commit-test.XXXXXX";
+
+/* ---- What reaches the disk: this program's own fsync and rename -------------------- */
+
+static char steps[4096]; /* "sync NAME;", "rename NAME;": of the temporary file and the folder */
+static const char *sync_fails;   /* for a path that holds this */
+static int sync_errno;
+
+static const char *name_of(const char *of)
+{
+    const char *slash = strrchr(of, '/');
+
+    return slash ? slash + 1 : of;
+}
+
+static void note(const char *step, const char *of)
+{
+    size_t used = strlen(steps);
+
+    snprintf(steps + used, sizeof steps - used, "%s %s;", step, name_of(of));
+}
+
+int fsync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    char link_path[64], of[PATH_MAX] = "";
+
+    snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
+    CHECK(readlink(link_path, of, sizeof of - 1) > 0);
+    note("sync", of);
+    if (sync_fails && strstr(name_of(of), sync_fails)) {
+        errno = sync_errno;
+        return -1;
+    }
+    return real(fd);
+}
+
+int rename(const char *old, const char *new)
+{
+    int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+
+    note("rename", old);
+    return real(old, new);
+}
+
+enum { MANY = 3 };
+
+typedef struct batch {
+    char paths[MANY][PATH_MAX + 16];
+    grid_file *files[MANY];
+    grid_file_result results[MANY];
+} batch;
+
+static void write_batch(batch *of)
+{
+    grid_error err;
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(of->paths[i], sizeof of->paths[i], "%s/session.json.%d", folder, i);
+        of->files[i] = grid_file_begin(of->paths[i], &err);
+        CHECK(of->files[i] && grid_file_write(of->files[i], (grid_slice){"new", 3}, &err));
+        CHECK(access(of->paths[i], F_OK) != 0);
+    }
+    steps[0] = '\0';
+}
+
+static void free_batch(batch *of)
+{
+    for (int i = 0; i < MANY; i++) {
+        grid_file_free(of->files[i]);
+        unlink(of->paths[i]);
+    }
+}
+
+static bool begins_with(const char **at, const char *step)
+{
+    size_t size = strlen(step);
+
+    if (strncmp(*at, step, size) != 0)
+        return false;
+    *at = strchr(*at, ';') + 1;
+    return true;
+}
+
+static bool are_synced_then_renamed(const char *at)
+{
+    char step[PATH_MAX];
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < MANY; i++) {
+            snprintf(step, sizeof step, "%s session.json.%d.", pass ? "rename" : "sync", i);
+            if (!begins_with(&at, step))
+                return false;
+        }
+    }
+    snprintf(step, sizeof step, "sync %s;", name_of(folder));
+    return begins_with(&at, step) && !*at;
+}
+
+static void many_files_are_synced_then_renamed_and_then_their_folder_is_synced(void)
+{
+    batch many;
+
+    write_batch(&many);
+    grid_files_commit(many.files, MANY, many.results);
+    CHECK(are_synced_then_renamed(steps));
+    for (int i = 0; i < MANY; i++)
+        CHECK(many.results[i].is_durable && access(many.paths[i], F_OK) == 0);
+    free_batch(&many);
+}
+
+static bool write_whole(void)
+{
+    char path[PATH_MAX];
+    grid_error err;
+    grid_file *file;
+    bool done;
+
+    snprintf(path, sizeof path, "%s/session.json", folder);
+    file = grid_file_begin(path, &err);
+    done = file && grid_file_commit(file, (grid_slice){"new", 3}, &err);
+    grid_file_free(file);
+    unlink(path);
+    return done;
+}
+
+static void one_file_goes_the_same_way(void)
+{
+    char expected[PATH_MAX];
+    const char *at = steps;
+
+    steps[0] = '\0';
+    CHECK(write_whole());
+    snprintf(expected, sizeof expected, "sync %s;", name_of(folder));
+    CHECK(begins_with(&at, "sync session.json.") && begins_with(&at, "rename session.json.") && strcmp(at, expected) == 0);
+}
+
+static void a_file_that_does_not_reach_the_disk_is_not_renamed(void)
+{
+    batch many;
+
+    write_batch(&many);
+    sync_fails = "session.json.1.";
+    sync_errno = EIO;
+    grid_files_commit(many.files, MANY, many.results);
+    sync_fails = NULL;
+    CHECK(!strstr(steps, "rename session.json.1."));
+    for (int i = 0; i < MANY; i++) {
+        CHECK(many.results[i].is_durable == (i != 1) && many.results[i].is_replaced == (i != 1));
+        CHECK((access(many.paths[i], F_OK) == 0) == (i != 1));
+    }
+    CHECK_STR(many.results[1].error.code, "not_written");
+    CHECK(strstr(many.results[1].error.message, strerror(EIO)) != NULL);
+    free_batch(&many);
+}
+
+/* Each file of that folder is replaced, and may be undone. */
+static void a_folder_that_does_not_reach_the_disk_is_told(void)
+{
+    batch many;
+
+    write_batch(&many);
+    sync_fails = name_of(folder);
+    sync_errno = EIO;
+    grid_files_commit(many.files, MANY, many.results);
+    for (int i = 0; i < MANY; i++) {
+        CHECK(many.results[i].is_replaced && !many.results[i].is_durable);
+        CHECK_STR(many.results[i].error.code, "not_durable");
+    }
+    free_batch(&many);
+    sync_errno = EINVAL; /* the file system has no such call */
+    CHECK(write_whole());
+    sync_fails = NULL;
+}
+
+int main(void)
+{
+    long before = grid_alloc_live();
+
+    if (!CHECK(mkdtemp(folder) != NULL))
+        return check_report();
+    many_files_are_synced_then_renamed_and_then_their_folder_is_synced();
+    one_file_goes_the_same_way();
+    a_file_that_does_not_reach_the_disk_is_not_renamed();
+    a_folder_that_does_not_reach_the_disk_is_told();
+    CHECK(rmdir(folder) == 0); /* no temporary file is left */
+    CHECK(grid_alloc_live() == before);
+    return check_report();
+}
