@@ -71,7 +71,22 @@ describe("the command", function()
       end
     end
     assert.not_equal(before, run.folder:read "s.json")
-    assert.equal(1, (run:grid "inspect s.json >&-"))
+  end)
+
+  it("puts no text into its connections when it is started without standard input, output or errors", function()
+    login()
+    for words, expected in pairs {
+      ["refresh s.json <&-"] = 0, ["refresh s.json >&-"] = 1, ["refresh s.json 2>&-"] = 0, ["refresh s.json <&- 2>&-"] = 0,
+      ["refresh s.json <&- >&- 2>&-"] = 1, ["refresh --json s.json >&- 2>&-"] = 1, ["inspect s.json >&-"] = 1,
+      ["keygen >&-"] = 1, ["--help >&-"] = 1, ["refresh-all . >&-"] = 101, ["login --email a@b --session n.json <&-"] = 1,
+    } do
+      local before = run.folder:read "s.json"
+      assert.equal(expected, (run:grid(words)), words)
+      assert.equal(words:find "^refresh" == nil, run.folder:read "s.json" == before, words)
+    end
+    assert.equal("s.json\ntmp", run.folder:list())
+    local _, _, err = run:grid "inspect s.json >&-"
+    assert.equal("grid: cannot write to standard output: Bad file descriptor\n", err)
   end)
 
   it("makes a key pair that only its owner can read, and replaces none unasked", function()

@@ -250,15 +250,34 @@ describe("grid refresh-all", function()
     assert.equal(100, (run:grid "refresh-all all 2>/dev/null"))
   end)
 
-  it("shows a bar on a terminal, and only failures beside it", function()
-    if run.folder:run "command -v script >/dev/null" ~= 0 then return pending "needs util-linux's script" end
+  -- Runs it on a terminal of that kind, which merges both outputs.
+  local function on_terminal(kind)
     write_sessions(3)
     run.folder:write("all/04.json", "{}")
-    local code, out = run:shell(("script -qec '%s refresh-all all' /dev/null"):format(harness.GRID:gsub("'", "'\\''")))
+    return run:shell(("script -qec '%s refresh-all all' /dev/null"):format(harness.GRID:gsub("'", "'\\''")), { TERM = kind })
+  end
+
+  local has_script = os.execute "command -v script >/dev/null 2>&1"
+
+  it("shows a bar on a terminal, and only failures beside it", function()
+    if has_script ~= true and has_script ~= 0 then return pending "needs util-linux's script" end
+    local code, out = on_terminal "xterm"
     assert.equal(1, code)
     assert.matches("%[#+%.*%] 4 of 4, 1 failed, %d+/s", out)
     assert.matches("04.json: grid: store error", out)
     assert.is_nil(out:find("01.json", 1, true))
     assert.matches("3 of 4 refreshed, 1 failed", out)
   end)
+
+  for _, kind in ipairs { "dumb", "" } do
+    it("shows a line for each file on a terminal that cannot erase one: TERM=" .. kind, function()
+      if has_script ~= true and has_script ~= 0 then return pending "needs util-linux's script" end
+      local code, out = on_terminal(kind)
+      assert.equal(1, code)
+      assert.is_nil(out:find "[\27\8]")
+      assert.is_nil(out:find "\r[^\n]")
+      assert.matches("01.json: refreshed", out)
+      assert.matches("04.json: grid: store error", out)
+    end)
+  end
 end)

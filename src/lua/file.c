@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/signals.h"
+#include "base/standard.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -211,6 +212,12 @@ static int file_exists(lua_State *L)
     return 1;
 }
 
+/* fill_standard(): see base/standard.h. Throws if it fails. */
+static int fill_standard(lua_State *L)
+{
+    return grid_standard_fill() ? 0 : luaL_error(L, "cannot open /dev/null: %s", strerror(errno));
+}
+
 /* catch_signals(): see base/signals.h */
 static int catch_signals(lua_State *L)
 {
@@ -244,6 +251,7 @@ void gridL_open_file(lua_State *L)
         {"files_commit", files_commit},
         {"file_exists", file_exists},
         {"is_terminal", is_terminal},
+        {"fill_standard", fill_standard},
         {"catch_signals", catch_signals},
         {"signal_caught", signal_caught},
         {NULL, NULL},

@@ -12,10 +12,16 @@ Progress.__index = Progress
 local WIDTH = 40
 local INTERVAL = 0.05 -- seconds between two pictures of the bar
 
+-- A terminal that can erase a line.
+local function can_show_bar()
+  local kind = os.getenv "TERM" or ""
+  return kind ~= "" and kind ~= "dumb" and core.is_terminal(1) and core.is_terminal(2)
+end
+
 function progress.new(on_screen, total)
   return setmetatable({
     screen = on_screen, total = total, done = 0, failed = 0, since = core.now(), painted = 0,
-    bar = not on_screen.json and core.is_terminal(1) and core.is_terminal(2),
+    bar = not on_screen.json and can_show_bar(),
   }, Progress)
 end
 

@@ -178,6 +178,10 @@ function core.file_exists(path) end
 ---@return boolean
 function core.is_terminal(descriptor) end
 
+--- Opens /dev/null for each standard descriptor that is closed; to use it still fails.
+--- For a command, never for a library.
+function core.fill_standard() end
+
 --- From now on SIGINT, SIGTERM and SIGHUP are noted once each, and SIGPIPE is ignored: for a command, never for a library.
 function core.catch_signals() end
 
