@@ -44,6 +44,11 @@ bool grid_options_may_share(const grid_exchange *exchange)
     return is_tls(exchange) && !exchange->http1_only && grid_libcurl_has_http2();
 }
 
+/* With a ca_file, the folder of authorities that libcurl was built with must not count. NULL as
+ * CURLOPT_CAPATH does that up to libcurl 8.16; later ones take NULL for that folder again. A path
+ * that is no folder holds no authority for any of them. */
+#define NO_AUTHORITIES "/dev/null"
+
 static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     bool may_share = grid_options_may_share(exchange);
@@ -54,7 +59,7 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
     SET(CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
     if (exchange->ca_file) {
         SET(CURLOPT_CAINFO, exchange->ca_file);
-        SET(CURLOPT_CAPATH, NULL); /* libcurl may know a folder of authorities, too */
+        SET(CURLOPT_CAPATH, NO_AUTHORITIES);
     }
 }
 
@@ -71,7 +76,7 @@ static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
     SET(CURLOPT_PROXY_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
     if (exchange->ca_file) {
         SET(CURLOPT_PROXY_CAINFO, exchange->ca_file);
-        SET(CURLOPT_PROXY_CAPATH, NULL);
+        SET(CURLOPT_PROXY_CAPATH, NO_AUTHORITIES);
     }
 }
 
