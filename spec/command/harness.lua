@@ -71,7 +71,7 @@ end
 --- Builds spec/command/disk.c, to be preloaded. -> the variables that preload it and
 --- those of `more`
 function Harness:on_disk(more)
-  local path = self.folder.path .. "/tmp/disk.so"
+  local path = "./tmp/disk.so" -- the list of what to preload cannot hold a path with blanks
   local code, _, problem = self.folder:run(("cc -shared -fPIC -o %s '%s/spec/command/disk.c' -ldl"):format(path, child.root))
   assert(code == 0, problem)
   local env = { LD_PRELOAD = path }
@@ -126,7 +126,7 @@ function Harness:said(script)
 end
 
 function Harness:mode(name)
-  return self:said("stat -c %a " .. name)
+  return self:said(("stat -c %%a '%s'"):format(name))
 end
 
 --- A file's JSON, or nil.

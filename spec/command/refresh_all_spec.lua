@@ -211,7 +211,7 @@ describe("grid refresh-all", function()
       end]], "refresh-all all --json --concurrency 1")
     assert.equal(1, code)
     assert.same({ files = 3, refreshed = 2, failed = 1 }, harness.objects(out)[4])
-    local name, place = err:match "(0%d).json: what the service answered is in %S+/(tmp/%S+)\n"
+    local name, place = err:match "(0%d).json: what the service answered is in [^\n]+/(tmp/%S+)\n"
     assert.equal(made[tonumber(name)].private_key, run:json(place).private_key)
     assert.equal(made[tonumber(name)].refresh_token, refresh_token(tonumber(name)))
   end)
@@ -226,7 +226,7 @@ describe("grid refresh-all", function()
       assert.equal(170, code)
       assert.matches("a fault of this program: .*a fault", err)
       for i = 1, 3 do
-        local place = err:match(("0%d.json: what the service answered is in %%S+/(tmp/%%S+)\n"):format(i))
+        local place = err:match(("0%d.json: what the service answered is in [^\n]+/(tmp/%%S+)\n"):format(i))
         local file = run:json(place)
         assert.equal(made[i].private_key, file.private_key)
         assert.not_equal(made[i].refresh_token, file.kms_payload.session.Privy.refresh_token)
