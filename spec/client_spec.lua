@@ -279,7 +279,7 @@ describe("a client", function()
       end))
       if not ok then
         interrupted = interrupted + 1
-        assert.is_truthy(tostring(problem):find("interrupted!", 1, true))
+        assert.is_truthy(tostring(problem):find("interrupted!", 1, true), tostring(problem))
         assert(one:refresh_session(request))
       end
       one:close()

@@ -80,6 +80,89 @@ for name, new_program in pairs(programs) do
       return client:refresh_session { encryption_public_key = KEY, kms_payload = session.kms_payload_json }
     end
 
+    local OWN = name:find "own" ~= nil
+
+    -- Each runs a function where the coroutine cannot yield, or not to the loop.
+    local BOUNDARIES = {
+      gsub = function(work) ("x"):gsub("x", function() work() end) end,
+      sort = function(work) table.sort({ 2, 1 }, function(a, b) work() return a < b end) end,
+      require = function(work)
+        package.preload["spec.within"] = function() work() return true end
+        package.loaded["spec.within"] = nil
+        require "spec.within"
+      end,
+    }
+    if name == "cqueues" then
+      BOUNDARIES["an iterator"] = function(work)
+        for value in coroutine.wrap(function() work() coroutine.yield "value" end) do assert.equal("value", value) end
+      end
+    end
+
+    for boundary, within in pairs(OWN and {} or BOUNDARIES) do -- a program's own host decides for itself
+      it("blocks within " .. boundary .. ", and is executed once", function()
+        local executed, res, err = server:stats().executions, nil, nil
+        local session = server:sessions({ count = 1 })[1]
+        program.spawn(function()
+          within(function()
+            if not res then res, err = refresh(session) end
+          end)
+        end)
+        program.run()
+        assert(res, tostring(err))
+        assert.equal(executed + 1, server:stats().executions)
+      end)
+    end
+
+    -- A closed thread makes a cqueues controller fail by itself.
+    if name == "luv" and coroutine.close then
+      it("is not kept alive by a coroutine that was closed while it waited", function()
+        server:fault { kind = "delay", answer_delay = 30, count = 2 }
+        local threads, began = {}, core.now()
+        for i, session in ipairs(server:sessions { count = 2 }) do
+          program.spawn(function()
+            threads[i] = coroutine.running()
+            refresh(session)
+          end)
+        end
+        program.spawn(function()
+          program.sleep(0.2)
+          for _, thread in ipairs(threads) do assert(coroutine.close(thread)) end
+        end)
+        program.run()
+        assert.is_true(core.now() - began < 20) -- not the 30 seconds that the answers take
+      end)
+
+      it("leaves the answer of a coroutine that was closed to on_event", function()
+        local session, saved = server:sessions({ count = 1 })[1], nil
+        client:close()
+        client = grid.new {
+          api_key = server.api_key, base_url = server.https, ca_file = server.ca, host = program.host,
+          on_event = function(event)
+            if event.name == "response" then saved = event end
+          end,
+        }
+        server:fault { kind = "delay", answer_delay = 0.3 }
+        local thread
+        program.spawn(function()
+          thread = coroutine.running()
+          refresh(session)
+        end)
+        program.spawn(function()
+          program.sleep(0.1)
+          coroutine.close(thread)
+          local start = core.now() -- the loop is busy until the answer is there
+          while core.now() - start < 0.6 do end
+        end)
+        program.run()
+        assert.is_true(saved.abandoned)
+        assert.is_string(saved.result.kms_payload_json)
+        for field, value in pairs(saved) do
+          assert.is_true(type(value) ~= "table", field)
+          assert.is_nil(tostring(value):find("Privy", 1, true))
+        end
+      end)
+    end
+
     it("runs calls side by side, and other coroutines meanwhile", function()
       local count, ticks, refreshed = 20, 0, 0
       server:fault { kind = "delay", hold = true, count = count }

@@ -24,6 +24,17 @@ describe("a call", function()
     return res, err
   end
 
+  it("is not tried again with less time left than the last try took: a clear refusal would become an unknown outcome", function()
+    server:fault { kind = "status", status = 503, answer_delay = 1, count = 2 }
+    local executed = server:stats().executions
+    local client = rig.client(server, { timeout = 1.9, retries = 2 })
+    local res, err = client:refresh_session(rig.request(server))
+    client:close()
+    assert.is_nil(res)
+    assert_error(err, { kind = "api", status = 503, attempts = 1, sent = "yes" })
+    assert.is_true(server:stats().executions <= executed + 1)
+  end)
+
   describe("whose answer breaks off after the status of a refusal", function()
     -- -> result, error, tries
     local function meet(status)

@@ -27,6 +27,7 @@ local WITH_KEY = { POST = true, PUT = true, PATCH = true }
 local REPEATABLE = { GET = true, HEAD = true }
 
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
+local SHORTEST_TRY = 0.1 -- seconds
 
 -- What a client sends with each call, put together once.
 local function constant_headers(client)
@@ -87,6 +88,7 @@ function call.new(client, plan, options)
     exchange = exchange_of(client, plan, headers_of(client, plan, key, options.cookie)),
     timeout = options.timeout or client.options.timeout,
     deadline = false,
+    needed = 0, -- seconds that a further try must have left
     attempts = 0,
     flight = false, transfer = false, id = false, -- of the try that is in the air
     res = nil, err = nil, -- once it is over
@@ -114,6 +116,7 @@ end
 
 --- Begins a try. -> transfer, id; or nil, and the call is over with `self.err`.
 function call:start(engine, now)
+  if self.err and self.deadline - now < self.needed then return nil end
   local exchange = self.exchange
   self.attempts = self.attempts + 1
   self.deadline = self.deadline or now + self.timeout
@@ -156,9 +159,15 @@ local function delay_before_next(self, err)
   return jittered(math.min(FIRST_DELAY * 2 ^ (self.attempts - 1), LONGEST_DELAY))
 end
 
+-- What a handler needs to save an answer that no caller takes: reachable by name, shown by no dump of the event.
+local function hide(fields, res, err)
+  fields.abandoned = true
+  return setmetatable(fields, { __index = { result = res, error = err } })
+end
+
 function call:tell_response(answer)
   local outcome = self.res or self.err
-  self:tell("response", {
+  local fields = {
     status = answer.status,
     bytes = answer.bytes,
     seconds = answer.seconds,
@@ -166,7 +175,9 @@ function call:tell_response(answer)
     request_id = outcome.request_id,
     kind = self.err and self.err.kind,
     code = self.err and self.err.code,
-  })
+  }
+  if self.flight and self.flight.is_abandoned then fields = hide(fields, self.res, self.err) end
+  self:tell("response", fields)
 end
 
 --- The call is over, in the middle of a try.
@@ -192,9 +203,11 @@ function call:conclude(now)
   if self.client.options.on_event then self:tell_response(answer) end
   if self.res then return end
   local err = self.err
+  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome, so it needs the time that this one took.
+  self.needed = math.max(SHORTEST_TRY, answer.status and answer.seconds or 0)
   err.retryable = may_repeat(self, err)
   local delay = delay_before_next(self, err)
-  if not delay or now + delay >= self.deadline then return end
+  if not delay or self.flight.is_abandoned or self.deadline - (now + delay) < self.needed then return end
   if self.client.options.on_event then
     self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
   end

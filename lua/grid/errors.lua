@@ -5,6 +5,8 @@
 
 local core = require "grid.core"
 
+local foreign = require "grid.foreign"
+
 local errors = {}
 
 ---@class (exact) grid.Error
@@ -70,6 +72,21 @@ function errors.forked(sent, cause)
   return errors.new {
     kind = "cancelled", code = "forked", sent = sent, cause = cause,
     message = "the process forked: the call goes on in the parent, and ends here",
+  }
+end
+
+--- For a call whose waiter is gone: its coroutine was closed, or nginx has ended its request.
+function errors.abandoned(sent, cause)
+  return errors.new {
+    kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent, cause = cause,
+  }
+end
+
+--- For a call whose answer came, while an error was raised as it was read.
+function errors.not_read(problem)
+  return errors.new {
+    kind = "protocol", code = "not_read", sent = "yes",
+    message = "the answer was not read: " .. foreign.one_line(tostring(problem)),
   }
 end
 

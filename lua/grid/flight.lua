@@ -96,31 +96,54 @@ function flight.step(engine)
   return landed
 end
 
---- Calls off what is in the air, or has landed, for flights that nobody waits for any more, as the host sees it.
-function flight.give_up(is_abandoned)
-  for id, call in pairs(in_the_air) do
-    if is_abandoned(call.flight) then
-      in_the_air[id] = nil
-      call.transfer:close()
-    end
+--- The flights with transfers under way, or finished, whose waiter is gone as the host sees it. -> list
+function flight.abandoned(is_abandoned)
+  local list, seen = {}, {}
+  for _, call in pairs(in_the_air) do
+    local one = call.flight
+    if not seen[one] and is_abandoned(one) then list[#list + 1] = one end
+    seen[one] = true
   end
+  return list
 end
 
+--- The waiter is gone. An answer that has landed may hold the only living token, so the handlers are told of it; no further try
+--- begins. With `cancels`, transfers under way end. A handler may yield, so a host runs this in a coroutine of its own.
+function flight:abandon(cancels)
+  self.is_abandoned = true
+  self.source = nil
+  local ok, problem = pcall(self.land, self)
+  if cancels then self:cancel(errors.abandoned) end
+  if not ok then error(problem, 0) end
+end
+
+-- An error that is raised while an answer is read, such as that of a debug hook or "not enough memory", must not cost the answers
+-- that landed beside it. -> time of the next try | nil, what was raised
+local function conclude(call, now)
+  local ok, again = pcall(call.conclude, call, now)
+  call.transfer:close()
+  if ok then return again end
+  if not call.res then call:fail(errors.not_read(again)) end
+  return nil, again == nil and "an error without a message" or again
+end
+
+--- Reads the answers that have landed. Raises what was raised meanwhile, after the last of them.
 function flight:land()
-  local landed = self.landed
+  local landed, raised = self.landed, nil
   if #landed == 0 then return false end
   self.landed = {}
   for _, call in ipairs(landed) do
     if self:obstacle() == errors.forked then return true end -- by the handler of the call before
     self.calls[call.id], in_the_air[call.id] = nil, nil
-    local again = call:conclude(self.host.now())
-    call.transfer:close()
+    local again, problem = conclude(call, self.host.now())
+    raised = raised or problem
     if again then
       self.sleeping[call] = again
     else
       self:done(call)
     end
   end
+  if raised then error(raised, 0) end
   return true
 end
 

@@ -72,6 +72,32 @@ local IMPOSSIBLE = {
     }]],
 }
 
+-- Within a C function, which nothing can yield across: what runs a function there.
+local WITHIN_C = {
+  gsub = [[ ("x"):gsub("x", work) ]],
+  sort = [[ table.sort({ 2, 1 }, function(a, b) work() return a < b end) ]],
+  require = [[ package.preload.within = function() work() return true end
+               package.loaded.within = nil
+               require "within" ]],
+}
+
+local function c_locations()
+  local parts = {}
+  for name, code in pairs(WITHIN_C) do
+    parts[#parts + 1] = ([[
+    location = /within_%s {
+        content_by_lua_block {
+            @APP@
+            local outcome
+            local function work() outcome = outcome or app.refresh() end
+            %s
+            app.say(outcome)
+        }
+    }]]):format(name, code)
+  end
+  return (table.concat(parts, "\n"):gsub("@APP@", APP))
+end
+
 local function path_of(snippet) return snippet:match "location = (%S+)" end
 
 local function all_locations()
@@ -96,7 +122,7 @@ describe("inside nginx, a call", function()
     os.execute("mkdir -m 700 " .. certificates)
     certify(certificates)
     scene = scenes.start {
-      locations = all_locations() .. ([[
+      locations = all_locations() .. c_locations() .. ([[
         location = /outcomes {
             content_by_lua_block { ngx.print(ngx.shared.outcomes:get(ngx.var.arg_of) or "null") }
         }
@@ -146,6 +172,16 @@ describe("inside nginx, a call", function()
     it("waits in " .. name, function()
       assert.same({ ok = true, status = 200, attempts = 1, payload_bytes = #scene.session.kms_payload_json },
         scene:ask(path_of(snippet)))
+    end)
+  end
+
+  for name in pairs(WITHIN_C) do
+    it("sends nothing within " .. name .. ", which cannot be yielded across", function()
+      local executed = scene.sandbox:stats().executions
+      local outcome = scene:ask("/within_" .. name)
+      assert.same({ "request", "cannot_wait", "no" }, { outcome.kind, outcome.code, outcome.sent })
+      assert.truthy(outcome.message:find("within a C function", 1, true), outcome.message)
+      assert.equal(executed, scene.sandbox:stats().executions)
     end)
   end
 

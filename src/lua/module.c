@@ -35,6 +35,14 @@ static int uuid(lua_State *L)
     return 1;
 }
 
+/* is_yieldable() -> can the running coroutine yield? Not across a C function such as string.gsub or
+ * require. ngx_lua has no coroutine.isyieldable. */
+static int is_yieldable(lua_State *L)
+{
+    lua_pushboolean(L, lua_isyieldable(L));
+    return 1;
+}
+
 /* live() -> the number of memory blocks in use by the C core */
 static int live(lua_State *L)
 {
@@ -45,7 +53,7 @@ static int live(lua_State *L)
 int luaopen_grid_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", now}, {"uuid", uuid}, {"live", live}, {NULL, NULL}};
+        {"now", now}, {"uuid", uuid}, {"is_yieldable", is_yieldable}, {"live", live}, {NULL, NULL}};
 
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);

@@ -64,6 +64,9 @@ local function is_nginx()
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.timer ~= nil
 end
 
+-- Loaded in init_by_lua, where files can be read.
+local nginx = is_nginx() and require "grid.host.nginx" or nil
+
 --- Raises unless a program's own host is fit for use. `what` is the function that it was given to.
 function host.check(what, given)
   what = what .. ": host"
@@ -73,7 +76,7 @@ end
 
 --- The host that a client uses: the one given, else the one that fits where the program runs.
 function host.choose(given)
-  if not given then return is_nginx() and require "grid.host.nginx" or blocking end
+  if not given then return nginx or blocking end
   if given.idle then return given end
   local idle = given.wait and waiting_idle(given.wait, given.sleep) or sleeping_idle(given.sleep)
   return { name = given.name, now = given.now, idle = idle }

@@ -1,6 +1,7 @@
 -- The host of luv programs: a call made inside a coroutine yields it to libuv's loop and is resumed from there.
 -- Owns: one watch on the engine's descriptor and one timer, open while a coroutine waits and closed after the last.
--- Outside of a coroutine there is nothing to yield, and a call blocks. Knows nothing of HTTP and of what the calls are for.
+-- Outside of a coroutine, and within a C function such as string.gsub, a call cannot yield: it blocks.
+-- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"
 local flights = require "grid.flight"
@@ -9,9 +10,11 @@ local uv = require "luv"
 ---@type grid.Host
 local host = { name = "luv", now = core.now }
 
-local waiting, woken = 0, {} -- coroutines; those of them to be resumed
+local waiters = {} -- coroutine -> { flight, timer }
+local woken = {}   -- coroutines to be resumed
 local watch, timer, holder
 
+local ROUND = 1 -- seconds between two looks for coroutines that were closed while they waited
 local NAP = 0.005 -- between two looks, where the platform has no descriptor to watch
 
 local function stop()
@@ -23,29 +26,48 @@ end
 
 local arm
 
+local function run(thread, ...)
+  local ok, problem = coroutine.resume(thread, ...)
+  if not ok then io.stderr:write(debug.traceback(thread, tostring(problem)), "\n") end
+end
+
 -- Coroutines are resumed from here only, never from within a step: they may make steps of their own.
 local function resume_woken()
   while #woken > 0 do
     local ready = woken
     woken = {}
     for _, thread in ipairs(ready) do
-      local ok, problem = coroutine.resume(thread)
-      if not ok then io.stderr:write(debug.traceback(thread, tostring(problem)), "\n") end
+      if coroutine.status(thread) == "suspended" then run(thread) end
     end
+  end
+end
+
+-- A coroutine that was closed while it waited keeps the loop alive no longer.
+local function count_out()
+  local closed = {}
+  for thread, waiter in pairs(waiters) do
+    if coroutine.status(thread) == "dead" then closed[thread] = waiter end
+  end
+  for thread, waiter in pairs(closed) do
+    waiters[thread] = nil
+    waiter.timer:close()
+    waiter.flight.wake = nil
+    run(coroutine.create(waiter.flight.abandon), waiter.flight, true)
   end
 end
 
 local function on_ready()
   flights.step(holder)
   resume_woken()
-  if waiting == 0 then stop() else arm() end
+  count_out()
+  if next(waiters) == nil then stop() else arm() end
 end
 
--- What another call's step has landed is no news to the descriptor: whoever is woken is resumed in the loop's next round.
+-- The descriptor does not tell of what another call's step has landed: a woken coroutine is resumed in the loop's next round.
 function arm()
-  local pause = #woken > 0 and 0 or holder:timeout()
-  if not watch then pause = math.min(pause or NAP, NAP) end
-  if pause then timer:start(math.ceil(pause * 1000), 0, on_ready) else timer:stop() end
+  local pause = #woken > 0 and 0 or math.min(holder:timeout() or ROUND, ROUND)
+  if not watch then pause = math.min(pause, NAP) end
+  timer:start(math.ceil(pause * 1000), 0, on_ready)
 end
 
 local function start()
@@ -54,11 +76,6 @@ local function start()
   if not holder:fd() then return end
   watch = uv.new_poll(holder:fd())
   watch:start("r", on_ready)
-end
-
-local function running_coroutine()
-  local thread, is_main = coroutine.running()
-  return not is_main and thread or nil
 end
 
 local function sleep_until_woken(thread, seconds, flight)
@@ -72,20 +89,19 @@ local function sleep_until_woken(thread, seconds, flight)
   end
   flight.wake = wake
   limit:start(math.ceil(seconds * 1000), 0, wake)
-  waiting = waiting + 1
+  waiters[thread] = { flight = flight, timer = limit }
   coroutine.yield()
-  waiting = waiting - 1
+  waiters[thread] = nil
   flight.wake = nil
   limit:close()
 end
 
 --- Waits until something of the flight's has landed, `seconds` at most.
 function host.idle(engine, seconds, flight)
-  local thread = running_coroutine()
-  if not thread then return engine:wait(seconds) end
+  if not core.is_yieldable() then return engine:wait(seconds) end
   if not holder then start() end
   arm()
-  sleep_until_woken(thread, seconds, flight)
+  sleep_until_woken(coroutine.running(), seconds, flight)
 end
 
 return host

@@ -4,6 +4,8 @@
 -- else's driver with it. Knows nothing of HTTP and of what the calls are for.
 
 local core = require "grid.core"
+local flights = require "grid.flight"
+local semaphores = require "ngx.semaphore"
 
 ---@type grid.Host
 local nginx = { name = "nginx", now = core.now }
@@ -11,12 +13,16 @@ local nginx = { name = "nginx", now = core.now }
 local WAITING_PHASES = {
   rewrite = true, access = true, content = true, timer = true, preread = true,
   ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true, server_rewrite = true,
+  precontent = true, proxy_ssl_cert = true, proxy_ssl_verify = true,
 }
 
 --- Nothing where a call may wait; else the reason why not, and what to do.
 function nginx.obstacle()
   local phase = ngx.get_phase()
-  if WAITING_PHASES[phase] then return nil end
+  if WAITING_PHASES[phase] and core.is_yieldable() then return nil end
+  if WAITING_PHASES[phase] then
+    return "nginx cannot wait within a C function, such as string.gsub, table.sort or require: call after it has returned"
+  end
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
@@ -102,10 +108,21 @@ local function is_abandoned(flight)
   return wake == false and flight.semaphore:count() > 0
 end
 
+-- The answer of a call whose request was aborted is waited for that long: it may hold the only living token.
+local GRACE = 5
+
+-- A handler that is told of the answer may wait.
+local function abandon_flights(now)
+  for _, flight in ipairs(flights.abandoned(is_abandoned)) do
+    flight.abandoned_at = flight.abandoned_at or now
+    local cancels = now - flight.abandoned_at > GRACE
+    if flight.client.options.on_event then ngx.thread.spawn(flight.abandon, flight, cancels) else flight:abandon(cancels) end
+  end
+end
+
 local function drive()
-  local flights = require "grid.flight"
   local engine = core.engine()
-  bell = assert(require("ngx.semaphore").new())
+  bell = assert(semaphores.new())
   local known, now = 0, core.now()
   local moved_at, looked_at = now, now
   local count = engine:in_flight()
@@ -115,14 +132,14 @@ local function drive()
     now = core.now()
     if now - looked_at > ROUND then
       looked_at = now
-      flights.give_up(is_abandoned)
+      abandon_flights(now)
     end
     local landed = flights.step(engine)
     advance_carried()
     count = engine:in_flight()
     if rung or landed or count ~= known then known, moved_at = count, now end
   end
-  flights.give_up(is_abandoned)
+  abandon_flights(now)
   engine:close()
 end
 
@@ -156,7 +173,7 @@ function nginx.is_driven()
 end
 
 local function give_semaphore(flight)
-  if not flight.semaphore then flight.semaphore = assert(require("ngx.semaphore").new()) end
+  if not flight.semaphore then flight.semaphore = assert(semaphores.new()) end
 end
 
 -- Of a flight that waits on its semaphore, and only of such a one, `wake` says so.
@@ -184,7 +201,7 @@ function nginx.carry(flight)
     wait(flight, LONGEST_WAIT, ring)
     if not bell then
       -- Closing the client took the engine away; its flights still have to be brought to their end.
-      if not flight.client.closed then require("grid.flight").step(flight.engine) end
+      if not flight.client.closed then flights.step(flight.engine) end
       advance_carried()
     end
   end

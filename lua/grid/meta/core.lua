@@ -94,6 +94,10 @@ function core.base64url_encode(bytes) end
 ---@return string? bytes, string? kind, string? code, string? message
 function core.base64url_decode(text) end
 
+--- Can the running coroutine yield? Not across a C function such as string.gsub or require.
+---@return boolean
+function core.is_yieldable() end
+
 --- Blocks of memory that the C core holds. 0: nothing is left.
 ---@return integer
 function core.live() end

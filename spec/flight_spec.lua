@@ -1,0 +1,46 @@
+-- A flight and its calls: what one call raises must not cost the answers of the others.
+
+local flight = require "grid.flight"
+
+describe("a flight", function()
+  -- A flight whose calls have all landed. `conclude` is what each call does with its answer.
+  local function landed_flight(conclude)
+    local done = {}
+    local client = { host = { now = os.time }, flights = {} }
+    local engine = { is_usable = function() return true end }
+    local one = flight.new(client, engine, nil, 3, function(call) done[#done + 1] = call end)
+    one.active = 3
+    for i = 1, 3 do
+      local call = {
+        id = i, flight = one, transfer = { close = function() end }, conclude = conclude,
+        fail = function(self, err) self.err = err end,
+      }
+      one.calls[i], one.landed[i] = call, call
+    end
+    return one, done
+  end
+
+  it("brings each answer that has landed to its end, and then raises what one of them raised", function()
+    local one, done = landed_flight(function(call)
+      if call.id == 1 then error({ "interrupted" }, 0) end
+      call.res = call.id
+    end)
+    local ok, problem = pcall(one.advance, one)
+    assert.is_false(ok)
+    assert.same({ "interrupted" }, problem)
+    assert.equal(3, #done)
+    assert.same({ nil, 2, 3 }, { done[1].res, done[2].res, done[3].res })
+    assert.same({ "protocol", "not_read", "yes" }, { done[1].err.kind, done[1].err.code, done[1].err.sent })
+    assert.is_nil(one:advance()) -- it is over
+  end)
+
+  it("keeps a result that was read before something raised", function()
+    local one, done = landed_flight(function(call)
+      call.res = call.id
+      error "late"
+    end)
+    assert.error(function() one:advance() end)
+    assert.same({ 1, 2, 3 }, { done[1].res, done[2].res, done[3].res })
+    assert.is_nil(done[1].err)
+  end)
+end)
