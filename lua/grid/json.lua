@@ -44,4 +44,7 @@ end
 --- The exact bytes of a value inside a JSON text, and where they begin: names and positions lead to it. Nil if there is none.
 json.slice = core.json_slice
 
+--- Each member of a JSON object: its name and its exact bytes, name included, in turn.
+json.members = core.json_members
+
 return json

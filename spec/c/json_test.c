@@ -63,6 +63,20 @@ static void member_is(const char *object, const char *name, const char *want)
     }
 }
 
+static void a_name_is_compared_whole_whatever_is_in_it(void)
+{
+    grid_slice object = slice("{\"a\\u0000b\":1,\"a\":2,\"\\u0000\":3,\"\":4,\"a\\u0000\":5}");
+    static const struct {
+        grid_slice name;
+        char value;
+    } members[] = {{{"a\0b", 3}, '1'}, {{"a", 1}, '2'}, {{"\0", 1}, '3'}, {{"", 0}, '4'}, {{"a\0", 2}, '5'}};
+    grid_slice value;
+
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        CHECK(grid_json_member_named(object, members[i].name, &value) && *value.data == members[i].value);
+    CHECK(!grid_json_member_named(object, (grid_slice){"a\0c", 3}, &value));
+}
+
 static void a_member_is_cut_out_with_its_exact_bytes(void)
 {
     const char *object = " { \"data\" : { \"a\":[ 1 , {\"kms\":0} ], \"n\":null } "
@@ -297,6 +311,7 @@ int main(void)
 {
     the_reader_meets_each_token_in_order();
     the_type_of_a_value_is_told_by_its_first_byte();
+    a_name_is_compared_whole_whatever_is_in_it();
     a_member_is_cut_out_with_its_exact_bytes();
     escapes_in_a_name_are_understood();
     of_a_name_that_stands_twice_the_last_one_counts();

@@ -128,6 +128,22 @@ describe("a session file", function()
     assert.equal('{"address":"A",\n"saved_at":"then",\n"kms_payload":' .. session.kms_payload .. ',\n"x":[ ]}\n', session:to_text())
   end)
 
+  it("keeps members whatever their names are, each with its own value", function()
+    local others = {
+      '"x\\u0000y" : 1', '"x":2', '"\\u0000":3', '"":4', '"address\\u0000":5', '"kms_payload\\u0000":6', '"\\ud800":7',
+      '"\\udc00":8', '"\239\191\189":9', '"x": { "same" : 10 }', '"\\u0078":[ ]',
+    }
+    local text = '{"kms_payload":{},' .. table.concat(others, " , ") .. "}"
+    local session = assert(session_file.parse(text, "f"))
+    assert.equal('{"kms_payload":{},\n' .. table.concat(others, ",\n") .. "}\n", session:to_text())
+    assert.equal(session:to_text(), assert(session_file.parse(session:to_text(), "f")):to_text())
+  end)
+
+  it("takes no member for one of its own because their names begin alike", function()
+    local session = assert(session_file.parse('{"private_key\\u0000":"x","kms_payload\\u0000":{"y":1},"kms_payload":{}}', "f"))
+    assert.same({ "{}" }, { session.kms_payload, session.private_key })
+  end)
+
   it("may be a bare payload, and stays one", function()
     local session = assert(session_file.parse('{"session":{}} ', "f"))
     assert.is_true(session.bare)

@@ -198,6 +198,25 @@ describe("grid.core", function()
       assert.equal("[2]", (slice(text, "dup")))
     end)
 
+    it("what a name with U+0000 leads to, and not what a part of it does", function()
+      local odd = '{"a":1,"a\\u0000b":2,"":3,"\\u0000":{"\\u0000x":4,"":5}}'
+      assert.equal("1", (slice(odd, "a")))
+      assert.equal("2", (slice(odd, "a\0b")))
+      assert.equal("3", (slice(odd, "")))
+      assert.equal("4", (slice(odd, "\0", "\0x")))
+      assert.equal(0, select("#", slice(odd, "a\0")))
+    end)
+
+    it("each member of an object as it stands there, and says its name", function()
+      local members = core.json_members
+      assert.same({}, members " { } ")
+      assert.same({ "a", '"\\u0061" : [1, {}]', "a", '"a":2', "\0", '"\\u0000" :"}"', "\239\191\189", '"\\ud800":null' },
+        members ' { "\\u0061" : [1, {}] ,"a":2, "\\u0000" :"}" , "\\ud800":null} ')
+      assert.equal(0, select("#", members "[1]"))
+      assert.equal("bad_json", (select(3, members '{"a"}')))
+      assert.is_false(pcall(members))
+    end)
+
     it("nothing where there is nothing", function()
       for _, path in ipairs {
         { "b" }, { 1 }, { "a", 0 }, { "a", 4 }, { "a", -1 }, { "a", 1e300 }, { "a", 0 / 0 }, { "a", "b" }, { "c", 1 }, { "" },

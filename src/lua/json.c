@@ -22,13 +22,47 @@ static int json_slice(lua_State *L)
     for (i = 2; i <= steps; i++) {
         bool found = lua_type(L, i) == LUA_TNUMBER
                          ? grid_json_element(value, (size_t)lua_tointeger(L, i) - 1, &value)
-                         : grid_json_member(value, luaL_checkstring(L, i), &value);
+                         : grid_json_member_named(value, gridL_check_slice(L, i), &value);
         if (!found)
             return 0;
     }
     gridL_push_slice(L, value);
     lua_pushinteger(L, value.data - text.data + 1);
     return 2;
+}
+
+static void push_name(lua_State *L, grid_buffer *buffer, grid_slice raw)
+{
+    grid_error err;
+
+    if (!grid_json_unquote(raw, buffer, &err))
+        luaL_error(L, "%s", err.message);
+    gridL_push_buffer(L, buffer);
+}
+
+/* json_members(text) -> array of each member's name and its exact bytes, name included,
+ * in turn | nil, kind, code, message | no value: it is no object */
+static int json_members(lua_State *L)
+{
+    grid_slice text = gridL_check_slice(L, 1), name, value;
+    grid_buffer *buffer = gridL_new_buffer(L);
+    grid_json_reader reader;
+    grid_error err;
+    int count = 0;
+
+    if (!grid_json_validate(text, &err))
+        return gridL_fail(L, &err);
+    grid_json_reader_init(&reader, text);
+    if (grid_json_next(&reader, &name) != GRID_JSON_OBJECT_BEGIN)
+        return 0;
+    lua_newtable(L);
+    while (grid_json_next_member(&reader, &name, &value)) {
+        push_name(L, buffer, name);
+        lua_rawseti(L, -2, ++count);
+        gridL_push_slice(L, (grid_slice){name.data, (size_t)(value.data + value.size - name.data)});
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
 }
 
 enum { SMALL_BODY = 4096, FRAME = 64 /* names and brackets of a body, and more */ };
@@ -63,6 +97,7 @@ void gridL_open_json(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"json_slice", json_slice},
+        {"json_members", json_members},
         {"refresh_body", refresh_body},
         {NULL, NULL},
     };

@@ -174,24 +174,32 @@ static bool is_name(grid_slice raw, const char *name, size_t name_size)
     return name_size == 0;
 }
 
-bool grid_json_member(grid_slice object, const char *name, grid_slice *value)
+bool grid_json_next_member(grid_json_reader *reader, grid_slice *name, grid_slice *value)
 {
-    size_t name_size = strlen(name);
+    return grid_json_next(reader, name) == GRID_JSON_STRING && next_value(reader, value);
+}
+
+bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value)
+{
     grid_json_reader reader;
-    grid_slice raw;
-    grid_slice candidate;
+    grid_slice raw, candidate;
     bool found = false;
 
     grid_json_reader_init(&reader, object);
     if (grid_json_next(&reader, &raw) != GRID_JSON_OBJECT_BEGIN)
         return false;
-    while (grid_json_next(&reader, &raw) == GRID_JSON_STRING && next_value(&reader, &candidate)) {
-        if (is_name(raw, name, name_size)) {
+    while (grid_json_next_member(&reader, &raw, &candidate)) {
+        if (is_name(raw, name.data, name.size)) {
             *value = candidate;
             found = true;
         }
     }
     return found;
+}
+
+bool grid_json_member(grid_slice object, const char *name, grid_slice *value)
+{
+    return grid_json_member_named(object, (grid_slice){name, strlen(name)}, value);
 }
 
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value)

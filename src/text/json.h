@@ -51,6 +51,9 @@ typedef struct grid_json_reader {
 void grid_json_reader_init(grid_json_reader *reader, grid_slice text);
 grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
 
+/* For a reader that has just read OBJECT_BEGIN: the next member, name with quotes. */
+bool grid_json_next_member(grid_json_reader *reader, grid_slice *name, grid_slice *value);
+
 /* The type of a value, told by its first byte; the slice may begin with blanks. */
 grid_json_token grid_json_type(grid_slice value);
 
@@ -58,6 +61,7 @@ grid_json_token grid_json_type(grid_slice value);
  * an object/array. If a name occurs twice, the last one counts, as in lua-cjson. Names
  * are compared unescaped. */
 bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
+bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value); /* U+0000 included */
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
 /* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone

@@ -17,7 +17,7 @@ local session_file = {}
 ---@field address? string of the account
 ---@field private_key? string of the pair that opens the authorization keys
 ---@field saved_at? string
----@field others table<string, string> members that are not ours: their names and their bytes
+---@field others string[] members that are not ours: their bytes, names included
 ---@field key_is_named? boolean its pair is not the file's own
 ---@field path? string where it was opened
 ---@field file? table begun beside `path`, to take its place
@@ -57,17 +57,19 @@ end
 local OURS = { address = "string", private_key = "string", saved_at = "string", kms_payload = "table" }
 
 local function read_members(self, value, path)
-  for name, member in pairs(value) do
-    local kind = OURS[name]
-    if not kind then
-      self.others[name] = json.slice(self.text, name)
-    elseif type(member) == kind then
+  for name, kind in pairs(OURS) do
+    local member = value[name]
+    if type(member) == kind then
       self[name] = kind == "table" and json.slice(self.text, name) or member
-    elseif member ~= json.null then
+    elseif member ~= nil and member ~= json.null then
       return fail("bad_session_file", "%s: '%s' is not what it should be", path, name)
     end
   end
   if not self.kms_payload then return fail("bad_session_file", "%s holds no kms_payload", path) end
+  local members = json.members(self.text)
+  for i = 1, #members, 2 do
+    if not OURS[members[i]] then self.others[#self.others + 1] = members[i + 1] end
+  end
   return self
 end
 
@@ -164,14 +166,12 @@ end
 --- The bytes of the file.
 function Session:to_text()
   if self.bare then return self.kms_payload end
-  local lines, names = {}, {}
+  local lines = {}
   for _, name in ipairs { "address", "saved_at", "private_key" } do
     if self[name] then lines[#lines + 1] = ('"%s":%s'):format(name, assert(json.encode(self[name]))) end
   end
   lines[#lines + 1] = '"kms_payload":' .. self.kms_payload
-  for name in pairs(self.others) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do lines[#lines + 1] = assert(json.encode(name)) .. ":" .. self.others[name] end
+  for _, member in ipairs(self.others) do lines[#lines + 1] = member end
   return "{" .. table.concat(lines, ",\n") .. "}\n"
 end
 

@@ -131,6 +131,12 @@ function core.json_encode(value, array_metatable, empty_array_metatable, empty_a
 ---@return string? bytes, string? kind, string? code, string? message
 function core.json_slice(text, ...) end
 
+--- Each member of a JSON object: its name and its exact bytes, name included, in turn;
+--- nothing if the text is no object.
+---@param text string
+---@return string[]? members, string? kind, string? code, string? message
+function core.json_members(text) end
+
 --- The body of a refresh. The payload goes in byte for byte.
 ---@param encryption_public_key string
 ---@param kms_payload? string JSON text
