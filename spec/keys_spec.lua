@@ -1,6 +1,7 @@
 -- Keys as users hold them: pairs, authorization keys, signatures, canonical JSON. What seals and what checks signatures here is the
 -- sandbox's own code and the openssl command, never the code under test.
 
+local child = require "spec.support.child"
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
@@ -59,6 +60,35 @@ describe("a key pair", function()
     assert.equal(pair.public_key, assert(grid.keypair(file:read "*a")).public_key)
     file:close()
     os.remove(path)
+  end)
+
+  it("comes in from the files that openssl writes, or is refused with the reason", function()
+    local folder = child.folder()
+    local code, _, problem = folder:run [[
+      export OPENSSL_CONF=/dev/null
+      openssl ecparam -name prime256v1 -genkey -out parameters &&
+      openssl pkey -in parameters -out pkcs8 &&
+      openssl pkey -in pkcs8 -traditional -out sec1 &&
+      openssl req -x509 -new -key pkcs8 -subj /CN=a -out certificate &&
+      openssl pkcs12 -export -inkey pkcs8 -in certificate -passout pass:word -out p12 &&
+      openssl pkcs12 -in p12 -passin pass:word -nodes -out bags &&
+      cat pkcs8 certificate certificate >chain && cat certificate sec1 >before &&
+      awk '{ printf "%s\\n", $0 }' pkcs8 >spelled &&
+      openssl pkey -in pkcs8 -text -out text &&
+      openssl pkey -in pkcs8 -aes128 -passout pass:word -out encrypted &&
+      openssl ec -in pkcs8 -aes128 -passout pass:word -out traditional 2>/dev/null]]
+    assert.equal(0, code, problem)
+    local public_key = assert(grid.keypair(folder:read "pkcs8")).public_key
+    for _, name in ipairs { "parameters", "sec1", "bags", "chain", "before", "spelled", "text" } do
+      assert.equal(public_key, assert(grid.keypair(folder:read(name))).public_key, name)
+    end
+    for _, name in ipairs { "encrypted", "traditional" } do
+      local pair, err = grid.keypair(folder:read(name))
+      assert.is_nil(pair)
+      rig.assert_error(err, { kind = "crypto", code = "bad_key" })
+      assert.matches("is encrypted: decrypt it first", err.message)
+    end
+    folder:remove()
   end)
 
   it("is refused as `crypto` where the text is no such key", function()

@@ -20,7 +20,8 @@
 enum {
     GRID_POINT_SIZE = 65, /* SEC 1 2.3.3, uncompressed: 0x04, x, y */
     GRID_SCALAR_SIZE = 32,
-    GRID_KEY_TEXT_MAX = 4096 /* a longer text is refused unread */
+    GRID_KEY_TEXT_MAX = 4096,      /* of base64; a longer text is refused unread */
+    GRID_KEY_PEM_MAX = 64 * 1024 /* of PEM with certificates */
 };
 
 /* Only the functions below fill it, so its point is valid. */
@@ -45,14 +46,13 @@ typedef struct grid_key grid_key;
 
 grid_key *grid_key_new_random(grid_error *err);
 
-/* A private key, written as
- *   base64 of PKCS#8 DER, with or without the public key (138, 67 or any other length
- *     that DER allows);
- *   base64 of the 68 bytes that the TypeScript SDK exports: a PKCS#8 of 138 bytes, cut
- *     short behind the scalar;
- *   either of them behind "wallet-auth:" or "wallet-api:";
- *   PEM, "PRIVATE KEY" or "EC PRIVATE KEY".
- * Blanks and line breaks are left out. */
+/* A private key, written as base64 of PKCS#8 DER, with or without the public key (138, 67
+ * or any other length that DER allows); base64 of the 68 bytes that the TypeScript SDK
+ * exports: a PKCS#8 of 138 bytes, cut short behind the scalar; either of them behind
+ * "wallet-auth:" or "wallet-api:"; PEM, "PRIVATE KEY" or "EC PRIVATE KEY", alone or among
+ * certificates, parameters and attributes. Blanks and line breaks are left out, also
+ * those that are spelled \n; so are a byte order mark and quotes around all of it. An
+ * encrypted key is refused with that reason. */
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err);
 
 /* The 32 bytes of the scalar, big-endian (RFC 9180 7.1.2, DeserializePrivateKey). */

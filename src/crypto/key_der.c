@@ -155,6 +155,10 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
         if (!check_curve(inner, err))
             return false;
     }
+    /* RFC 5915 3 asks for 32 bytes. Others write numbers: without zeros before them, or
+     * with one for a sign. */
+    while (key->scalar.size > 1 && byte_at(key->scalar, 0) == 0)
+        key->scalar = (grid_slice){key->scalar.data + 1, key->scalar.size - 1};
     /* Checked after the curve: a scalar of another size may be one of another curve. */
     if (key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE)
         return bad_key(err);

@@ -7,17 +7,31 @@
 
 typedef bool read_der(grid_slice der, grid_private_der *key, grid_error *err);
 
-static bool is_blank(char c)
+/* The size of the blank that the text begins with; 0: of none. A line break may be
+ * spelled as a backslash and a letter, as in .env files and JSON; it may be escaped
+ * twice. */
+static size_t blank_size(grid_slice text)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    size_t size = 0;
+
+    if (text.size && strchr(" \t\r\n\v\f", text.data[0]) && text.data[0])
+        return 1;
+    while (size < text.size && text.data[size] == '\\')
+        size++;
+    return size && size < text.size && strchr("nrt", text.data[size]) && text.data[size] ? size + 1 : 0;
 }
 
-static grid_slice trim(grid_slice text)
+static grid_slice without_first(grid_slice text, size_t size)
 {
-    while (text.size && is_blank(text.data[0]))
-        text = (grid_slice){text.data + 1, text.size - 1};
-    while (text.size && is_blank(text.data[text.size - 1]))
-        text.size--;
+    return (grid_slice){text.data + size, text.size - size};
+}
+
+static grid_slice skip_blanks(grid_slice text)
+{
+    size_t size;
+
+    while ((size = blank_size(text)))
+        text = without_first(text, size);
     return text;
 }
 
@@ -29,6 +43,24 @@ static bool skip(grid_slice *text, const char *prefix)
         return false;
     *text = (grid_slice){text->data + size, text->size - size};
     return true;
+}
+
+/* Without the blanks around it, the byte order mark before it, and quotes that enclose
+ * it. */
+static grid_slice trim(grid_slice text)
+{
+    grid_slice at;
+    size_t end = 0;
+
+    text = skip_blanks(text);
+    if (skip(&text, "\xef\xbb\xbf"))
+        text = skip_blanks(text);
+    for (at = text; at.size; at = skip_blanks(without_first(at, 1)))
+        end = (size_t)(at.data - text.data) + 1;
+    text.size = end;
+    if (text.size < 2 || !strchr("\"'", text.data[0]) || text.data[text.size - 1] != text.data[0])
+        return text;
+    return trim((grid_slice){text.data + 1, text.size - 2});
 }
 
 /* Moves to where `what` begins. */
@@ -55,51 +87,100 @@ static bool decode(grid_slice text, grid_buffer *der, grid_error *err)
     grid_buffer packed;
     bool decoded = false;
 
+    if (text.size > GRID_KEY_TEXT_MAX)
+        return bad_key(err, "too long for a key");
     grid_buffer_init(&packed, GRID_KEY_TEXT_MAX);
     if (grid_buffer_reserve(&packed, text.size, err)) {
-        for (size_t i = 0; i < text.size; i++)
-            if (!is_blank(text.data[i]))
-                packed.data[packed.size++] = text.data[i];
+        for (text = skip_blanks(text); text.size; text = skip_blanks(without_first(text, 1)))
+            packed.data[packed.size++] = text.data[0];
         decoded = grid_crypto_decode((grid_slice){packed.data, packed.size}, "bad_key", "the key is not base64", der, err);
     }
     grid_buffer_clear(&packed);
     return decoded;
 }
 
-/* Finds the private key in PEM. What stands before it is skipped: explanations (RFC 7468 5.2), or "EC PARAMETERS" as OpenSSL's
- * command writes it. Nothing may follow. */
-static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
-{
-    static const struct {
-        const char *begin, *end;
-        read_der *read;
-    } forms[] = {
-        {"-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", grid_der_read_pkcs8},
-        {"-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----", grid_der_read_ec_private_key},
-    };
+/* ---- PEM (RFC 7468) ---------------------------------------------------------------- */
 
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        grid_slice body = *text, rest;
-        if (!seek(&body, forms[i].begin))
-            continue;
-        skip(&body, forms[i].begin);
-        rest = body;
-        if (!seek(&rest, forms[i].end))
-            return bad_key(err, "the PEM text has no end");
-        body.size = (size_t)(rest.data - body.data);
-        skip(&rest, forms[i].end);
-        if (rest.size)
-            return bad_key(err, "something follows the private key");
-        *text = body;
-        *read = forms[i].read;
-        return true;
-    }
-    return bad_key(err, "PEM, but no \"PRIVATE KEY\" in it; an encrypted one has to be decrypted first");
+typedef struct pem_block {
+    grid_slice label, body;
+} pem_block;
+
+static bool is_label(const pem_block *block, const char *label)
+{
+    return block->label.size == strlen(label) && memcmp(block->label.data, label, block->label.size) == 0;
 }
 
-static bool too_long(grid_slice text, grid_error *err)
+/* Cuts the next block off, and what stands before it. */
+static bool take_block(grid_slice *text, pem_block *block, grid_error *err)
 {
-    return text.size > GRID_KEY_TEXT_MAX && !bad_key(err, "too long for a key");
+    static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
+    grid_slice rest = *text;
+
+    seek(&rest, begin);
+    skip(&rest, begin);
+    block->label = rest;
+    if (!seek(&rest, dashes))
+        return bad_key(err, "the PEM text has no end");
+    block->label.size = (size_t)(rest.data - block->label.data);
+    skip(&rest, dashes);
+    block->body = rest;
+    if (!seek(&rest, end))
+        return bad_key(err, "the PEM text has no end");
+    block->body.size = (size_t)(rest.data - block->body.data);
+    skip(&rest, end);
+    if (rest.size < block->label.size || memcmp(rest.data, block->label.data, block->label.size) != 0)
+        return bad_key(err, "the PEM text has an end of another label than its begin");
+    *text = without_first(rest, block->label.size);
+    return skip(text, dashes) || bad_key(err, "the PEM text has no end");
+}
+
+/* "Proc-Type: 4,ENCRYPTED" (RFC 1421 4.6.1.1) */
+static bool is_encrypted(const pem_block *block)
+{
+    grid_slice body = block->body;
+
+    return is_label(block, "ENCRYPTED PRIVATE KEY") || (seek(&body, "Proc-Type:") && seek(&body, "ENCRYPTED"));
+}
+
+static bool is_private(const pem_block *block)
+{
+    static const char what[] = "PRIVATE KEY";
+    grid_slice label = block->label;
+
+    return seek(&label, what) && label.size == strlen(what);
+}
+
+static bool choose_reader(const pem_block *block, read_der **read, grid_error *err)
+{
+    if (is_encrypted(block))
+        return bad_key(err, "the private key is encrypted: decrypt it first, as with openssl pkey -in FILE -out NEW");
+    *read = is_label(block, "PRIVATE KEY") ? grid_der_read_pkcs8 : grid_der_read_ec_private_key;
+    return is_label(block, "PRIVATE KEY") || is_label(block, "EC PRIVATE KEY") ||
+           bad_key(err, "the private key in the PEM text is of another kind than PRIVATE KEY and EC PRIVATE KEY");
+}
+
+/* Finds the private key in PEM, among certificates, parameters and the like. Text outside
+ * of the blocks is for people (RFC 7468 5.2), or the attributes that openssl pkcs12
+ * writes. */
+static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
+{
+    grid_slice rest = *text, probe;
+    pem_block block;
+    bool found = false;
+
+    for (probe = rest; seek(&probe, "-----BEGIN "); probe = rest) {
+        if (!take_block(&rest, &block, err))
+            return false;
+        if (!is_private(&block))
+            continue;
+        if (found)
+            return bad_key(err, "there are two private keys in the PEM text");
+        if (!choose_reader(&block, read, err))
+            return false;
+        *text = block.body;
+        found = true;
+    }
+    return found || bad_key(err, "there is no private key in the PEM text");
 }
 
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
@@ -110,8 +191,10 @@ grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
     grid_slice dashes;
     grid_key *key = NULL;
 
-    if (too_long(text, err))
+    if (text.size > GRID_KEY_PEM_MAX) {
+        bad_key(err, "too long for a key");
         return NULL;
+    }
     text = trim(text);
     if (skip(&text, "wallet-auth:") || skip(&text, "wallet-api:"))
         text = trim(text);
@@ -131,8 +214,6 @@ bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error
     grid_buffer der;
     bool done;
 
-    if (too_long(text, err))
-        return false;
     grid_buffer_init(&der, GRID_KEY_TEXT_MAX);
     done = decode(text, &der, err) && grid_der_read_spki((grid_slice){der.data, der.size}, &point, err) &&
            grid_public_key_from_point(point, key, err);
