@@ -59,11 +59,14 @@ describe("a log-in", function()
     assert_error(err, { kind = "auth", code = "invalid_otp", sent = "yes", retryable = false })
   end)
 
-  it("takes the answer wrapped in data as well", function()
-    local session = '{"provider":"privy","session":{"Privy":{"token":"t","session":{"expires_at":1}}}}'
-    server:fault { kind = "body", body = '{"data":{"authentication":[' .. session .. "]}}" }
-    local res = assert(client:complete_auth { email = EMAIL, otp_code = "123456", encryption_public_key = rig.KEY })
-    assert.equal(session, res.kms_payload_json)
+  it("takes the answer wrapped in data or not, and gives the bytes and the expiry of its session", function()
+    local session = '{"provider":"privy", "session":{"Privy":{"token":"t","refresh_token":null,"session":{"expires_at":2e12}}}}'
+    for _, body in ipairs { '{"data":{"authentication":[%s]}}', '{"authentication":[ %s,{}]}' } do
+      server:fault { kind = "body", body = body:format(session) }
+      local res = assert(client:complete_auth { email = EMAIL, otp_code = "123456", encryption_public_key = rig.KEY })
+      assert.equal(session, res.kms_payload_json)
+      assert.equal(2000000000, res.expires_at)
+    end
   end)
 
   it("whose answer makes no sense keeps the answer in reach", function()

@@ -87,6 +87,15 @@ EXAMPLES["log in"] = {
   end,
 }
 
+EXAMPLES.result = {
+  prelude = [[ local stored local function save(text) stored = text end ]],
+  postlude = " print(stored == res.kms_payload_json, ('%d'):format(res.expires_at))",
+  after = function(out)
+    local shown, seconds = out:match "^the new key expires at\t([^\n]+)\ntrue\t(%d+)\n$"
+    assert.equal(os.date("!%Y-%m-%d %H:%M:%S UTC", tonumber(seconds)), shown)
+  end,
+}
+
 EXAMPLES.cookies = {
   prelude = [[ local pipe = io.popen("curl -s '$http/_control/sessions' -d '{}'")
     local cookie = "grid_session=" .. pipe:read("*a"):match '"refresh_token":"(.-)"' pipe:close() ]],
@@ -310,16 +319,36 @@ describe("the README #slow", function()
     end
   end
 
+  local function run_named(name, example)
+    for _, block in ipairs(BLOCKS) do
+      if block.name == name then return run_lua(block, example) end
+    end
+  end
+
+  it("loses no refresh token that an answer leaves out: from the log-in to the refresh that spends it", function()
+    local function stored() return privy_of(folder:read "kms_payload.json") end
+    run_named "log in"
+    local first = stored()
+    server:set { tier = "1" }
+    server:fault { kind = "no_refresh_token", execute = true }
+    run_named("quick start", { empty = true })
+    assert.equal(first.refresh_token, stored().refresh_token)
+    assert.not_equal(first.session.expires_at, stored().session.expires_at)
+    server:set { tier = "2" }
+    run_named("quick start", { empty = true })
+    assert.equal(2, server:executions("refresh_token", first.refresh_token)) -- kept, then spent
+    assert.equal("string", type(stored().refresh_token))
+    assert.not_equal(first.refresh_token, stored().refresh_token)
+    run_named("quick start", { empty = true })
+    assert.equal(0, server:stats().reuses)
+  end)
+
   it("shows an error whose Retry-After is beyond all numbers", function()
     local raw = "HTTP/1.1 429 Slow\r\nConnection: close\r\nRetry-After: 9223372036854775807\r\nContent-Length: 0\r\n\r\n"
-    for _, block in ipairs(BLOCKS) do
-      if block.name == "errors" then
-        run_lua(block, {
-          before = function() server:fault { kind = "raw", raw = raw } end,
-          after = function(out) assert.matches("^try again in 31536000 s: grid: rate_limit error, status 429", out) end,
-        })
-      end
-    end
+    run_named("errors", {
+      before = function() server:fault { kind = "raw", raw = raw } end,
+      after = function(out) assert.matches("^try again in 31536000 s: grid: rate_limit error, status 429", out) end,
+    })
   end)
 
   for _, block in ipairs(BLOCKS) do

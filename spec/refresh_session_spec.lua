@@ -76,8 +76,18 @@ describe("client:refresh_session", function()
       local names = {}
       for name in pairs(res) do names[#names + 1] = name end
       table.sort(names)
-      assert.same({ "attempts", "cookies", "data", "headers", "idempotency_key", "kms_payload_json", "metadata",
+      assert.same({ "attempts", "cookies", "data", "expires_at", "headers", "idempotency_key", "kms_payload_json", "metadata",
         "request_id", "status" }, names)
+    end)
+
+    it("with the expiry of the authorization key in whole seconds, whatever unit the answer has", function()
+      local milliseconds = res.data.kms_payload.session.Privy.session.expires_at
+      assert.equal(math.floor(milliseconds / 1000), res.expires_at)
+      server:fault { kind = "expires_in_seconds", execute = true }
+      res = assert(refresh(res.kms_payload_json))
+      assert.equal(res.data.kms_payload.session.Privy.session.expires_at, res.expires_at)
+      assert.equal("string", type(os.date("!%c", res.expires_at)))
+      if math.type then assert.equal("integer", math.type(res.expires_at)) end
     end)
   end)
 
@@ -88,7 +98,7 @@ describe("client:refresh_session", function()
     end
 
     it("that is not wrapped in data", function()
-      local payload = '{"session":{"Privy":{"token":"t","session":{"expires_at":1}}}}'
+      local payload = '{"session":{"Privy":{"token":"t","refresh_token":"r","session":{"expires_at":1}}}}'
       local res = assert(answered('{"kms_payload":' .. payload .. "}"))
       assert.equal(payload, res.kms_payload_json)
       assert.equal("t", res.data.kms_payload.session.Privy.token)
@@ -96,8 +106,8 @@ describe("client:refresh_session", function()
     end)
 
     it("with blanks, escapes and members that it does not know, and keeps the payload's bytes", function()
-      local payload = ' { "session" : {"Privy":\t{"token":"caf\\u00e9 \\/","session":{"expires_at":1e12}}} , '
-        .. '"new" : [ 1.50, [ ], { }, null ] } '
+      local payload = ' { "session" : {"Privy":\t{"token":"caf\\u00e9 \\/","refresh_token":"r",'
+        .. '"session":{"expires_at":1e12}}} , "new" : [ 1.50, [ ], { }, null ] } '
       local res = assert(answered('{"data":{"kms\\u005fpayload":' .. payload .. '},"more":true}'))
       assert.equal(payload:match "^%s*(.-)%s*$", res.kms_payload_json)
       assert.equal("café /", res.data.kms_payload.session.Privy.token)
@@ -105,12 +115,16 @@ describe("client:refresh_session", function()
 
     it("whose members stand twice, and agrees with itself which of them counts", function()
       local res = assert(answered [[{"data":{"kms_payload":{"session":{"Privy":{"token":"one","session":{"expires_at":1}}}},
-        "kms_payload":{"session":{"Privy":{"token":"two","session":{"expires_at":2}}}}}}]])
+        "kms_payload":{"session":{"Privy":{"token":"two","refresh_token":"r","session":{"expires_at":2000000000000}}}}}}]])
+      assert.equal(2000000000, res.expires_at)
       assert.same(res.data.kms_payload, json.decode(res.kms_payload_json))
     end)
 
-    it("without refresh_token, which means: keep the one you have", function()
-      assert(answered '{"kms_payload":{"session":{"Privy":{"token":"t","refresh_token":null,"session":{"expires_at":1}}}}}')
+    it("whose time is no number that a clock shows", function()
+      for _, number in ipairs { "1e400", "-1", "1e300", "9223372036854775807", "0" } do
+        local body = '{"kms_payload":{"session":{"Privy":{"token":"t","session":{"expires_at":' .. number .. "}}}}}"
+        assert.equal("string", type(os.date("!%c", assert(answered(body)).expires_at)))
+      end
     end)
 
     it("without anything but a token and the expiry of the key", function()

@@ -6,38 +6,14 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
 local plans = require "grid.plan"
+local session = require "grid.session"
 local shape = require "grid.shape"
 
 local endpoints = {}
 
--- What a session must hold to be of use, and what else must be of the right type where it stands: an answer without a
--- refresh token, say, means that the old one stays.
-local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
-
-local function is_present(value)
-  return value ~= nil and value ~= json.null
-end
-
-local function find_fault(payload)
-  local session = payload.session
-  if type(session) ~= "table" then return "session" end
-  local privy = session.Privy
-  if type(privy) ~= "table" then return "session.Privy" end
-  if type(privy.token) ~= "string" then return "session.Privy.token" end
-  for _, name in ipairs(OPTIONAL_TEXTS) do
-    local text = privy[name]
-    if type(text) ~= "string" and is_present(text) then return "session.Privy." .. name end
-  end
-  local key = privy.session
-  if type(key) ~= "table" then return "session.Privy.session" end
-  if type(key.expires_at) ~= "number" then return "session.Privy.session.expires_at" end
-  local provider = payload.provider
-  if type(provider) ~= "string" and is_present(provider) then return "provider" end
-end
-
 local function check_session(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
-  local fault = find_fault(payload)
+  local fault = session.fault(payload)
   if fault then return ("kms_payload.%s is missing or not what it should be"):format(fault) end
 end
 
@@ -55,18 +31,28 @@ local REFRESH = {
   kms_payload = { type = { "string", "table" }, or_null = true },
 }
 
+local function is_present(value)
+  return value ~= nil and value ~= json.null
+end
+
 local function names_turnkey(payload)
   return type(payload.session) == "table" and is_present(payload.session.Turnkey)
 end
 
--- Text from a caller is looked at by grid.core. Text that json.encode has just written is JSON, and the table shows what kind of
--- session it holds: grid.core is told so, and spares the reading. -> body | nil, kind, code, message
+-- Returns the body and the text of its payload. grid.core validates text of the caller.
+-- Text that json.encode wrote is valid, and its table tells the kind of session.
+-- -> body, text | nil, kind, code, message
 local function refresh_body(key, payload)
-  if type(payload) == "string" then return core.refresh_body(key, payload) end
-  if not is_present(payload) then return core.refresh_body(key) end
-  local text, kind, code, message = json.encode(payload)
-  if not text then return nil, kind, code, message end
-  return core.refresh_body(key, text, not names_turnkey(payload))
+  local is_checked = false
+  if type(payload) == "table" then
+    local text, kind, code, message = json.encode(payload)
+    if not text then return nil, kind, code, message end
+    payload, is_checked = text, not names_turnkey(payload)
+  elseif not is_present(payload) then
+    payload = nil
+  end
+  local body, kind, code, message = core.refresh_body(key, payload, is_checked)
+  return body, body and payload or kind, code, message
 end
 
 -- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of DER that begins with a version, 0 (PKCS#8)
@@ -95,13 +81,14 @@ function endpoints.refresh_session(what, request)
   shape.check(what, REFRESH, request, "request")
   local problem = check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
-  local body, kind, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
+  local body, sent, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
   if not body then
     if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
-    return nil, errors.from_core(kind, code, message)
+    return nil, errors.from_core(sent, code, message)
   end
   return plans.new {
-    method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed, session_at = REFRESHED_SESSION,
+    method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed,
+    session_at = REFRESHED_SESSION, session_sent = sent,
   }
 end
 

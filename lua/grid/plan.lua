@@ -12,6 +12,7 @@ local plan = {}
 ---@field body? string
 ---@field check? fun(data: any): string? what is wrong with the answer's data
 ---@field session_at? (string|integer)[] names and positions that lead to the session in the answer's data
+---@field session_sent? string the kms_payload in the body, byte for byte
 ---@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
 
 --- A plan | nil, error. Takes the table over: the fields of a plan, or `fields` in place of the body: a table to be sent as JSON.

@@ -5,6 +5,7 @@ local errors = require "grid.errors"
 local foreign = require "grid.foreign"
 local json = require "grid.json"
 local secrets = require "grid.secrets"
+local session = require "grid.session"
 
 local unpack = table.unpack or unpack
 
@@ -13,7 +14,8 @@ local result = {}
 ---@class (exact) grid.Result
 ---@field data any what the API answers; an unwrapped answer as a whole
 ---@field metadata table as the API answers; empty where it gives none
----@field kms_payload_json string? the exact bytes of the new kms_payload: store this
+---@field kms_payload_json string? the session to store, see session.to_store
+---@field expires_at integer? expiry of its authorization key, seconds since 1970
 ---@field status integer
 ---@field request_id string?
 ---@field idempotency_key string? as sent
@@ -115,9 +117,14 @@ local function api_error(call, answer)
   return nil, errors.new(fields, answer)
 end
 
--- The decoder finds them on the way, where an answer has the usual wrapping: the plan has checked that they are there.
-local function session_of(call, found)
-  return found or (json.slice(call.transfer:body(), unpack(call.plan.session_at)))
+-- The session in the answer's data, decoded and as bytes; the plan has checked that it is
+-- there. In an answer that is wrapped in `data` the decoder has already found the bytes.
+local function session_of(call, data, found)
+  local steps = call.plan.session_at
+  if not steps then return nil end
+  local payload = data
+  for _, step in ipairs(steps) do payload = payload[step] end
+  return payload, found or select(2, json.decode_body(call.transfer, unpack(steps)))
 end
 
 -- `found` are the bytes that data and then the plan's `session_at` lead to.
@@ -128,10 +135,12 @@ local function read_success(call, answer, body, found)
   if wrapped then data = body.data end
   local problem = plan.check and plan.check(data)
   if problem then return nonsense(call, answer, "bad_answer", problem, body) end
+  local payload, bytes = session_of(call, data, found)
   return setmetatable({
     data = data,
     metadata = wrapped and table_or_empty(body.metadata) or {},
-    kms_payload_json = plan.session_at and session_of(call, found),
+    kms_payload_json = payload and session.to_store(bytes, payload, plan.session_sent),
+    expires_at = payload and session.expires_at(payload),
     status = answer.status,
     request_id = request_id_of(call, answer, body),
     idempotency_key = call.idempotency_key,

@@ -178,9 +178,11 @@ describe("the command", function()
 
   it("shows as null what is no JSON number", function()
     local code, out = run:shell [[
-      echo '{"session":{"Privy":{"session":{"expires_at":1e999}}}}' >s.json; grid inspect --json s.json]]
+      echo '{"session":{"Privy":{"token":"a.eyJleHAiOjFlOTk5fQ.","session":{"expires_at":1e999}}}}' >s.json
+      grid inspect --json s.json]] -- the claims are {"exp":1e999}
     assert.equal(0, code)
-    assert.truthy(out:find('"authorization_key":{"expired":false,"expires_at":null}', 1, true))
+    assert.truthy(out:find('"user_token":{"expired":false,"expires_at":null,', 1, true))
+    assert.truthy(out:find('"authorization_key":{"expired":false,"expires_at":253402300799}', 1, true))
   end)
 
   it("looks into odd sessions without a fault of its own", function()

@@ -73,12 +73,6 @@ describe("the words of a command", function()
 end)
 
 describe("times", function()
-  it("are milliseconds above 1e11, else seconds", function()
-    assert.equal(1700000000, times.seconds(1700000000000))
-    assert.equal(1700000000, times.seconds(1700000000))
-    assert.is_nil(times.seconds "soon")
-  end)
-
   it("are told with their distance", function()
     assert.matches("^2023%-11%-14 22:13:20 UTC, %d+ d ago$", times.text(1700000000))
     assert.matches(", in 2 h$", times.text(os.time() + 7300))

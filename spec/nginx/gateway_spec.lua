@@ -184,6 +184,23 @@ describe("the example gateway", function()
     assert.equal(2, grid_side:stats().requests)
   end)
 
+  it("keeps the refresh token when an answer leaves it out, for the renewal that spends it", function()
+    cookie = log_in { key_lifetime = 30, tier = "1" }
+    grid_side:set { key_lifetime = 30 } -- so that the next visit renews it once more
+    local token = grid_side:control("GET", "/sessions")[1].refresh_token
+    grid_side:fault { kind = "no_refresh_token", execute = true }
+    assert.equal(200, (select(2, visit())))
+    assert.is_true(nginx.wait_for(10, function() return executions() == 1 end))
+    grid_side:set { key_lifetime = 900, tier = "2" }
+    assert.is_true(nginx.wait_for(10, function()
+      local body, status = visit()
+      assert.equal(200, status)
+      return tonumber(body:match "(%d+)$") > os.time() + 600
+    end))
+    assert.is_true(grid_side:executions("refresh_token", token) >= 2)
+    assert.equal(0, grid_side:stats().reuses)
+  end)
+
   it("asks for a log-in when Grid refuses the session", function()
     cookie = log_in { key_lifetime = 0.01 }
     grid_side:fault { kind = "status", status = 401, count = 0 }

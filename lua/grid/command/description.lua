@@ -4,6 +4,7 @@
 local core = require "grid.core"
 local json = require "grid.json"
 local members = require "grid.command.members"
+local sessions = require "grid.session"
 local times = require "grid.command.times"
 
 local description = {}
@@ -39,7 +40,7 @@ end
 
 -- The authorization key as far as the pair opens it.
 local function authorization_key(payload, key_session, pair)
-  local fact = expiry({}, times.seconds(at(key_session, "expires_at")))
+  local fact = expiry({}, sessions.seconds(at(key_session, "expires_at")))
   if not pair then return fact end
   local auth, err = pair:open(payload)
   fact.opens = auth ~= nil

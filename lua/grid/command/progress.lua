@@ -51,10 +51,8 @@ function Progress:over(name, res, err, fields)
   local object = fields or {}
   object.file, object.refreshed = name, res ~= nil
   if res then
-    local expires_at = times.seconds(res.data.kms_payload.session.Privy.session.expires_at)
-    object.key_expires_at = expires_at and math.floor(expires_at)
-    local until_when = expires_at and ", its key expires " .. times.text(expires_at) or ""
-    if not self.bar then self.screen:line("%s: refreshed%s", name, until_when) end
+    object.key_expires_at = res.expires_at
+    if not self.bar then self.screen:line("%s: refreshed, its key expires %s", name, times.text(res.expires_at)) end
   else
     self.failed = self.failed + 1
     object.error = screen.describe_error(err)

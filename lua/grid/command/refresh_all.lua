@@ -183,7 +183,7 @@ end
 -- A session that came and that a fault kept from being saved.
 function Run:rescue(position, res)
   local session = self.sessions[position]
-  if not pcall(session.renew, session, res.kms_payload_json) then session.kms_payload = res.kms_payload_json end
+  session:renew(res.kms_payload_json)
   local _, sentence = rescue.report(session:to_text())
   self.progress:remark(self.names[position], sentence)
 end

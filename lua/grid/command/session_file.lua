@@ -6,7 +6,6 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
-local successor = require "grid.command.successor"
 
 local session_file = {}
 
@@ -151,9 +150,9 @@ function Session:pair(key_text, may_make)
   return pair, err
 end
 
---- Takes the kms_payload that came for this one.
+--- Takes the kms_payload that is to be stored in place of this one.
 function Session:renew(kms_payload)
-  self.kms_payload = successor.of(self.kms_payload, kms_payload)
+  self.kms_payload = kms_payload
 end
 
 --- What two files with the same session have in common: its refresh token, or all of it where there is none. Shows neither.

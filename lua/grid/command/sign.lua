@@ -4,6 +4,7 @@ local grid = require "grid"
 local json = require "grid.json"
 local refresh = require "grid.command.refresh"
 local session_file = require "grid.command.session_file"
+local sessions = require "grid.session"
 local stop = require "grid.command.stop"
 local times = require "grid.command.times"
 
@@ -24,7 +25,7 @@ is sent.
 function sign.authorization_key(session, pair)
   local auth = stop.unless(pair:open(session.kms_payload))
   local expires_at = json.slice(session.kms_payload, "session", "Privy", "session", "expires_at")
-  local seconds = times.seconds(expires_at and tonumber(expires_at))
+  local seconds = sessions.seconds(tonumber(expires_at))
   if seconds and seconds <= os.time() then
     stop.failed(("grid: the authorization key expired %s: refresh the session, or log in again"):format(times.text(seconds)))
   end

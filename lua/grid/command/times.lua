@@ -6,12 +6,6 @@ local json = require "grid.json"
 
 local times = {}
 
---- Milliseconds or seconds, sources differ; above 1e11 it is milliseconds.
-function times.seconds(value)
-  if type(value) ~= "number" then return nil end
-  return value > 1e11 and value / 1000 or value
-end
-
 local LATEST = 253402300799 -- the end of the year 9999
 local UNITS = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } }
 

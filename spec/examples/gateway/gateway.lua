@@ -49,12 +49,6 @@ local function random_id()
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
--- A number: an answer without one is no result. The API is not clear about the unit: above 1e11 it can only be milliseconds.
-local function expiry_of(payload)
-  local expires = payload.session.Privy.session.expires_at
-  return expires > 1e11 and expires / 1000 or expires
-end
-
 local function seconds_left(record)
   return record.expires - ngx.now()
 end
@@ -72,14 +66,13 @@ local function unlock(id, owner, pause)
   if pause then sessions:expire("lock:" .. id, pause) else sessions:delete("lock:" .. id) end
 end
 
--- First of all the new tokens are stored, since the old ones may be spent. `payload` is what `res` holds of them, as a table.
-local function adopt(id, record, res, payload, exported)
+-- First of all the new tokens are stored, since the old ones may be spent.
+local function adopt(id, address, res, exported)
   return store("session:", id, {
     kms_payload = res.kms_payload_json,
-    previous = record.kms_payload, -- an answer without a refresh token means: keep the one you have
     keys = exported,
-    expires = expiry_of(payload),
-    address = record.address,
+    expires = res.expires_at,
+    address = address,
   })
 end
 
@@ -111,7 +104,7 @@ local function renew(_, id, owner)
     { encryption_public_key = public_key, kms_payload = record.kms_payload },
     { idempotency_key = again.idempotency_key })
   if res then
-    adopt(id, record, res, res.data.kms_payload, exported)
+    adopt(id, record.address, res, exported)
     return unlock(id, owner)
   end
   ngx.log(ngx.ERR, "a session was not renewed: ", tostring(err)) -- says no secret
@@ -191,7 +184,7 @@ function gateway.verify()
   }
   if not res then return refuse(err) end
   local id = random_id()
-  if not adopt(id, { address = res.data.address }, res, res.data.authentication[1], begun.keys) then
+  if not adopt(id, res.data.address, res, begun.keys) then
     return answer(503, { error = "full" })
   end
   sessions:delete("login:" .. ngx.var.cookie_grid_login)
@@ -210,7 +203,7 @@ function gateway.access()
   end
   if not record then return answer(401, { error = "log in first" }) end
   ngx.req.set_header("X-Grid-Address", record.address)
-  ngx.req.set_header("X-Grid-Key-Expires", math.floor(record.expires))
+  ngx.req.set_header("X-Grid-Key-Expires", record.expires)
 end
 
 return gateway
