@@ -10,7 +10,8 @@ describe("bytes that no request asked for", function()
   teardown(function() server:stop() end)
 
   local function client_of(scheme, path)
-    return grid.new { api_key = "key", base_url = server["raw" .. scheme] .. (path or ""), ca_file = server.ca, http_version = "1.1", retries = 0 }
+    local url = server["raw" .. scheme] .. (path or "")
+    return grid.new { api_key = "key", base_url = url, ca_file = server.ca, http_version = "1.1", retries = 0 }
   end
 
   -- Makes calls whose answers are their own. -> function that makes one, function that lists what was executed

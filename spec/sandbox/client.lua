@@ -53,13 +53,13 @@ end
 function client.call(server, path, body, options)
   options = options or {}
   local sent, got, head = server.dir .. "/client.sent", server.dir .. "/client.got", server.dir .. "/client.head"
-  local words = { "curl -sS --max-time 10 --cacert " .. server.ca, options.flags or "" }
+  local words = { ("curl -sS --max-time 10 --cacert '%s'"):format(server.ca), options.flags or "" }
   header_words(words, server, options.headers)
   write(sent, body or "")
-  if body then words[#words + 1] = "--data-binary @" .. sent end
+  if body then words[#words + 1] = ("--data-binary @'%s'"):format(sent) end
   write(got, "")
   write(head, "")
-  words[#words + 1] = ("-X %s -D %s -o %s"):format(options.method or "POST", head, got)
+  words[#words + 1] = ("-X %s -D '%s' -o '%s'"):format(options.method or "POST", head, got)
   words[#words + 1] = "-w '%{http_code} %{exitcode} %{http_version} %{time_total}'"
   words[#words + 1] = "'" .. (options.base or server.http) .. "/api/grid/v1" .. path .. "' 2>/dev/null"
   local pipe = assert(io.popen(table.concat(words, " ")))
