@@ -7,6 +7,8 @@
 //   late           an answer after half a second
 //   echo           an answer that says what came: method, headers, the body in hexadecimal digits
 //   headers        an answer whose headers come twice, with cookies
+//   encoded        an answer in the codings of `?coding=gzip,br`, unknown ones in name alone; `&of=N`: N zero bytes;
+//                  `&cut=N`: without its last N bytes
 //   trailers       an answer with trailers behind its body
 //   silent         nothing, ever
 //   hole           nothing, ever, for anybody on this connection               (HTTP/2)
@@ -38,6 +40,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
+import zlib from "node:zlib";
 import { certificate, endWith, listening } from "./loopback.mjs";
 
 const REFUSED_STREAM = 7, CANCEL = 8, HTTP_1_1_REQUIRED = 13; // RFC 9113 section 7
@@ -84,6 +87,20 @@ function headers(carrier, res) {
   ok(carrier, res);
 }
 
+const codings = {
+  gzip: zlib.gzipSync, "x-gzip": zlib.gzipSync, deflate: zlib.deflateSync, "deflate-raw": zlib.deflateRawSync,
+  "deflate-none": (bytes) => zlib.deflateRawSync(bytes, { level: 0 }), br: zlib.brotliCompressSync,
+};
+
+function encoded(carrier, res, req) {
+  const query = new URL(req.url, "http://server").searchParams;
+  const [list, of] = [query.get("coding").split(","), query.get("of")];
+  let body = Buffer.from(of ? Buffer.alloc(Number(of)) : JSON.stringify({ data: { accepts: req.headers["accept-encoding"] } }));
+  for (const name of list) body = codings[name]?.(body) ?? body;
+  res.setHeader("content-encoding", list.join(", ").replaceAll(/-raw|-none/g, ""));
+  res.end(body.subarray(0, body.length - Number(query.get("cut"))));
+}
+
 function trailers(carrier, res) {
   res.setHeader("Trailer", "x-request-id");
   res.write('{"data":{}}');
@@ -113,7 +130,7 @@ function resetLater(socket, res) {
 }
 
 const faultsOfSocket = {
-  ok, late, echo, headers, trailers, silent, retire, twice, drop, reset,
+  ok, late, echo, headers, encoded, trailers, silent, retire, twice, drop, reset,
   "reset-later": resetLater,
   half: (socket) => socket.end("HTTP/1.1 2"),
 };
@@ -125,7 +142,7 @@ function later(stream, res, act) {
 }
 
 const faultsOfStream = {
-  ok, late, echo, headers, trailers, silent,
+  ok, late, echo, headers, encoded, trailers, silent,
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),

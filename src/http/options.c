@@ -80,16 +80,24 @@ static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
     }
 }
 
+/* RFC 9110 section 8.6: these methods take content, and say so if it is empty. Servers answer 411 otherwise. */
+static bool takes_content(const char *method)
+{
+    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
+}
+
 static void set_request(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body, CURLcode *code)
 {
     SET(CURLOPT_URL, exchange->url);
     if (grid_url_parts(url))
         SET(CURLOPT_CURLU, grid_url_parts(url));
-    if (exchange->body || strcmp(exchange->method, "POST") == 0) {
+    if (exchange->body || takes_content(exchange->method)) {
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(exchange->body ? exchange->body->size : 0));
         SET(CURLOPT_POSTFIELDS, body);
     }
+    /* Asks for no coding. libcurl decodes a body that has one all the same. */
+    SET(CURLOPT_ACCEPT_ENCODING, "identity");
     if (strcmp(exchange->method, "HEAD") == 0)
         SET(CURLOPT_NOBODY, 1L);
     else if (strcmp(exchange->method, "POST") != 0)

@@ -7,6 +7,7 @@
 #include "http/transfer.h"
 #include "lua/decode.h"
 #include "lua/engine.h"
+#include "text/json.h"
 
 #include <stdint.h>
 
@@ -290,15 +291,16 @@ static int transfer_body(lua_State *L)
     return 1;
 }
 
-/* transfer:decode(array_metatable, step, …): what json_decode gives for the body. LuaJIT keeps each string once, and finds it by a
- * few of its bytes: bodies of one service have those in common, and to make a string of each would be to compare it with all. */
+/* transfer:decode(array_metatable, step, …): what json_decode gives for the body, behind a byte order mark. LuaJIT keeps each
+ * string once, and finds it by a few of its bytes: bodies of one service have those in common, and to make a string of each
+ * would be to compare it with all. */
 static int transfer_decode(lua_State *L)
 {
     box *self = check_finished(L);
     int results;
 
     self->is_lent = true;
-    results = gridL_decode(L, grid_transfer_body(self->transfer));
+    results = gridL_decode(L, grid_json_skip_mark(grid_transfer_body(self->transfer)));
     self->is_lent = false;
     return results;
 }

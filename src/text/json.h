@@ -30,6 +30,10 @@ typedef enum grid_json_token {
  * such as \ud800 passes (RFC 8259 section 8.2). */
 bool grid_json_validate(grid_slice text, grid_error *err);
 
+/* The text behind a byte order mark, which a reader may ignore (RFC 8259 section 8.1) and
+ * grid_json_validate refuses. */
+grid_slice grid_json_skip_mark(grid_slice text);
+
 /* The number of members or elements of the first objects and arrays of a text, in the
  * order in which they begin. */
 typedef struct grid_json_counts {

@@ -5,6 +5,7 @@
 #include "text/utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 typedef struct scanner {
     const char *start;
@@ -267,4 +268,13 @@ bool grid_json_validate(grid_slice text, grid_error *err)
     grid_json_counts counts;
 
     return grid_json_count(text, &counts, err);
+}
+
+grid_slice grid_json_skip_mark(grid_slice text)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+
+    if (text.size < sizeof mark - 1 || memcmp(text.data, mark, sizeof mark - 1) != 0)
+        return text;
+    return (grid_slice){text.data + sizeof mark - 1, text.size - (sizeof mark - 1)};
 }

@@ -25,6 +25,9 @@ static bool check_text(grid_slice payload, grid_error *err)
 {
     grid_error cause;
 
+    if (grid_json_skip_mark(payload).size < payload.size)
+        return grid_error_set(err, GRID_REQUEST, "bad_payload",
+                              "kms_payload begins with a byte order mark, which is not sent: take its 3 bytes away");
     if (!grid_json_validate(payload, &cause))
         return grid_error_set(err, GRID_REQUEST, "bad_payload", "kms_payload is not valid JSON: %.120s",
                               cause.message);

@@ -260,7 +260,7 @@ function transfer:answer() end
 ---@return string
 function transfer:body() end
 
---- What json_decode gives for the body, which need not become a string for it.
+--- What json_decode gives for the body, behind a byte order mark, which need not become a string for it.
 ---@param array_metatable table
 ---@param ... string|integer
 ---@return any value, string? exact, string? code, string? message
