@@ -7,6 +7,8 @@
 
 typedef bool read_der(grid_slice der, grid_private_der *key, grid_error *err);
 
+enum { MOST_BACKSLASHES = 4 };
+
 /* The size of the blank that the text begins with; 0: of none. A line break may be
  * spelled as a backslash and a letter, as in .env files and JSON; it may be escaped
  * twice. */
@@ -16,7 +18,7 @@ static size_t blank_size(grid_slice text)
 
     if (text.size && strchr(" \t\r\n\v\f", text.data[0]) && text.data[0])
         return 1;
-    while (size < text.size && text.data[size] == '\\')
+    while (size < text.size && size < MOST_BACKSLASHES && text.data[size] == '\\')
         size++;
     return size && size < text.size && strchr("nrt", text.data[size]) && text.data[size] ? size + 1 : 0;
 }
@@ -45,22 +47,26 @@ static bool skip(grid_slice *text, const char *prefix)
     return true;
 }
 
-/* Without the blanks around it, the byte order mark before it, and quotes that enclose
- * it. */
-static grid_slice trim(grid_slice text)
+static grid_slice without_blanks(grid_slice text)
 {
     grid_slice at;
     size_t end = 0;
 
     text = skip_blanks(text);
-    if (skip(&text, "\xef\xbb\xbf"))
-        text = skip_blanks(text);
     for (at = text; at.size; at = skip_blanks(without_first(at, 1)))
         end = (size_t)(at.data - text.data) + 1;
-    text.size = end;
+    return (grid_slice){text.data, end};
+}
+
+/* Also without the byte order mark before it, and quotes that enclose it. */
+static grid_slice trim(grid_slice text)
+{
+    text = skip_blanks(text);
+    skip(&text, "\xef\xbb\xbf");
+    text = without_blanks(text);
     if (text.size < 2 || !strchr("\"'", text.data[0]) || text.data[text.size - 1] != text.data[0])
         return text;
-    return trim((grid_slice){text.data + 1, text.size - 2});
+    return without_blanks((grid_slice){text.data + 1, text.size - 2});
 }
 
 /* Moves to where `what` begins. */
