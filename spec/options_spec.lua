@@ -74,6 +74,19 @@ describe("grid.new", function()
       assert.equal("https://grid.squads.xyz", options.base_url)
     end)
 
+    it("without the blanks, line ends and byte order mark that come along when it is set from a file", function()
+      variables = {
+        GRID_API_KEY = "\239\187\191 key-1\r\n", GRID_ENVIRONMENT = "devnet\r", GRID_BASE_URL = " http://127.0.0.1:81\n",
+      }
+      local options = grid.new().options
+      assert.same({ "key-1", "devnet", "http://127.0.0.1:81" }, { options.api_key, options.environment, options.base_url })
+      variables = { GRID_API_KEY = " \239\187\191\r\n", GRID_ENVIRONMENT = "\r", GRID_BASE_URL = " " }
+      options = grid.new().options
+      assert.is_nil(options.api_key)
+      assert.same({ "production", "https://grid.squads.xyz" }, { options.environment, options.base_url })
+      assert.equal(" given ", grid.new({ api_key = " given " }).options.api_key)
+    end)
+
     it("and names the variable whose value cannot be used", function()
       variables = { GRID_ENVIRONMENT = "staging" }
       assert_misuse(function() grid.new() end, "$GRID_ENVIRONMENT", "sandbox, production, devnet, mainnet")

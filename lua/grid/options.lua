@@ -3,6 +3,7 @@
 
 local hosts = require "grid.host"
 local misuse = require "grid.misuse"
+local pasted = require "grid.pasted"
 local shape = require "grid.shape"
 local version = require "grid.version"
 
@@ -110,7 +111,7 @@ local environment = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT"
 
 local function from_environment(name)
   local variable = environment[name]
-  local value = variable and os.getenv(variable)
+  local value = variable and pasted.trim(os.getenv(variable) or "")
   if value == nil or value == "" then return nil end
   local expected = options.client[name].check and options.client[name].check(value)
   if expected then misuse.raise("$%s must be %s", variable, expected) end

@@ -236,6 +236,71 @@ describe("the command", function()
     assert.matches("Stranger", err)
   end)
 
+  local MARK, ZERO_WIDTH, NO_BREAK = "\239\187\191", "\226\128\139", "\194\160"
+
+  it("reads an API key alike from the environment, a file and standard input, without what is not seen around it", function()
+    login()
+    for _, spelled in ipairs {
+      "%s", " %s \t", "%s\r\n", MARK .. "%s", MARK .. " %s\n", "%s" .. ZERO_WIDTH .. NO_BREAK, NO_BREAK .. "%s\n\n",
+    } do
+      local text = spelled:format(harness.API_KEY)
+      run.folder:write("key", text)
+      for words, key in pairs {
+        ["refresh s.json"] = text, ["refresh s.json --api-key-file key"] = "wrong",
+        ["refresh s.json --api-key-file - <key"] = "wrong",
+      } do
+        local code, _, err = run:grid(words, { GRID_API_KEY = key })
+        assert.equal(0, code, err)
+      end
+    end
+  end)
+
+  it("refuses an API key with characters inside that are not seen, sends nothing, and does not show it", function()
+    login()
+    local requests = run.server:stats().requests
+    for _, odd in ipairs { "\27", "\t", ZERO_WIDTH, "\194\155", "\255", "\127" } do
+      local spelled = "can" .. odd .. "ary"
+      run.folder:write("key", spelled)
+      for words, key in pairs { ["refresh s.json"] = spelled, ["refresh s.json --api-key-file key"] = "wrong" } do
+        local code, out, err = run:grid(words, { GRID_API_KEY = key })
+        assert.same({ 2, "" }, { code, out })
+        assert.equal(("grid: %s: the API key holds control characters, others that are not seen, or is not UTF-8\n"):format(
+          key == "wrong" and "--api-key-file" or "$GRID_API_KEY"), err)
+      end
+    end
+    run.folder:write("key", "\255\254c\0a\0n\0\r\0\n\0")
+    assert.equal(2, (run:grid "refresh s.json --api-key-file key"))
+    assert.equal(2, (run:grid("refresh s.json", { GRID_API_KEY = "one\ntwo" })))
+    assert.equal(requests, run.server:stats().requests)
+  end)
+
+  it("reads a one-time password without the blanks and the unseen characters of mail", function()
+    for _, spelled in ipairs {
+      " \\1 \\2 \r", MARK .. "\\1" .. ZERO_WIDTH .. "\\2" .. NO_BREAK, "\\1" .. NO_BREAK .. "\\2\194\173",
+      "\226\128\142\\1\226\128\175\\2\226\129\160",
+    } do
+      local code, _, err = run:login("s.json", "--force", nil, spelled)
+      assert.equal(0, code, err)
+    end
+  end)
+
+  it("sends no one-time password that holds something else, and says so", function()
+    for _, spelled in ipairs { "\\1-\\2", "\"\\1\\2\"", "\\1\27\\2", "\\1\\2.", "\\1\\2\239\188\144", "\\1\8\\2" } do
+      local code, out, err = run:login("s.json", "", nil, spelled)
+      assert.same({ 1, "" }, { code, out })
+      assert.equal("grid: the one-time password holds a character that is neither a letter nor a digit: it was not sent\n", err)
+    end
+    assert.equal("POST /auth", run.server:last().method .. " " .. run.server:last().path:match "/auth.*")
+  end)
+
+  it("reads a session file that an editor has put a byte order mark before", function()
+    login()
+    run.folder:write("s.json", MARK .. run.folder:read "s.json")
+    assert.equal(0, (run:grid "inspect s.json"))
+    assert.equal(0, (run:grid "refresh s.json"))
+    assert.equal("{", run.folder:read("s.json"):sub(1, 1))
+  end)
+
   it("reads the API key from a file or a line of standard input", function()
     login()
     run.folder:write("key", harness.API_KEY .. "\n")

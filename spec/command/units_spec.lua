@@ -5,6 +5,8 @@ local child = require "spec.support.child"
 local core = require "grid.core"
 local decode = require "grid.command.decode"
 local grid = require "grid"
+local login = require "grid.command.login"
+local pasted = require "grid.pasted"
 local session_file = require "grid.command.session_file"
 local stop = require "grid.command.stop"
 local times = require "grid.command.times"
@@ -133,11 +135,6 @@ describe("a session file", function()
     assert.equal(session:to_text(), assert(session_file.parse(session:to_text(), "f")):to_text())
   end)
 
-  it("takes no member for one of its own because their names begin alike", function()
-    local session = assert(session_file.parse('{"private_key\\u0000":"x","kms_payload\\u0000":{"y":1},"kms_payload":{}}', "f"))
-    assert.same({ "{}" }, { session.kms_payload, session.private_key })
-  end)
-
   it("may be a bare payload, and stays one", function()
     local session = assert(session_file.parse('{"session":{}} ', "f"))
     assert.is_true(session.bare)
@@ -197,6 +194,59 @@ describe("a session file", function()
     file:close()
     assert.matches("larger", select(2, session_file.read(name)).message)
     os.remove(name)
+  end)
+end)
+
+describe("pasted text", function()
+  -- Byte order mark, zero width space, soft hyphen, word joiner, left-to-right mark;
+  -- no-break, thin, narrow no-break and ideographic space.
+  local UNSEEN = "\239\187\191\226\128\139\194\173\226\129\160\226\128\142"
+  local BLANKS = "\194\160\226\128\137\226\128\175\227\128\128 \t\r\n\v\f"
+
+  it("has nothing at its ends that is not seen", function()
+    assert.equal("a b", pasted.trim(UNSEEN .. BLANKS .. "a b" .. BLANKS .. UNSEEN))
+    assert.equal("a" .. UNSEEN .. "b", pasted.trim("a" .. UNSEEN .. "b"))
+    assert.equal("", pasted.trim(UNSEEN .. BLANKS))
+    assert.equal("", pasted.trim "")
+    for _, text in ipairs { "a", "\0a\0", "\27[0m", "\128", "\128a\128", "é", "\194\155a" } do
+      assert.equal(text, pasted.trim(text))
+    end
+  end)
+
+  it("has nothing anywhere that is not seen, where that is asked for", function()
+    assert.equal("123456", pasted.squeeze(UNSEEN .. "1" .. BLANKS .. "23" .. UNSEEN .. "456" .. BLANKS))
+    assert.equal("\0001\27\128\194\155é", pasted.squeeze "\0001 \27\128\194\155 é")
+  end)
+
+  it("begins with no byte order mark", function()
+    assert.equal("{}", pasted.without_mark "\239\187\191{}")
+    assert.equal(" \239\187\191", pasted.without_mark " \239\187\191")
+  end)
+end)
+
+describe("a log-in", function()
+  -- What a person types, in turn. -> the code that is sent, or the stop; the remarks
+  local function with_answers(...)
+    local answers, sent, notes = { ... }, nil, {}
+    local client = {
+      init_auth = function() return { data = {} } end,
+      complete_auth = function(_, request) sent = request.otp_code return {} end,
+    }
+    local screen = {
+      ask = function() return table.remove(answers, 1) end,
+      note = function(_, format, ...) notes[#notes + 1] = format:format(...) end,
+      is_attended = function() return true end,
+    }
+    local ok, problem = pcall(login.obtain, client, "a@example.com", screen)
+    return ok and sent or problem, notes
+  end
+
+  it("asks a person again for a one-time password that cannot be one, before anything is sent", function()
+    local sent, notes = with_answers("12-34", "12\27[D34", " 12 34 ")
+    assert.same({ "1234", 2 }, { sent, #notes })
+    assert.matches("neither a letter nor a digit: it was not sent", notes[1])
+    assert.equal(stop.FAILED, with_answers("a.", "b.", "c.", "1234").code)
+    assert.equal("grid: no one-time password was given", with_answers("a.", " ").message)
   end)
 end)
 

@@ -2,6 +2,7 @@
 
 local description = require "grid.command.description"
 local grid = require "grid"
+local pasted = require "grid.pasted"
 local rescue = require "grid.command.rescue"
 local service = require "grid.command.service"
 local session_file = require "grid.command.session_file"
@@ -24,12 +25,19 @@ again.
 
 local ATTEMPTS = 3 -- Grid's own limit
 
+-- Mail and messengers put blanks and characters that are not seen into what is copied
+-- from them. What else is there would cost one of the service's tries.
 local function read_code(screen, email)
-  local code = screen:ask(("The one-time password that was sent to %s: "):format(email))
-  service.heed_interrupt()
-  code = code and code:gsub("%s", "")
-  if not code or code == "" then stop.failed "grid: no one-time password was given" end
-  return code
+  for attempt = 1, ATTEMPTS do
+    local code = screen:ask(("The one-time password that was sent to %s: "):format(email))
+    service.heed_interrupt()
+    code = pasted.squeeze(code or "")
+    if code == "" then stop.failed "grid: no one-time password was given" end
+    if not code:find "[^0-9A-Za-z]" then return code end
+    local problem = "grid: the one-time password holds a character that is neither a letter nor a digit: it was not sent"
+    if attempt == ATTEMPTS or not screen.is_attended() then stop.failed(problem) end
+    screen:note("%s", problem)
+  end
 end
 
 -- A refusal that another code might meet better.

@@ -3,6 +3,7 @@
 
 local core = require "grid.core"
 local grid = require "grid"
+local pasted = require "grid.pasted"
 local session_file = require "grid.command.session_file"
 local stop = require "grid.command.stop"
 
@@ -23,9 +24,15 @@ local function patient_host(on_idle)
   end }
 end
 
--- Without the blanks around it, which editors leave behind.
+-- What cannot be seen is no part of a key: an escape sequence, or the bytes of another
+-- encoding.
+local function check_api_key(source, key)
+  if core.visible(key) == key then return key end
+  stop.usage("%s: the API key holds control characters, others that are not seen, or is not UTF-8", source)
+end
+
 local function first_line(text)
-  return text and text:match "^[^\r\n]*":match "^%s*(.-)%s*$"
+  return pasted.trim(text and text:match "^[^\r\n]*" or "")
 end
 
 local function read_api_key(path)
@@ -36,8 +43,8 @@ local function read_api_key(path)
   else
     key = first_line(stop.unless(session_file.read_text(path)))
   end
-  if not key or key == "" then stop.usage "--api-key-file: its first line is empty" end
-  return key
+  if key == "" then stop.usage "--api-key-file: its first line is empty" end
+  return check_api_key("--api-key-file", key)
 end
 
 local function environment(name)
@@ -59,6 +66,7 @@ function service.client(given, on_idle)
   local made, client = pcall(grid.new, options)
   if not made then stop.usage("%s", (tostring(client):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))) end
   if not client.options.api_key then stop.usage "no API key: use --api-key-file, or set GRID_API_KEY" end
+  check_api_key("$GRID_API_KEY", client.options.api_key)
   return client
 end
 

@@ -6,6 +6,7 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
+local pasted = require "grid.pasted"
 
 local session_file = {}
 
@@ -30,10 +31,10 @@ local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
 end
 
-local function check_size(text, path)
+local function checked(text, path)
   if not text or text == "" then return fail("not_read", "%s is empty", path) end
   if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
-  return text
+  return pasted.without_mark(text)
 end
 
 --- The text of a file | nil, error.
@@ -45,7 +46,7 @@ function session_file.read_text(path)
     file:close()
   end
   if problem then return fail("not_read", "cannot read %s", problem:find(path, 1, true) and problem or path .. ": " .. problem) end
-  return check_size(text, path)
+  return checked(text, path)
 end
 
 --- A new session.
@@ -105,8 +106,9 @@ end
 local function read_begun(file, path)
   local text, kind, code, message = file:read(MAX_BYTES + 1)
   if not text then return nil, errors.from_core(kind, code, message) end
-  local checked, err = check_size(text, path)
-  if not checked then return nil, err end
+  local err
+  text, err = checked(text, path)
+  if not text then return nil, err end
   return session_file.parse(text, path)
 end
 

@@ -2,6 +2,7 @@
 
 local grid = require "grid"
 local json = require "grid.json"
+local pasted = require "grid.pasted"
 local refresh = require "grid.command.refresh"
 local session_file = require "grid.command.session_file"
 local sessions = require "grid.session"
@@ -37,7 +38,7 @@ local function read_prepared(path)
   if path and path ~= "-" then
     text = stop.unless(session_file.read_text(path))
   else
-    text, path = io.read "*a", "standard input"
+    text, path = pasted.without_mark(io.read "*a" or ""), "standard input"
   end
   local value = json.decode(text)
   if type(value) ~= "table" then stop.failed(("grid: %s holds no JSON object"):format(path)) end

@@ -1,0 +1,42 @@
+-- Text that people paste and editors save: keys, one-time passwords, settings.
+-- Owns: what is not meant to be part of it: blanks of any kind, the byte order mark,
+-- characters that are not seen.
+
+local core = require "grid.core"
+
+local pasted = {}
+
+-- White_Space of Unicode beyond ASCII; line separators are controls.
+local BLANKS = {}
+for _, blank in ipairs { "\194\160", "\225\154\128", "\226\128\175", "\226\129\159", "\227\128\128" } do BLANKS[blank] = true end
+for last = 128, 138 do BLANKS["\226\128" .. string.char(last)] = true end
+
+local CHARACTER = ".[\128-\191]*"
+
+local function is_noise(character)
+  return character:find "^%s$" ~= nil or BLANKS[character] or core.visible(character) == ""
+end
+
+--- Without what is not meant at both ends.
+function pasted.trim(text)
+  local first, last = 1, 0
+  for position, character in text:gmatch("()(" .. CHARACTER .. ")") do
+    if not is_noise(character) then
+      if last == 0 then first = position end
+      last = position + #character - 1
+    end
+  end
+  return text:sub(first, last)
+end
+
+--- Without what is not meant anywhere.
+function pasted.squeeze(text)
+  return (text:gsub(CHARACTER, function(character) return is_noise(character) and "" or nil end))
+end
+
+--- Without the byte order mark that some editors put before a text.
+function pasted.without_mark(text)
+  return (text:gsub("^\239\187\191", ""))
+end
+
+return pasted
