@@ -198,7 +198,7 @@ describe("client:refresh_session", function()
       assert.is_truthy(headers["x-idempotency-key"]:find(rig.UUID))
       assert.is_nil(headers.expect)
       assert.is_nil(headers.cookie)
-      assert.is_nil(headers["accept-encoding"])
+      assert.equal("identity", headers["accept-encoding"])
     end)
 
     it("the environment and the user agent that were asked for", function()

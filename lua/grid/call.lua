@@ -3,22 +3,8 @@
 
 local core = require "grid.core"
 local errors = require "grid.errors"
+local events = require "grid.event"
 local result = require "grid.result"
-
----@class grid.Event
----@field name "request"|"retry"|"response"
----@field method string
----@field path string
----@field attempt integer
----@field bytes integer? of the body, sent or received
----@field seconds number? of the exchange
----@field connect_seconds number? of them until connected; 0 on a reused connection
----@field delay number? seconds until the next try
----@field status integer?
----@field kind string? of the error, as in grid.Error
----@field code string?
----@field request_id string?
----@field idempotency_key string?
 
 local call = {}
 local Call = { __index = call }
@@ -100,6 +86,7 @@ function call:tell(name, fields)
   fields.name, fields.method = name, self.plan.method
   fields.path = self.plan.path:match "^[^?]*" -- what is in a query may be nobody else's business
   fields.attempt, fields.idempotency_key = self.attempts, self.idempotency_key
+  if fields.abandoned then events.new(fields, self.res, self.err) end
   pcall(self.client.options.on_event, fields)
 end
 
@@ -159,12 +146,6 @@ local function delay_before_next(self, err)
   return jittered(math.min(FIRST_DELAY * 2 ^ (self.attempts - 1), LONGEST_DELAY))
 end
 
--- What a handler needs to save an answer that no caller takes: reachable by name, shown by no dump of the event.
-local function hide(fields, res, err)
-  fields.abandoned = true
-  return setmetatable(fields, { __index = { result = res, error = err } })
-end
-
 function call:tell_response(answer)
   local outcome = self.res or self.err
   local fields = {
@@ -176,7 +157,7 @@ function call:tell_response(answer)
     kind = self.err and self.err.kind,
     code = self.err and self.err.code,
   }
-  if self.flight and self.flight.is_abandoned then fields = hide(fields, self.res, self.err) end
+  fields.abandoned = self.flight and self.flight.is_abandoned or nil
   self:tell("response", fields)
 end
 
@@ -191,9 +172,17 @@ local function keep_doubt(err, earlier)
   if err and err.sent == "no" and earlier and earlier.sent == "unknown" then err.sent = "unknown" end
 end
 
+-- -> seconds that a connection and an answer have taken last on this client; 0 before the first answer
+local function note_times(client, answer)
+  if answer.connect_seconds > 0 then client.connect_seconds = answer.connect_seconds end
+  if answer.status then client.answer_seconds = answer.seconds - answer.connect_seconds end
+  return client.answer_seconds and client.answer_seconds + (client.connect_seconds or 0) or 0
+end
+
 --- Reads the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
 function call:conclude(now)
   local answer, earlier = self.transfer:answer(), self.err
+  local expected = note_times(self.client, answer)
   if answer.kind then
     self.err = result.failure(self, answer)
   else
@@ -203,8 +192,8 @@ function call:conclude(now)
   if self.client.options.on_event then self:tell_response(answer) end
   if self.res then return end
   local err = self.err
-  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome, so it needs the time that this one took.
-  self.needed = math.max(SHORTEST_TRY, answer.status and answer.seconds or 0)
+  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
+  self.needed = math.max(SHORTEST_TRY, expected)
   err.retryable = may_repeat(self, err)
   local delay = delay_before_next(self, err)
   if not delay or self.flight.is_abandoned or self.deadline - (now + delay) < self.needed then return end

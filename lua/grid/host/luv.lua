@@ -37,7 +37,7 @@ local function resume_woken()
     local ready = woken
     woken = {}
     for _, thread in ipairs(ready) do
-      if coroutine.status(thread) == "suspended" then run(thread) end
+      if waiters[thread] and coroutine.status(thread) == "suspended" then run(thread) end
     end
   end
 end

@@ -16,9 +16,20 @@ local WAITING_PHASES = {
   precontent = true, proxy_ssl_cert = true, proxy_ssl_verify = true,
 }
 
+-- A handler can wait for a session only with OpenResty's patch of OpenSSL, which adds this function. Without it ngx_lua ends the
+-- handler.
+local function can_wait_for_session()
+  local ffi = require "ffi"
+  pcall(ffi.cdef, "void *SSL_magic_pending_session_ptr(void);")
+  return (pcall(function() return ffi.C.SSL_magic_pending_session_ptr end))
+end
+
 --- Nothing where a call may wait; else the reason why not, and what to do.
 function nginx.obstacle()
   local phase = ngx.get_phase()
+  if phase == "ssl_session_fetch" and not can_wait_for_session() then
+    return "nginx cannot wait in the phase 'ssl_session_fetch': its OpenSSL lacks OpenResty's patch; call from ngx.timer.at(0, …)"
+  end
   if WAITING_PHASES[phase] and core.is_yieldable() then return nil end
   if WAITING_PHASES[phase] then
     return "nginx cannot wait within a C function, such as string.gsub, table.sort or require: call after it has returned"
