@@ -195,8 +195,8 @@ function call:conclude(now)
   -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
   self.needed = math.max(SHORTEST_TRY, expected)
   err.retryable = may_repeat(self, err)
-  local delay = delay_before_next(self, err)
-  if not delay or self.flight.is_abandoned or self.deadline - (now + delay) < self.needed then return end
+  local delay = not self.flight.is_abandoned and delay_before_next(self, err)
+  if not delay or self.deadline - (now + delay) < self.needed then return end
   if self.client.options.on_event then
     self:tell("retry", { delay = delay, kind = err.kind, code = err.code, status = err.status })
   end

@@ -109,9 +109,10 @@ end
 
 --- The waiter is gone. An answer that has landed may hold the only living token, so the handlers are told of it; no further try
 --- begins. With `cancels`, transfers under way end. A handler may yield, so a host runs this in a coroutine of its own.
+--- Functions of the waiter are not called: nginx uses the stack of an ended thread again, and their upvalues lie there.
 function flight:abandon(cancels)
   self.is_abandoned = true
-  self.source = nil
+  self.source, self.on_done = nil, ignore
   local ok, problem = pcall(self.land, self)
   if cancels then self:cancel(errors.abandoned) end
   if not ok then error(problem, 0) end
