@@ -192,7 +192,7 @@ function call:conclude(now)
   if self.client.options.on_event then self:tell_response(answer) end
   if self.res then return end
   local err = self.err
-  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
+  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
   self.needed = math.max(SHORTEST_TRY, expected)
   err.retryable = may_repeat(self, err)
   local delay = not self.flight.is_abandoned and delay_before_next(self, err)
