@@ -49,14 +49,16 @@ describe("an error", function()
     local kinds = {
       [400] = "api", [401] = "auth", [403] = "auth", [404] = "api", [405] = "api", [409] = "api", [410] = "retired",
       [418] = "api", [422] = "api", [429] = "rate_limit", [499] = "api", [500] = "api", [502] = "api", [503] = "api",
-      [504] = "api", [599] = "api",
+      [504] = "api", [599] = "api", [408] = "api", [425] = "api",
     }
+    local outcomes = { [408] = "unknown", [429] = "none", [503] = "none" }
     for status, kind in pairs(kinds) do
       it(status .. " is " .. kind, function()
         for _, body in ipairs { '{"message":"m","details":[{"code":"c","message":"d"}]}', "", "<html>" } do
           local err = answered(status, body)
           assert_error(err, { kind = kind, status = status, sent = "yes", attempts = 1 })
           assert.equal(status == 429 or status == 503, err.retryable)
+          assert.equal(outcomes[status] or status < 500 and "final" or "unknown", err.outcome)
         end
       end)
     end
@@ -67,6 +69,7 @@ describe("an error", function()
         server:fault { kind = "redirect", status = status }
         local _, err = client:request("POST", "/anything", {})
         assert_error(err, { kind = "protocol", code = "redirect", status = status, sent = "yes", retryable = false })
+        assert.equal("unknown", err.outcome)
         assert.equal(1, server:stats().requests)
       end
     end)
@@ -76,13 +79,31 @@ describe("an error", function()
       local _, err = client:request("GET", "/anything")
       assert_error(err, { kind = "protocol", code = "bad_status", status = 304, sent = "yes", retryable = false })
     end)
+
+    it("and the status says what became of the call where the answer broke off behind it, or is too large", function()
+      for status, outcome in pairs {
+        [200] = "unknown", [302] = "unknown", [401] = "final", [429] = "none", [502] = "unknown", [503] = "none",
+      } do
+        for _, body in ipairs { "Content-Length: 5\r\n\r\nhalf", "Content-Type: text/pl", "\r\n" .. ("x"):rep(2000) } do
+          local raw = rig.raw_server(("HTTP/1.1 %d x\r\n%s"):format(status, body))
+          local other = rig.client(server, { base_url = raw.url, host = raw.host, max_response_bytes = 1000 })
+          local _, err = other:request("POST", "/anything", {})
+          other:close()
+          raw.close()
+          assert_error(err, { status = status, sent = "yes", outcome = outcome, retryable = outcome == "none" })
+          if err.kind ~= "protocol" and status >= 400 then
+            assert_error(err.cause, { kind = "network", status = status, outcome = outcome })
+          end
+        end
+      end
+    end)
   end)
 
   describe("has as its cause", function()
     it("what the reader said, where an answer is no JSON", function()
       local err = answered(200, "<html>")
       assert_error(err, { kind = "protocol", code = "bad_json", body = "<html>" })
-      assert_error(err.cause, { kind = "protocol", code = "bad_json", sent = "yes" })
+      assert_error(err.cause, { kind = "protocol", code = "bad_json", sent = "yes", status = 200, outcome = "unknown" })
       assert.is_truthy(err.message:find(err.cause.message, 1, true))
     end)
 
@@ -95,7 +116,7 @@ describe("an error", function()
         end })
         local res, err = other:request("POST", "/anything", {})
         assert.is_nil(res)
-        assert_error(err, { kind = "cancelled", code = "client_closed", sent = "yes", attempts = attempt })
+        assert_error(err, { kind = "cancelled", code = "client_closed", sent = "yes", outcome = "none", attempts = attempt })
         assert_error(err.cause, { kind = "api", status = 503 })
       end
     end)
@@ -180,10 +201,16 @@ describe("an error", function()
       assert.equal("grid: api error, status 409 (conflict): Try later [request " .. err.request_id .. "]", tostring(err))
     end)
 
-    it("that says so when nobody knows whether the request was executed", function()
+    it("that says so when it is unknown whether the request was executed", function()
       server:fault { kind = "drop", execute = true }
       local _, err = client:request("POST", "/anything", {})
-      assert.is_truthy(tostring(err):find("unknown", 1, true))
+      assert.equal("unknown", err.outcome)
+      assert.matches("; whether it was executed is unknown$", tostring(err))
+      assert.equal("grid: api error, status 500 (http_500): the service answered with status 500; "
+        .. "whether it was executed is unknown", (tostring(answered(500, "")):gsub(" %[request .*", "")))
+      for _, status in ipairs { 400, 401, 410, 429, 503 } do
+        assert.is_nil(tostring(answered(status, "")):find("unknown", 1, true), status)
+      end
     end)
 
     it("whatever control characters the service puts into it", function()
@@ -285,7 +312,7 @@ describe("an error", function()
   it("holds the fields that are documented, and no others", function()
     local known = {
       kind = "string", code = "string", message = "string", status = "number", request_id = "string", details = "table",
-      headers = "table", sent = "string", retryable = "boolean", retry_after = "number", attempts = "number",
+      headers = "table", sent = "string", outcome = "string", retryable = "boolean", retry_after = "number", attempts = "number",
       idempotency_key = "string", cause = "table",
     }
     server:fault { kind = "status", status = 429, retry_after = 1 }
@@ -335,7 +362,7 @@ describe("an error", function()
       end }
       closing = grid.new { base_url = "https://127.0.0.1:" .. port, api_key = "k", host = host }
       local _, err = closing:request("POST", "/x", {})
-      assert_error(err, { kind = "cancelled", sent = "no" })
+      assert_error(err, { kind = "cancelled", sent = "no", outcome = "none" })
       close()
     end)
 

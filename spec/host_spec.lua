@@ -108,7 +108,7 @@ describe("a host", function()
     assert(coroutine.resume(thread))
     assert.equal("dead", coroutine.status(thread))
     assert.is_nil(res)
-    rig.assert_error(err, { kind = "cancelled", code = "client_closed", sent = "unknown" })
+    rig.assert_error(err, { kind = "cancelled", code = "client_closed", sent = "unknown", outcome = "unknown" })
     thread = nil -- luacheck: ignore 311
   end)
 

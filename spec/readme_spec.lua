@@ -110,17 +110,21 @@ EXAMPLES.errors = {
   after = function(out) assert.matches("^log in again: grid: auth error, status 401", out) end,
 }
 
-EXAMPLES["unknown outcome"] = {
-  before = function(server)
-    server:set { mode = "idempotent", tier = "2" }
-    server:fault { kind = "truncate", execute = true } -- the outcome that is easily taken for a known one
-  end,
-  after = function(out, server, _, saved)
-    assert.matches("^grid.result: status 200", out)
-    assert.equal(2, server:stats().requests)
-    assert.equal(1, server:executions("refresh_token", privy_of(saved).refresh_token))
-  end,
-}
+local function unknown_outcome(fault)
+  return {
+    before = function(server)
+      server:set { mode = "idempotent", tier = "2" }
+      server:fault(fault)
+    end,
+    after = function(out, server, _, saved)
+      assert.matches("^grid.result: status 200", out)
+      assert.equal(2, server:stats().requests)
+      assert.equal(1, server:executions("refresh_token", privy_of(saved).refresh_token))
+    end,
+  }
+end
+
+EXAMPLES["unknown outcome"] = unknown_outcome { kind = "drop", execute = true }
 
 EXAMPLES.keys = {
   prelude = [[ local payload = "eyJiIjoxLCJhIjpudWxsfQ==" ]],
@@ -341,6 +345,24 @@ describe("the README #slow", function()
     assert.not_equal(first.refresh_token, stored().refresh_token)
     run_named("quick start", { empty = true })
     assert.equal(0, server:stats().reuses)
+  end)
+
+  it("repeats the same request after every kind of unknown outcome, and after no other", function()
+    for _, fault in ipairs {
+      { kind = "truncate" }, { kind = "status", status = 502 }, { kind = "html" }, { kind = "missing_payload" },
+    } do
+      server:reset()
+      fault.execute = true
+      run_named("unknown outcome", unknown_outcome(fault))
+    end
+    server:reset()
+    run_named("unknown outcome", {
+      before = function() server:fault { kind = "status", status = 401, execute = true } end,
+      after = function(out)
+        assert.matches("^grid: auth error, status 401", out)
+        assert.equal(1, server:stats().requests)
+      end,
+    })
   end)
 
   it("shows an error whose Retry-After is beyond all numbers", function()

@@ -82,7 +82,7 @@ describe("a call", function()
 
     it("when nobody listened, since nothing was executed", function()
       local _, err = refresh { base_url = "http://127.0.0.1:1" }
-      assert_error(err, { kind = "network", sent = "no", attempts = 3, retryable = true })
+      assert_error(err, { kind = "network", sent = "no", outcome = "none", attempts = 3, retryable = true })
       assert.equal(2, #waits)
     end)
 
@@ -115,7 +115,7 @@ describe("a call", function()
       it("after " .. status, function()
         server:fault { kind = "status", status = status, count = 0 }
         local _, err = refresh()
-        assert_error(err, { status = status, attempts = 1, retryable = false })
+        assert_error(err, { status = status, attempts = 1, retryable = false, outcome = status < 500 and "final" or "unknown" })
         assert.equal(1, server:stats().requests)
       end)
     end
@@ -140,7 +140,7 @@ describe("a call", function()
         local res, err = client:refresh_session(request, { idempotency_key = "the-key" })
         client:close()
         assert.is_nil(res)
-        assert_error(err, { sent = "unknown", attempts = 1, retryable = false, idempotency_key = "the-key" })
+        assert_error(err, { sent = "unknown", outcome = "unknown", attempts = 1, retryable = false, idempotency_key = "the-key" })
         assert.equal(1, server:stats().requests)
       end)
     end
@@ -149,14 +149,16 @@ describe("a call", function()
       it("after an answer that makes no sense: " .. kind, function()
         server:fault { kind = kind, execute = true, count = 0 }
         local _, err = refresh()
-        assert_error(err, { sent = "yes", attempts = 1, retryable = false })
+        assert_error(err, { sent = "yes", outcome = "unknown", attempts = 1, retryable = false })
         assert.equal(1, server:stats().requests)
       end)
     end
 
     it("when it could not be sent as asked", function()
       local _, err = refresh { api_key = "a\nb" }
-      assert_error(err, { kind = "request", sent = "no", attempts = 1, retryable = false })
+      assert_error(err, { kind = "request", sent = "no", outcome = "none", attempts = 1, retryable = false })
+      _, err = refresh { base_url = "https://localhost:1", proxy = "foo://localhost" } -- libcurl reads it in the transfer
+      assert_error(err, { kind = "request", code = "bad_proxy", outcome = "none", attempts = 1, retryable = false })
       assert.same({}, waits)
     end)
   end)
@@ -170,6 +172,23 @@ describe("a call", function()
       client:close()
       assert.equal("fine", res.data.status)
       assert.equal(3, res.attempts)
+    end)
+
+    it("whatever answer made it so, but for one that makes no sense", function()
+      for fault, attempts in pairs {
+        [{ status = 500 }] = 2, [{ status = 502 }] = 2, [{ status = 504 }] = 2, [{ status = 408 }] = 2,
+        [{ status = 404 }] = 1, [{ kind = "redirect" }] = 1, [{ kind = "trailing" }] = 1,
+      } do
+        server:reset()
+        fault.kind = fault.kind or "status"
+        server:fault(fault)
+        server:fault { kind = "body", body = "{}", count = 0 }
+        local client = patient()
+        local res, err = client:request("GET", "/x")
+        client:close()
+        assert.equal(attempts, (res or err).attempts)
+        assert.equal(attempts, server:stats().requests)
+      end
     end)
 
     it("also if only for the head of it", function()
@@ -339,15 +358,69 @@ describe("a call", function()
     end)
   end)
 
-  it("stays in doubt when an earlier try may have been executed, whatever befalls the last one", function()
-    local raw = rig.raw_server(function() return "" end)
-    local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1, on_event = function(event)
-      if event.name == "retry" then raw.refuse() end
-    end })
-    local _, err = client:request("GET", "/accounts/any")
-    client:close()
-    raw.close()
-    assert_error(err, { kind = "network", sent = "unknown", attempts = 2 })
+  describe("that has taken several tries", function()
+    -- Each try gets one answer, or with 0 the end of its connection. The last try, behind these, cannot connect.
+    local function tries(method, ...)
+      local answers = { ... }
+      local raw = rig.raw_server(function(count)
+        local status = answers[count]
+        return status == 0 and "" or ("HTTP/1.1 %d x\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"):format(status)
+      end)
+      local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = #answers, on_event = function(event)
+        if event.name == "retry" and event.attempt == #answers then raw.refuse() end
+      end })
+      local _, err = client:request(method, "/accounts/any", method ~= "GET" and "{}" or nil)
+      client:close()
+      raw.close()
+      return err
+    end
+
+    it("stays unknown where one of them may have been executed", function()
+      for _, first in ipairs { 0, 500, 502, 408 } do
+        local err = tries("GET", first)
+        assert_error(err, { kind = "network", code = "connect_failed", sent = first == 0 and "unknown" or "yes",
+          outcome = "unknown", attempts = 2 })
+        assert.matches("; whether it was executed is unknown$", tostring(err))
+        while err.cause do err = err.cause end
+        assert_error(err, { status = first > 0 and first or nil, outcome = "unknown" })
+      end
+      assert_error(tries("GET", 0, 503, 503, 429), { outcome = "unknown", sent = "yes", attempts = 5 })
+    end)
+
+    it("is refused where the last one was, and its cause tells that an earlier one may have been executed", function()
+      local err = tries("GET", 0, 404)
+      assert_error(err, { kind = "api", status = 404, outcome = "final", sent = "yes", retryable = false, attempts = 2 })
+      assert_error(err.cause, { kind = "network", outcome = "unknown", sent = "unknown" })
+      assert.is_nil(tries("GET", 503, 404).cause)
+    end)
+
+    it("has executed nothing where none of them has", function()
+      assert_error(tries("POST", 503, 429), { kind = "network", sent = "no", outcome = "none", retryable = true, attempts = 3 })
+      assert.is_nil(tries("POST", 503).cause)
+    end)
+
+    it("is what they came to where the client is closed before the next one", function()
+      for status, expected in pairs {
+        [0] = { kind = "cancelled", sent = "unknown", outcome = "unknown", attempts = 1 },
+        [503] = { kind = "cancelled", sent = "yes", outcome = "none", attempts = 1 },
+      } do
+        local raw = rig.raw_server(status == 0 and "" or "HTTP/1.1 503 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
+        local client
+        client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1, on_event = function(event)
+          if event.name == "retry" then client:close() end
+        end })
+        local _, err = client:request("GET", "/x")
+        raw.close()
+        assert_error(err, expected)
+        assert_error(err.cause, { outcome = expected.outcome })
+      end
+    end)
+
+    it("is unknown where the last one is", function()
+      local err = tries("POST", 503, 0)
+      assert_error(err, { kind = "network", sent = "unknown", outcome = "unknown", retryable = false, attempts = 2 })
+      assert.is_nil(err.cause)
+    end)
   end)
 
   it("tells of its tries by events", function()

@@ -95,9 +95,10 @@ function call:secrets()
   return self.client.options.api_key, self.plan.body or "", self.cookie or ""
 end
 
---- The call is over.
+--- The last try so far has failed, or the call has ended between two tries.
 function call:fail(err)
   err.attempts, err.idempotency_key = self.attempts, self.idempotency_key
+  if self.err then errors.add_earlier(err, self.err) end
   self.err = err
 end
 
@@ -110,25 +111,22 @@ function call:start(engine, now)
   exchange.timeout = math.max(self.deadline - now, 0.001)
   exchange.connect_timeout = math.min(self.client.options.connect_timeout, exchange.timeout)
   if self.client.options.on_event then self:tell("request", { bytes = exchange.body and #exchange.body or 0 }) end
-  if self.client.closed then return self:give_up(errors.cancelled(self.err and self.err.sent or "no", self.err)) end
+  if self.client.closed then return self:give_up(errors.cancelled "no") end
   local transfer, id, code, message = engine:start(exchange)
   if transfer then return transfer, id end
   self:give_up(errors.from_core(id, code, message))
 end
 
---- Of a call that is given up in the air: "no" if it was certainly not executed.
+--- Of a try that is given up in the air: "no" if it was certainly not executed.
 function call:sent_so_far()
-  local sent = self.transfer:sent()
-  if sent == "no" then return self.err and self.err.sent or "no" end
-  return "unknown"
+  return self.transfer:sent() == "no" and "no" or "unknown"
 end
 
--- Contract, section 4: what was certainly not executed, 429 and 503; of what may be repeated, also the unknown.
+-- A request that only reads may also be repeated after an unknown outcome; an answer that
+-- makes no sense will make none the next time.
 local function may_repeat(self, err)
-  if err.kind == "network" or err.kind == "timeout" or err.kind == "tls" then
-    return err.sent == "no" or REPEATABLE[self.plan.method] == true
-  end
-  return err.status == 429 or err.status == 503
+  if err.outcome == "none" then return err.kind ~= "request" end
+  return err.outcome == "unknown" and REPEATABLE[self.plan.method] == true and err.kind ~= "protocol"
 end
 
 -- Between half of the delay and all of it, so that many clients do not come back together.
@@ -167,11 +165,6 @@ function call:give_up(err)
   if self.client.options.on_event then self:tell_response {} end
 end
 
--- What an earlier try may have had executed, the last one does not undo.
-local function keep_doubt(err, earlier)
-  if err and err.sent == "no" and earlier and earlier.sent == "unknown" then err.sent = "unknown" end
-end
-
 -- -> seconds that a connection and an answer have taken last on this client; 0 before the first answer
 local function note_times(client, answer)
   if answer.connect_seconds > 0 then client.connect_seconds = answer.connect_seconds end
@@ -181,18 +174,24 @@ end
 
 --- Reads the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
 function call:conclude(now)
-  local answer, earlier = self.transfer:answer(), self.err
+  local answer = self.transfer:answer()
   local expected = note_times(self.client, answer)
+  local res, err
   if answer.kind then
-    self.err = result.failure(self, answer)
+    err = result.failure(self, answer)
   else
-    self.res, self.err = result.read(self, answer)
+    res, err = result.read(self, answer)
   end
-  keep_doubt(self.err, earlier)
+  if res then self.res, self.err = res, nil else self:fail(err) end
   if self.client.options.on_event then self:tell_response(answer) end
+<<<<<<< HEAD
   if self.res then return end
   local err = self.err
   -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
+=======
+  if res then return end
+  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
+>>>>>>> da8dc28 (errors: say what became of a call by one rule, err.outcome)
   self.needed = math.max(SHORTEST_TRY, expected)
   err.retryable = may_repeat(self, err)
   local delay = not self.flight.is_abandoned and delay_before_next(self, err)

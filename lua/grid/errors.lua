@@ -6,6 +6,7 @@
 local core = require "grid.core"
 
 local foreign = require "grid.foreign"
+local outcome = require "grid.outcome"
 
 local errors = {}
 
@@ -13,6 +14,7 @@ local errors = {}
 ---@field kind "request"|"network"|"timeout"|"tls"|"api"|"auth"|"rate_limit"|"retired"|"protocol"|"crypto"|"store"|"cancelled"
 ---@field code string stable machine name: the API's own, else ours
 ---@field message string one line, without secrets
+---@field outcome grid.Outcome what became of the call; see grid.outcome
 ---@field sent "no"|"yes"|"unknown" was the request executed? "yes": it was answered
 ---@field retryable boolean the same call may be made again as it is
 ---@field status integer? HTTP status, when an answer came
@@ -37,7 +39,7 @@ function Error:__tostring()
   local parts = { "grid: ", self.kind, " error" }
   if self.status then parts[#parts + 1] = (", status %d"):format(self.status) end
   parts[#parts + 1] = (" (%s): %s"):format(self.code, self.message)
-  if self.sent == "unknown" then parts[#parts + 1] = "; whether it was executed is unknown" end
+  if self.outcome == "unknown" then parts[#parts + 1] = "; whether it was executed is unknown" end
   if self.request_id then parts[#parts + 1] = (" [request %s]"):format(self.request_id) end
   return table.concat(parts)
 end
@@ -51,6 +53,7 @@ local SHOWN = { "code", "message", "request_id" } -- others may have had a part 
 --- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable, and are not shown.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
+  fields.outcome = outcome.of(fields.sent, fields.status)
   fields.retryable = fields.retryable or false
   for _, name in ipairs(SHOWN) do fields[name] = fields[name] and core.visible(fields[name]) end
   aside[fields] = answer
@@ -62,23 +65,33 @@ function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }
 end
 
---- For a call whose client was closed. `cause` is the error that its last try ended with, if there was one.
-function errors.cancelled(sent, cause)
-  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent, cause = cause }
+--- Adds to the error of a call's last try what the tries before it came to. `earlier` is
+--- the error of the last of those.
+function errors.add_earlier(err, earlier)
+  local is_doubtful, is_cancelled = earlier.outcome == "unknown", err.kind == "cancelled"
+  err.outcome = outcome.of(err.sent, err.status, earlier.outcome)
+  if err.sent == "no" and (is_doubtful or is_cancelled) then err.sent = earlier.sent end
+  if is_doubtful or is_cancelled then err.cause = err.cause or earlier end
 end
 
---- For a call that is in flight when its process forks: in the child. The parent's goes on.
-function errors.forked(sent, cause)
+--- For a call whose client was closed. `sent` tells of the try in flight, "no" if there is none.
+function errors.cancelled(sent)
+  return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
+end
+
+--- For a call that is not over when its process forks: in the child. The parent sends what
+--- has not been sent yet.
+function errors.forked()
   return errors.new {
-    kind = "cancelled", code = "forked", sent = sent, cause = cause,
+    kind = "cancelled", code = "forked", sent = "unknown",
     message = "the process forked: the call goes on in the parent, and ends here",
   }
 end
 
 --- For a call whose waiter is gone: its coroutine was closed, or nginx has ended its request.
-function errors.abandoned(sent, cause)
+function errors.abandoned(sent)
   return errors.new {
-    kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent, cause = cause,
+    kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent,
   }
 end
 

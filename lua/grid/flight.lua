@@ -181,7 +181,7 @@ function flight:cancel(new_error)
   end
   for call in pairs(self.sleeping) do
     self.sleeping[call] = nil
-    call:fail(new_error(call.err.sent, call.err))
+    call:fail(new_error "no")
     self:done(call)
   end
 end

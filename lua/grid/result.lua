@@ -70,8 +70,6 @@ local function base_fields(call, answer)
     status = answer.status,
     headers = answer.headers,
     retry_after = answer.retry_after,
-    attempts = call.attempts,
-    idempotency_key = call.idempotency_key,
   }
 end
 
@@ -82,7 +80,9 @@ function result.failure(call, answer)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
   if BREAKS[answer.kind] and (answer.status or 0) >= 400 then
-    fields.cause = errors.new { kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent }
+    fields.cause = errors.new {
+      kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
+    }
     fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
     fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
   end
@@ -174,7 +174,7 @@ function result.read(call, answer)
     body, found, code, message = json.decode_body(call.transfer)
   end
   if body == nil then
-    local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent }
+    local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
     return nonsense(call, answer, code, "the answer cannot be read: " .. message, nil, cause)
   end
   if type(body) ~= "table" then

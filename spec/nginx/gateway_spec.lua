@@ -98,6 +98,15 @@ describe("the example gateway", function()
     assert.equal(401, (select(2, gateway:get("/", "-b grid_session=made-up"))))
   end)
 
+  it("passes on what Grid refuses, and asks for patience where Grid makes no sense", function()
+    for status, expected in pairs { [400] = 400, [403] = 403, [410] = 410, [302] = 503, [429] = 503, [500] = 503, [200] = 503 } do
+      grid_side:reset()
+      grid_side:fault { kind = "html", status = status, count = 0 }
+      assert.equal(expected, (select(2, post("/login", { email = "ann@example.com" }))))
+    end
+    grid_side:reset()
+  end)
+
   it("says what a log-in lacks", function()
     assert.equal(400, (select(2, post("/login", {}))))
     assert.equal(400, (select(2, gateway:get "/login")))
@@ -165,9 +174,11 @@ describe("the example gateway", function()
     assert.same({ 1, 1, 0 }, { stats.executions, stats.replays, stats.reuses })
   end)
 
-  it("repeats a call whose answer broke off, or did not end in time, as the same call as well", function()
+  it("repeats a call whose answer broke off, did not end in time or made no sense, as the same call as well", function()
     for _, fault in ipairs {
       { kind = "truncate", execute = true }, { kind = "slow", bytes = 100, interval = 2, execute = true },
+      { kind = "trailing", execute = true }, { kind = "status", status = 502, execute = true },
+      { kind = "redirect", execute = true },
     } do
       cookie = log_in { key_lifetime = 0.01, tier = "2", mode = "idempotent" }
       grid_side:fault(fault)

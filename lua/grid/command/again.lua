@@ -1,8 +1,6 @@
 -- How to ask again for an answer that was lost: the same request with the same idempotency key, as a command line.
 -- Owns: the sentence, which options it repeats, and the quoting for a POSIX shell. No option's value is a secret. Sends nothing.
 
-local service = require "grid.command.service"
-
 local again = {}
 
 local REPEATED = { "api-key-file", "base-url", "environment", "ca-file", "timeout" }
@@ -26,7 +24,7 @@ end
 
 --- For a session whose refresh ended with `err`, and what the command was given. -> sentence | nil: no answer is lost
 function again.sentence(err, session, given)
-  if not service.is_outcome_unknown(err) or not err.idempotency_key then return nil end
+  if err.outcome ~= "unknown" or not err.idempotency_key then return nil end
   return "the session file is as it was. Ask once and soon for the same answer again: "
     .. command_line(session, given, err.idempotency_key)
 end

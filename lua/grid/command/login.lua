@@ -42,7 +42,7 @@ end
 
 -- A refusal that another code might meet better.
 local function may_be_mistyped(err)
-  return err.sent == "yes" and (err.kind == "auth" or err.kind == "api" and err.status < 500)
+  return err.outcome == "final" and err.kind ~= "retired"
 end
 
 --- Logs in. -> result, key pair | ends the command

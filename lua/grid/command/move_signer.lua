@@ -126,7 +126,7 @@ end
 local function submit(client, address, transaction, auth, screen)
   local res, err = client:sign_and_submit(address, transaction, auth)
   if not res then
-    local is_unknown = service.is_outcome_unknown(err)
+    local is_unknown = err.outcome == "unknown"
     if is_unknown then
       screen:note "grid: whether the account has changed is unknown: --dry-run shows who signs for it now"
     end

@@ -21,7 +21,7 @@ function screen.new(as_json)
 end
 
 local SHOWN = {
-  "kind", "code", "message", "sent", "status", "request_id", "retryable", "retry_after", "attempts", "idempotency_key",
+  "kind", "code", "message", "outcome", "sent", "status", "request_id", "retryable", "retry_after", "attempts", "idempotency_key",
 }
 
 --- An error as a table for scripts. Details and bodies stay out: they are as the service wrote them.

@@ -70,19 +70,6 @@ function service.client(given, on_idle)
   return client
 end
 
--- What went wrong after the request was out, and before its answer was understood.
-local UNCLEAR = { network = true, timeout = true, protocol = true }
-
--- The service, or who stands before it, failed half-way; 503 means that it did not begin.
-local function failed_half_way(err)
-  return err.kind == "api" and err.status >= 500 and err.status ~= 503
-end
-
---- Whether nobody can tell what the service made of a request.
-function service.is_outcome_unknown(err)
-  return err.sent == "unknown" or err.sent == "yes" and (UNCLEAR[err.kind] or failed_half_way(err)) or false
-end
-
 --- Ends the command if it was asked to end.
 function service.heed_interrupt()
   if service.is_interrupted() then error(stop.new(stop.INTERRUPTED), 0) end

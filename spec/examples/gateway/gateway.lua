@@ -76,17 +76,12 @@ local function adopt(id, address, res, exported)
   })
 end
 
--- May Grid have renewed the session, and its answer be lost? No answer came, or a part of one, or one of a server in trouble.
-local function may_be_renewed(err)
-  if err.sent ~= "yes" then return err.sent == "unknown" end
-  return err.kind == "network" or err.kind == "timeout" or (err.status or 0) >= 500
-end
-
--- After such an outcome the next try must send the same key and body again: only so can the service tell that it is the same call.
+-- After an unknown outcome the next try must send the same key and body again: only so can the service tell that it is the
+-- same call.
 -- A refusal is noted, but nothing is thrown away: a wrong API key is refused as well.
 local function remember_failure(id, record, err, exported)
   record.refused = err.kind == "auth"
-  if may_be_renewed(err) and not record.again then
+  if err.outcome == "unknown" and not record.again then
     record.again = { idempotency_key = err.idempotency_key, keys = exported }
   end
   store("session:", id, record)
@@ -145,7 +140,7 @@ local function answer(status, value)
 end
 
 local function refuse(err)
-  local status = err.sent == "yes" and err.status and err.status < 500 and err.status or 503
+  local status = err.outcome == "final" and err.status or 503
   return answer(status, { error = err.code })
 end
 
