@@ -184,14 +184,8 @@ function call:conclude(now)
   end
   if res then self.res, self.err = res, nil else self:fail(err) end
   if self.client.options.on_event then self:tell_response(answer) end
-<<<<<<< HEAD
-  if self.res then return end
-  local err = self.err
-  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
-=======
   if res then return end
-  -- A try that is cut off by the deadline turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
->>>>>>> da8dc28 (errors: say what became of a call by one rule, err.outcome)
+  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
   self.needed = math.max(SHORTEST_TRY, expected)
   err.retryable = may_repeat(self, err)
   local delay = not self.flight.is_abandoned and delay_before_next(self, err)
