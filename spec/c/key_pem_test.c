@@ -125,7 +125,8 @@ static void other_pem_is_refused_with_its_reason(void)
 
 static void blanks_alone_are_no_key(void)
 {
-    static const char *const texts[] = {"", "\"", "\"\"", "''", "\\n", "\\", "\xef\xbb\xbf", "\xef\xbb\xbf\"\\n\"", "\"'\"", "-----BEGIN "};
+    static const char *const texts[] = {"", "\"", "\"\"", "''", "\\n", "\\", "\xef\xbb\xbf", "\xef\xbb\xbf\"\\n\"",
+                                        "\"'\"", "-----BEGIN "};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         CHECK(refuses(texts[i], "bad_key"));
