@@ -52,13 +52,6 @@ describe("a call", function()
     return client
   end
 
-  local function is_portable()
-    local engine = core.engine()
-    local fd = engine:fd()
-    engine:close()
-    return fd == nil
-  end
-
   local function warm_up()
     local res, err = client:request("GET", "/ok")
     assert(res, err)
@@ -114,7 +107,6 @@ describe("a call", function()
   end
 
   it("does not follow another one into a connection that has died without a word, HTTP/2", function()
-    if is_portable() then return pending "the portable driver does not hear connections" end
     if rig.no_http2 then return pending(rig.no_http2) end
     new_client(PROTOCOLS["HTTP/2"])
     warm_up()

@@ -1,5 +1,5 @@
--- HTTP/2 streams that a server refuses, breaks off or answers twice over, frame by frame. The server is that of
--- spec/support/frame_server.mjs: a request says in its body which frames it wants.
+-- HTTP/2 streams that a server refuses or breaks off, and frames that answer nothing, as many as a server likes. The server is
+-- that of spec/support/frame_server.mjs: a request says in its body which frames it wants.
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
@@ -31,15 +31,19 @@ describe("an HTTP/2 stream", function()
     return "case-" .. case_count
   end
 
+  local function new_client(options)
+    options = options or {}
+    return grid.new {
+      api_key = "key", base_url = options.base_url or server.https, ca_file = server.ca, retries = options.retries or 0,
+      timeout = 10, host = options.host,
+    }
+  end
+
   -- A POST that meets these frames, on a connection that has carried another one before if `reused`.
   -- -> its result, its error, and what reached the server
   local function post(frames, reused, options, times)
     local case = new_case()
-    options = options or {}
-    client = grid.new {
-      api_key = "key", base_url = server.https, ca_file = server.ca, retries = options.retries or 0, timeout = 10,
-      host = options.host,
-    }
+    client = new_client(options)
     if reused then assert(client:request("GET", "/ok")) end
     local res, err = client:request("POST", "/x", { case = case, times = times or grid.null, ["do"] = frames })
     return res, err, server:executions(case)
@@ -145,28 +149,30 @@ describe("an HTTP/2 stream", function()
     end)
   end
 
+  -- A transfer without a client.
+  local function start(engine, body, timeout)
+    return assert(engine:start {
+      method = "POST", url = server.https .. "/x", headers = {}, body = body, timeout = timeout or 30, connect_timeout = 5,
+      max_response_bytes = 2 ^ 20, ca_file = server.ca, http1_only = false, insecure_skip_tls_verify = false,
+    })
+  end
+
   it("is refused by a GOAWAY that another one reads, and one below it is answered", function()
     if libcurl < 788 then return pending "libcurl before 7.88 does not tell the last stream of a GOAWAY" end
     local COUNT, SPEAKER = 8, 4
     local engine, transfers = core.engine(), {}
-    local function start(body)
-      return assert(engine:start {
-        method = "POST", url = server.https .. "/x", headers = {}, body = body, timeout = 10, connect_timeout = 5,
-        max_response_bytes = 2 ^ 20, ca_file = server.ca, http1_only = false, insecure_skip_tls_verify = false,
-      })
-    end
     local function step_until(done)
       repeat
         engine:wait(1)
         engine:step()
       until done()
     end
-    local first = start "{}" -- opens the connection
+    local first = start(engine, "{}") -- opens the connection
     step_until(function() return first:is_finished() end)
     for i = 1, COUNT do
       local frames = i > SPEAKER and "" or ('["gather",%d],%s["wait",30],["headers",200,{}],["data","{}",true]'):format(
         COUNT + 1, i == SPEAKER and '["goaway",0,0],' or "")
-      transfers[i] = start(('{"do":[%s]}'):format(frames))
+      transfers[i] = start(engine, ('{"do":[%s]}'):format(frames))
     end
     step_until(function() return engine:in_flight() == 0 end)
     for i = 1, COUNT do
@@ -176,6 +182,117 @@ describe("an HTTP/2 stream", function()
       transfers[i]:close()
     end
     first:close()
+    engine:close()
+  end)
+
+  describe("amid frames that answer nothing", function()
+    -- Steps until the transfer has finished. -> how many
+    local function count_steps(engine, transfer)
+      local steps = 0
+      repeat
+        engine:wait(1)
+        engine:step()
+        steps = steps + 1
+      until transfer:is_finished()
+      return steps
+    end
+
+    local NOTHING = {
+      PRIORITY = '["frame",2,0,0,"0000000010"]',
+      ["PING with ACK"] = '["frame",6,1,"zero","0000000000000000"]',
+      ["a type that is not known"] = '["frame",99,0,"zero",""]',
+      ["WINDOW_UPDATE of the connection"] = '["frame",8,0,"zero","00000001"]',
+      ["WINDOW_UPDATE of the stream"] = '["frame",8,0,0,"00000001"]',
+      ["GOAWAY that refuses nothing"] = '["goaway","max",0]',
+      ["RST_STREAM of an old stream"] = '["frame",3,0,-2,"00000008"]',
+      ["empty DATA"] = '["headers",200,{}],["cut"],["frame",0,0,0,""]',
+    }
+    -- Many more than can be read within one step's time, on any machine.
+    for name, frames in pairs(NOTHING) do
+      it("a step ends before they do: " .. name, function()
+        local MANY, FEWEST_STEPS = 1500000, 10
+        local engine = core.engine()
+        local first = start(engine, "{}")
+        count_steps(engine, first)
+        first:close()
+        local status = name == "empty DATA" and "" or '["headers",200,{}],'
+        local transfer = start(engine, ('{"do":[%s,["repeat",%d],%s["data","{}",true]]}'):format(frames, MANY, status))
+        local steps = count_steps(engine, transfer)
+        assert.equal(200, transfer:answer().status)
+        assert.is_true(steps >= FEWEST_STEPS, steps .. " steps")
+        transfer:close()
+        engine:close()
+      end)
+    end
+
+    it("a call is given up, and the next one takes another connection", function()
+      for _, frame in ipairs { { "frame", 6, 0, "zero", ("00"):rep(8) }, { "frame", 8, 0, "zero", "00000001" } } do
+        local case = new_case()
+        client = new_client()
+        assert(client:request("POST", "/x", { case = case, times = 0, ["do"] = grid.array {} }))
+        local script = { case = case, times = 2, ["do"] = { frame, { "forever", 10 } } }
+        local _, err = client:request("POST", "/x", script, { timeout = 0.5 })
+        rig.assert_error(err, { kind = "timeout", sent = "unknown" })
+        script.times = 0
+        assert(client:request("POST", "/x", script))
+        local executions = server:executions(case)
+        assert.equal(executions[1].connection, executions[2].connection)
+        assert.not_equal(executions[2].connection, executions[3].connection)
+        client:close()
+      end
+    end)
+
+    it("a sound server answers, and so does theirs on another connection", function()
+      local sound = fault_server.start()
+      client = new_client()
+      local endless = { { "frame", 99, 0, "zero", "" }, { "repeat", 1e9 } }
+      local _, err = client:request("POST", "/x", { ["do"] = endless }, { timeout = 0.5 })
+      rig.assert_error(err, { kind = "timeout", sent = "unknown" })
+      local other = grid.new { api_key = "key", base_url = sound.https, ca_file = sound.ca, retries = 0, timeout = 10 }
+      assert(other:request("POST", "/ok", "{}"))
+      assert(client:request("POST", "/x", "{}"))
+      other:close()
+      sound:stop()
+    end)
+  end)
+
+  it("is waited for no longer than the call's time where the server allows none, and the next call is answered", function()
+    client = new_client { base_url = server.none }
+    local failures = 0
+    for _ = 1, 4 do
+      local res, err = client:request("POST", "/x", "{}", { timeout = 0.5 })
+      if res then
+        failures = 0
+      else
+        rig.assert_error(err, { kind = "timeout" })
+        failures = failures + 1
+      end
+      assert.is_true(failures < 2)
+    end
+  end)
+
+  it("that was answered in time counts, although one step does not read all that has come", function()
+    local COUNT, SECONDS = 90, 3
+    local engine, transfers = core.engine(), {}
+    local case = new_case()
+    local frames = ('["gather",%d],["headers",200,{}],["cut"],["data","%s"],["repeat",300],["data","",true]'):format(
+      COUNT, ("x"):rep(40))
+    for i = 1, COUNT do transfers[i] = start(engine, ('{"case":"%s","do":[%s]}'):format(case, frames), SECONDS) end
+    repeat
+      for _ = 1, 20 do
+        engine:wait(0.005)
+        engine:step()
+      end
+    until #server:executions(case) == COUNT
+    os.execute("sleep " .. SECONDS + 0.2) -- all answers come meanwhile, and the time of all calls ends
+    repeat
+      engine:wait(1)
+      engine:step()
+    until engine:in_flight() == 0
+    for _, transfer in ipairs(transfers) do
+      assert.is_nil(transfer:answer().message)
+      transfer:close()
+    end
     engine:close()
   end)
 end)

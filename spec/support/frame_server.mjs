@@ -13,8 +13,8 @@
 //   ["cut"]                              what follows goes out in another write, and so in another TLS record
 //   ["wait", milliseconds]
 //   ["gather", n]                        waits until this connection has had n requests
-//   ["flood", milliseconds, bytes]       from now on, the frames since the last cut are repeated until the connection ends, in
-//                                        writes of at least `bytes`, with a pause between two of them
+//   ["repeat", n]                        the frames since the last cut are sent n times
+//   ["forever", milliseconds]            the frames since the last cut are sent until the connection ends, with such a pause
 //   ["end"], ["reset"]                   the end of the connection, by FIN or by RST
 //
 // A request without a body is answered at once. GET /executions?case=NAME over plain HTTP lists what came under a name. A
@@ -27,6 +27,7 @@ const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION] = [0, 1,
 const END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8;
 const MAX_CONCURRENT_STREAMS = 3, LARGEST = 2 ** 31 - 1;
 const PREFACE_BYTES = 24, HEADER_BYTES = 9;
+const WRITE_BYTES = 256 * 1024;
 
 const ANSWER = [["headers", 200, {}], ["data", '{"data":{}}', true]];
 
@@ -121,7 +122,8 @@ class Connection {
       else if (name === "goaway") frames.push(frame(GOAWAY, 0, 0, Buffer.concat([number(at(rest[0]), 4), number(rest[1], 4)])));
       else if (name === "settings") frames.push(settings(...rest));
       else if (name === "frame") frames.push(frame(rest[0], rest[1], at(rest[2]), Buffer.from(rest[3] ?? "", "hex")));
-      else if (name === "flood") return this.flood(frames, ...rest);
+      else if (name === "forever") return this.forever(frames, ...rest);
+      else if (name === "repeat") await this.repeat(frames.splice(0), ...rest);
       else {
         await cut();
         if (name === "wait") await later(rest[0]);
@@ -133,12 +135,17 @@ class Connection {
     await cut();
   }
 
-  async flood(frames, pause, bytes) {
+  async repeat(frames, times) {
     const one = Buffer.concat(frames);
-    const many = Buffer.concat(Array(Math.ceil(bytes / one.length)).fill(one));
-    while (this.socket.writable && !this.socket.destroyed) {
-      await this.write([many]);
-      if (pause) await later(pause);
+    const fit = Math.min(times, Math.ceil(WRITE_BYTES / one.length));
+    const many = Buffer.concat(Array(fit).fill(one));
+    for (let left = times; left > 0; left -= fit) await this.write([many.subarray(0, Math.min(fit, left) * one.length)]);
+  }
+
+  async forever(frames, pause) {
+    while (this.socket.writable) {
+      await this.write(frames);
+      await later(pause);
     }
   }
 }

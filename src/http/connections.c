@@ -11,6 +11,7 @@
 typedef struct grid_connection {
     unsigned opened; /* 0: no socket of libcurl's that is known here */
     unsigned users;
+    double heard; /* when a part of an answer came last, on grid_clock_now */
     int local_port; /* 0: not asked for yet */
     int remote_port;
 } grid_connection;
@@ -105,6 +106,18 @@ static curl_socket_t find(const grid_connections *connections, int local_port, i
     return CURL_SOCKET_BAD;
 }
 
+/* Input that waits is discarded, since libcurl before 8.16 would look at it, and take the
+ * connection for usable. More of it makes the system reset the connection. */
+static void end(curl_socket_t fd)
+{
+    enum { MOST_READS = 64, READ_BYTES = 1024 * 1024 };
+    int reads = 0;
+
+    shutdown(fd, SHUT_RDWR);
+    while (reads++ < MOST_READS && recv(fd, NULL, READ_BYTES, MSG_DONTWAIT | MSG_TRUNC) > 0)
+        ;
+}
+
 /* The end of the stream counts as input, and so does an error. */
 static bool has_input(curl_socket_t fd)
 {
@@ -132,7 +145,7 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
 
     if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
         if (connection)
-            shutdown(fd, SHUT_RDWR);
+            end(fd);
         return false;
     }
     if (connection) {
@@ -142,10 +155,38 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
     return true;
 }
 
+static grid_connection *leased(const grid_connections *connections, const grid_lease *lease)
+{
+    grid_connection *connection;
+
+    if (!lease->opened || lease->fd >= connections->size)
+        return NULL;
+    connection = &connections->table[lease->fd];
+    return connection->opened == lease->opened ? connection : NULL;
+}
+
+void grid_connections_hear(grid_connections *connections, const grid_lease *lease, double now)
+{
+    grid_connection *connection = leased(connections, lease);
+
+    if (connection)
+        connection->heard = now;
+}
+
+void grid_connections_end_silent(grid_connections *connections, const grid_lease *lease,
+                                 double since)
+{
+    const grid_connection *connection = leased(connections, lease);
+
+    if (connection && connection->heard < since)
+        end(lease->fd);
+}
+
 void grid_connections_release(grid_connections *connections, grid_lease *lease)
 {
-    if (lease->opened && lease->fd < connections->size &&
-        connections->table[lease->fd].opened == lease->opened)
-        connections->table[lease->fd].users--;
+    grid_connection *connection = leased(connections, lease);
+
+    if (connection)
+        connection->users--;
     *lease = (grid_lease){0};
 }

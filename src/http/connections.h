@@ -38,6 +38,15 @@ typedef struct grid_lease {
  * the connection is unfit, and has been shut down. */
 bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
                            int remote_port, grid_lease *lease);
+/* A part of an answer came on the connection. */
+void grid_connections_hear(grid_connections *connections, const grid_lease *lease, double now);
+
+/* A request that went out on the connection at that time got no answer: if no other has got
+ * one since, the connection is shut down, so that no other request follows. What else came,
+ * such as HTTP/2 PING frames, does not count. */
+void grid_connections_end_silent(grid_connections *connections, const grid_lease *lease,
+                                 double since);
+
 void grid_connections_release(grid_connections *connections, grid_lease *lease);
 
 #endif

@@ -17,6 +17,9 @@ typedef struct grid_driver grid_driver;
 
 enum { GRID_LANES = 2 };
 
+/* In one step, from all connections, and one TLS record more from each that is ready. */
+#define GRID_READ_SECONDS 0.01
+
 /* `connections` are told which sockets libcurl opens and closes. */
 grid_driver *grid_driver_new(grid_connections *connections, grid_error *err);
 void grid_driver_free(grid_driver *driver);
@@ -27,8 +30,8 @@ void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi);
 /* Before a transfer is added: the driver opens and closes its sockets. */
 void grid_driver_attach(grid_driver *driver, CURL *easy);
 
-/* Shuts the connection down if no input came there since then. */
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since);
+/* Before a request goes out on a connection: GRID_READ_SECONDS hold for it. */
+void grid_driver_limit_reads(grid_driver *driver, CURL *easy);
 
 /* A transfer was added to that lane: it starts, and the descriptor is not polled. `open` is the number of transfers there whose end
  * was not collected: if one of them has ended already, a step is due. */
@@ -36,6 +39,9 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open);
 
 /* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
 bool grid_driver_step(grid_driver *driver);
+
+/* The latest step has left input unread, because its time was up. */
+bool grid_driver_was_cut(const grid_driver *driver);
 
 /* How often libcurl has been entered to move transfers on. */
 unsigned grid_driver_entry(const grid_driver *driver);

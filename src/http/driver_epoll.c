@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "http/clock.h"
 #include "http/driver.h"
+#include "http/tls.h"
 #include "http/watch.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <math.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define RETRY_SECONDS 0.01
@@ -36,6 +36,7 @@ struct grid_driver {
     bool is_ringing;
     double resume_at; /* to look for room to write again, on grid_clock_now; negative: not at all */
     unsigned entry; /* into libcurl; counted */
+    grid_read_limit limit;
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -150,14 +151,18 @@ static int action_mask(uint32_t events)
 }
 
 /* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
-static void act(grid_lane *lane, curl_socket_t fd, int mask)
+static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
 {
-    lane->driver->entry++;
+    grid_driver *driver = lane->driver;
+
+    driver->entry++;
+    driver->limit.until = grid_clock_now() + seconds;
     if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
         lane->own_due = grid_clock_now() + RETRY_SECONDS;
+    driver->limit.until = 0;
 }
 
-static void act_on_due(grid_lane *lane)
+static void act_on_due(grid_lane *lane, double seconds)
 {
     double due = grid_clock_sooner(lane->due, lane->own_due);
 
@@ -167,27 +172,29 @@ static void act_on_due(grid_lane *lane)
         lane->due = -1;
     else
         lane->own_due = -1;
-    act(lane, CURL_SOCKET_TIMEOUT, 0);
+    act(lane, CURL_SOCKET_TIMEOUT, 0, seconds);
 }
 
 void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 {
     grid_lane *own = &driver->lanes[lane];
 
-    act_on_due(own);
+    act_on_due(own, GRID_READ_SECONDS);
     if ((size_t)own->running < open)
         own->own_due = grid_clock_now();
 }
 
 bool grid_driver_step(grid_driver *driver)
 {
-    double now = grid_clock_now();
+    double now = grid_clock_now(), share;
     int i, count;
 
     if (!driver->ready_count)
         poll_ready(driver, 0);
     count = driver->ready_count;
     driver->ready_count = 0;
+    driver->limit.was_reached = false;
+    share = GRID_READ_SECONDS / (count + GRID_LANES);
     for (i = 0; i < count; i++) {
         curl_socket_t fd = grid_watch_fd(driver->ready[i].data.u64);
         grid_lane *lane = &driver->lanes[grid_watch_lane(driver->ready[i].data.u64)];
@@ -195,13 +202,13 @@ bool grid_driver_step(grid_driver *driver)
         if (fd == driver->bell || !grid_watch_is_wanted(&driver->watch, fd))
             continue;
         if (driver->ready[i].events != EPOLLOUT)
-            grid_watch_hear(&driver->watch, fd, now);
-        act(lane, fd, action_mask(driver->ready[i].events));
+            grid_watch_read(&driver->watch, fd);
+        act(lane, fd, action_mask(driver->ready[i].events), share);
         if (driver->ready[i].events == EPOLLOUT && grid_watch_rest(&driver->watch, fd))
             driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
     }
     for (i = 0; i < GRID_LANES; i++)
-        act_on_due(&driver->lanes[i]);
+        act_on_due(&driver->lanes[i], share);
     if (grid_clock_until(driver->resume_at) == 0) {
         driver->resume_at = -1;
         grid_watch_resume(&driver->watch);
@@ -209,10 +216,14 @@ bool grid_driver_step(grid_driver *driver)
     return count == BATCH;
 }
 
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    if (grid_watch_is_silent(&driver->watch, fd, since))
-        shutdown(fd, SHUT_RDWR);
+    grid_tls_limit_reads(easy, &driver->limit);
+}
+
+bool grid_driver_was_cut(const grid_driver *driver)
+{
+    return driver->limit.was_reached;
 }
 
 unsigned grid_driver_entry(const grid_driver *driver)

@@ -5,6 +5,7 @@
 #include "http/clock.h"
 #include "http/driver.h"
 #include "http/socket.h"
+#include "http/tls.h"
 
 #include <limits.h>
 #include <math.h>
@@ -16,6 +17,7 @@ struct grid_driver {
     int turn; /* the lane that is polled next, while both have transfers */
     grid_connections *connections;
     unsigned entry; /* into libcurl; counted */
+    grid_read_limit limit;
 };
 
 grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
@@ -74,10 +76,14 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open)
     driver->running[lane]++;
 }
 
-/* Without epoll the driver does not know when input came. */
-void grid_driver_end_silent(grid_driver *driver, curl_socket_t fd, double since)
+void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    (void)driver, (void)fd, (void)since;
+    grid_tls_limit_reads(easy, &driver->limit);
+}
+
+bool grid_driver_was_cut(const grid_driver *driver)
+{
+    return driver->limit.was_reached;
 }
 
 unsigned grid_driver_entry(const grid_driver *driver)
@@ -88,9 +94,13 @@ unsigned grid_driver_entry(const grid_driver *driver)
 bool grid_driver_step(grid_driver *driver)
 {
     driver->entry++;
-    for (int i = 0; i < GRID_LANES; i++)
+    driver->limit.was_reached = false;
+    for (int i = 0; i < GRID_LANES; i++) {
+        driver->limit.until = grid_clock_now() + GRID_READ_SECONDS / GRID_LANES;
         if (driver->multis[i])
             curl_multi_perform(driver->multis[i], &driver->running[i]);
+    }
+    driver->limit.until = 0;
     return false;
 }
 

@@ -45,6 +45,7 @@ struct grid_engine {
     size_t in_flight;
     grid_url *url; /* of the last transfer, or NULL */
     grid_transfer *flying;
+    bool has_heard; /* answers, or parts of them, in this step */
     bool has_refused; /* streams, whose transfers are still in flight */
     double stepped; /* when the last step began, on grid_clock_now */
     int put_off;    /* steps in a row that ended nothing, whatever was overdue */
@@ -299,7 +300,8 @@ void grid_engine_step(grid_engine *engine)
         return;
     grid_guard_enter(&guard);
     engine->stepped = grid_clock_now();
-    more = grid_driver_step(engine->driver);
+    engine->has_heard = false;
+    more = grid_driver_step(engine->driver) || (grid_driver_was_cut(engine->driver) && engine->has_heard);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
     collect_finished(engine);
     if (engine->has_refused)
@@ -364,7 +366,10 @@ grid_transfer *grid_engine_take_finished(grid_engine *engine)
 
 bool grid_engine_take_connection(grid_engine *engine, CURL *easy, int local_port, int remote_port, grid_lease *lease)
 {
-    return grid_connections_take(&engine->connections, easy, local_port, remote_port, lease);
+    if (!grid_connections_take(&engine->connections, easy, local_port, remote_port, lease))
+        return false;
+    grid_driver_limit_reads(engine->driver, easy);
+    return true;
 }
 
 void grid_engine_release_connection(grid_engine *engine, grid_lease *lease)
@@ -372,9 +377,15 @@ void grid_engine_release_connection(grid_engine *engine, grid_lease *lease)
     grid_connections_release(&engine->connections, lease);
 }
 
-void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since)
+void grid_engine_hear(grid_engine *engine, const grid_lease *lease)
 {
-    grid_driver_end_silent(engine->driver, fd, since);
+    engine->has_heard = true;
+    grid_connections_hear(&engine->connections, lease, engine->stepped);
+}
+
+void grid_engine_end_silent(grid_engine *engine, const grid_lease *lease, double since)
+{
+    grid_connections_end_silent(&engine->connections, lease, since);
 }
 
 grid_url *grid_engine_url(grid_engine *engine, const char *text)

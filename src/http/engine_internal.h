@@ -13,9 +13,9 @@
 bool grid_engine_take_connection(grid_engine *engine, CURL *easy, int local_port, int remote_port, grid_lease *lease);
 void grid_engine_release_connection(grid_engine *engine, grid_lease *lease);
 
-/* A request went out on that connection at that time and got no answer: if no input at all came there since, the connection is
- * shut down, so that no other request follows. */
-void grid_engine_end_silent(grid_engine *engine, curl_socket_t fd, double since);
+/* See grid_connections_hear and grid_connections_end_silent. */
+void grid_engine_hear(grid_engine *engine, const grid_lease *lease);
+void grid_engine_end_silent(grid_engine *engine, const grid_lease *lease, double since);
 
 /* A GOAWAY on that connection named that last stream. */
 void grid_engine_refuse_streams(grid_engine *engine, unsigned connection, long last);

@@ -1,4 +1,4 @@
-/* What OpenSSL knows of a connection and libcurl does not tell. Owns nothing. */
+/* What libcurl does not do with OpenSSL's part of a connection. Owns nothing. */
 #ifndef GRID_HTTP_TLS_H
 #define GRID_HTTP_TLS_H
 
@@ -9,5 +9,15 @@
 /* True: OpenSSL has read bytes from the socket of this transfer, and libcurl has not taken
  * them. False in the clear, and for a libcurl that uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
+
+typedef struct grid_read_limit {
+    double until;     /* on grid_clock_now; 0: no limit */
+    bool was_reached; /* there may be more to read */
+} grid_read_limit;
+
+/* From then on libcurl takes the socket of this transfer for empty. It would read as long as
+ * there is input that is part of no answer, such as HTTP/2 control frames: libcurl 7.88 to 8.0
+ * for seconds. The limit outlives the connection. Without effect in the same cases. */
+void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit);
 
 #endif

@@ -90,6 +90,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
     grid_transfer *transfer = context;
 
     (void)one;
+    grid_engine_hear(transfer->engine, &transfer->lease);
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
     transfer->refused = true;
@@ -103,6 +104,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     bool fits = size <= room;
 
     (void)one;
+    grid_engine_hear(transfer->engine, &transfer->lease);
     if (grid_buffer_append(&transfer->body, data, fits ? size : room, &transfer->failure) && fits)
         return size;
     transfer->refused = true;
@@ -337,7 +339,7 @@ static void tell_of_connection(const grid_transfer *transfer, CURLcode code)
     if (transfer->timing.http_version)
         grid_engine_learn(transfer->engine, transfer, transfer->timing.http_version >= 20);
     if (code == CURLE_OPERATION_TIMEDOUT && transfer->lease.opened)
-        grid_engine_end_silent(transfer->engine, transfer->lease.fd, transfer->member.started);
+        grid_engine_end_silent(transfer->engine, &transfer->lease, transfer->member.started);
 }
 
 void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)

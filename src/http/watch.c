@@ -17,7 +17,6 @@ typedef struct grid_watched {
     bool is_resting;      /* epoll does not look for room to write */
     unsigned char writes; /* in a row */
     unsigned char lane;   /* of the multi handle that wants it */
-    double heard; /* when something came last */
     uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
 } grid_watched;
 
@@ -176,21 +175,12 @@ void grid_watch_resume(grid_watch *watch)
     }
 }
 
-void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now)
+void grid_watch_read(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
 
-    if (!known)
-        return;
-    known->heard = now;
-    known->writes = 0;
-}
-
-bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since)
-{
-    const grid_watched *known = find(watch, fd);
-
-    return known && known->heard < since;
+    if (known)
+        known->writes = 0;
 }
 
 #else

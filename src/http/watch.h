@@ -57,10 +57,7 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 bool grid_watch_rest(grid_watch *watch, curl_socket_t fd);
 void grid_watch_resume(grid_watch *watch);
 
-/* Something came at that time. */
-void grid_watch_hear(grid_watch *watch, curl_socket_t fd, double now);
-
-/* True: the socket is open, and no input came since then. */
-bool grid_watch_is_silent(const grid_watch *watch, curl_socket_t fd, double since);
+/* There is something to read. */
+void grid_watch_read(grid_watch *watch, curl_socket_t fd);
 
 #endif
