@@ -237,6 +237,7 @@ describe("the annotations", function()
       end
       assert.same(sorted(annotated), sorted(heard))
       for _, name in ipairs { "body", "cookies" } do assert.is_truthy(problem[name]) end
+      assert.is_truthy(result.body)
       client:close()
       rig.assert_nothing_left()
     end)

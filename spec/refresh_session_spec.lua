@@ -80,6 +80,32 @@ describe("client:refresh_session", function()
         "request_id", "status" }, names)
     end)
 
+    it("with the raw answer, which no loop over its fields and no text shows", function()
+      local body = ' {"data":{"kms_payload":{"session":{"Privy":{"token":"canary","session":{"expires_at":1}}}}}, "x": 1.50}\r\n'
+      server:fault { kind = "body", body = body, execute = true }
+      res = assert(refresh(saved))
+      client:close()
+      collectgarbage()
+      assert.equal(body, res.body)
+      assert.equal(body, res.body)
+      assert.is_nil(rawget(res, "body"))
+      for name, value in pairs(res) do
+        assert.not_equal("body", name)
+        assert.not_equal(body, value)
+      end
+      assert.is_nil(tostring(res):find("canary", 1, true))
+      assert.is_nil(res.no_such_field)
+    end)
+
+    it("of any call, with the body that came, also where that is empty", function()
+      for status, body in pairs { [200] = '{"data":{"status":"fine"}}', [201] = "[]", [204] = "" } do
+        server:fault { kind = "body", status = status, body = body }
+        assert.equal(body, assert(client:request("POST", "/anything", {})).body)
+      end
+      server:fault { kind = "body", body = '{"data":{}}' }
+      assert.equal("", assert(client:request("HEAD", "/anything")).body)
+    end)
+
     it("with the expiry of the authorization key in whole seconds, whatever unit the answer has", function()
       local milliseconds = res.data.kms_payload.session.Privy.session.expires_at
       assert.equal(math.floor(milliseconds / 1000), res.expires_at)

@@ -35,7 +35,8 @@ describe("client:refresh_session keeps the refresh token that was sent, where an
       server:set { tier = "1" }
       server:fault { kind = "no_refresh_token", execute = true }
       local res = assert(refresh(form(saved)))
-      assert.is_nil(res.data.kms_payload.session.Privy.refresh_token) -- data is as the service answers
+      assert.is_nil(res.data.kms_payload.session.Privy.refresh_token) -- data is as the service answers, and so is the body
+      assert.is_nil(res.body:find(privy.refresh_token, 1, true))
       assert_alive(res, privy.refresh_token)
     end
   end)

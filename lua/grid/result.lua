@@ -22,7 +22,14 @@ local result = {}
 ---@field attempts integer tries that were made
 ---@field cookies string[] values of Set-Cookie
 ---@field headers table<string, string> lower-case name to value
+---@field body string the raw bytes of the answer; not shown by pairs
 local Result = { __name = "grid.result" }
+
+local bodies = setmetatable({}, { __mode = "k" })
+
+function Result:__index(name)
+  if name == "body" then return bodies[self] and bodies[self]:string() end
+end
 
 function Result:__tostring()
   return ("grid.result: status %d, request %s"):format(self.status, self.request_id or "unknown")
@@ -136,7 +143,7 @@ local function read_success(call, answer, body, found)
   local problem = plan.check and plan.check(data)
   if problem then return nonsense(call, answer, "bad_answer", problem, body) end
   local payload, bytes = session_of(call, data, found)
-  return setmetatable({
+  local res = setmetatable({
     data = data,
     metadata = wrapped and table_or_empty(body.metadata) or {},
     kms_payload_json = payload and session.to_store(bytes, payload, plan.session_sent),
@@ -148,6 +155,8 @@ local function read_success(call, answer, body, found)
     cookies = answer.cookies,
     headers = answer.headers,
   }, Result)
+  bodies[res] = call.transfer:keep_body()
+  return res
 end
 
 local NO_CONTENT = { [204] = true, [205] = true }

@@ -91,6 +91,7 @@ static const char script[] =
     "  if answer.kind then error { code = answer.code } end\n"
     "  assert(answer.status == 200 and #transfer:body() == 1000 and answer.headers['x-one'] == '1, 2' and #answer.cookies == 1)\n"
     "  assert(#good(transfer:decode({})) == 998)\n"
+    "  assert(transfer:keep_body():string() == transfer:body())\n"
     "  transfer:close()\n"
     "end\n"
     "cancelled:close()\n"

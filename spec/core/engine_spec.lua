@@ -373,7 +373,7 @@ describe("grid.core", function()
 
     it("cannot be read before it has finished, and then again and again", function()
       local transfer = engine:start(exchange "/ok")
-      for _, name in ipairs { "answer", "body", "decode" } do
+      for _, name in ipairs { "answer", "body", "keep_body", "decode" } do
         local ok, message = pcall(transfer[name], transfer, {})
         assert.is_false(ok)
         assert.truthy(message:find("has not finished", 1, true))
@@ -386,6 +386,20 @@ describe("grid.core", function()
         assert.same({ { data = {} }, "{}" }, { transfer:decode({}, "data") })
       end
       transfer:close()
+    end)
+
+    it("gives bytes that outlive it, and become a string when they are asked for", function()
+      local transfer = engine:start(exchange "/ok")
+      await(engine, transfer)
+      local kept = transfer:keep_body()
+      transfer:close()
+      for _ = 1, 2 do
+        collectgarbage()
+        assert.equal('{"data":{}}', kept:string())
+      end
+      assert.is_nil(tostring(kept):find('{"data"', 1, true))
+      assert.is_false(pcall(kept.string, transfer))
+      assert.is_false(pcall(transfer.keep_body, transfer))
     end)
 
     it("is decoded as a text is", function()

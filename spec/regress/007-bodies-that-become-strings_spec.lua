@@ -38,6 +38,7 @@ describe("the body of an answer", function()
     local res = assert(client:refresh_session(rig.request(server)))
     assert.equal("string", type(res.kms_payload_json))
     assert.equal(0, asked)
+    assert.equal(res.headers["content-length"], tostring(#res.body)) -- where it is asked for, it does
     client:close()
   end)
 

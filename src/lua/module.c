@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "crypto/random.h"
 #include "http/clock.h"
+#include "lua/bytes.h"
 #include "lua/crypto.h"
 #include "lua/engine.h"
 #include "lua/file.h"
@@ -58,6 +59,7 @@ int luaopen_grid_core(lua_State *L)
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
     gridL_open_buffer(L);
+    gridL_open_bytes(L);
     gridL_open_transfer(L);
     gridL_open_crypto(L);
     gridL_open_engine(L);

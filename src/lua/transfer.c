@@ -5,6 +5,7 @@
 #include "lua/transfer.h"
 
 #include "http/transfer.h"
+#include "lua/bytes.h"
 #include "lua/decode.h"
 #include "lua/engine.h"
 #include "text/json.h"
@@ -291,6 +292,17 @@ static int transfer_body(lua_State *L)
     return 1;
 }
 
+/* transfer:keep_body() -> its bytes as grid.core.bytes, which outlive the transfer */
+static int transfer_keep_body(lua_State *L)
+{
+    box *self = check_finished(L);
+
+    self->is_lent = true;
+    gridL_push_bytes(L, grid_transfer_body(self->transfer));
+    self->is_lent = false;
+    return 1;
+}
+
 /* transfer:decode(array_metatable, step, …): what json_decode gives for the body, behind a byte order mark. LuaJIT keeps each
  * string once, and finds it by a few of its bytes: bodies of one service have those in common, and to make a string of each
  * would be to compare it with all. */
@@ -312,6 +324,7 @@ void gridL_open_transfer(lua_State *L)
         {"sent", transfer_sent},
         {"answer", transfer_answer},
         {"body", transfer_body},
+        {"keep_body", transfer_keep_body},
         {"decode", transfer_decode},
         {NULL, NULL},
     };

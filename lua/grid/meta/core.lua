@@ -260,6 +260,10 @@ function transfer:answer() end
 ---@return string
 function transfer:body() end
 
+--- The same, not as a string yet.
+---@return grid.core.bytes
+function transfer:keep_body() end
+
 --- What json_decode gives for the body, behind a byte order mark, which need not become a string for it.
 ---@param array_metatable table
 ---@param ... string|integer
@@ -267,6 +271,13 @@ function transfer:body() end
 function transfer:decode(array_metatable, ...) end
 
 function transfer:close() end
+
+--- Bytes that become a string only when asked for.
+---@class grid.core.bytes
+local bytes = {}
+
+---@return string
+function bytes:string() end
 
 --- A P-256 key pair. Wiped when closed or collected.
 ---@class grid.core.key
