@@ -56,6 +56,10 @@ describe("a host", function()
           seconds = 1.2
         end
         nap(seconds)
+        if seconds == 1.2 then -- two rounds of the sandbox's loop later all answers have left it
+          server:stats()
+          server:stats()
+        end
       end
       local client = rig.client(server, {
         base_url = server[protocol], timeout = 2, connect_timeout = 0.8, host = { name = "busy", now = core.now, sleep = sleep },

@@ -126,9 +126,9 @@ local function launch(self, options)
 end
 
 local function wait_for(seconds, condition)
-  for _ = 1, seconds * 50 do
+  for _ = 1, seconds * 10 do
     if condition() then return true end
-    socket.sleep(0.02)
+    socket.sleep(0.1)
   end
   return false
 end
