@@ -220,7 +220,7 @@ static void a_folded_line_without_a_field_is_refused(void)
 {
     static const char *const before[] = {"HTTP/1.1 200 OK\r\n", "no colon\r\n", "a:\nb\r\n"};
     grid_headers headers;
-    grid_error err;
+    grid_error err = {0};
 
     grid_headers_init(&headers);
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {

@@ -55,6 +55,7 @@ static void what_breaks_a_line_becomes_one_blank(void)
     becomes("a\xC2\x9B" "31mb", "a 31mb"); /* CSI */
     becomes("\xC2\x80\xC2\x85\xC2\x9F" "a", " a");
     becomes("a\xE2\x80\xA8" "b\xE2\x80\xA9", "a b ");
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional) */
     becomes("a\n\xE2\x80\x8B\n\xE2\x80\xAE\xC2\x90" "b", "a b");
     becomes("a\n \nb", "a   b");
 }
@@ -62,6 +63,7 @@ static void what_breaks_a_line_becomes_one_blank(void)
 static void what_is_not_seen_goes(void)
 {
     becomes("\xEF\xBB\xBF" "a\xE2\x80\x8B" "b\xC2\xAD" "c", "abc");
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional) */
     becomes("a\xE2\x80\xAE" "b\xE2\x81\xA6" "c\xE2\x81\xA9\xE2\x80\x8E\xE2\x80\x8F\xD8\x9C", "abc");
     becomes("\xE2\x81\xA0\xF3\xA0\x81\xA1\xE3\x85\xA4\xEF\xB8\x8F", "");
 }
@@ -114,6 +116,7 @@ static void every_character_is_judged_and_what_comes_out_is_visible(void)
 
 static void json_says_the_same_as_before(void)
 {
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional) */
     static const char json[] = " {\n\t\"a\xC2\x9B\x7F\xE2\x80\xAE\": [\"\xEF\xBB\xBF\xF3\xA0\x81\xA1\\n\", \"\xC3\xA9\"]} ";
     static const char want[] = " {\n\t\"a\\u009b\\u007f\\u202e\": [\"\\ufeff\\udb40\\udc61\\n\", \"\xC3\xA9\"]} ";
     grid_slice given = {json, sizeof json - 1}, got, value;
