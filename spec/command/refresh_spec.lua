@@ -147,7 +147,8 @@ describe("grid refresh", function()
       local code, out, err = run:grid "refresh s.json --json"
       assert.equal(1, code)
       assert.matches("no_such_thing", err)
-      assert.equal(status, harness.objects(out)[1].error.status)
+      local told = harness.objects(out)[1].error
+      assert.same({ status, status < 500 and "final" or "unknown" }, { told.status, told.outcome })
     end
     assert.equal(text, run.folder:read "s.json")
     assert.equal("s.json\ntmp", run.folder:list())
