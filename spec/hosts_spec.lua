@@ -141,14 +141,14 @@ for name, new_program in pairs(programs) do
             if event.name == "response" then saved = event end
           end,
         }
-        server:fault { kind = "delay", answer_delay = 0.3 }
-        local thread
+        server:fault { kind = "delay", answer_delay = 0.5 }
+        local executed, thread = server:stats().executions, nil
         program.spawn(function()
           thread = coroutine.running()
           refresh(session)
         end)
         program.spawn(function()
-          program.sleep(0.1)
+          while server:stats().executions == executed do program.sleep(0.02) end
           coroutine.close(thread)
           local start = core.now() -- the loop is busy until the answer is there
           while core.now() - start < 2 do end
