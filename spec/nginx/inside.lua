@@ -27,6 +27,7 @@ function inside.run(arguments)
   os.exit = function(given) error { exit_code = given } end -- luacheck: ignore 122
   local ok, problem = pcall(require "busted.runner", { standalone = false })
   os.exit = exit -- luacheck: ignore 122
+  require("spec.support.sandbox").stop_shared()
   if not ok then
     code = type(problem) == "table" and problem.exit_code or 1
     if type(problem) ~= "table" then io.write(tostring(problem), "\n") end

@@ -124,4 +124,10 @@ function sandbox.share(settings)
   return self
 end
 
+--- Ends the shared sandbox before the process does: one that closes its Lua state waits for its children.
+function sandbox.stop_shared()
+  local running = debug.getregistry()[SHARED]
+  if running then running:stop() end
+end
+
 return sandbox
