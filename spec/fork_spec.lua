@@ -1,8 +1,10 @@
--- A program that forks in a handler: the calls in flight are the parent's, and end in the child with an error.
+-- A program that forks in a handler: the calls in flight are the parent's, and end in
+-- the child with an error.
 
 local rig = require "spec.support.rig"
 
--- The child notes what it was told of each call, then exits without the handlers of its parent.
+-- The child notes what it was told of each call, then exits without the handlers of its
+-- parent.
 local PROGRAM = [[
 local ffi = require "ffi"
 ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"

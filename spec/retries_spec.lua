@@ -37,12 +37,15 @@ describe("a call", function()
 
   describe("whose answer breaks off after the status of a refusal", function()
     -- -> result, error, tries
-    local function meet(status)
+    local CUT_SHORT = "HTTP/1.1 %d No\r\nContent-Length: 50\r\n\r\n{"
+    local BAD_CHUNK = "HTTP/1.1 %d No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nno chunk\r\n"
+
+    local function meet(status, answer)
       local tries = 0
       local raw = rig.raw_server(function(count)
         tries = count
         if count > 1 then return 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}' end
-        return ("HTTP/1.1 %d No\r\nContent-Length: 50\r\n\r\n{"):format(status)
+        return answer:format(status)
       end)
       local client = rig.client(server, { base_url = raw.url, host = raw.host, retries = 1 })
       local res, err = client:request("POST", "/x", {})
@@ -53,18 +56,24 @@ describe("a call", function()
 
     it("is tried again where a whole one would be", function()
       for _, status in ipairs { 429, 503 } do
-        local res, err, tries = meet(status)
-        assert.is_truthy(res, tostring(err))
-        assert.equal(2, tries)
+        for _, answer in ipairs { CUT_SHORT, BAD_CHUNK } do
+          local res, err, tries = meet(status, answer)
+          assert.is_truthy(res, tostring(err))
+          assert.equal(2, tries)
+        end
       end
     end)
 
     it("is an error of that status, with what broke off as its cause", function()
       for status, kind in pairs { [401] = "auth", [403] = "auth", [410] = "retired", [500] = "api" } do
-        local _, err, tries = meet(status)
-        assert_error(err, { kind = kind, code = "http_" .. status, status = status, sent = "yes", retryable = false, body = "{" })
-        assert_error(err.cause, { kind = "network", code = "connection_lost" })
-        assert.equal(1, tries)
+        for answer, cause in pairs {
+          [CUT_SHORT] = { kind = "network", code = "connection_lost" }, [BAD_CHUNK] = { kind = "protocol", code = "bad_http" },
+        } do
+          local _, err, tries = meet(status, answer)
+          assert_error(err, { kind = kind, code = "http_" .. status, status = status, sent = "yes", retryable = false, body = "{" })
+          assert_error(err.cause, cause)
+          assert.equal(1, tries)
+        end
       end
     end)
   end)

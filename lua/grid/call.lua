@@ -122,10 +122,11 @@ function call:sent_so_far()
   return self.transfer:sent() == "no" and "no" or "unknown"
 end
 
--- A request that only reads may also be repeated after an unknown outcome; an answer that
+-- What cannot be sent as asked cannot be sent the next time either, but a descriptor may be free
+-- then. A request that only reads may also be repeated after an unknown outcome; an answer that
 -- makes no sense will make none the next time.
 local function may_repeat(self, err)
-  if err.outcome == "none" then return err.kind ~= "request" end
+  if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
   return err.outcome == "unknown" and REPEATABLE[self.plan.method] == true and err.kind ~= "protocol"
 end
 

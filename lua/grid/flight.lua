@@ -162,8 +162,9 @@ function flight:wake_sleepers()
   return soonest and soonest - now
 end
 
--- Why no call can go on: the maker of the error that says so, or nil. A handler or another thread of control may have closed the
--- client, and a handler may have forked: then this is the child, and the calls are its parent's.
+-- Why no call can go on: the maker of the error that says so, or nil. A handler or
+-- another thread of control may have closed the client, and a handler may have forked:
+-- then this is the child, and the calls are its parent's.
 function flight:obstacle()
   if self.client.closed then return errors.cancelled end
   if not self.engine:is_usable() then return errors.forked end

@@ -80,13 +80,16 @@ local function base_fields(call, answer)
   }
 end
 
-local BREAKS = { network = true, timeout = true }
+-- The rest of the answer did not come, or cannot be read: a broken chunk, say.
+local function breaks_off(answer)
+  return answer.kind == "network" or answer.kind == "timeout" or answer.code == "bad_http"
+end
 
 --- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
 function result.failure(call, answer)
   local fields = base_fields(call, answer)
   fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
-  if BREAKS[answer.kind] and (answer.status or 0) >= 400 then
+  if breaks_off(answer) and (answer.status or 0) >= 400 then
     fields.cause = errors.new {
       kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
     }

@@ -1,5 +1,6 @@
-/* A child that is forked while its parent talks TLS: it lets go of the parent's engine without a word on the wire, and makes its
- * own. Needs the node of spec/support/fault_server.mjs for TLS and HTTP/2. */
+/* A child that is forked while its parent talks TLS: it lets go of the parent's
+ * engine without a word on the wire, and makes its own. Needs the node of
+ * spec/support/fault_server.mjs for TLS and HTTP/2. */
 #include "http_support.h"
 #include "remote.h"
 

@@ -1,5 +1,6 @@
-/* What libcurl leaves behind when it is entered does not reach the program: neither SIGPIPE, of a libcurl that raises it, nor
- * errors in OpenSSL's queue. The libcurl here pretends to be of another version, and does both in every entry. */
+/* What libcurl leaves behind when it is entered does not reach the program: neither
+ * SIGPIPE, of a libcurl that raises it, nor errors in OpenSSL's queue. The libcurl
+ * here pretends to be of another version, and does both in every entry. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "http_support.h"
 
@@ -236,7 +237,8 @@ static void a_libcurl_that_raises_none_costs_no_system_call(void)
     CHECK(!was_blocked);
 }
 
-/* In a child: the signal would end the process, and the version is asked for once in one. */
+/* In a child: the signal would end the process, and the version is asked for once in
+ * one. */
 static void in_a_child(unsigned version, const char *entry, void (*test)(void))
 {
     int status = 0;

@@ -1,6 +1,7 @@
-/* A name server that does not answer holds up neither the transfer that asks it, when that is given up or its time is over, nor
- * the end of the engine. The C library's getaddrinfo waits here until the test has got that far; where the test has to wait for
- * getaddrinfo instead, that gives up after a while, and says so. */
+/* A name server that does not answer holds up neither the transfer that asks it,
+ * when that is given up or its time is over, nor the end of the engine. The C
+ * library's getaddrinfo waits here until the test has got that far; where the test
+ * has to wait for getaddrinfo instead, that gives up after a while, and says so. */
 #include "http_support.h"
 
 #include <curl/curl.h>
@@ -54,7 +55,8 @@ static bool has_asked(void)
     return yes;
 }
 
-/* True: the test came this far before any getaddrinfo has given up. They all return now. */
+/* True: the test came this far before any getaddrinfo has given up. They all return
+ * now. */
 static bool end(void)
 {
     bool in_time;

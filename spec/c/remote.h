@@ -1,6 +1,8 @@
-/* The server of spec/support/fault_server.mjs for C tests: TLS, HTTP/2, and faults by name. Needs node.
+/* The server of spec/support/fault_server.mjs for C tests: TLS, HTTP/2, and faults
+ * by name. Needs node.
  *
- * Owns: the server's process, from remote_open to remote_close; it also ends with the test. */
+ * Owns: the server's process, from remote_open to remote_close; it also ends with
+ * the test. */
 #ifndef GRID_SPEC_REMOTE_H
 #define GRID_SPEC_REMOTE_H
 

@@ -1,6 +1,8 @@
-/* A program that leaves SIGPIPE alone goes on when the peer of a TLS connection resets or closes it: in a call, between two
- * calls, when a call is given up, and when the engine ends. libcurl before 7.87 lets OpenSSL raise the signal. Each case runs in
- * a child with the signal's default action. Needs the node of spec/support/fault_server.mjs. */
+/* A program that leaves SIGPIPE alone goes on when the peer of a TLS connection
+ * resets or closes it: in a call, between two calls, when a call is given up, and
+ * when the engine ends. libcurl before 7.87 lets OpenSSL raise the signal. Each case
+ * runs in a child with the signal's default action. Needs the node of
+ * spec/support/fault_server.mjs. */
 #include "http_support.h"
 #include "remote.h"
 
@@ -34,7 +36,8 @@ static void call(grid_engine *engine, const char *method, const char *path, bool
     grid_transfer_free(transfer);
 }
 
-/* Long enough for what the server does a little later, such as the end of a connection. */
+/* Long enough for what the server does a little later, such as the end of a
+ * connection. */
 static void step_for_a_while(grid_engine *engine)
 {
     double end = grid_clock_now() + 0.4;

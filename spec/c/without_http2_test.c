@@ -1,5 +1,6 @@
-/* A libcurl that was built without HTTP/2: calls over TLS use HTTP/1.1, each on a connection of its own. The libcurl here
- * pretends that it was; one that really was refuses to be asked for HTTP/2. Needs the node of spec/support/fault_server.mjs. */
+/* A libcurl that was built without HTTP/2: calls over TLS use HTTP/1.1, each on a
+ * connection of its own. The libcurl here pretends that it was; one that really was
+ * refuses to be asked for HTTP/2. Needs the node of spec/support/fault_server.mjs. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "http_support.h"
 #include "remote.h"

@@ -1,5 +1,6 @@
--- libcurl and the keys share OpenSSL's queue of errors with nginx's own TLS: what they leave there, nginx reports as an alert.
--- Every answer here goes out over TLS, so nginx looks at the queue after each call.
+-- libcurl and the keys share OpenSSL's queue of errors with nginx's own TLS: what they
+-- leave there, nginx reports as an alert. Every answer here goes out over TLS, so nginx
+-- looks at the queue after each call.
 
 local child = require "spec.support.child"
 local rig = require "spec.support.rig"

@@ -10,6 +10,7 @@
 //   encoded        an answer in the codings of `?coding=gzip,br`, unknown ones in name alone; `&of=N`: N zero bytes;
 //                  `&cut=N`: without its last N bytes
 //   trailers       an answer with trailers behind its body
+//   flood          an answer with 600 KB of headers                            (HTTP/2)
 //   silent         nothing, ever
 //   hole           nothing, ever, for anybody on this connection               (HTTP/2)
 //   retire         an answer, and a little later the end of the connection
@@ -120,6 +121,11 @@ function twice(socket, res) {
   setTimeout(() => !socket.destroyed && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"nobody"}'), LITTLE);
 }
 
+function flood(stream, res) {
+  for (let i = 0; i < 4000; i++) res.setHeader(`x-${i}`, "v".repeat(150));
+  ok(stream, res);
+}
+
 const drop = (socket) => sockets.get(socket.remotePort).destroy();
 const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 
@@ -142,7 +148,7 @@ function later(stream, res, act) {
 }
 
 const faultsOfStream = {
-  ok, late, echo, headers, encoded, trailers, silent,
+  ok, late, echo, headers, encoded, trailers, silent, flood,
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
@@ -216,7 +222,7 @@ function serveRaw(socket) {
 endWith(process.argv);
 const { key, cert, file } = certificate;
 const plain = http.createServer({ keepAliveTimeout: 60000 }, serve);
-const secure = http2.createSecureServer({ key, cert, allowHTTP1: true }, serve);
+const secure = http2.createSecureServer({ key, cert, allowHTTP1: true, maxSendHeaderBlockLength: 1 << 20 }, serve);
 for (const server of [plain, secure]) server.on("connection", track);
 secure.on("sessionError", () => {});
 plain.on("clientError", () => {});

@@ -4,6 +4,7 @@
 #include "http/clock.h"
 #include "http/driver.h"
 #include "http/engine_internal.h"
+#include "http/failure.h"
 #include "http/guard.h"
 #include "http/origins.h"
 
@@ -29,8 +30,9 @@ enum { MAX_IDLE_CONNECTIONS = 1024 };
 enum { MOST_PUT_OFF = 1024 }; /* steps, each of which found much that was ready */
 #define STEP_SECONDS 1        /* that a step may take before a transfer whose time is up is ended amid it: others may have much */
 
-/* CURLMOPT_QUICK_EXIT: the end of a multi handle does not wait for the threads that look up names. A libcurl before 8.20 does not
- * know the option; its threads belong to the transfers, see CURLOPT_QUICK_EXIT. */
+/* CURLMOPT_QUICK_EXIT: the end of a multi handle does not wait for the threads that
+ * look up names. A libcurl before 8.20 does not know the option; its threads belong
+ * to the transfers, see CURLOPT_QUICK_EXIT. */
 enum { QUICK_EXIT = 21 };
 
 struct grid_engine {
@@ -422,7 +424,7 @@ bool grid_engine_launch(grid_engine *engine, grid_transfer *transfer, CURL *easy
     grid_driver_attach(engine->driver, easy);
     code = add(engine, transfer, easy, lane);
     if (code != CURLM_OK)
-        return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
+        return grid_failure_not_started(err, code);
     grid_engine_ref(engine);
     engine->in_flight++;
     member->started = engine->stepped = grid_clock_now();

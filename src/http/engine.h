@@ -1,13 +1,16 @@
-/* The engine is a step machine over one libcurl multi handle: connections are reused and shared by all its transfers.
+/* The engine is a step machine over one libcurl multi handle: connections are reused
+ * and shared by all its transfers.
  *
  * Owns: the multi handle, its driver, and the queue of finished transfers.
- * Refuses to know: Lua, JSON, retries, and who is waiting. It starts no thread and `step` never blocks.
- * Reference-counted: every holder and every transfer in flight has one reference, so the order in which they go cannot
- * matter.
+ * Refuses to know: Lua, JSON, retries, and who is waiting. It starts no thread and
+ * `step` never blocks.
+ * Reference-counted: every holder and every transfer in flight has one reference, so
+ * the order in which they go cannot matter.
  *
- * An engine belongs to the process that made it. In a child of that process it is inert, since the sockets and the epoll
- * descriptor are the parent's too: a step and a wait return at once, nothing is in flight, and nothing finishes. The child
- * lets go of it and makes its own. */
+ * An engine belongs to the process that made it. In a child of that process it is
+ * inert, since the sockets and the epoll descriptor are the parent's too: a step and
+ * a wait return at once, nothing is in flight, and nothing finishes. The child lets
+ * go of it and makes its own. */
 #ifndef GRID_HTTP_ENGINE_H
 #define GRID_HTTP_ENGINE_H
 

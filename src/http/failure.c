@@ -1,5 +1,7 @@
 #include "http/failure.h"
 
+#include "http/descriptors.h"
+
 #include <string.h>
 
 typedef struct failure {
@@ -79,12 +81,25 @@ static void describe_timeout(grid_error *err, const grid_ending *ending)
                    is_answered ? "no whole answer" : ending->handed_over ? "no answer" : "no connection", ending->seconds);
 }
 
-/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory */
+/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory, of a
+ * trailer by these words. */
 static const CURLcode TOO_LARGE = (CURLcode)100;
 
 static bool is_too_large(const grid_ending *ending)
 {
-    return ending->code == TOO_LARGE || (ending->code == CURLE_OUT_OF_MEMORY && ending->status);
+    return ending->code == TOO_LARGE || (ending->code == CURLE_OUT_OF_MEMORY && ending->handed_over) ||
+           strcmp(ending->detail, "Out of memory in chunked-encoding") == 0;
+}
+
+/* Of CURLE_RECV_ERROR and CURLE_HTTP2 libcurl's words tell whether it could not
+ * read, or could not understand: a chunk, as "Malformed encoding found in
+ * chunked-encoding" or "chunk hex-length longer than 16"; or HTTP/2, where nghttp2
+ * gave up. */
+static bool is_misunderstood(const grid_ending *ending)
+{
+    return (ending->code == CURLE_RECV_ERROR || ending->code == CURLE_HTTP2) &&
+           (strstr(ending->detail, "chunk") || strstr(ending->detail, "nghttp2_session_mem_recv() returned") ||
+            strstr(ending->detail, "nghttp2 recv error") || strstr(ending->detail, "nghttp2 shuts down connection"));
 }
 
 /* Once the request has gone out, these are no longer about the exchange: an answer of HTTP/0.9;
@@ -93,7 +108,22 @@ static bool is_about_the_answer(const grid_ending *ending)
 {
     bool is_either = ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_BAD_FUNCTION_ARGUMENT;
 
-    return is_either && ending->handed_over;
+    return ending->handed_over && (is_either || is_misunderstood(ending));
+}
+
+/* libcurl could not open a socket, a CA file, or what it needs to look up a name. */
+static bool lacks_descriptors(const grid_ending *ending)
+{
+    grid_kind kind = find(ending->code)->kind;
+
+    return !ending->handed_over && (kind == GRID_NETWORK || kind == GRID_TLS || ending->code == CURLE_OUT_OF_MEMORY) &&
+           grid_descriptors_are_used_up();
+}
+
+static void describe_lack(grid_error *err)
+{
+    grid_error_set(err, GRID_REQUEST, "no_descriptor",
+                   "no file descriptor is left: close files, make fewer calls at once, or raise the limit (ulimit -n)");
 }
 
 /* The same code of libcurl can mean two things: it depends on how far the exchange came. */
@@ -106,11 +136,22 @@ void grid_failure_describe(grid_error *err, const grid_ending *ending)
                        "the server refused the request's HTTP/2 stream and processed nothing of it: send it again");
     else if (ending->code == CURLE_OPERATION_TIMEDOUT)
         describe_timeout(err, ending);
-    else if (is_about_the_answer(ending))
-        describe_code(err, CURLE_WEIRD_SERVER_REPLY, ending->detail);
     else if (is_too_large(ending))
         grid_error_set(err, GRID_PROTOCOL, "headers_too_large",
                        "a header line of the answer is longer than libcurl takes, or memory ran out");
+    else if (is_about_the_answer(ending))
+        describe_code(err, CURLE_WEIRD_SERVER_REPLY, ending->detail);
+    else if (lacks_descriptors(ending))
+        describe_lack(err);
     else
         describe_code(err, ending->code, ending->detail);
+}
+
+bool grid_failure_not_started(grid_error *err, CURLMcode code)
+{
+    if (grid_descriptors_are_used_up()) {
+        describe_lack(err);
+        return false;
+    }
+    return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));
 }

@@ -19,4 +19,7 @@ typedef struct grid_ending {
 
 void grid_failure_describe(grid_error *err, const grid_ending *ending);
 
+/* The multi handle did not take the transfer. Returns false. */
+bool grid_failure_not_started(grid_error *err, CURLMcode code);
+
 #endif

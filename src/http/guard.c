@@ -24,7 +24,8 @@ static bool is_pending(void)
     return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
 }
 
-/* A write raises SIGPIPE in the thread that writes, hence the mask of this thread alone. */
+/* A write raises SIGPIPE in the thread that writes, hence the mask of this thread
+ * alone. */
 static void block(grid_guard *guard)
 {
     sigset_t set = only_sigpipe(), before;

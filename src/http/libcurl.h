@@ -1,6 +1,8 @@
-/* What the libcurl that runs can do. It may be newer or older than the headers that this was compiled with.
+/* What the libcurl that runs can do. It may be newer or older than the headers that
+ * this was compiled with.
  *
- * Owns: the answers, asked for once in a process: curl_version_info of some versions is not thread-safe. */
+ * Owns: the answers, asked for once in a process: curl_version_info of some versions
+ * is not thread-safe. */
 #ifndef GRID_HTTP_LIBCURL_H
 #define GRID_HTTP_LIBCURL_H
 
@@ -12,13 +14,16 @@ const char *grid_libcurl_version(void);
 /* Before 7.87, OpenSSL writes to libcurl's sockets itself, and without MSG_NOSIGNAL. */
 bool grid_libcurl_raises_sigpipe(void);
 
-/* A libcurl built without HTTP/2 takes no transfer that asks for it, not even as one of two versions. */
+/* A libcurl built without HTTP/2 takes no transfer that asks for it, not even as one
+ * of two versions. */
 bool grid_libcurl_has_http2(void);
 
-/* It shows a refused HTTP/2 stream on a reused connection as the one error without a text. */
+/* It shows a refused HTTP/2 stream on a reused connection as the one error without a
+ * text. */
 bool grid_libcurl_is_silent_on_refusal(void);
 
-/* It may take the end of an HTTP/2 connection for the end of an answer that did not begin. */
+/* It may take the end of an HTTP/2 connection for the end of an answer that did not
+ * begin. */
 bool grid_libcurl_ends_in_silence(void);
 
 #endif

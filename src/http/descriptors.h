@@ -1,0 +1,14 @@
+/* Are file descriptors left? libcurl does not say when a lack of them was what made
+ * a transfer fail.
+ *
+ * Owns: nothing; what it opens to find out is closed again. */
+#ifndef GRID_HTTP_DESCRIPTORS_H
+#define GRID_HTTP_DESCRIPTORS_H
+
+#include <stdbool.h>
+
+/* Fewer are left than the start of a transfer may take at a time. By the time that
+ * it has failed, libcurl has closed its own. */
+bool grid_descriptors_are_used_up(void);
+
+#endif
