@@ -40,8 +40,8 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open);
 /* Does what is ready, or the first part of much, and what is due. True: there may be more that is ready. */
 bool grid_driver_step(grid_driver *driver);
 
-/* The latest step has left input unread, because its time was up. */
-bool grid_driver_was_cut(const grid_driver *driver);
+/* Something is ready now. */
+bool grid_driver_is_ready(grid_driver *driver);
 
 /* How often libcurl has been entered to move transfers on. */
 unsigned grid_driver_entry(const grid_driver *driver);

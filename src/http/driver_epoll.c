@@ -36,7 +36,7 @@ struct grid_driver {
     bool is_ringing;
     double resume_at; /* to look for room to write again, on grid_clock_now; negative: not at all */
     unsigned entry; /* into libcurl; counted */
-    grid_read_limit limit;
+    double read_until; /* see grid_tls_limit_reads */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -156,10 +156,10 @@ static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
     grid_driver *driver = lane->driver;
 
     driver->entry++;
-    driver->limit.until = grid_clock_now() + seconds;
+    driver->read_until = grid_clock_now() + seconds;
     if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
         lane->own_due = grid_clock_now() + RETRY_SECONDS;
-    driver->limit.until = 0;
+    driver->read_until = 0;
 }
 
 static void act_on_due(grid_lane *lane, double seconds)
@@ -193,7 +193,6 @@ bool grid_driver_step(grid_driver *driver)
         poll_ready(driver, 0);
     count = driver->ready_count;
     driver->ready_count = 0;
-    driver->limit.was_reached = false;
     share = GRID_READ_SECONDS / (count + GRID_LANES);
     for (i = 0; i < count; i++) {
         curl_socket_t fd = grid_watch_fd(driver->ready[i].data.u64);
@@ -218,12 +217,14 @@ bool grid_driver_step(grid_driver *driver)
 
 void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    grid_tls_limit_reads(easy, &driver->limit);
+    grid_tls_limit_reads(easy, &driver->read_until);
 }
 
-bool grid_driver_was_cut(const grid_driver *driver)
+bool grid_driver_is_ready(grid_driver *driver)
 {
-    return driver->limit.was_reached;
+    if (!driver->ready_count)
+        poll_ready(driver, 0);
+    return driver->ready_count > 0;
 }
 
 unsigned grid_driver_entry(const grid_driver *driver)

@@ -17,7 +17,7 @@ struct grid_driver {
     int turn; /* the lane that is polled next, while both have transfers */
     grid_connections *connections;
     unsigned entry; /* into libcurl; counted */
-    grid_read_limit limit;
+    double read_until; /* see grid_tls_limit_reads */
 };
 
 grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
@@ -78,12 +78,17 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 
 void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    grid_tls_limit_reads(easy, &driver->limit);
+    grid_tls_limit_reads(easy, &driver->read_until);
 }
 
-bool grid_driver_was_cut(const grid_driver *driver)
+bool grid_driver_is_ready(grid_driver *driver)
 {
-    return driver->limit.was_reached;
+    int ready = 0;
+
+    for (int i = 0; i < GRID_LANES && !ready; i++)
+        if (driver->multis[i])
+            curl_multi_poll(driver->multis[i], NULL, 0, 0, &ready);
+    return ready > 0;
 }
 
 unsigned grid_driver_entry(const grid_driver *driver)
@@ -94,13 +99,12 @@ unsigned grid_driver_entry(const grid_driver *driver)
 bool grid_driver_step(grid_driver *driver)
 {
     driver->entry++;
-    driver->limit.was_reached = false;
     for (int i = 0; i < GRID_LANES; i++) {
-        driver->limit.until = grid_clock_now() + GRID_READ_SECONDS / GRID_LANES;
+        driver->read_until = grid_clock_now() + GRID_READ_SECONDS / GRID_LANES;
         if (driver->multis[i])
             curl_multi_perform(driver->multis[i], &driver->running[i]);
     }
-    driver->limit.until = 0;
+    driver->read_until = 0;
     return false;
 }
 

@@ -244,11 +244,8 @@ static void look_at(grid_engine *engine, double deadline)
 static void end_overdue(grid_engine *engine)
 {
     grid_transfer *transfer, *next;
-    double now;
+    double now = grid_clock_now();
 
-    if (grid_clock_until(engine->look) != 0)
-        return;
-    now = grid_clock_now();
     engine->look = -1;
     for (transfer = engine->flying; transfer; transfer = next) {
         double deadline = grid_transfer_member(transfer)->deadline;
@@ -259,6 +256,16 @@ static void end_overdue(grid_engine *engine)
         else
             look_at(engine, deadline);
     }
+}
+
+/* Deadlines are put off while answers come in, and more is ready: one step does not read all that
+ * has come. Input that is part of no answer does not put them off. */
+static void end_or_put_off(grid_engine *engine, bool more)
+{
+    more = more || (engine->has_heard && grid_driver_is_ready(engine->driver));
+    engine->put_off = more && engine->put_off < MOST_PUT_OFF ? engine->put_off + 1 : 0;
+    if (!engine->put_off)
+        end_overdue(engine);
 }
 
 static void end_refused(grid_engine *engine)
@@ -303,14 +310,15 @@ void grid_engine_step(grid_engine *engine)
     grid_guard_enter(&guard);
     engine->stepped = grid_clock_now();
     engine->has_heard = false;
-    more = grid_driver_step(engine->driver) || (grid_driver_was_cut(engine->driver) && engine->has_heard);
+    more = grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* the transfers that finish let go of theirs */
     collect_finished(engine);
     if (engine->has_refused)
         end_refused(engine);
-    engine->put_off = more && engine->put_off < MOST_PUT_OFF ? engine->put_off + 1 : 0;
-    if (!engine->put_off)
-        end_overdue(engine);
+    if (grid_clock_until(engine->look) == 0)
+        end_or_put_off(engine, more);
+    else
+        engine->put_off = 0;
     grid_engine_unref(engine);
     grid_guard_leave(&guard);
 }

@@ -25,23 +25,22 @@ bool grid_tls_has_input(CURL *easy)
 static long on_read(BIO *bio, int operation, const char *data, size_t size, int number,
                     long longer, int result, size_t *processed)
 {
-    grid_read_limit *limit = (grid_read_limit *)(void *)BIO_get_callback_arg(bio);
+    const double *until = (const double *)(void *)BIO_get_callback_arg(bio);
 
     (void)data, (void)size, (void)number, (void)longer, (void)processed;
-    if (operation != BIO_CB_READ || limit->until == 0 || grid_clock_now() <= limit->until)
+    if (operation != BIO_CB_READ || *until == 0 || grid_clock_now() <= *until)
         return result;
-    limit->was_reached = true;
     BIO_set_retry_read(bio);
     return -1;
 }
 
-void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit)
+void grid_tls_limit_reads(CURL *easy, double *until)
 {
     SSL *session = session_of(easy);
     BIO *bio = session ? SSL_get_rbio(session) : NULL;
 
     if (!bio)
         return;
-    BIO_set_callback_arg(bio, (char *)(void *)limit);
+    BIO_set_callback_arg(bio, (char *)(void *)until);
     BIO_set_callback_ex(bio, on_read);
 }

@@ -10,14 +10,10 @@
  * them. False in the clear, and for a libcurl that uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
 
-typedef struct grid_read_limit {
-    double until;     /* on grid_clock_now; 0: no limit */
-    bool was_reached; /* there may be more to read */
-} grid_read_limit;
-
-/* From then on libcurl takes the socket of this transfer for empty. It would read as long as
- * there is input that is part of no answer, such as HTTP/2 control frames: libcurl 7.88 to 8.0
- * for seconds. The limit outlives the connection. Without effect in the same cases. */
-void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit);
+/* After *until, on grid_clock_now, libcurl takes the socket of this transfer for empty; 0: it
+ * never does. It would read as long as there is input that is part of no answer, such as HTTP/2
+ * control frames: libcurl 7.88 to 8.0 for seconds. `until` outlives the connection. Without
+ * effect in the same cases. */
+void grid_tls_limit_reads(CURL *easy, double *until);
 
 #endif
