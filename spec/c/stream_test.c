@@ -76,6 +76,15 @@ static void check_refused(const char *line, bool expected)
     CHECK(stream.is_refused == expected);
 }
 
+static void check_closed(const char *line, bool expected)
+{
+    grid_stream stream = begin();
+
+    read_line(&stream, line);
+    CHECK(stream.is_closed == expected);
+    CHECK(!grid_stream_has_answer(&stream, easy, CURLE_HTTP2_STREAM, 0)); /* of no told length */
+}
+
 /* The request of this handle was never sent: that libcurl is silent proves nothing. */
 static void check_retry(void)
 {
@@ -109,6 +118,11 @@ int main(void)
     check_refused("HTTP/2 stream 5 reset by server (error 0x8 CANCEL)\n", false);
     check_refused("HTTP/2 stream 5 was not closed cleanly: CANCEL (err 8)\n", false);
     check_refused("h2h3 [x: REFUSED_STREAM, retrying]\n", false);
+    check_closed("stream 5 closed\n", true);
+    check_closed("HTTP/2 stream 5 was reset\n", true);
+    check_closed("HTTP/2 stream 5 was closed cleanly, but before getting all response headers\n", false);
+    check_closed("HTTP/2 stream 5 reset by server (error 0x8 CANCEL)\n", false);
+    check_closed("h2h3 [x: stream 5 closed]\n", false);
     check_retry();
     check_before();
     CHECK(grid_stream_status(easy) == 0);

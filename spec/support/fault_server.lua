@@ -42,6 +42,11 @@ function Server:executions(name)
   return json.decode(output_of(("curl -sS --max-time 20 '%s/executions?case=%s'"):format(self.http, name)))
 end
 
+--- Of frame_server.mjs: what requests to `early` meet from now on.
+function Server:set_early(script)
+  output_of(("curl -sS --max-time 20 -d '%s' '%s/early'"):format(script, self.http))
+end
+
 --- The curl command posts to each of these addresses in turn, over one connection where it can. libcurl has all freedom here.
 function Server:post_with_curl(options, ...)
   output_of(("curl -s --max-time 20 --cacert '%s' -d '{}' %s '%s' 2>&1"):format(self.ca, options, table.concat({ ... }, "' '")))

@@ -1,6 +1,6 @@
 // An HTTP/2 server that sends the frames which a request asks for, in the order, and in the writes, that it asks for.
 //
-// Owns: a certificate, two loopback ports, and the list of the requests that came to their end. The body of a POST is a script:
+// Owns: a certificate, four loopback ports, and the list of the requests that came to their end. The body of a POST is a script:
 //
 //   {"case": "name", "times": n, "do": [step, …]}    `times`: so often; later requests of the case get an answer
 //
@@ -18,14 +18,15 @@
 //   ["end"], ["reset"]                   the end of the connection, by FIN or by RST
 //
 // A request without a body is answered at once. GET /executions?case=NAME over plain HTTP lists what came under a name. A
-// connection begins with SETTINGS; on the port `none`, they allow no stream. It ends with the process of --watch.
+// connection begins with SETTINGS; on the port `none`, they allow no stream, on `early` no byte of a body: there a request meets
+// the script that was posted to /early, as soon as its head has come. It ends with the process of --watch.
 import http from "node:http";
 import tls from "node:tls";
 import { certificate, endWith, listening } from "./loopback.mjs";
 
 const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION] = [0, 1, 3, 4, 6, 7, 9]; // RFC 9113 section 6
 const END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8;
-const MAX_CONCURRENT_STREAMS = 3, LARGEST = 2 ** 31 - 1;
+const MAX_CONCURRENT_STREAMS = 3, INITIAL_WINDOW_SIZE = 4, LARGEST = 2 ** 31 - 1;
 const PREFACE_BYTES = 24, HEADER_BYTES = 9;
 const WRITE_BYTES = 256 * 1024;
 
@@ -64,8 +65,8 @@ const settings = (id, value) => frame(SETTINGS, 0, 0, Buffer.concat([number(id, 
 const later = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 class Connection {
-  constructor(socket, first) {
-    Object.assign(this, { socket, number: ++connectionCount, came: 0, input: Buffer.alloc(0), skipped: false, bodies: new Map() });
+  constructor(socket, first, early) {
+    Object.assign(this, { socket, early, number: ++connectionCount, came: 0, input: Buffer.alloc(0), skipped: false, bodies: new Map() });
     socket.on("data", (bytes) => this.read(bytes));
     socket.on("error", () => {});
     socket.write(first);
@@ -91,6 +92,7 @@ class Connection {
       const body = flags & PADDED ? payload.subarray(1, payload.length - payload[0]) : payload;
       this.bodies.set(stream, Buffer.concat([this.bodies.get(stream) ?? Buffer.alloc(0), body]));
     }
+    if (this.early) return type === HEADERS && this.serve(stream, this.early());
     if ((type === DATA || type === HEADERS) && flags & END_STREAM) this.serve(stream, String(this.bodies.get(stream) ?? ""));
   }
 
@@ -150,11 +152,11 @@ class Connection {
   }
 }
 
-function serve(first) {
+function serve(first, early) {
   const sockets = new Map(); // remote port -> TCP socket, below TLS
   const server = tls.createServer({ ...certificate, ALPNProtocols: ["h2"] }, (socket) => {
     socket.tcp = sockets.get(socket.remotePort);
-    new Connection(socket, first);
+    new Connection(socket, first, early);
   });
   server.on("connection", (socket) => sockets.set(socket.remotePort, socket));
   server.on("tlsClientError", () => {});
@@ -162,10 +164,13 @@ function serve(first) {
 }
 
 endWith(process.argv);
-const plain = http.createServer((req, res) => {
+let early = "{}";
+const plain = http.createServer(async (req, res) => {
+  if (req.method === "POST") early = (await req.toArray()).join("");
   res.end(JSON.stringify(executions.get(new URL(req.url, "http://server").searchParams.get("case")) ?? []));
 });
 const [httpPort, httpsPort] = [await listening(plain), await serve(frame(SETTINGS, 0, 0))];
-const nonePort = await serve(settings(MAX_CONCURRENT_STREAMS, 0));
+const [nonePort, earlyPort] = [await serve(settings(MAX_CONCURRENT_STREAMS, 0)),
+  await serve(settings(INITIAL_WINDOW_SIZE, 0), () => early)];
 console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} none=https://localhost:${nonePort} `
-  + `ca=${certificate.file} pid=${process.pid}`);
+  + `early=https://localhost:${earlyPort} ca=${certificate.file} pid=${process.pid}`);

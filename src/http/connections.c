@@ -1,6 +1,7 @@
 #include "http/connections.h"
 
 #include "base/alloc.h"
+#include "http/libcurl.h"
 #include "http/tls.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 typedef struct grid_connection {
     unsigned opened; /* 0: no socket of libcurl's that is known here */
     unsigned users;
+    unsigned requests; /* ever */
     double heard; /* when a part of an answer came last, on grid_clock_now */
     int local_port; /* 0: not asked for yet */
     int remote_port;
@@ -150,6 +152,8 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
     }
     if (connection) {
         connection->users++;
+        if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_tells_goaway())
+            connections->series++;
         *lease = (grid_lease){.fd = fd, .opened = connection->opened};
     }
     return true;
@@ -186,7 +190,8 @@ void grid_connections_release(grid_connections *connections, grid_lease *lease)
 {
     grid_connection *connection = leased(connections, lease);
 
-    if (connection)
-        connection->users--;
+    if (connection && --connection->users == 0 &&
+        connection->requests >= GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_tells_goaway())
+        end(lease->fd);
     *lease = (grid_lease){0};
 }

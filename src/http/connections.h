@@ -14,10 +14,16 @@
 
 #include <stdbool.h>
 
+/* After so many requests a connection takes no further ones, where libcurl does not tell which
+ * streams a GOAWAY refuses: nginx, in its default set-up, sends one after 1,000. Those in flight
+ * fit in between. libcurl 7.88 would open a connection for each of them at the change. */
+enum { GRID_REQUESTS_PER_CONNECTION = 900 };
+
 typedef struct grid_connections {
     int size; /* of the table; descriptors are its indexes */
     struct grid_connection *table;
     unsigned opened; /* sockets, ever */
+    unsigned series; /* of connections that new transfers use; see grid_options_set_series */
 } grid_connections;
 
 void grid_connections_init(grid_connections *connections);
@@ -47,6 +53,7 @@ void grid_connections_hear(grid_connections *connections, const grid_lease *leas
 void grid_connections_end_silent(grid_connections *connections, const grid_lease *lease,
                                  double since);
 
+/* A connection that takes no further requests is shut down when its last user leaves. */
 void grid_connections_release(grid_connections *connections, grid_lease *lease);
 
 #endif

@@ -6,6 +6,7 @@
 #include "http/engine_internal.h"
 #include "http/failure.h"
 #include "http/guard.h"
+#include "http/options.h"
 #include "http/origins.h"
 
 #include <pthread.h>
@@ -202,6 +203,7 @@ static bool start_again(grid_engine *engine, grid_transfer *transfer, CURL *easy
 
     curl_multi_remove_handle(multi, easy);
     curl_multi_setopt(multi, (CURLMoption)NETWORK_CHANGED, (long)CLEAR_CONNECTIONS);
+    grid_options_set_series(easy, engine->connections.series);
     if (curl_multi_add_handle(multi, easy) != CURLM_OK)
         return false;
     grid_driver_begin(engine->driver, lane, engine->flying_in[lane]);
@@ -415,6 +417,7 @@ static CURLMcode add(grid_engine *engine, grid_transfer *transfer, CURL *easy, i
     if (!multi)
         return CURLM_OUT_OF_MEMORY;
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, lane == SHARED ? 1L : 0L);
+    grid_options_set_series(easy, engine->connections.series);
     code = curl_multi_add_handle(multi, easy);
     if (code != CURLM_OK)
         return code;

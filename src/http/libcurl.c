@@ -41,6 +41,12 @@ bool grid_libcurl_has_http2(void)
     return (features & CURL_VERSION_HTTP2) != 0;
 }
 
+bool grid_libcurl_tells_goaway(void)
+{
+    ask_once();
+    return version >= 0x075800;
+}
+
 bool grid_libcurl_is_silent_on_refusal(void)
 {
     ask_once();

@@ -18,6 +18,9 @@ bool grid_libcurl_raises_sigpipe(void);
  * of two versions. */
 bool grid_libcurl_has_http2(void);
 
+/* From 7.88 on it tells the last stream that a GOAWAY names. */
+bool grid_libcurl_tells_goaway(void);
+
 /* It shows a refused HTTP/2 stream on a reused connection as the one error without a
  * text. */
 bool grid_libcurl_is_silent_on_refusal(void);

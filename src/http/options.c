@@ -49,12 +49,23 @@ bool grid_options_may_share(const grid_exchange *exchange)
  * that is no folder holds no authority for any of them. */
 #define NO_AUTHORITIES "/dev/null"
 
+/* libcurl reuses a connection only for the same TLS options. As the highest version, these mean
+ * the same to every TLS library that libcurl 7.81 and later can use. Older series than the last
+ * two are gone: their connections are shut down. */
+void grid_options_set_series(CURL *easy, unsigned series)
+{
+    static const long highest[] = {CURL_SSLVERSION_MAX_NONE, CURL_SSLVERSION_MAX_DEFAULT,
+                                   CURL_SSLVERSION_MAX_TLSv1_3};
+
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION,
+                     CURL_SSLVERSION_TLSv1_2 | highest[series % (sizeof highest / sizeof highest[0])]);
+}
+
 static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     bool may_share = grid_options_may_share(exchange);
 
     SET(CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
     if (exchange->ca_file) {

@@ -20,6 +20,9 @@
 /* `body` are the bytes of exchange->body in memory that outlives the handle. Fails with the code of an option that did not fit. */
 CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body);
 
+/* Before a transfer is added: it shares connections only with transfers of the same series. */
+void grid_options_set_series(CURL *easy, unsigned series);
+
 /* May the exchange share its connection with others? HTTP/2, which allows that, is negotiated in the TLS handshake. */
 bool grid_options_may_share(const grid_exchange *exchange);
 

@@ -64,6 +64,13 @@ static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const c
     return sent > 0;
 }
 
+/* "stream 3 closed" up to 8.0, "HTTP/2 stream 3 was reset" in 8.0, of a reset with NO_ERROR. */
+static bool tells_close(const char *line)
+{
+    return (begins(line, "stream ") && strstr(line, " closed")) ||
+           (begins(line, "HTTP/2 stream ") && strstr(line, " was reset"));
+}
+
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text)
 {
@@ -77,6 +84,8 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
     if (begins(line, "REFUSED_STREAM, retrying") ||
         (begins(line, "HTTP/2 stream ") && strstr(line, " refused by server, try again")))
         stream->is_refused = true;
+    if (tells_close(line))
+        stream->is_closed = true;
     if (begins(line, "Connection died, retrying")) {
         stream->is_refused |= is_refused_in_silence(stream, easy, detail, entry);
         stream->connection = 0;
@@ -90,6 +99,16 @@ bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last)
         return false;
     stream->is_refused = true;
     return true;
+}
+
+bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size)
+{
+    curl_off_t length = -1;
+
+    if (code != CURLE_OPERATION_TIMEDOUT && !stream->is_closed)
+        return false;
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return length >= 0 && (size_t)length == body_size;
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075400

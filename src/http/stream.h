@@ -28,6 +28,7 @@ typedef struct grid_stream {
     long last;           /* stream of the latest GOAWAY that was read; -1: none */
     unsigned progressed; /* the entry in which libcurl reported progress last */
     bool is_refused;
+    bool is_closed; /* by the server, without an error, before it took the whole request */
 } grid_stream;
 
 /* The request is about to go out on that connection: from now on libcurl gives its text. */
@@ -41,6 +42,12 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
 
 /* A GOAWAY on that connection named that last stream. True: it refuses this one. */
 bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last);
+
+/* The transfer failed with that code, and so many bytes of a body came: is the answer whole? A
+ * server may answer before it has taken the whole request (RFC 9113 8.1): it closes the stream
+ * without an error, or never takes the rest. libcurl before 8.1 reports both as failures. The
+ * answer has to tell its length. */
+bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size);
 
 /* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, since RST_STREAM came
  * with it; 0: none. */

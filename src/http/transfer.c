@@ -353,6 +353,9 @@ void grid_transfer_on_finish(grid_transfer *transfer, CURLcode code)
     if (code == CURLE_OPERATION_TIMEDOUT) /* libcurl does not count what was spent waiting for another's connection */
         transfer->timing.total = grid_clock_now() - transfer->member.started;
     tell_of_connection(transfer, code);
+    if (code != CURLE_OK && transfer->headers.is_whole &&
+        grid_stream_has_answer(&transfer->stream, transfer->easy, code, transfer->body.size))
+        code = CURLE_OK;
     transfer->finished = true;
     transfer->code = code;
     if (code == CURLE_OK && transfer->headers.status < 200) /* libcurl is content with an unasked-for 101 */
