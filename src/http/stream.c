@@ -71,12 +71,18 @@ static bool tells_close(const char *line)
            (begins(line, "HTTP/2 stream ") && strstr(line, " was reset"));
 }
 
+/* Most lines show a field of the request. */
+static bool may_tell(const grid_stream *stream, grid_slice text)
+{
+    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCs", text.data[0]) != NULL);
+}
+
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text)
 {
     char line[128];
 
-    if (!stream->connection)
+    if (!stream->connection || !may_tell(stream, text))
         return false;
     snprintf(line, sizeof line, "%.*s", (int)text.size, text.data);
     if (!stream->id)
