@@ -10,7 +10,7 @@ ROOMS   := base text http crypto
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 BINDING := $(wildcard src/lua/*.c)
 MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
-COMMAND := $(wildcard lua/bin/grid)
+COMMAND := lua/bin/grid
 
 # CURL_PREFIX=/path builds and runs with the libcurl that was installed there, in a build folder of its own.
 BUILD  := build$(if $(CURL_PREFIX),/curl$(subst /,-,$(CURL_PREFIX:%/=%)))
@@ -21,6 +21,7 @@ CFLAGS ?= -O2 -g
 MAKEFLAGS += --no-print-directory
 export RESULTS := $(BUILD)/results
 
+quoted = '$(subst ','\'',$1)'
 pkg = $(or $(shell pkg-config $1 $2 2>/dev/null),$3)
 has = $(wildcard $(patsubst -I%,%/$2,$(filter -I%,$1)))
 
@@ -41,14 +42,24 @@ FLAGS_lua5.4 := $(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4)
 FLAGS_luajit := $(call pkg,--cflags,luajit,-I/usr/include/luajit-2.1)
 VMS          := $(strip $(foreach vm,lua5.4 luajit,$(if $(call has,$(FLAGS_$(vm)),lua.h),$(vm))))
 
+SUPPORTED    := Lua 5.4 and LuaJIT 2.1
+ifneq ($(filter-out lua5.4 luajit,$(VM)),)
+$(error VM must be lua5.4 or luajit, not "$(VM)": lua-grid runs on $(SUPPORTED))
+endif
+
 # LuaRocks names the headers of the Lua it runs on. Its 5.1 is LuaJIT here, but Debian's LuaRocks knows
-# only the headers of PUC 5.1, so LuaJIT's own come before them.
+# only the headers of PUC 5.1, so that LuaJIT's own have to be found.
 ifdef LUA_INCDIR
-NUMBER := $(shell sed -n 's/^.define LUA_VERSION_NUM[^0-9]*//p' $(LUA_INCDIR)/lua.h)
+NUMBER := $(shell sed -n 's/^.define LUA_VERSION_NUM[^0-9]*//p' $(call quoted,$(LUA_INCDIR)/lua.h))
 VMS    := $(or $(if $(filter 501,$(NUMBER)),luajit),$(if $(filter 504,$(NUMBER)),lua5.4),\
-            $(error lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on the Lua of $(LUA_INCDIR)))
-FLAGS_lua5.4 := -I$(LUA_INCDIR)
-FLAGS_luajit := $(patsubst %/luajit.h,-I%,$(wildcard $(LUA_INCDIR)/luajit.h)) $(FLAGS_luajit) -I$(LUA_INCDIR)
+            $(error lua-grid runs on $(SUPPORTED), not on the Lua of $(LUA_INCDIR)))
+FLAGS_lua5.4 := -I$(call quoted,$(LUA_INCDIR))
+ifeq ($(shell test -e $(call quoted,$(LUA_INCDIR)/luajit.h) && echo there),there)
+FLAGS_luajit := $(FLAGS_lua5.4)
+endif
+ifeq ($(VMS) $(or $(call has,$(FLAGS_luajit),luajit.h),$(filter $(FLAGS_lua5.4),$(FLAGS_luajit))),luajit )
+$(error lua-grid runs on $(SUPPORTED), not on PUC Lua 5.1: for LuaJIT install its headers, Debian has them in libluajit-5.1-dev)
+endif
 endif
 
 # ---- Build ------------------------------------------------------------------------------------
@@ -58,7 +69,7 @@ all: $(if $(VMS),$(VMS:%=$(B)/%/grid/core.so),no-vm)  ## the C module, for each 
 
 .PHONY: no-vm
 no-vm:
-	@echo 'No headers of Lua 5.4 or LuaJIT here: run spec/support/setup test' >&2; exit 1
+	@echo 'No headers of $(or $(VM),Lua 5.4 or LuaJIT) here: run spec/support/setup test' >&2; exit 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -88,7 +99,9 @@ $(B)/%.d: ;
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- Install ----------------------------------------------------------------------------------
-# `make install PREFIX=… VM=luajit` by hand; LuaRocks gives the three folders instead.
+# `make install PREFIX=… VM=luajit` by hand; LuaRocks gives the folders instead. The command is
+# installed as grid-lua5.4 or grid-luajit, and as `grid`, which runs either: LuaRocks copies that one
+# from ANYDIR, see the rockspec. The interpreter is named by its path where it is known.
 
 PREFIX      ?= /usr/local
 DESTDIR     ?=
@@ -97,16 +110,19 @@ ABI         := $(if $(filter luajit,$(VM)),5.1,5.4)
 INST_BINDIR ?= $(PREFIX)/bin
 INST_LUADIR ?= $(PREFIX)/share/lua/$(ABI)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(ABI)
+INST_ANYDIR ?= $(INST_BINDIR)
+INTERPRETER  = $(or $(if $(DESTDIR),,$(filter /%,$(shell command -v $(VM)))),/usr/bin/env $(VM))
+to           = $(call quoted,$(DESTDIR)$1)
 
 .PHONY: install
-install: $(if $(VM),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
-	install -d $(DESTDIR)$(INST_LIBDIR)/grid
-	install -m 755 $< $(DESTDIR)$(INST_LIBDIR)/grid/core.so
+install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
+	install -d $(call to,$(INST_LIBDIR)/grid) $(call to,$(INST_BINDIR)) $(call to,$(INST_ANYDIR))
+	install -m 755 $< $(call to,$(INST_LIBDIR)/grid/core.so)
 	for file in $(MODULES:lua/%=%); do \
-	  install -D -m 644 lua/$$file $(DESTDIR)$(INST_LUADIR)/$$file || exit 1; done
-	$(if $(COMMAND),install -d $(DESTDIR)$(INST_BINDIR) && \
-	  sed '1s|^#!.*|#!/usr/bin/env $(VM)|' $(COMMAND) > $(DESTDIR)$(INST_BINDIR)/grid && \
-	  chmod 755 $(DESTDIR)$(INST_BINDIR)/grid)
+	  install -D -m 644 lua/$$file $(call to,$(INST_LUADIR))/$$file || exit 1; done
+	sed '1s|^#!.*|#!$(INTERPRETER)|' $(COMMAND) > $(call to,$(INST_BINDIR)/grid-$(VM))
+	chmod 755 $(call to,$(INST_BINDIR)/grid-$(VM))
+	install -m 755 $(COMMAND)-any $(call to,$(INST_ANYDIR)/grid)
 
 # ---- Tests ------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 rockspec_format = "3.0"
 package = "lua-grid"
 version = "scm-1"
+-- Where it stands: luarocks/fetch/folder.lua knows this protocol. For `luarocks make` nothing is fetched.
 source = {
-  url = "git+file://.", -- built where it stands: `luarocks make`
+  url = "folder://lua-grid",
+  dir = "lua-grid",
 }
 description = {
   summary = "Grid sessions, keys and signatures for Lua 5.4, LuaJIT and OpenResty",
@@ -35,8 +37,13 @@ build = {
     INST_BINDIR = "$(BINDIR)",
     INST_LIBDIR = "$(LIBDIR)",
     INST_LUADIR = "$(LUADIR)",
+    INST_ANYDIR = "$(CONFDIR)",
   },
 }
 -- The command finds its modules from where it stands and names its VM itself: LuaRocks' wrapper would
 -- run it on PUC Lua 5.1 where LuaJIT was meant.
 deploy = { wrap_bin_scripts = false }
+-- One tree may hold the rocks for 5.1 and for 5.4, and LuaRocks keeps them apart: if both owned a file
+-- `grid`, the removal of either would remove it. So they own grid-luajit and grid-lua5.4, and this
+-- copies `grid`, which runs either of them and which LuaRocks does not track.
+hooks = { post_install = [[install -m 755 "$(CONFDIR)/grid" "$(SCRIPTS_DIR)/grid"]] }

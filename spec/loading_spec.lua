@@ -46,6 +46,14 @@ describe("loading the library", function()
       print(require("grid.core").live(), files() - before)]])
   end)
 
+  it("is refused where its C core cannot run", function()
+    for _, version in ipairs { "Lua 5.1", "Lua 5.3", "Lua 5.5" } do
+      assert.equal(("false\tlua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s\n"):format(version), run(([[
+        _VERSION, jit = "%s", nil
+        print(pcall(require, "grid"))]]):format(version)))
+    end
+  end)
+
   it("can be done again, and both copies work side by side", function()
     assert.equal("true\tfalse\n", run [[
       local one = require "grid"

@@ -1,6 +1,11 @@
 -- lua-grid: sessions that stay fresh.
 -- Owns: the module's face, and the clients behind grid.refresh_session. Everything else is in the modules it names.
 
+-- PUC Lua 5.1 finds the modules of LuaJIT, and could not load the C core.
+if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
+  error(("lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s"):format(_VERSION), 0)
+end
+
 local client = require "grid.client"
 local endpoints = require "grid.endpoints"
 local errors = require "grid.errors"

@@ -65,7 +65,7 @@ $(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
 	@touch $@
 
 lint-lua:
-	@$(SUITE) check luacheck luacheck --quiet lua spec $(COMMAND)
+	@$(SUITE) check luacheck luacheck --quiet lua luarocks spec $(COMMAND)
 
 # As .clang-format says; luacheck holds Lua to the same.
 lint-columns:

@@ -6,6 +6,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#if LUA_VERSION_NUM == 501
+#include <luajit.h> /* PUC Lua 5.1 lacks parts of the API that LuaJIT has, and this header */
+#elif LUA_VERSION_NUM != 504
+#error "lua-grid runs on Lua 5.4 and LuaJIT 2.1"
+#endif
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
 #define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
