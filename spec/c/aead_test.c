@@ -45,11 +45,13 @@ static void refuses(const bytes *key, const bytes *nonce, const bytes *aad, cons
     grid_error err = {0};
 
     grid_buffer_init(&out, 1024);
+    CHECK(grid_buffer_reserve(&out, 40, &err));
+    memset(out.data, 0, out.capacity);
     CHECK(grid_buffer_append_text(&out, "kept", &err));
     CHECK(refused_as(!open_with(key, nonce, aad, sealed, &out, &err), &err, "open_failed"));
     CHECK_STR(out.data, "kept");
     /* The plaintext of a tag that does not hold is wiped from the room behind the text, too. */
-    CHECK(out.capacity < 40 || memcmp(out.data + 5, "adies", 5) != 0);
+    CHECK(memcmp(out.data + 5, "adies", 5) != 0);
     grid_buffer_clear(&out);
 }
 

@@ -112,11 +112,12 @@ static curl_socket_t find(const grid_connections *connections, int local_port, i
  * connection for usable. More of it makes the system reset the connection. */
 static void end(curl_socket_t fd)
 {
-    enum { MOST_READS = 64, READ_BYTES = 1024 * 1024 };
+    enum { MOST_READS = 1024 };
+    char discarded[16 * 1024];
     int reads = 0;
 
     shutdown(fd, SHUT_RDWR);
-    while (reads++ < MOST_READS && recv(fd, NULL, READ_BYTES, MSG_DONTWAIT | MSG_TRUNC) > 0)
+    while (reads++ < MOST_READS && recv(fd, discarded, sizeof discarded, MSG_DONTWAIT) > 0)
         ;
 }
 

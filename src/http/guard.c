@@ -1,9 +1,9 @@
 #include "http/guard.h"
 
 #include "http/libcurl.h"
+#include "http/tls.h"
 
 #include <errno.h>
-#include <openssl/err.h> /* the only file outside src/crypto that knows OpenSSL */
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -56,7 +56,7 @@ void grid_guard_leave(const grid_guard *guard)
 {
     sigset_t set = only_sigpipe();
 
-    ERR_clear_error();
+    grid_tls_clear_errors();
     if (guard->drains)
         drain();
     if (guard->unblocks)

@@ -3,6 +3,7 @@
 #include "http/clock.h"
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 static SSL *session_of(CURL *easy)
@@ -43,4 +44,9 @@ void grid_tls_limit_reads(CURL *easy, double *until)
         return;
     BIO_set_callback_arg(bio, (char *)(void *)until);
     BIO_set_callback_ex(bio, on_read);
+}
+
+void grid_tls_clear_errors(void)
+{
+    ERR_clear_error();
 }

@@ -1,4 +1,5 @@
-/* What libcurl does not do with OpenSSL's part of a connection. Owns nothing. */
+/* What libcurl does not do with OpenSSL's part of a connection. Owns nothing. The only file
+ * outside src/crypto that includes OpenSSL. */
 #ifndef GRID_HTTP_TLS_H
 #define GRID_HTTP_TLS_H
 
@@ -15,5 +16,8 @@ bool grid_tls_has_input(CURL *easy);
  * control frames: libcurl 7.88 to 8.0 for seconds. `until` outlives the connection. Without
  * effect in the same cases. */
 void grid_tls_limit_reads(CURL *easy, double *until);
+
+/* Empties this thread's queue of OpenSSL errors. */
+void grid_tls_clear_errors(void);
 
 #endif
