@@ -132,6 +132,14 @@ describe("grid.new", function()
       assert_misuse(function() grid.new { maxResponseBytes = 1 } end, "did you mean 'max_response_bytes'?")
     end)
 
+    it("a name that would command a terminal, as visible text", function()
+      for name, shown in pairs {
+        ["a\194\15531m"] = "a 31m", ["a\226\128\174b"] = "ab", ["a\255"] = "a\239\191\189", ["a\nb"] = "a?b",
+      } do
+        assert.truthy(rig.misuse(function() grid.new { [name] = 1 } end):find("unknown field '" .. shown .. "'", 1, true))
+      end
+    end)
+
     it("a name that is like no other, without a guess", function()
       local text = rig.misuse(function() grid.new { colour_of_the_sky = "blue" } end)
       assert.is_truthy(text:find("unknown field 'colour_of_the_sky'", 1, true))

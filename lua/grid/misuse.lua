@@ -1,6 +1,8 @@
 -- Misuse of the interface: raised at the line of the caller's code, naming the field.
 -- Owns: the search for that line, and the nearest name that the caller may have meant. Knows no option by name.
 
+local core = require "grid.core"
+
 local misuse = {}
 
 local here = debug.getinfo(1, "S").source:match("^(.*)misuse%.lua$")
@@ -18,7 +20,7 @@ function misuse.raise(format, ...)
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  local message = string.format(format, ...):gsub("%c", "?") -- a field's name may be anything
+  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a field's name may be anything
   error("grid: " .. message, info and level or 0)
 end
 
