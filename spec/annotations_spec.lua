@@ -2,7 +2,7 @@
 
 local core = require "grid.core"
 local grid = require "grid"
-local options = require "grid.options"
+local options = require "grid.api.options"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
 
@@ -73,11 +73,11 @@ end
 -- Where the annotations of a class stand: the file, and the local that its methods are defined on.
 local PLACES = {
   ["grid"] = { "lua/grid/init.lua" },
-  ["grid.Client"] = { "lua/grid/client.lua", "Client" },
-  ["grid.Options"] = { "lua/grid/options.lua" },
-  ["grid.CallOptions"] = { "lua/grid/options.lua" },
-  ["grid.ManyOptions"] = { "lua/grid/batch.lua" },
-  ["grid.Result"] = { "lua/grid/result.lua" },
+  ["grid.Client"] = { "lua/grid/api/client.lua", "Client" },
+  ["grid.Options"] = { "lua/grid/api/options.lua" },
+  ["grid.CallOptions"] = { "lua/grid/api/options.lua" },
+  ["grid.ManyOptions"] = { "lua/grid/api/batch.lua" },
+  ["grid.Result"] = { "lua/grid/api/response.lua" },
   ["grid.Error"] = { "lua/grid/errors.lua" },
   ["grid.Key"] = { "lua/grid/keys.lua", "Key" },
   ["grid.KeyPair"] = { "lua/grid/keys.lua", "KeyPair", "grid.Key" },
@@ -127,7 +127,7 @@ describe("the annotations", function()
 
   it("name every method of a client, its parameters and what it returns", function()
     local internal = { engine = true }
-    local definitions = definitions_of("lua/grid/client.lua", "Client")
+    local definitions = definitions_of("lua/grid/api/client.lua", "Client")
     for name in pairs(getmetatable(grid.new())) do
       if not name:find "^__" and not internal[name] then assert_method(name, definitions[name]) end
     end
@@ -163,12 +163,12 @@ describe("the annotations", function()
   end)
 
   it("name every option, and no more", function()
-    assert.same(sorted(options.client), sorted(fields_of("lua/grid/options.lua", "grid.Options")))
-    assert.same(sorted(options.call), sorted(fields_of("lua/grid/options.lua", "grid.CallOptions")))
+    assert.same(sorted(options.client), sorted(fields_of("lua/grid/api/options.lua", "grid.Options")))
+    assert.same(sorted(options.call), sorted(fields_of("lua/grid/api/options.lua", "grid.CallOptions")))
   end)
 
   it("say what an option is when it is not given", function()
-    local fields = fields_of("lua/grid/options.lua", "grid.Options")
+    local fields = fields_of("lua/grid/api/options.lua", "grid.Options")
     for name, declared in pairs(options.client) do
       local default = declared.default
       if type(default) == "string" or type(default) == "number" then
@@ -180,10 +180,10 @@ describe("the annotations", function()
   it("name fields of requests that are taken", function()
     local client = grid.new()
     local takers = {
-      ["grid.RefreshRequest"] = { "lua/grid/endpoints.lua", function(given) client:refresh_session(given) end },
-      ["grid.InitAuthRequest"] = { "lua/grid/endpoints.lua", function(given) client:init_auth(given) end },
-      ["grid.CompleteAuthRequest"] = { "lua/grid/endpoints.lua", function(given) client:complete_auth(given) end },
-      ["grid.ManyOptions"] = { "lua/grid/batch.lua", function(given) client:refresh_sessions({}, given) end },
+      ["grid.RefreshRequest"] = { "lua/grid/api/auth.lua", function(given) client:refresh_session(given) end },
+      ["grid.InitAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:init_auth(given) end },
+      ["grid.CompleteAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:complete_auth(given) end },
+      ["grid.ManyOptions"] = { "lua/grid/api/batch.lua", function(given) client:refresh_sessions({}, given) end },
     }
     for class, taker in pairs(takers) do
       for name in pairs(fields_of(taker[1], class)) do
@@ -221,8 +221,8 @@ describe("the annotations", function()
 
     it("name every field of results, errors and events, and events have each of theirs", function()
       rig.mark()
-      local result, problem = fields_of("lua/grid/result.lua", "grid.Result"), fields_of("lua/grid/errors.lua", "grid.Error")
-      local annotated, heard = fields_of("lua/grid/event.lua", "grid.Event"), {}
+      local result, problem = fields_of("lua/grid/api/response.lua", "grid.Result"), fields_of("lua/grid/errors.lua", "grid.Error")
+      local annotated, heard = fields_of("lua/grid/http/event.lua", "grid.Event"), {}
       local host = rig.virtual_host()
       local client = rig.client(server, { retries = 1, host = host, on_event = function(event)
         for name in pairs(event) do heard[name] = true end

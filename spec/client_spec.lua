@@ -234,7 +234,7 @@ describe("a client", function()
   it("tells when there is no descriptor left, and goes on once there is one", function()
     local output = rig.run(([[
       local grid = require "grid"
-      require "grid.batch"
+      require "grid.api.batch"
       local client = grid.new { base_url = %q, api_key = %q, retries = 0 }
       local request = { encryption_public_key = %q }
       local files, file = {}, nil

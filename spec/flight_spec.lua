@@ -1,6 +1,6 @@
 -- A flight and its calls: what one call raises must not cost the answers of the others.
 
-local flight = require "grid.flight"
+local flight = require "grid.http.scheduler"
 
 describe("a flight", function()
   -- A flight whose calls have all landed. `conclude` is what each call does with its answer.

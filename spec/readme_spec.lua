@@ -6,7 +6,7 @@ local grid = require "grid"
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
-local options = require "grid.options"
+local options = require "grid.api.options"
 local sandbox = require "spec.support.sandbox"
 
 local vm = rawget(_G, "jit") and "luajit" or "lua5.4"

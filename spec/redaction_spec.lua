@@ -3,7 +3,7 @@
 
 local core = require "grid.core"
 local json = require "grid.json"
-local secrets = require "grid.secrets"
+local secrets = require "grid.http.redact"
 
 local function shown(text, sent)
   return secrets.new(sent.api_key or "", sent.body or "", sent.cookie or ""):harmless(text)

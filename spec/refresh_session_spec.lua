@@ -534,7 +534,7 @@ describe("grid.refresh_session", function()
   end
 
   it("is client:refresh_session on a client that is made once per set of options", function()
-    local made = spy.on(require "grid.client", "new")
+    local made = spy.on(require "grid.api.client", "new")
     for _ = 1, 5 do
       assert(module.refresh_session(rig.request(server), options()))
       collectgarbage()

@@ -1,7 +1,7 @@
 -- The rules of grid.session, on values: the bytes to store, and times.
 
 local json = require "grid.json"
-local session = require "grid.session"
+local session = require "grid.api.session"
 
 local function payload_of(privy)
   return ('{"provider":"privy","session":{"Privy":%s}}'):format(privy)

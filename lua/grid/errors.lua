@@ -5,7 +5,7 @@
 
 local core = require "grid.core"
 
-local foreign = require "grid.foreign"
+local display = require "grid.display"
 local outcome = require "grid.outcome"
 
 local errors = {}
@@ -99,7 +99,7 @@ end
 function errors.not_read(problem)
   return errors.new {
     kind = "protocol", code = "not_read", sent = "yes",
-    message = "the answer was not read: " .. foreign.one_line(tostring(problem)),
+    message = "the answer was not read: " .. display.one_line(tostring(problem)),
   }
 end
 

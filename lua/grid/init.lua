@@ -6,13 +6,13 @@ if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
   error(("lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s"):format(_VERSION), 0)
 end
 
-local client = require "grid.client"
-local endpoints = require "grid.endpoints"
+local client = require "grid.api.client"
+local endpoints = require "grid.api.auth"
 local errors = require "grid.errors"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
-local options = require "grid.options"
-local shape = require "grid.shape"
+local options = require "grid.api.options"
+local schema = require "grid.schema"
 local version = require "grid.version"
 
 local keys = lazy "grid.keys"
@@ -89,7 +89,7 @@ end
 function grid.refresh_session(request, given)
   local what = "grid.refresh_session"
   if given == nil then given = {} end
-  shape.check(what, options.both, given)
+  schema.check(what, options.both, given)
   local for_client, for_call = split(given)
   return client.carry_out(client_for(for_client), what, for_call, endpoints.refresh_session, request)
 end

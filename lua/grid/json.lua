@@ -4,7 +4,7 @@
 
 local cjson = require "cjson"
 local core = require "grid.core"
-local misuse = require "grid.misuse"
+local argument = require "grid.argument"
 
 local json = {}
 
@@ -16,7 +16,7 @@ local array_metatable = cjson.array_mt or { __name = "grid.array" }
 
 --- Marks a table as a JSON array, also when it is empty; without an argument: a new one.
 function json.array(items)
-  if items ~= nil and type(items) ~= "table" then misuse.raise("grid.array: a table is expected, got %s", type(items)) end
+  if items ~= nil and type(items) ~= "table" then argument.raise("grid.array: a table is expected, got %s", type(items)) end
   return setmetatable(items or {}, array_metatable)
 end
 

@@ -5,7 +5,7 @@
 local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
-local misuse = require "grid.misuse"
+local argument = require "grid.argument"
 
 local keys = {}
 
@@ -27,13 +27,13 @@ keys.AuthorizationKey = AuthorizationKey
 
 --- Raises unless `value` is an open key of that class.
 function keys.check(what, value, Class)
-  if getmetatable(value) ~= Class then misuse.raise("%s: a %s is expected, got %s", what, Class.__name, type(value)) end
-  if value.closed then misuse.raise("%s: the key is closed", what) end
+  if getmetatable(value) ~= Class then argument.raise("%s: a %s is expected, got %s", what, Class.__name, type(value)) end
+  if value.closed then argument.raise("%s: the key is closed", what) end
 end
 
 local function check_colon(what, self)
   local Class = getmetatable(self)
-  if Class ~= KeyPair and Class ~= AuthorizationKey then misuse.raise("%s: call it with a colon, on a key", what) end
+  if Class ~= KeyPair and Class ~= AuthorizationKey then argument.raise("%s: call it with a colon, on a key", what) end
   return Class
 end
 
@@ -70,7 +70,7 @@ local function wrap(Class, key, kind, code, message)
 end
 
 local function from_text(what, Class, text)
-  if type(text) ~= "string" then misuse.raise("%s: a string is expected, got %s", what, type(text)) end
+  if type(text) ~= "string" then argument.raise("%s: a string is expected, got %s", what, type(text)) end
   return wrap(Class, core.key_from_text(text))
 end
 
@@ -115,7 +115,7 @@ end
 -- What an answer lacks is no misuse: nil and null are as good as any table without a key.
 local function read_encrypted(value)
   if type(value) == "table" or value == nil or value == json.null then return value end
-  if type(value) ~= "string" then misuse.raise("keys:open: a table or a string is expected, got %s", type(value)) end
+  if type(value) ~= "string" then argument.raise("keys:open: a table or a string is expected, got %s", type(value)) end
   local decoded, _, code, message = json.decode(value)
   if decoded == nil then return refuse(code, "the encrypted authorization key: " .. message) end
   return decoded
@@ -151,7 +151,7 @@ end
 ---@return string?, grid.Error?
 function AuthorizationKey:sign(payload)
   keys.check("auth:sign", self, AuthorizationKey)
-  if type(payload) ~= "string" then misuse.raise("auth:sign: a string is expected, got %s", type(payload)) end
+  if type(payload) ~= "string" then argument.raise("auth:sign: a string is expected, got %s", type(payload)) end
   local signature, kind, code, message = self.key:sign_payload(payload)
   if not signature then return nil, errors.from_core(kind, code, message) end
   return signature
@@ -161,7 +161,7 @@ end
 ---@param text string
 ---@return string?, grid.Error?
 function keys.canonicalize(text)
-  if type(text) ~= "string" then misuse.raise("grid.canonicalize: a string is expected, got %s", type(text)) end
+  if type(text) ~= "string" then argument.raise("grid.canonicalize: a string is expected, got %s", type(text)) end
   local canonical, kind, code, message = core.canonicalize(text)
   if not canonical then return nil, errors.from_core(kind, code, message) end
   return canonical

@@ -29,7 +29,7 @@ end
 -- What only the measuring side needs: it runs on Lua 5.4.
 local measure = require "spec.bench.measure"
 local sandbox = require "spec.support.sandbox"
-local session_file = require "grid.command.session_file"
+local session_file = require "grid.cli.session_file"
 
 local quick = arg[1] == "--quick"
 local ROUNDS = quick and 1 or 7

@@ -175,7 +175,7 @@ describe("grid refresh-all", function()
 
   -- The command with a part of it replaced by a Lua script. -> exit code, stdout, stderr
   local function run_with(script, words)
-    run.folder:write("broken.lua", script .. '\nos.exit(require("grid.command").main(arg), true)')
+    run.folder:write("broken.lua", script .. '\nos.exit(require("grid.cli").main(arg), true)')
     local code, out, err = run:shell(("exec env %s broken.lua %s"):format(child.vm, words))
     run.folder:run "rm broken.lua"
     return code, out, err
@@ -217,8 +217,8 @@ describe("grid refresh-all", function()
   end)
 
   for what, script in pairs {
-    write = 'getmetatable(require("grid.command.session_file").new()).write = function() error "a fault" end',
-    ["put into place"] = 'require("grid.command.session_file").save_all = function() error "a fault" end',
+    write = 'getmetatable(require("grid.cli.session_file").new()).write = function() error "a fault" end',
+    ["put into place"] = 'require("grid.cli.session_file").save_all = function() error "a fault" end',
   } do
     it("rescues each whole session that a fault of its own keeps from being " .. what:gsub("write", "written"), function()
       local made = write_sessions(3)
@@ -238,7 +238,7 @@ describe("grid refresh-all", function()
   it("saves, and copies nothing, when telling of it is what fails", function()
     local made = write_sessions(3)
     local code = run_with([[
-      local progress = require "grid.command.progress"
+      local progress = require "grid.cli.progress"
       getmetatable(progress.new({ json = true }, 1)).over = function() error "a fault" end]], "refresh-all all")
     assert.equal(170, code)
     for i = 1, 3 do assert.not_equal(made[i].refresh_token, refresh_token(i)) end

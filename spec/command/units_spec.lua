@@ -1,15 +1,15 @@
 -- The small parts of the command: words, times, addresses, session files.
 
-local arguments = require "grid.command.arguments"
+local arguments = require "grid.cli.arguments"
 local child = require "spec.support.child"
 local core = require "grid.core"
-local decode = require "grid.command.decode"
+local decode = require "grid.cli.command.decode"
 local grid = require "grid"
-local login = require "grid.command.login"
+local login = require "grid.cli.command.login"
 local pasted = require "grid.pasted"
-local session_file = require "grid.command.session_file"
-local stop = require "grid.command.stop"
-local times = require "grid.command.times"
+local session_file = require "grid.cli.session_file"
+local stop = require "grid.cli.exit"
+local times = require "grid.cli.times"
 
 describe("the words of a command", function()
   local command = {

@@ -4,16 +4,16 @@
 -- key in $GRID_API_KEY, refreshes a session file of `grid login` for real, at $GRID_BASE_URL if that is set. It asks nothing and
 -- prints no secret. Ends with 0: refreshed; 1: not refreshed; 2: asked for wrongly.
 
-local description = require "grid.command.description"
+local description = require "grid.cli.description"
 local grid = require "grid"
-local login = require "grid.command.login"
-local refresh = require "grid.command.refresh"
+local login = require "grid.cli.command.login"
+local refresh = require "grid.cli.command.refresh"
 local sandbox = require "spec.support.sandbox"
-local screen = require("grid.command.screen").new(false)
-local service = require "grid.command.service"
-local session_file = require "grid.command.session_file"
-local stop = require "grid.command.stop"
-local times = require "grid.command.times"
+local screen = require("grid.cli.output").new(false)
+local service = require "grid.cli.service"
+local session_file = require "grid.cli.session_file"
+local stop = require "grid.cli.exit"
+local times = require "grid.cli.times"
 
 local SERVICE_ENDS = 1797332400 -- 2026-12-15 11:00 UTC
 

@@ -82,7 +82,7 @@ local LOCATIONS = [[
     location = /stumble {
         content_by_lua_block {
             @APP@
-            local flights = require "grid.flight"
+            local flights = require "grid.http.scheduler"
             local step = flights.step
             flights.step = function(engine)
                 if not app.may_go() then return step(engine) end

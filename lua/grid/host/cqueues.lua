@@ -7,7 +7,7 @@ local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
 
 local core = require "grid.core"
-local flights = require "grid.flight"
+local flights = require "grid.http.scheduler"
 
 ---@type grid.Host
 local host = { name = "cqueues", now = core.now }

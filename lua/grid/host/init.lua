@@ -4,8 +4,8 @@
 local core = require "grid.core"
 
 local blocking = require "grid.host.blocking"
-local misuse = require "grid.misuse"
-local shape = require "grid.shape"
+local argument = require "grid.argument"
+local schema = require "grid.schema"
 
 local host = {}
 
@@ -70,8 +70,8 @@ local nginx = is_nginx() and require "grid.host.nginx" or nil
 --- Raises unless a program's own host is fit for use. `what` is the function that it was given to.
 function host.check(what, given)
   what = what .. ": host"
-  shape.check(what, HOST, given)
-  if not given.idle and not given.sleep then misuse.raise("%s: field 'sleep' is missing", what) end
+  schema.check(what, HOST, given)
+  if not given.idle and not given.sleep then argument.raise("%s: field 'sleep' is missing", what) end
 end
 
 --- The host that a client uses: the one given, else the one that fits where the program runs.

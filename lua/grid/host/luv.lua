@@ -4,7 +4,7 @@
 -- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"
-local flights = require "grid.flight"
+local flights = require "grid.http.scheduler"
 local uv = require "luv"
 
 ---@type grid.Host

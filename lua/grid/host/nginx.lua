@@ -4,7 +4,7 @@
 -- else's driver with it. Knows nothing of HTTP and of what the calls are for.
 
 local core = require "grid.core"
-local flights = require "grid.flight"
+local flights = require "grid.http.scheduler"
 local semaphores = require "ngx.semaphore"
 
 ---@type grid.Host

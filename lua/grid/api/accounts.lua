@@ -1,0 +1,156 @@
+-- The account calls of Grid's API, and the signing between their two halves: prepare, sign, submit.
+-- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign. Knows nothing of connections, tries and hosts.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local display = require "grid.display"
+local json = require "grid.json"
+local keys = require "grid.keys"
+local argument = require "grid.argument"
+local plans = require "grid.api.operation"
+local schema = require "grid.schema"
+
+local accounts = {}
+
+local function check_address(address)
+  if plans.has_dot_step(address) then return "an address: no step of it is '.' or '..'" end
+  return schema.not_empty(address)
+end
+
+local ADDRESS = { type = "string", check = check_address }
+
+local function path_of(what, address)
+  schema.check_field(what, "address", ADDRESS, address)
+  return "/accounts/" .. plans.escape(address)
+end
+
+--- GET /accounts/{address}
+function accounts.get(what, address)
+  return plans.new { method = "GET", path = path_of(what, address), check = plans.check_object }
+end
+
+---@class (exact) grid.AccountChanges
+---@field signers? table[]
+---@field threshold? integer
+---@field time_lock? integer seconds
+---@field admin_address? string
+---@field transaction_signers? string[]
+local CHANGES = {
+  signers = { type = "table" },
+  threshold = { type = "number", check = schema.whole },
+  time_lock = { type = "number", check = schema.whole },
+  admin_address = { type = "string", check = schema.not_empty },
+  transaction_signers = { type = "table" },
+}
+
+local LISTS = { "signers", "transaction_signers" }
+
+-- A list may be empty, and still goes out as one. The caller's tables stay as they are.
+local function with_lists(changes)
+  local fields = {}
+  for name, value in pairs(changes) do fields[name] = value end
+  for _, name in ipairs(LISTS) do
+    if fields[name] and next(fields[name]) == nil then fields[name] = json.array() end
+  end
+  return fields
+end
+
+local function check_prepared(prepared)
+  if type(prepared) ~= "table" then return "there is no prepared transaction" end
+  if type(prepared.transaction) ~= "string" then return "the prepared transaction has no transaction" end
+  if type(prepared.kms_payloads) ~= "table" then return "the prepared transaction has no kms_payloads" end
+  for i, payload in ipairs(prepared.kms_payloads) do
+    if type(payload) ~= "table" or type(payload.payload) ~= "string" then
+      return ("kms_payloads[%d] has no payload"):format(i)
+    end
+  end
+end
+
+--- PATCH /accounts/{address}: prepares a transaction that changes the account.
+function accounts.update(what, address, changes, admin)
+  local path = path_of(what, address)
+  schema.check(what, CHANGES, changes, "changes")
+  if next(changes) == nil then argument.raise("%s: nothing to change is given", what) end
+  return plans.new {
+    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), check = check_prepared,
+  }
+end
+
+local function refuse(kind, code, format, ...)
+  return nil, errors.new { kind = kind, code = code, message = display.one_line(format:format(...)) }
+end
+
+local function present(value)
+  if value ~= json.null then return value end
+end
+
+local function sign_one(payload, auth)
+  local address, provider = present(payload.address), present(payload.provider)
+  if provider ~= nil and provider ~= "privy" then
+    return refuse("crypto", "unknown_signer", "signer %s belongs to provider %s, whose keys this session does not hold",
+      tostring(address), tostring(provider))
+  end
+  if auth.signers and address ~= nil and not auth.signers[address] then
+    return refuse("crypto", "unknown_signer", "signer %s is not one of this session's", tostring(address))
+  end
+  local signature, err = auth:sign(payload.payload)
+  if not signature then return nil, err end
+  return { provider = "privy", signature = signature }
+end
+
+--- Signs every payload of a prepared transaction: what `submit` takes | nil, error.
+function accounts.sign(what, prepared, auth)
+  keys.check(what, auth, keys.AuthorizationKey)
+  if type(prepared) ~= "table" then argument.raise("%s: a prepared transaction is expected, got %s", what, type(prepared)) end
+  local problem = check_prepared(prepared)
+  if problem then return refuse("request", "bad_transaction", "%s", problem) end
+  if #prepared.kms_payloads == 0 then return refuse("request", "nothing_to_sign", "the transaction has no payload to sign") end
+  local signed = { transaction = prepared.transaction, kms_payloads = json.array() }
+  for i, payload in ipairs(prepared.kms_payloads) do
+    local signature, err = sign_one(payload, auth)
+    if not signature then return nil, err end
+    signed.kms_payloads[i] = signature
+  end
+  return signed
+end
+
+local SIGNED = {
+  transaction = { type = "string", required = true, check = schema.not_empty },
+  kms_payloads = { type = "table", required = true },
+}
+
+local function check_submitted(data)
+  if type(data) ~= "table" or type(data.transaction_signature) ~= "string" then
+    return "the answer has no transaction_signature"
+  end
+end
+
+--- POST /accounts/{address}/submit. `again` is the plan's.
+function accounts.submit(what, address, signed, again)
+  local path = path_of(what, address)
+  schema.check(what, SIGNED, signed, "signed transaction")
+  local list = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads
+  return plans.new {
+    method = "POST", path = path .. "/submit", fields = { transaction = signed.transaction, kms_payloads = list },
+    check = check_submitted, again = again,
+  }
+end
+
+-- The service's caches lag: a key may be refused for about a second after it was made (Privy's documentation).
+local FRESH_SECONDS, PATIENCE = 2, 1
+
+local function speaks_of_the_key(err)
+  return err.kind == "auth" or err.sent == "yes" and err.kind == "api" and err.message:find("session key", 1, true) ~= nil
+end
+
+--- Submits, and once more with the same bytes if the key is so young that the service may not know it yet.
+function accounts.submit_fresh(what, address, signed, auth)
+  local waited = false
+  return accounts.submit(what, address, signed, function(refusal)
+    if waited or not speaks_of_the_key(refusal) or core.now() - auth.opened_at > FRESH_SECONDS then return nil end
+    waited = true
+    return PATIENCE
+  end)
+end
+
+return accounts

@@ -1,0 +1,172 @@
+-- The session calls of Grid's API, and the door to any other: what goes out, and what the answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns a plan, or nil and an error.
+-- Knows nothing of connections, tries and hosts.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local json = require "grid.json"
+local plans = require "grid.api.operation"
+local session = require "grid.api.session"
+local schema = require "grid.schema"
+
+local endpoints = {}
+
+local function check_session(payload)
+  if type(payload) ~= "table" then return "the answer has no kms_payload" end
+  local fault = session.fault(payload)
+  if fault then return ("kms_payload.%s is missing or not what it should be"):format(fault) end
+end
+
+local function check_refreshed(data)
+  return check_session(type(data) == "table" and data.kms_payload)
+end
+
+local REFRESHED_SESSION = { "kms_payload" }
+
+---@class (exact) grid.RefreshRequest
+---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
+---@field kms_payload? string|table JSON text (sent byte for byte) or a table; nil or grid.null in the cookie flow
+local REFRESH = {
+  encryption_public_key = { type = "string", required = true, check = schema.not_empty },
+  kms_payload = { type = { "string", "table" }, or_null = true },
+}
+
+local function is_present(value)
+  return value ~= nil and value ~= json.null
+end
+
+local function names_turnkey(payload)
+  return type(payload.session) == "table" and is_present(payload.session.Turnkey)
+end
+
+-- Returns the body and the text of its payload. grid.core validates text of the caller.
+-- Text that json.encode wrote is valid, and its table tells the kind of session.
+-- -> body, text | nil, kind, code, message
+local function refresh_body(key, payload)
+  local is_checked = false
+  if type(payload) == "table" then
+    local text, kind, code, message = json.encode(payload)
+    if not text then return nil, kind, code, message end
+    payload, is_checked = text, not names_turnkey(payload)
+  elseif not is_present(payload) then
+    payload = nil
+  end
+  local body, kind, code, message = core.refresh_body(key, payload, is_checked)
+  return body, body and payload or kind, code, message
+end
+
+-- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of DER that begins with a version, 0 (PKCS#8)
+-- or 1 (SEC 1). A public key's begins with an algorithm (RFC 5280 section 4.1).
+local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
+
+-- keys:export() in place of keys.public_key, say: it must not leave the machine.
+local function check_public_key(text)
+  for _, pattern in ipairs(PRIVATE_KEYS) do
+    if text:find(pattern) then
+      return errors.new {
+        kind = "request", code = "private_key", message = "encryption_public_key is a private key, which must not be sent",
+      }
+    end
+  end
+end
+
+--- A request as it is now, for later. Raises where endpoints.refresh_session would.
+function endpoints.check_refresh(what, request)
+  schema.check(what, REFRESH, request, "request")
+  return { encryption_public_key = request.encryption_public_key, kms_payload = request.kms_payload }
+end
+
+--- POST /auth/refresh-session
+function endpoints.refresh_session(what, request)
+  schema.check(what, REFRESH, request, "request")
+  local problem = check_public_key(request.encryption_public_key)
+  if problem then return nil, problem end
+  local body, sent, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
+  if not body then
+    if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
+    return nil, errors.from_core(sent, code, message)
+  end
+  return plans.new {
+    method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed,
+    session_at = REFRESHED_SESSION, session_sent = sent,
+  }
+end
+
+---@class (exact) grid.InitAuthRequest
+---@field email string
+---@field provider? string "privy"
+local INIT_AUTH = {
+  email = { type = "string", required = true, check = schema.not_empty },
+  provider = { type = "string", check = schema.not_empty },
+}
+
+--- POST /auth
+function endpoints.init_auth(what, request)
+  schema.check(what, INIT_AUTH, request, "request")
+  return plans.new {
+    method = "POST", path = "/auth", check = plans.check_object,
+    fields = { email = request.email, provider = request.provider or "privy" },
+  }
+end
+
+---@class (exact) grid.CompleteAuthRequest
+---@field email string
+---@field otp_code string
+---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
+---@field otp_id? string of init_auth's answer, where several are pending
+local COMPLETE_AUTH = {
+  email = { type = "string", required = true, check = schema.not_empty },
+  otp_code = { type = "string", required = true, check = schema.not_empty },
+  encryption_public_key = { type = "string", required = true, check = schema.not_empty },
+  otp_id = { type = "string", check = schema.not_empty },
+}
+
+-- The first authentication of the answer is what refresh-session takes as kms_payload.
+local function check_verified(data)
+  local authentication = type(data) == "table" and data.authentication
+  local problem = check_session(type(authentication) == "table" and authentication[1])
+  return problem and problem:gsub("kms_payload", "authentication")
+end
+
+local VERIFIED_SESSION = { "authentication", 1 }
+
+--- POST /auth/verify
+function endpoints.complete_auth(what, request)
+  schema.check(what, COMPLETE_AUTH, request, "request")
+  local problem = check_public_key(request.encryption_public_key)
+  if problem then return nil, problem end
+  return plans.new {
+    method = "POST", path = "/auth/verify", check = check_verified, session_at = VERIFIED_SESSION, fields = {
+      email = request.email,
+      otp_code = request.otp_code,
+      kms_provider = "privy",
+      kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
+    },
+  }
+end
+
+local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+local function check_path(path)
+  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
+  if plans.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
+end
+
+local REQUEST = {
+  method = { type = "string", required = true, check = METHODS },
+  path = { type = "string", required = true, check = check_path },
+  body = { type = { "string", "table" } },
+}
+
+--- Any other endpoint.
+function endpoints.request(what, method, path, body)
+  schema.check(what, REQUEST, { method = method, path = path, body = body })
+  if type(body) == "table" then return plans.new { method = method, path = path, fields = body } end
+  if body then
+    local value, _, code, message = json.decode(body)
+    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
+  end
+  return plans.new { method = method, path = path, body = body }
+end
+
+return endpoints

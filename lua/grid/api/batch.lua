@@ -1,0 +1,116 @@
+-- A batch: many refreshes, from the list of requests to the list of results.
+-- Owns: whose turn it is, the requests that wait for theirs, the results, and what the handlers hear of each.
+-- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
+
+local endpoints = require "grid.api.auth"
+local errors = require "grid.errors"
+local argument = require "grid.argument"
+local schema = require "grid.schema"
+
+local batch = {}
+
+---@class grid.Batch
+---@field concurrency integer calls in flight at most
+---@field results table[] by position; whole once it has ended
+local Batch = { __index = batch }
+
+---@class (exact) grid.ManyOptions
+---@field concurrency? integer calls in flight at most; 64
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
+---@field on_progress? fun(done: integer, total: integer) after on_result
+local OPTIONS = {
+  concurrency = { type = "number", check = schema.count },
+  on_result = { type = "function" },
+  on_progress = { type = "function" },
+}
+
+-- Misuse is raised in the name of the request.
+local function name_of(what, position)
+  return ("%s: request %d"):format(what, position)
+end
+
+--- A batch of these requests. Those that are tables are checked here, so that misuse in any of them raises before anything is
+--- sent. `prepare(plan)` makes a call | nil, error.
+---@return grid.Batch
+function batch.new(what, requests, given, prepare)
+  schema.check(what, OPTIONS, given)
+  if type(requests) ~= "table" then argument.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
+  if #requests == 0 and next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
+  local self = setmetatable({
+    what = what,
+    concurrency = given.concurrency or 64,
+    on_result = given.on_result,
+    on_progress = given.on_progress,
+    prepare = prepare,
+    total = #requests,
+    begun = 0, done = 0,
+    requests = {}, -- by position: what was given, or the function that gives it, until its turn has come
+    results = {},
+  }, Batch)
+  for i = 1, self.total do
+    local request = requests[i]
+    self.requests[i] = type(request) == "function" and request or endpoints.check_refresh(name_of(what, i), request)
+  end
+  return self
+end
+
+local function plan_of(what, position, request)
+  local reason
+  if type(request) == "function" then request, reason = request() end
+  if request == nil then return nil, reason end
+  return endpoints.refresh_session(name_of(what, position), request)
+end
+
+-- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result, as it was raised.
+function batch:plan(position)
+  local request = self.requests[position]
+  self.requests[position] = false
+  local ok, plan, err = pcall(plan_of, self.what, position, request)
+  if not ok then plan, err = nil, plan end
+  if plan or err ~= nil then return plan, err end
+  return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
+end
+
+-- The call of that position, ready to go | nil, why not.
+function batch:make(position)
+  local plan, err = self:plan(position)
+  if not plan then return nil, err end
+  local call
+  call, err = self.prepare(plan)
+  if call then call.position = position end
+  return call, err
+end
+
+--- The next call that can be sent, or nothing: all have begun. Those that cannot be sent are over at once.
+function batch:next()
+  while self.begun < self.total do
+    local position = self.begun + 1
+    self.begun = position
+    local call, err = self:make(position)
+    if call then return call end
+    self:finish(position, nil, err)
+  end
+end
+
+--- Takes what became of a request, and tells the handlers. What they do wrong must not cost results.
+function batch:finish(position, res, err)
+  local result = { res, err }
+  self.results[position] = result
+  self.done = self.done + 1
+  if self.on_result then
+    local ok, problem = pcall(self.on_result, position, res, err)
+    if not ok then result.problem = problem == nil and "an error without a message" or problem end
+  end
+  if self.on_progress then pcall(self.on_progress, self.done, self.total) end
+end
+
+--- No further call begins. -> the results, `err` for those that have not begun.
+function batch:finish_all(err)
+  while self.begun < self.total do
+    self.begun = self.begun + 1
+    self:finish(self.begun, nil, err)
+  end
+  return self.results
+end
+
+return batch

@@ -1,0 +1,198 @@
+-- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
+-- Owns: the reading of success and error bodies as the service documents them. Knows nothing of tries and connections.
+
+local errors = require "grid.errors"
+local display = require "grid.display"
+local json = require "grid.json"
+local secrets = require "grid.http.redact"
+local session = require "grid.api.session"
+
+local unpack = table.unpack or unpack
+
+local result = {}
+
+---@class (exact) grid.Result
+---@field data any what the API answers; an unwrapped answer as a whole
+---@field metadata table as the API answers; empty where it gives none
+---@field kms_payload_json string? the session to store, see session.to_store
+---@field expires_at integer? expiry of its authorization key, seconds since 1970
+---@field status integer
+---@field request_id string?
+---@field idempotency_key string? as sent
+---@field attempts integer tries that were made
+---@field cookies string[] values of Set-Cookie
+---@field headers table<string, string> lower-case name to value
+---@field body string the raw bytes of the answer; not shown by pairs
+local Result = { __name = "grid.result" }
+
+local bodies = setmetatable({}, { __mode = "k" })
+
+function Result:__index(name)
+  if name == "body" then return bodies[self] and bodies[self]:string() end
+end
+
+function Result:__tostring()
+  return ("grid.result: status %d, request %s"):format(self.status, self.request_id or "unknown")
+end
+
+local function table_or_empty(value)
+  return type(value) == "table" and value or {}
+end
+
+-- Services make it of what they were sent, now and then.
+local function request_id_of(call, answer, body)
+  body = table_or_empty(body)
+  local id = display.seen(answer.headers["x-request-id"])
+    or display.seen(table_or_empty(body.metadata).request_id)
+    or display.seen(body.request_id)
+  id = id and secrets.strike(id, call:secrets())
+  return id and display.one_line(id)
+end
+
+local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
+
+local function kind_of(status)
+  return STATUS_KINDS[status] or "api"
+end
+
+-- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error": "text"}, plain text, HTML, nothing.
+local function read_error_body(body)
+  body = table_or_empty(body)
+  local nested = table_or_empty(body.error)
+  local details = type(nested.details) == "table" and nested.details or body.details
+  local first = table_or_empty(table_or_empty(details)[1])
+  return {
+    code = display.seen(nested.code) or display.seen(first.code) or display.seen(body.code),
+    message = display.seen(nested.message) or display.seen(body.message) or display.seen(body.error)
+      or display.seen(first.message),
+    details = type(details) == "table" and details or nil,
+  }
+end
+
+-- What came of an answer stays reachable.
+local function base_fields(call, answer)
+  if answer.status then answer.body = call.transfer:body() end
+  return {
+    sent = answer.sent,
+    status = answer.status,
+    headers = answer.headers,
+    retry_after = answer.retry_after,
+  }
+end
+
+-- The rest of the answer did not come, or cannot be read: a broken chunk, say.
+local function breaks_off(answer)
+  return answer.kind == "network" or answer.kind == "timeout" or answer.code == "bad_http"
+end
+
+--- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
+function result.failure(call, answer)
+  local fields = base_fields(call, answer)
+  fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
+  if breaks_off(answer) and (answer.status or 0) >= 400 then
+    fields.cause = errors.new {
+      kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
+    }
+    fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
+    fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
+  end
+  if answer.headers then fields.request_id = request_id_of(call, answer) end
+  return errors.new(fields, answer)
+end
+
+-- A whole answer came, and makes no sense.
+local function nonsense(call, answer, code, message, body, cause)
+  local fields = base_fields(call, answer)
+  fields.kind, fields.code, fields.message, fields.cause = "protocol", code, message, cause
+  fields.request_id = request_id_of(call, answer, body)
+  return nil, errors.new(fields, answer)
+end
+
+local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
+local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
+
+local function api_error(call, answer)
+  local body = json.decode_body(call.transfer)
+  local hidden = secrets.new(call:secrets())
+  local said = hidden and read_error_body(body) or {}
+  local function shown(text, default)
+    return text and display.one_line(hidden:beginning(text, MAX_SHOWN)) or default
+  end
+  local fields = base_fields(call, answer)
+  fields.kind = kind_of(answer.status)
+  fields.code = said.code and display.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status
+  fields.message = shown(said.message, "the service answered with status " .. answer.status)
+  if said.details and answer.bytes <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
+  fields.request_id = request_id_of(call, answer, body)
+  return nil, errors.new(fields, answer)
+end
+
+-- The session in the answer's data, decoded and as bytes; the plan has checked that it is
+-- there. In an answer that is wrapped in `data` the decoder has already found the bytes.
+local function session_of(call, data, found)
+  local steps = call.plan.session_at
+  if not steps then return nil end
+  local payload = data
+  for _, step in ipairs(steps) do payload = payload[step] end
+  return payload, found or select(2, json.decode_body(call.transfer, unpack(steps)))
+end
+
+-- `found` are the bytes that data and then the plan's `session_at` lead to.
+local function read_success(call, answer, body, found)
+  local plan = call.plan
+  local wrapped = body.data ~= nil
+  local data = body
+  if wrapped then data = body.data end
+  local problem = plan.check and plan.check(data)
+  if problem then return nonsense(call, answer, "bad_answer", problem, body) end
+  local payload, bytes = session_of(call, data, found)
+  local res = setmetatable({
+    data = data,
+    metadata = wrapped and table_or_empty(body.metadata) or {},
+    kms_payload_json = payload and session.to_store(bytes, payload, plan.session_sent),
+    expires_at = payload and session.expires_at(payload),
+    status = answer.status,
+    request_id = request_id_of(call, answer, body),
+    idempotency_key = call.idempotency_key,
+    attempts = call.attempts,
+    cookies = answer.cookies,
+    headers = answer.headers,
+  }, Result)
+  bodies[res] = call.transfer:keep_body()
+  return res
+end
+
+local NO_CONTENT = { [204] = true, [205] = true }
+local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
+
+--- Of a whole answer, whose body `call.transfer` holds. -> grid.Result | nil, grid.Error
+function result.read(call, answer)
+  local status = answer.status
+  if status >= 400 then return api_error(call, answer) end
+  if NO_REDIRECT[status] then
+    return nonsense(call, answer, "bad_status", ("status %d is no answer to this request"):format(status))
+  end
+  if status >= 300 then
+    return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
+  end
+  if answer.bytes == 0 and (NO_CONTENT[status] or call.plan.method == "HEAD") then
+    return read_success(call, answer, {})
+  end
+  local steps = call.plan.session_at
+  local body, found, code, message
+  if steps then
+    body, found, code, message = json.decode_body(call.transfer, "data", unpack(steps))
+  else
+    body, found, code, message = json.decode_body(call.transfer)
+  end
+  if body == nil then
+    local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
+    return nonsense(call, answer, code, "the answer cannot be read: " .. message, nil, cause)
+  end
+  if type(body) ~= "table" then
+    return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
+  end
+  return read_success(call, answer, body, found)
+end
+
+return result

@@ -1,0 +1,59 @@
+-- Misuse of the interface: raised at the line of the caller's code, naming the field.
+-- Owns: the search for that line, and the nearest name that the caller may have meant. Knows no option by name.
+
+local core = require "grid.core"
+
+local argument = {}
+
+local here = debug.getinfo(1, "S").source:match("^(.*)argument%.lua$")
+
+local function is_ours(info)
+  return info.what == "C" or here ~= nil and info.source:sub(1, #here) == here
+end
+
+--- Raises. The position is that of the first function on the stack which is not part of this library. Where there is none, as in a
+--- coroutine that runs a method and nothing else, no line is to blame, and none is named.
+function argument.raise(format, ...)
+  local level = 2
+  local info = debug.getinfo(level, "S")
+  while info and is_ours(info) do
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a field's name may be anything
+  error("grid: " .. message, info and level or 0)
+end
+
+-- Levenshtein distance of two short names.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+-- maxResponseBytes, MAX_RESPONSE_BYTES and max_response_bytes are one name.
+local function plain(name)
+  return (name:lower():gsub("_", ""))
+end
+
+--- ", did you mean 'x'?" or "" when no known name is near.
+function argument.suggest(name, known)
+  local best, best_distance = nil, 3
+  for candidate in pairs(known) do
+    local d = #name < 64 and distance(plain(name), plain(candidate)) or best_distance
+    if d < best_distance or d == best_distance and best and candidate < best then
+      best, best_distance = candidate, d
+    end
+  end
+  return best and (", did you mean '%s'?"):format(best) or ""
+end
+
+return argument

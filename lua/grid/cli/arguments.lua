@@ -1,0 +1,132 @@
+-- The words of a command line, read and explained by one declaration.
+-- Owns: the syntax and the help text. Knows no command and no option by name.
+--
+-- A command is { name, text, exit_codes, arguments = { { name, optional } }, sections = { { title, options } } }, and an option
+-- { value, number, help, required }: without `value` it is a switch.
+
+local argument = require "grid.argument"
+local exit = require "grid.cli.exit"
+
+local arguments = {}
+
+-- What people may try, and why it is not there. The value is not repeated.
+local SECRETS = {
+  ["api-key"] = "an API key does not belong on a command line: use --api-key-file or $GRID_API_KEY",
+  ["otp"] = "a one-time password does not belong on a command line: it is read from standard input",
+  ["code"] = "a one-time password does not belong on a command line: it is read from standard input",
+  ["private-key"] = "a private key does not belong on a command line: name its file",
+}
+
+local function all_options(command)
+  local options = {}
+  for _, section in ipairs(command.sections) do
+    for name, option in pairs(section.options) do options[name] = option end
+  end
+  return options
+end
+
+local function unknown(command, options, name)
+  if SECRETS[name] then exit.usage("%s", SECRETS[name]) end
+  local hint = argument.suggest(name, options):gsub("'(.*)'", "'--%1'")
+  exit.usage("%s: there is no option '--%s'%s", command.name, name, hint)
+end
+
+local function read_value(command, name, option, value)
+  if value == nil or value == "" then exit.usage("%s: option '--%s' needs a value: %s", command.name, name, option.value) end
+  if not option.number then return value end
+  local number = tonumber(value)
+  if not number then exit.usage("%s: option '--%s' needs a number", command.name, name) end
+  return number
+end
+
+local function read_option(command, options, given, words, i)
+  local name, value = words[i]:match "^%-%-([^=]+)=?(.*)$"
+  local inline = words[i]:find("=", 1, true) ~= nil
+  local option = options[name]
+  if not option then unknown(command, options, name) end
+  if given[name] ~= nil then exit.usage("%s: option '--%s' is given twice", command.name, name) end
+  if not option.value then
+    if inline then exit.usage("%s: option '--%s' takes no value", command.name, name) end
+    given[name] = true
+    return i + 1
+  end
+  given[name] = read_value(command, name, option, inline and value or words[i + 1])
+  return inline and i + 1 or i + 2
+end
+
+local function check_complete(command, options, given, count)
+  if given.help or given.version then return end
+  if count > #command.arguments then exit.usage("%s: there is a word too much: '%s'", command.name, given[count]) end
+  for i, positional in ipairs(command.arguments) do
+    if not given[i] and not positional.optional then exit.usage("%s: %s is missing", command.name, positional.name) end
+  end
+  for name, option in pairs(options) do
+    if option.required and given[name] == nil then exit.usage("%s: option '--%s' is missing", command.name, name) end
+  end
+end
+
+--- Reads words[2] and following. -> { [1] = argument, [2] = …, [option] = value | true }
+function arguments.parse(command, words)
+  local options = all_options(command)
+  local given, count, i, only_arguments = {}, 0, 2, false
+  while words[i] do
+    local word = words[i]
+    if only_arguments or word == "-" or word:sub(1, 1) ~= "-" then
+      count = count + 1
+      given[count] = word
+      i = i + 1
+    elseif word == "--" then
+      only_arguments = true
+      i = i + 1
+    elseif word == "-h" then
+      given.help = true
+      i = i + 1
+    elseif word:find "^%-%-[^=]" then
+      i = read_option(command, options, given, words, i)
+    else
+      exit.usage("%s: options are written out, as in --help", command.name)
+    end
+  end
+  check_complete(command, options, given, count)
+  return given
+end
+
+local function option_line(name, option)
+  local left = "  --" .. name .. (option.value and " " .. option.value or "")
+  return ("%-24s%s"):format(left, #left >= 24 and "\n" .. (" "):rep(24) .. option.help or option.help)
+end
+
+local function sorted_names(options)
+  local names = {}
+  for name in pairs(options) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function usage_line(command)
+  local words = { "usage: grid " .. command.name }
+  for _, positional in ipairs(command.arguments) do
+    words[#words + 1] = positional.optional and "[" .. positional.name .. "]" or positional.name
+  end
+  local options = all_options(command)
+  for _, name in ipairs(sorted_names(options)) do
+    local option = options[name]
+    if option.required then words[#words + 1] = ("--%s %s"):format(name, option.value) end
+  end
+  words[#words + 1] = "[OPTIONS]\n"
+  return table.concat(words, " ")
+end
+
+--- The text for --help.
+function arguments.help(command)
+  local lines = { usage_line(command), command.text }
+  for _, section in ipairs(command.sections) do
+    if next(section.options) then lines[#lines + 1] = section.title .. ":" end
+    for _, name in ipairs(sorted_names(section.options)) do lines[#lines + 1] = option_line(name, section.options[name]) end
+    if next(section.options) then lines[#lines + 1] = "" end
+  end
+  lines[#lines + 1] = command.exit_codes
+  return table.concat(lines, "\n")
+end
+
+return arguments

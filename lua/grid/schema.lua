@@ -1,0 +1,117 @@
+-- Tables that come from a caller, checked against one declared schema.
+-- Owns: the checking. Knows no schema itself; reads tables, never writes to them. What a table has by its metatable counts too.
+--
+-- A schema maps a field's name to { type = "string" | "number" | … (or a list of types), or_null, required, check, default }.
+-- `check(value)` returns nothing, or what the field must be instead. `or_null`: JSON null will do as well.
+
+local json = require "grid.json"
+local argument = require "grid.argument"
+
+local schema = {}
+
+local function accepts(field, value)
+  if type(field.type) == "string" then return type(value) == field.type end
+  for _, name in ipairs(field.type) do
+    if type(value) == name then return true end
+  end
+  return field.or_null == true and value == json.null
+end
+
+local function type_name(field)
+  return type(field.type) == "string" and field.type or table.concat(field.type, " or ")
+end
+
+--- Checks one value that was given for `name`.
+function schema.check_field(what, name, field, value)
+  if not accepts(field, value) then
+    argument.raise("%s: '%s' must be a %s, got %s", what, name, type_name(field), type(value))
+  end
+  local expected = field.check and field.check(value)
+  if expected then argument.raise("%s: '%s' must be %s", what, name, expected) end
+end
+
+local function fits(declared, given)
+  for name in pairs(given) do
+    if not declared[name] then return false end
+  end
+  for name, field in pairs(declared) do
+    local value = given[name]
+    if value == nil then
+      if field.required then return false end
+    elseif not accepts(field, value) or field.check and field.check(value) then
+      return false
+    end
+  end
+  return true
+end
+
+local function sorted_names(of)
+  local names = {}
+  for name in pairs(of) do names[#names + 1] = name end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  return names
+end
+
+-- Of several faults always the same one is told.
+local function complain(what, declared, given)
+  for _, name in ipairs(sorted_names(given)) do
+    if not declared[name] then
+      argument.raise("%s: unknown field '%s'%s", what, tostring(name),
+        type(name) == "string" and argument.suggest(name, declared) or "")
+    end
+    schema.check_field(what, name, declared[name], given[name])
+  end
+  for _, name in ipairs(sorted_names(declared)) do
+    local field, value = declared[name], given[name]
+    if value ~= nil then schema.check_field(what, name, field, value) end
+    if value == nil and field.required then argument.raise("%s: field '%s' is missing", what, name) end
+  end
+end
+
+--- Raises unless `given` is a table of that schema. `noun` says what it is to the caller: the options, if nothing else.
+function schema.check(what, declared, given, noun)
+  if type(given) ~= "table" then
+    argument.raise("%s: as %s a table is expected, got %s", what, noun or "options", type(given))
+  end
+  if not fits(declared, given) then complain(what, declared, given) end
+end
+
+-- Checks that several schemas share.
+
+local MAX_SECONDS = 1e6 -- whose milliseconds fit 31 bits
+local MAX_COUNT = 2 ^ 31 - 1
+
+function schema.seconds(value)
+  if not (value > 0 and value <= MAX_SECONDS) then return "greater than 0, and 1000000 seconds at most" end
+end
+
+function schema.count(value)
+  if not (value >= 1 and value <= MAX_COUNT and value == math.floor(value)) then return "a whole number, 1 or more" end
+end
+
+function schema.whole(value)
+  if value < 0 or value ~= math.floor(value) or value == math.huge then return "a whole number, 0 or more" end
+end
+
+function schema.not_empty(value)
+  if value == "" then return "a string that is not empty" end
+end
+
+function schema.without_controls(value)
+  if value:find("%c") then return "a string without control characters" end
+end
+
+function schema.plain(value)
+  return schema.not_empty(value) or schema.without_controls(value)
+end
+
+function schema.one_of(...)
+  local names = { ... }
+  local known = {}
+  for _, name in ipairs(names) do known[name] = true end
+  return function(value)
+    if not known[value] then return "one of " .. table.concat(names, ", ") end
+  end
+end
+
+return schema
