@@ -1,0 +1,83 @@
+-- How long a session lives, and how far the clock of the server is from ours.
+-- Pure. Owns: which of `expires_in`, `expires_at`, the life before, and the `exp` of a JWT
+-- is believed; the reading of an HTTP date.
+-- Does not know: windows and states, which are in timing.lua; records; who sent the answer.
+
+local core = require "grid.core"
+local json = require "grid.json"
+
+local lifetime = {}
+
+lifetime.DEFAULT = 3600
+lifetime.LONGEST = 10 * 366 * 86400 -- more is a way to say "never", or a fault
+
+-- Comparisons with NaN are false.
+local function is_life(value)
+  return type(value) == "number" and value > 0 and value <= lifetime.LONGEST
+end
+
+--- The `exp` of a JWT, in seconds since 1970 on the clock of its issuer | nil. The
+--- signature is not checked: the token comes from the token endpoint itself.
+function lifetime.jwt_exp(token)
+  local claims = type(token) == "string" and token:match "^[%w_-]+%.([%w_-]+)%.[%w_-]*$"
+  local text = claims and core.base64url_decode(claims)
+  local value = text and json.decode(text)
+  local exp = type(value) == "table" and value.exp
+  return type(exp) == "number" and exp or nil
+end
+
+--- Seconds that the session of an answer lives, counted from the moment of sending.
+---@param answer { expires_in: any, expires_at: any, access_token: any } times as the server gave them
+---@param sent_wall number seconds since 1970 on our clock
+---@param skew number of the server's clock against ours
+---@param previous_life? number
+---@return number
+function lifetime.of(answer, sent_wall, skew, previous_life)
+  if is_life(answer.expires_in) then return answer.expires_in end
+  local server_now = sent_wall + skew
+  if type(answer.expires_at) == "number" and is_life(answer.expires_at - server_now) then
+    return answer.expires_at - server_now
+  end
+  if is_life(previous_life) then return previous_life end
+  local exp = lifetime.jwt_exp(answer.access_token)
+  if exp and is_life(exp - server_now) then return exp - server_now end
+  return lifetime.DEFAULT
+end
+
+local MONTHS = {
+  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
+}
+
+-- Days from 1970-01-01 to a date of the Gregorian calendar; the year begins in March.
+local function days(year, month, day)
+  local y = month > 2 and year or year - 1
+  local m = (month + 9) % 12
+  return 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
+    + math.floor((153 * m + 2) / 5) + day - 719469
+end
+
+--- IMF-fixdate (RFC 9110 5.6.7) as seconds since 1970 | nil.
+function lifetime.http_date(text)
+  if type(text) ~= "string" then return nil end
+  local day, name, year, hour, minute, second =
+    text:match "^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$"
+  local month = MONTHS[name]
+  if not month then return nil end
+  return days(tonumber(year), month, tonumber(day)) * 86400 + hour * 3600 + minute * 60 + second
+end
+
+--- Seconds that the clock of the server is ahead of ours. `date` is cut to whole seconds and
+--- was written between sending and receiving: what that explains is no skew.
+---@param date? string the header `Date`
+---@param sent_wall number
+---@param received_wall number
+---@return number
+function lifetime.skew(date, sent_wall, received_wall)
+  local server = lifetime.http_date(date)
+  if not server then return 0 end
+  local least, most = server - received_wall, server + 1 - sent_wall
+  if least <= 0 and most >= 0 then return 0 end
+  return (least + most) / 2
+end
+
+return lifetime
