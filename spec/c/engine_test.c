@@ -1,5 +1,5 @@
-/* The engine as a step machine: what it waits for and what wakes it, who keeps it alive, and what becomes of transfers that are
- * cancelled, forgotten, or many. */
+/* The engine as a step machine: what it waits for and what wakes it, what keeps it alive,
+ * and what becomes of transfers that are cancelled, forgotten, or many. */
 #include "http_support.h"
 
 #include <dirent.h>
@@ -47,7 +47,7 @@ static bool until_executed(grid_engine *engine, int count)
     return server.executed >= count;
 }
 
-/* Ends the silence towards everybody. */
+/* Answers on every connection. */
 static void answer_now(void)
 {
     server.answer = LOOPBACK_OK;
@@ -152,17 +152,17 @@ static void finished_transfers_come_oldest_first(void)
     }
     grid_transfer_free(transfers[2]); /* in the middle, at the end, and at the beginning of the queue */
     grid_transfer_free(transfers[4]);
-    CHECK(grid_engine_take_finished(engine) == transfers[0]);
+    CHECK(grid_transfer_take_finished(engine) == transfers[0]);
     grid_transfer_free(transfers[1]);
-    CHECK(grid_engine_take_finished(engine) == transfers[3]);
-    CHECK(grid_engine_take_finished(engine) == NULL);
+    CHECK(grid_transfer_take_finished(engine) == transfers[3]);
+    CHECK(grid_transfer_take_finished(engine) == NULL);
     grid_transfer_free(transfers[0]);
     grid_transfer_free(transfers[3]);
 
     transfers[0] = start_get(engine); /* the queue is whole after all that */
     CHECK(finish_within(engine, &server, transfers[0], 10));
-    CHECK(grid_engine_take_finished(engine) == transfers[0]);
-    CHECK(grid_engine_take_finished(engine) == NULL);
+    CHECK(grid_transfer_take_finished(engine) == transfers[0]);
+    CHECK(grid_transfer_take_finished(engine) == NULL);
     grid_transfer_free(transfers[0]);
     grid_engine_unref(engine);
 }
@@ -181,7 +181,7 @@ static void a_transfer_freed_in_flight_is_cancelled(void)
     grid_transfer_free(cancelled);
     CHECK_INT(grid_engine_in_flight(engine), 1);
     grid_engine_step(engine);
-    CHECK(grid_engine_take_finished(engine) == NULL);
+    CHECK(grid_transfer_take_finished(engine) == NULL);
     grid_transfer_free(kept);
     CHECK_INT(grid_engine_in_flight(engine), 0);
     grid_transfer_free(start_get(engine)); /* before its first step */
@@ -206,7 +206,7 @@ static void many_are_in_flight_at_once(void)
     answer_now();
     for (int i = 1; i < MANY; i += 2)
         CHECK(finish_within(engine, &server, transfers[i], 10));
-    for (grid_transfer *transfer; (transfer = grid_engine_take_finished(engine)); taken++)
+    for (grid_transfer *transfer; (transfer = grid_transfer_take_finished(engine)); taken++)
         CHECK_INT(grid_transfer_sent(transfer), GRID_SENT_YES);
     CHECK_INT(taken, MANY / 2);
     for (int i = 1; i < MANY; i += 2)
@@ -244,7 +244,7 @@ static void an_idle_engine_waits_for_nothing(void)
     grid_engine_step(engine);
     CHECK(grid_engine_timeout(engine) < 0);
     CHECK_INT(grid_engine_in_flight(engine), 0);
-    CHECK(grid_engine_take_finished(engine) == NULL);
+    CHECK(grid_transfer_take_finished(engine) == NULL);
     if (grid_engine_fd(engine) >= 0)
         CHECK(!is_readable(grid_engine_fd(engine), 0));
     grid_engine_unref(engine);
@@ -418,25 +418,25 @@ static void a_connection_at_rest_that_the_server_closes_keeps_nobody_awake(void)
     grid_engine_unref(engine);
 }
 
-static void a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait(void)
+static void a_wakeup_keeps_the_descriptor_readable_and_ends_no_wait(void)
 {
     grid_engine *engine = new_engine();
     int fd = grid_engine_fd(engine);
 
-    for (int i = 0; fd >= 0 && i < 2; i++) { /* the first ring makes the bell */
+    for (int i = 0; fd >= 0 && i < 2; i++) { /* the first wakeup opens a descriptor */
         double began = grid_clock_now();
 
-        grid_engine_ring(engine);
-        grid_engine_ring(engine);
+        grid_engine_wake(engine);
+        grid_engine_wake(engine);
         grid_engine_step(engine);
         CHECK(grid_engine_timeout(engine) < 0);
         grid_engine_wait(engine, 0.05);
         CHECK(grid_clock_now() - began > 0.04);
         CHECK(is_readable(fd, 0));
-        grid_engine_silence(engine);
+        grid_engine_clear_wakeup(engine);
         CHECK(!is_readable(fd, 0));
     }
-    grid_engine_silence(engine);
+    grid_engine_clear_wakeup(engine);
     grid_engine_unref(engine);
 }
 
@@ -547,7 +547,7 @@ int main(void)
 #endif
     the_descriptor_is_readable_when_a_step_has_work();
     a_connection_at_rest_that_the_server_closes_keeps_nobody_awake();
-    a_bell_keeps_the_descriptor_readable_and_disturbs_no_wait();
+    a_wakeup_keeps_the_descriptor_readable_and_ends_no_wait();
     the_timeout_leads_to_the_transfers_own();
     a_wait_ends_when_an_answer_comes();
     a_wait_ends_when_its_time_is_over();

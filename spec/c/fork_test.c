@@ -58,7 +58,7 @@ static void is_inert(grid_engine *engine, const grid_transfer *in_flight)
         usleep(10000);
     }
     CHECK(!in_flight || !grid_transfer_is_finished(in_flight));
-    CHECK(grid_engine_take_finished(engine) == NULL);
+    CHECK(grid_transfer_take_finished(engine) == NULL);
 }
 
 /* What the child does with what it inherited. */
@@ -110,7 +110,7 @@ static void a_child_lets_go_and_the_parents_connection_stays(bool http1_only)
     let_go_in_a_child(engine, finished, NULL);
     step_for_a_while(engine);
     succeeds_reused(engine, http1_only, true);
-    CHECK(grid_engine_take_finished(engine) == finished);
+    CHECK(grid_transfer_take_finished(engine) == finished);
     grid_transfer_free(finished);
     grid_engine_unref(engine);
     CHECK_INT(grid_alloc_live(), 0);
@@ -131,8 +131,8 @@ static void a_child_lets_go_and_the_parents_exchange_goes_on(bool http1_only)
     CHECK(finish_within(engine, NULL, in_flight, 20));
     CHECK(grid_transfer_succeeded(in_flight, &err));
     CHECK(grid_transfer_timing(in_flight).reused);
-    CHECK(grid_engine_take_finished(engine) == finished);
-    CHECK(grid_engine_take_finished(engine) == in_flight);
+    CHECK(grid_transfer_take_finished(engine) == finished);
+    CHECK(grid_transfer_take_finished(engine) == in_flight);
     grid_transfer_free(in_flight);
     grid_transfer_free(finished);
     grid_engine_unref(engine);
@@ -146,34 +146,34 @@ static bool is_readable(int fd)
     return poll(&entry, 1, 0) == 1;
 }
 
-/* The bell is watched by the epoll descriptor, which parent and child share. */
-static void a_child_does_not_move_the_parents_bell(bool is_ringing)
+/* The wakeup is polled by the epoll descriptor, which parent and child share. */
+static void a_child_does_not_change_the_parents_wakeup(bool is_awake)
 {
     grid_error err;
     grid_engine *engine = grid_engine_new(NULL, &err);
     pid_t child;
 
-    grid_engine_ring(engine);
-    if (!is_ringing)
-        grid_engine_silence(engine);
+    grid_engine_wake(engine);
+    if (!is_awake)
+        grid_engine_clear_wakeup(engine);
     child = fork();
     if (child == 0) {
-        if (is_ringing)
-            grid_engine_silence(engine);
+        if (is_awake)
+            grid_engine_clear_wakeup(engine);
         else
-            grid_engine_ring(engine);
+            grid_engine_wake(engine);
         _exit(0);
     }
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);
     if (grid_engine_fd(engine) >= 0) /* -1 where there is no epoll */
-        CHECK_INT(is_readable(grid_engine_fd(engine)), is_ringing);
+        CHECK_INT(is_readable(grid_engine_fd(engine)), is_awake);
     grid_engine_unref(engine);
 }
 
 int main(void)
 {
-    a_child_does_not_move_the_parents_bell(false);
-    a_child_does_not_move_the_parents_bell(true);
+    a_child_does_not_change_the_parents_wakeup(false);
+    a_child_does_not_change_the_parents_wakeup(true);
     if (!CHECK(remote_open(&server)))
         return check_report();
     for (int http1_only = 0; http1_only <= 1; http1_only++) {

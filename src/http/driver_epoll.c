@@ -16,7 +16,8 @@
 
 #define RETRY_SECONDS 0.01
 
-/* What one step does at most: few enough that an event loop's other work need not wait for long. */
+/* Events that one step serves at most, so that an event loop soon returns to its other
+ * work. */
 enum { BATCH = 16 };
 
 typedef struct grid_lane {
@@ -32,17 +33,18 @@ struct grid_driver {
     grid_connections *connections;
     int epoll;
     grid_watch watch;
-    int bell; /* an eventfd, always readable, and watched while it rings; -1 before the first time */
-    bool is_ringing;
-    double resume_at; /* to look for room to write again, on grid_clock_now; negative: not at all */
-    unsigned entry; /* into libcurl; counted */
+    int wakeup; /* an eventfd, always readable, polled while it is set; -1 before the first use */
+    bool is_awake;
+    double resume_at; /* to poll for writing again, on grid_clock_now; negative: not at all */
+    unsigned entry; /* number of calls into libcurl */
     double read_until; /* see grid_tls_limit_reads */
     int ready_count;
     struct epoll_event ready[BATCH];
 };
 
-/* CURLMOPT_SOCKETFUNCTION: libcurl says what it waits for. What epoll has no memory for goes unwatched until its time is up: to
- * tell libcurl of it would end every transfer, and stop libcurl's timer for good. */
+/* CURLMOPT_SOCKETFUNCTION. A socket that epoll has no memory for is not polled, and its
+ * transfer ends at its deadline: an error returned here would end every transfer, and stop
+ * libcurl's timer for good. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     grid_lane *lane = context;
@@ -77,7 +79,7 @@ static int on_close(void *context, curl_socket_t fd)
     return grid_watch_close(&driver->watch, fd);
 }
 
-/* libcurl closes a connection in the way of the transfer that opened it. */
+/* libcurl closes a connection by the callback of the transfer that opened it. */
 void grid_driver_attach(grid_driver *driver, CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
@@ -108,7 +110,7 @@ grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
     for (int i = 0; i < GRID_LANES; i++)
         driver->lanes[i] = (grid_lane){.driver = driver, .due = -1, .own_due = -1};
     driver->resume_at = -1;
-    driver->bell = -1;
+    driver->wakeup = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (driver->epoll < 0) {
         grid_error_set(err, GRID_REQUEST, "no_descriptor", "no file descriptor is left for epoll");
@@ -132,8 +134,8 @@ void grid_driver_free(grid_driver *driver)
 {
     grid_watch_clear(&driver->watch);
     close(driver->epoll);
-    if (driver->bell >= 0)
-        close(driver->bell);
+    if (driver->wakeup >= 0)
+        close(driver->wakeup);
     grid_free(driver);
 }
 
@@ -144,13 +146,15 @@ static void poll_ready(grid_driver *driver, int milliseconds)
     driver->ready_count = count > 0 ? count : 0;
 }
 
-/* curl_multi_socket_action: a mask of 0 (an error or a hang-up alone) makes libcurl look for itself. */
+/* curl_multi_socket_action: for a mask of 0 (EPOLLERR or EPOLLHUP alone) libcurl polls the
+ * socket. */
 static int action_mask(uint32_t events)
 {
     return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
 }
 
-/* When libcurl runs out of memory here, it asks for no timer any more. It is called again soon, so that time limits hold. */
+/* When libcurl runs out of memory here, it asks for no timer any more: it is called again
+ * soon, so that its timeouts hold. */
 static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
 {
     grid_driver *driver = lane->driver;
@@ -198,7 +202,7 @@ bool grid_driver_step(grid_driver *driver)
         curl_socket_t fd = grid_watch_fd(driver->ready[i].data.u64);
         grid_lane *lane = &driver->lanes[grid_watch_lane(driver->ready[i].data.u64)];
 
-        if (fd == driver->bell || !grid_watch_is_wanted(&driver->watch, fd))
+        if (fd == driver->wakeup || !grid_watch_is_wanted(&driver->watch, fd))
             continue;
         if (driver->ready[i].events != EPOLLOUT)
             grid_watch_read(&driver->watch, fd);
@@ -241,14 +245,14 @@ double grid_driver_timeout(const grid_driver *driver)
     return driver->ready_count ? 0 : grid_clock_until(due);
 }
 
-static void set_bell(const grid_driver *driver, bool audible)
+static void poll_wakeup(const grid_driver *driver, bool on)
 {
-    struct epoll_event event = {.events = audible ? EPOLLIN : 0U, .data.u64 = grid_watch_pack(driver->bell, 0)};
+    struct epoll_event event = {.events = on ? EPOLLIN : 0U, .data.u64 = grid_watch_pack(driver->wakeup, 0)};
 
-    epoll_ctl(driver->epoll, EPOLL_CTL_MOD, driver->bell, &event);
+    epoll_ctl(driver->epoll, EPOLL_CTL_MOD, driver->wakeup, &event);
 }
 
-/* The bell is for those who wait elsewhere. */
+/* A wakeup is for event loops, which poll the descriptor. */
 void grid_driver_wait(grid_driver *driver, double seconds)
 {
     double due = grid_driver_timeout(driver);
@@ -257,11 +261,11 @@ void grid_driver_wait(grid_driver *driver, double seconds)
         seconds = due;
     if (seconds <= 0 || driver->ready_count)
         return;
-    if (driver->is_ringing)
-        set_bell(driver, false);
+    if (driver->is_awake)
+        poll_wakeup(driver, false);
     poll_ready(driver, seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000));
-    if (driver->is_ringing)
-        set_bell(driver, true);
+    if (driver->is_awake)
+        poll_wakeup(driver, true);
 }
 
 int grid_driver_fd(const grid_driver *driver)
@@ -269,42 +273,42 @@ int grid_driver_fd(const grid_driver *driver)
     return driver->epoll;
 }
 
-/* The bell is made when it is first needed, and silent. False: the system has no descriptor left for it. */
-static bool has_bell(grid_driver *driver)
+/* Opened when first needed. False: no file descriptor is left for it. */
+static bool has_wakeup(grid_driver *driver)
 {
     struct epoll_event event = {.events = 0U};
-    int bell;
+    int wakeup;
 
-    if (driver->bell >= 0)
+    if (driver->wakeup >= 0)
         return true;
-    bell = eventfd(1, EFD_CLOEXEC);
-    if (bell < 0)
+    wakeup = eventfd(1, EFD_CLOEXEC);
+    if (wakeup < 0)
         return false;
-    event.data.u64 = grid_watch_pack(bell, 0);
-    if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, bell, &event) != 0) {
-        close(bell);
+    event.data.u64 = grid_watch_pack(wakeup, 0);
+    if (epoll_ctl(driver->epoll, EPOLL_CTL_ADD, wakeup, &event) != 0) {
+        close(wakeup);
         return false;
     }
-    driver->bell = bell;
+    driver->wakeup = wakeup;
     return true;
 }
 
-/* Without a bell, those who wait do so until their time is over. */
-void grid_driver_ring(grid_driver *driver)
+/* Without a descriptor for it, event loops wait until their own timeout. */
+void grid_driver_wake(grid_driver *driver)
 {
-    if (driver->is_ringing || !has_bell(driver))
+    if (driver->is_awake || !has_wakeup(driver))
         return;
-    set_bell(driver, true);
-    driver->is_ringing = true;
+    poll_wakeup(driver, true);
+    driver->is_awake = true;
 }
 
-void grid_driver_silence(grid_driver *driver)
+void grid_driver_clear_wakeup(grid_driver *driver)
 {
-    if (driver->is_ringing)
-        set_bell(driver, false);
-    driver->is_ringing = false;
+    if (driver->is_awake)
+        poll_wakeup(driver, false);
+    driver->is_awake = false;
 }
 
 #else
-typedef int grid_driver_epoll_is_left_out; /* ISO C wants something in a file */
+typedef int grid_driver_epoll_is_left_out; /* ISO C requires a declaration in each file */
 #endif

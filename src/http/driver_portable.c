@@ -1,4 +1,4 @@
-/* The driver where there is no epoll: libcurl looks at every open transfer in each step. */
+/* The driver where there is no epoll: libcurl polls every open transfer in each step. */
 #ifdef GRID_NO_EPOLL
 
 #include "base/alloc.h"
@@ -16,7 +16,7 @@ struct grid_driver {
     int running[GRID_LANES];
     int turn; /* the lane that is polled next, while both have transfers */
     grid_connections *connections;
-    unsigned entry; /* into libcurl; counted */
+    unsigned entry; /* number of calls into libcurl */
     double read_until; /* see grid_tls_limit_reads */
 };
 
@@ -69,7 +69,8 @@ void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi)
     driver->multis[lane] = multi;
 }
 
-/* curl_multi_perform would serve all transfers of the lane: the new one starts in the next step. */
+/* curl_multi_perform would serve all transfers of the lane: the new one starts in the next
+ * step. */
 void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 {
     (void)open;
@@ -126,7 +127,7 @@ double grid_driver_timeout(const grid_driver *driver)
     return soonest;
 }
 
-/* curl_multi_poll knows one multi handle. Transfers in both lanes are polled in turn. */
+/* curl_multi_poll polls one multi handle. Transfers in both lanes are polled in turn. */
 enum { TURN_MILLISECONDS = 5 };
 
 static CURLM *choose(grid_driver *driver, int *milliseconds)
@@ -141,7 +142,7 @@ static CURLM *choose(grid_driver *driver, int *milliseconds)
     return driver->multis[driver->turn];
 }
 
-/* curl_multi_poll heeds libcurl's own timer. */
+/* curl_multi_poll observes libcurl's own timer. */
 void grid_driver_wait(grid_driver *driver, double seconds)
 {
     int milliseconds = seconds > INT_MAX / 1000 ? INT_MAX : (int)ceil(seconds * 1000);
@@ -160,16 +161,16 @@ int grid_driver_fd(const grid_driver *driver)
     return -1;
 }
 
-void grid_driver_ring(grid_driver *driver)
+void grid_driver_wake(grid_driver *driver)
 {
     (void)driver;
 }
 
-void grid_driver_silence(grid_driver *driver)
+void grid_driver_clear_wakeup(grid_driver *driver)
 {
     (void)driver;
 }
 
 #else
-typedef int grid_driver_portable_is_left_out; /* ISO C wants something in a file */
+typedef int grid_driver_portable_is_left_out; /* ISO C requires a declaration in each file */
 #endif

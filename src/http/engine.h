@@ -1,56 +1,61 @@
-/* The engine is a step machine over one libcurl multi handle: connections are reused
- * and shared by all its transfers.
+/* The engine runs tasks over libcurl multi handles: connections are reused and shared by
+ * all tasks.
  *
- * Owns: the multi handle, its driver, and the queue of finished transfers.
- * Refuses to know: Lua, JSON, retries, and who is waiting. It starts no thread and
- * `step` never blocks.
- * Reference-counted: every holder and every transfer in flight has one reference, so
- * the order in which they go cannot matter.
+ * Owns: the lanes (multi handles), their driver, the table of connections, and the queue
+ * of finished tasks.
+ * Does not know: transfers, Lua, JSON, retries, and who waits. The engine starts no
+ * thread, and grid_engine_step never blocks.
+ * Reference-counted: each holder and each task in flight has one reference, so that the
+ * order in which they are freed does not matter.
  *
- * An engine belongs to the process that made it. In a child of that process it is
- * inert, since the sockets and the epoll descriptor are the parent's too: a step and
- * a wait return at once, nothing is in flight, and nothing finishes. The child lets
- * go of it and makes its own. */
+ * An engine belongs to the process that made it. In a child of that process the engine is
+ * inert, since the sockets and the epoll descriptor are the parent's too: a step and a
+ * wait return at once, no task is in flight, and none finishes. The child frees the engine
+ * and makes its own. */
 #ifndef GRID_HTTP_ENGINE_H
 #define GRID_HTTP_ENGINE_H
 
 #include "base/error.h"
-#include "base/slice.h"
 
 #include <stddef.h>
 
 typedef struct grid_engine grid_engine;
-typedef struct grid_transfer grid_transfer;
+typedef struct grid_task grid_task;
 
-/* One reference for the caller; NULL on failure. *home, if given, points to the engine as long as it lives, and becomes NULL
- * when it dies: a weak reference. grid_engine_leave_home ends that when the home goes first. */
+/* One reference for the caller; NULL on failure. *home, if given, is a weak reference: it
+ * is set to the engine, and to NULL when the engine is freed. grid_engine_leave_home ends
+ * that, for a home that is freed first. */
 grid_engine *grid_engine_new(grid_engine **home, grid_error *err);
 void grid_engine_leave_home(grid_engine *engine);
 grid_engine *grid_engine_ref(grid_engine *engine);
 void grid_engine_unref(grid_engine *engine);
 
-/* False in a child of the process that made it. */
+/* False in a child of the process that made the engine. */
 bool grid_engine_is_ours(const grid_engine *engine);
 
-/* Does what is ready and what is due, and never blocks. */
+/* Serves ready sockets, due timers and passed deadlines. Never blocks. */
 void grid_engine_step(grid_engine *engine);
 
-/* Sleeps until a step is worth while, `seconds` at most. The only call here that blocks. */
+/* Sleeps until a step has work to do, `seconds` at most. The only call here that blocks. */
 void grid_engine_wait(grid_engine *engine, double seconds);
 
-/* Seconds until a step is due even if the descriptor stays silent; negative: none is. */
+/* Seconds until a step is due even if the descriptor does not become readable; negative:
+ * none is due. */
 double grid_engine_timeout(const grid_engine *engine);
 
-/* Readable when a step has work to do or the bell rings, for any event loop; -1 where the platform has none. */
+/* A descriptor for any event loop: readable when a step has work to do, and after
+ * grid_engine_wake; -1 where the platform has none. */
 int grid_engine_fd(const grid_engine *engine);
 
-/* Something has changed for one of those who wait for the descriptor in an event loop: it stays readable until they know. */
-void grid_engine_ring(grid_engine *engine);
-void grid_engine_silence(grid_engine *engine);
+/* A wakeup: the descriptor is readable, whatever is stepped meanwhile, until the wakeup is
+ * cleared. For a caller in an event loop that waits for something else than a socket.
+ * Steps and waits ignore wakeups. */
+void grid_engine_wake(grid_engine *engine);
+void grid_engine_clear_wakeup(grid_engine *engine);
 
 size_t grid_engine_in_flight(const grid_engine *engine);
 
-/* A transfer that has finished and was not taken yet, oldest first, or NULL. Borrowed: it belongs to whoever started it. */
-grid_transfer *grid_engine_take_finished(grid_engine *engine);
+/* The oldest finished task that was not taken yet, or NULL. Borrowed from its owner. */
+grid_task *grid_engine_take_finished(grid_engine *engine);
 
 #endif

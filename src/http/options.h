@@ -4,7 +4,7 @@
 #ifndef GRID_HTTP_OPTIONS_H
 #define GRID_HTTP_OPTIONS_H
 
-#include "http/transfer.h"
+#include "http/exchange.h"
 #include "http/url.h"
 
 #include <curl/curl.h>

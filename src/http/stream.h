@@ -35,7 +35,7 @@ typedef struct grid_stream {
 void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection);
 
 /* A line of libcurl's text for this transfer. `detail` is its CURLOPT_ERRORBUFFER, `entry` as in
- * grid_engine_entry. True: the line is a GOAWAY with another last stream than before, which is
+ * grid_driver_entry. True: the line is a GOAWAY with another last stream than before, which is
  * in stream->last. */
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text);

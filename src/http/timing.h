@@ -2,7 +2,7 @@
 #ifndef GRID_HTTP_TIMING_H
 #define GRID_HTTP_TIMING_H
 
-#include "http/transfer.h"
+#include "http/exchange.h"
 
 #include <curl/curl.h>
 

@@ -184,5 +184,5 @@ void grid_watch_read(grid_watch *watch, curl_socket_t fd)
 }
 
 #else
-typedef int grid_watch_is_left_out; /* ISO C wants something in a file */
+typedef int grid_watch_is_left_out; /* ISO C requires a declaration in each file */
 #endif

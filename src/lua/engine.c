@@ -5,6 +5,7 @@
 #include "lua/engine.h"
 
 #include "http/libcurl.h"
+#include "http/transfer.h"
 #include "lua/transfer.h"
 
 static const char ENGINE[] = "grid.core.engine";
@@ -100,15 +101,15 @@ static int engine_fd(lua_State *L)
     return 1;
 }
 
-static int engine_ring(lua_State *L)
+static int engine_wake(lua_State *L)
 {
-    grid_engine_ring(gridL_check_engine(L, 1));
+    grid_engine_wake(gridL_check_engine(L, 1));
     return 0;
 }
 
-static int engine_silence(lua_State *L)
+static int engine_clear_wakeup(lua_State *L)
 {
-    grid_engine_silence(gridL_check_engine(L, 1));
+    grid_engine_clear_wakeup(gridL_check_engine(L, 1));
     return 0;
 }
 
@@ -120,7 +121,7 @@ static int engine_in_flight(lua_State *L)
 
 static int engine_next_finished(lua_State *L)
 {
-    grid_transfer *transfer = grid_engine_take_finished(gridL_check_engine(L, 1));
+    grid_transfer *transfer = grid_transfer_take_finished(gridL_check_engine(L, 1));
 
     if (!transfer)
         return 0;
@@ -151,8 +152,8 @@ void gridL_open_engine(lua_State *L)
         {"wait", engine_wait},
         {"timeout", engine_timeout},
         {"fd", engine_fd},
-        {"ring", engine_ring},
-        {"silence", engine_silence},
+        {"wake", engine_wake},
+        {"clear_wakeup", engine_clear_wakeup},
         {"in_flight", engine_in_flight},
         {"next_finished", engine_next_finished},
         {"is_usable", engine_is_usable},

@@ -38,11 +38,11 @@ local function sleeping_idle(sleep)
   end
 end
 
--- What another flight's step has landed, or that the client was closed, is no news to the descriptor: the engine rings
--- until one of those who wait has come back. The others come back with it: a loop's look at a descriptor serves all.
-local function ring(flight)
+-- The descriptor does not tell that another flight's step has ended a call, or that the client was closed: a wakeup keeps
+-- it readable until one of the waiting flights has resumed. The others resume with it, since a loop's poll serves them all.
+local function wake(flight)
   flight.wake = nil
-  if flight.watched:is_usable() then flight.watched:ring() end
+  if flight.watched:is_usable() then flight.watched:wake() end
 end
 
 -- A descriptor that is waited for must not be closed meanwhile, and the engine goes with its last holder: so there is one here.
@@ -51,10 +51,10 @@ local function waiting_idle(wait, sleep)
   return function(engine, seconds, flight)
     local fd = engine:fd()
     if not fd then return idle_without(engine, seconds, flight) end
-    flight.watched, flight.wake = core.engine(), ring
+    flight.watched, flight.wake = core.engine(), wake
     wait(fd, math.min(seconds, engine:timeout() or seconds))
     flight.wake = nil
-    if flight.watched:is_usable() then flight.watched:silence() end
+    if flight.watched:is_usable() then flight.watched:clear_wakeup() end
     flight.watched:close()
   end
 end

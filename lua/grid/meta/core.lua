@@ -211,22 +211,22 @@ function engine:start(exchange) end
 --- Does what is ready and what is due. Never blocks.
 function engine:step() end
 
---- Sleeps until a step is worth while, `seconds` at most.
+--- Sleeps until a step has work to do, `seconds` at most.
 ---@param seconds number
 function engine:wait(seconds) end
 
---- Seconds until a step is due even if the descriptor stays silent; nothing: none is.
+--- Seconds until a step is due even if the descriptor does not become readable; none: no step is due.
 ---@return number?
 function engine:timeout() end
 
---- Readable when a step has work to do or the bell rings; nothing where the platform has no such descriptor.
+--- Readable when a step has work to do, and after `wake`; nil where the platform has no such descriptor.
 ---@return integer?
 function engine:fd() end
 
---- Keeps the descriptor readable until the silence: whoever waits for it in an event loop looks again.
-function engine:ring() end
+--- A wakeup for event loops: the descriptor is readable until the wakeup is cleared.
+function engine:wake() end
 
-function engine:silence() end
+function engine:clear_wakeup() end
 
 ---@return integer
 function engine:in_flight() end

@@ -1,0 +1,32 @@
+/* What one HTTP exchange asks for, and the times that were measured of it. Owns nothing: all
+ * pointers are the caller's. Does not know: how the exchange is made. */
+#ifndef GRID_HTTP_EXCHANGE_H
+#define GRID_HTTP_EXCHANGE_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+typedef struct grid_exchange {
+    const char *method; /* "GET", "POST", … */
+    const char *url;
+    const grid_slice *headers; /* "Name: value" lines; each must pass grid_header_check */
+    size_t header_count;
+    const grid_slice *body; /* NULL: none */
+    double timeout;         /* seconds, for the whole exchange */
+    double connect_timeout; /* seconds, for name, connection and TLS together */
+    size_t max_response_bytes;
+    const char *ca_file;   /* NULL: the system's */
+    const char *proxy;     /* NULL: as the environment says; "": none */
+    bool http1_only;
+    bool insecure_skip_tls_verify;
+} grid_exchange;
+
+typedef struct grid_timing {
+    double total; /* seconds */
+    double connect; /* seconds until connected, TLS included; 0 on a reused connection */
+    bool reused;
+    int http_version; /* 10, 11, 20; 0: no answer */
+} grid_timing;
+
+#endif

@@ -1,0 +1,44 @@
+#include "http/header_lines.h"
+
+#include "base/alloc.h"
+#include "http/headers.h"
+
+#include <string.h>
+
+/* For a body of 1 MiB or more libcurl would send "Expect: 100-continue" (RFC 9110 section
+ * 10.1.1), and wait for the server's consent. */
+enum { EXPECT_BYTES = 1024 * 1024 };
+
+static bool append(struct curl_slist **lines, const char *line, grid_error *err)
+{
+    struct curl_slist *longer = curl_slist_append(*lines, line);
+
+    if (!longer)
+        return grid_error_out_of_memory(err);
+    *lines = longer;
+    return true;
+}
+
+/* To libcurl, "Name:" means that it shall not send that header. Without the lines for
+ * Content-Type it would declare a POST without a body a form. */
+bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->header_count; i++) {
+        if (!grid_header_check(exchange->headers[i], err) || !append(lines, exchange->headers[i].data, err))
+            return false;
+    }
+    if (!exchange->body && !append(lines, "Content-Type:", err))
+        return false;
+    return !exchange->body || exchange->body->size < EXPECT_BYTES || append(lines, "Expect:", err);
+}
+
+void grid_header_lines_free(struct curl_slist *lines)
+{
+    struct curl_slist *line;
+
+    for (line = lines; line; line = line->next)
+        grid_wipe(line->data, strlen(line->data));
+    curl_slist_free_all(lines);
+}
