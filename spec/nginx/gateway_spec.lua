@@ -15,13 +15,14 @@ local function adapted(program_port)
     assert(first and not text:find(from, last, true), "the gateway's nginx.conf should have once: " .. from)
     text = text:sub(1, first - 1) .. to .. text:sub(last + 1)
   end
-  change("load_module /usr/lib/nginx/modules/ndk_http_module.so;", 'load_module "@MODULES@/ndk_http_module.so"; @USER@ daemon off;')
-  change("load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;", 'load_module "@MODULES@/ngx_http_lua_module.so";')
+  change("load_module /usr/lib/nginx/modules/ndk_http_module.so;", "@LOAD@ @USER@ daemon off;")
+  change("load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;", "")
   change("worker_processes auto;", "worker_processes 2;")
   change("logs/error.log warn;", '"@DIR@/error.log" notice;')
   change("logs/nginx.pid;", '"@DIR@/nginx.pid";')
   change('"/etc/grid-gateway/?.lua;;";', ([[
-    "@ROOT@/FOLDER/?.lua;@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;;"; lua_package_cpath "@BUILD@/?.so;;";
+    "@ROOT@/FOLDER/?.lua;@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;;@LUA_PATH@";
+    lua_package_cpath "@BUILD@/?.so;;@LUA_CPATH@";
     access_log off; client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
     uwsgi_temp_path "@DIR@/uwsgi"; scgi_temp_path "@DIR@/scgi"; lua_check_client_abort on;]]):gsub("FOLDER", FOLDER))
   change("127.0.0.1:9000;", "127.0.0.1:" .. program_port .. ";")

@@ -48,7 +48,7 @@ end
 
 local given = #arg > 0 and arg or specs()
 local server = nginx.start {
-  env = environment("PATH", "HOME", "LUA_PATH", "LUA_CPATH"),
+  env = environment("PATH", "HOME", "LUA_PATH", "LUA_CPATH", "NGINX"),
   locations = ([[
     location = /run {
       content_by_lua_block {

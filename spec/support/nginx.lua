@@ -13,18 +13,28 @@ local nginx = {}
 local Server = { __name = "spec.nginx" }
 Server.__index = Server
 
-local MODULE_FOLDERS = "/usr/lib/nginx/modules /usr/lib64/nginx/modules /usr/share/nginx/modules /usr/local/lib/nginx/modules"
 local FIRST_PORT, PORTS = 10240, 22000 -- below those that the kernel gives to outgoing connections
 local ATTEMPTS = 20
 local PATIENCE = 20 -- seconds for a start or an end
 
 local run = child.capture
 
-local function module_folder()
-  for folder in MODULE_FOLDERS:gmatch "%S+" do
-    if files.exists(folder .. "/ngx_http_lua_module.so") then return folder end
+local found
+
+-- The nginx to start: its path, the lines of a configuration that load its modules, and, for one
+-- that brings a LuaJIT of its own, where this machine's LuaJIT looks for modules.
+local function program()
+  if not found then
+    local text = run(files.quote(child.root .. "/spec/support/nginx-program"))
+    local path, load = text:match "^([^\n]+)\n?(.*)$"
+    if not path then error("there is no nginx to start", 0) end
+    found = {
+      path = path, load = load,
+      lua_path = child.absolute(run "luajit -e 'io.write(package.path)'"),
+      lua_cpath = child.absolute(run "luajit -e 'io.write(package.cpath)'"),
+    }
   end
-  error("ngx_http_lua_module.so was not found (Debian: libnginx-mod-http-lua)", 0)
+  return found
 end
 
 local function random_port()
@@ -32,8 +42,7 @@ local function random_port()
 end
 
 local MAIN = [[
-load_module "@MODULES@/ndk_http_module.so";
-load_module "@MODULES@/ngx_http_lua_module.so";
+@LOAD@
 @USER@
 daemon off;
 master_process @MASTER@;
@@ -45,8 +54,8 @@ error_log "@DIR@/error.log" @LOG_LEVEL@;
 events { worker_connections 4096; }
 http {
     access_log off;
-    lua_package_path "@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;@ROOT@/?.lua;;";
-    lua_package_cpath "@BUILD@/?.so;;";
+    lua_package_path "@ROOT@/lua/?.lua;@ROOT@/lua/?/init.lua;@ROOT@/?.lua;;@LUA_PATH@";
+    lua_package_cpath "@BUILD@/?.so;;@LUA_CPATH@";
     lua_code_cache @CODE_CACHE@;
     lua_check_client_abort @ABORT@;
     client_body_temp_path "@DIR@/body";
@@ -83,7 +92,8 @@ end
 local function configuration(self, options)
   local here = child.root
   local values = {
-    MODULES = module_folder(),
+    LOAD = program().load,
+    LUA_PATH = program().lua_path, LUA_CPATH = program().lua_cpath,
     USER = run "id -u" == "0" and "user root;" or "",
     MASTER = on_off(options.master ~= false),
     WORKERS = tostring(options.workers or 1),
@@ -119,7 +129,7 @@ local function launch(self, options)
   os.execute((LAUNCH:gsub("@(%u+)@", {
     ENV = #words > 0 and "env " .. table.concat(words, " ") or "",
     UNDER = options.under or "",
-    NGINX = run "PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx",
+    NGINX = program().path,
     DIR = self.dir,
     WATCH = run "echo $PPID",
   })))

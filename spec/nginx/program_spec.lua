@@ -1,0 +1,85 @@
+-- Which nginx the specs start, and how its modules get into it: spec/support/nginx-program, on stand-ins for nginx that take a
+-- configuration as nginx does; then the harness and the sandbox with an nginx whose modules are there before a configuration is.
+
+local child = require "spec.support.child"
+
+-- An nginx with the modules of `built_in`, that can load those in its folder.
+local STAND_IN = [[#!/bin/sh
+built_in='%s'
+[ "$1" != -V ] || { echo "configure arguments: --prefix=/nowhere --modules-path='%s' --with-debug" >&2; exit; }
+for conf; do :; done
+has=" $built_in "
+for module in $(sed -n 's|^load_module ".*/\([a-z_]*\)_module.so";$|\1|p' "$conf"); do
+  case $has in *" $module "*) echo "module \"$module\" is already loaded" >&2; exit 1 ;; esac
+  [ -e "${0%%/*}/my modules/${module}_module.so" ] || { echo "dlopen() failed: $module" >&2; exit 1; }
+  [ $module = ndk_http ] || case $has in *" ndk_http "*) ;; *) echo "undefined symbol: ndk_set_var_value" >&2; exit 1 ;; esac
+  has="$has$module "
+done
+case $has in *" ngx_http_lua "*) ;; *) echo 'unknown directive "lua_package_path"' >&2; exit 1 ;; esac
+]]
+
+local PROGRAM = ("'%s/spec/support/nginx-program'"):format(child.root)
+
+local HARNESS = [[
+  local nginx, sandbox = require "spec.support.nginx", require "spec.support.sandbox"
+  local side = sandbox.start()
+  local server = nginx.start { locations = 'location = /x { content_by_lua_block { require "grid" ngx.print "yes" } }' }
+  print(server:get "/x", side:stats().held)
+  side:stop()
+  print(server:stop())
+]]
+
+describe("the nginx that the specs start", function()
+  local folder
+
+  before_each(function() folder = child.folder() end)
+  after_each(function() folder:remove() end)
+
+  local function found_with(built_in, ...)
+    local modules = folder.path .. "/my modules"
+    os.execute(("mkdir '%s'"):format(modules))
+    for _, name in ipairs { ... } do folder:write("my modules/" .. name .. "_module.so", "") end
+    folder:write("nginx", STAND_IN:format(built_in, modules))
+    os.execute(("chmod 755 '%s/nginx'"):format(folder.path))
+    local code, out, err = folder:run(PROGRAM, { NGINX = folder.path .. "/nginx", TMPDIR = folder.path })
+    local _, left = folder:run "ls -d grid-* 2>/dev/null"
+    assert.equal("", left)
+    return code, (out:gsub(folder.path, "DIR", 10)), err
+  end
+
+  it("loads no module that is built in", function()
+    assert.same({ 0, "DIR/nginx\n\n", "" }, { found_with("ndk_http ngx_http_lua", "ndk_http", "ngx_http_lua") })
+  end)
+
+  it("loads the modules from the folder that nginx was built for", function()
+    assert.same({ 0, table.concat({ "DIR/nginx", 'load_module "DIR/my modules/ndk_http_module.so";',
+      'load_module "DIR/my modules/ngx_http_lua_module.so";', "" }, "\n"), "" }, { found_with("", "ndk_http", "ngx_http_lua") })
+  end)
+
+  it("loads the one module that is not built in", function()
+    assert.same({ 0, 'DIR/nginx\nload_module "DIR/my modules/ngx_http_lua_module.so";\n', "" },
+      { found_with("ndk_http", "ndk_http", "ngx_http_lua") })
+  end)
+
+  it("is refused where it takes no Lua, with nginx's words", function()
+    local code, out, err = found_with("", "ndk_http")
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("dlopen%(%) failed: ngx_http_lua\nnginx%-program: .*/nginx takes no Lua directives", err)
+  end)
+
+  it("may have its modules before it reads a configuration, for the harness and for the sandbox", function()
+    local _, real = folder:run(PROGRAM)
+    local path, load = real:match "^([^\n]+)\n(.*)$"
+    folder:write("nginx", ([[#!/bin/sh
+      case $1 in -V | -t) ;; *) echo started >>'%s/starts' ;; esac
+      exec '%s' -g '%s' "$@"]]):format(folder.path, path, load:gsub("\n", " ")))
+    folder:write("start.lua", HARNESS)
+    local script = ("chmod 755 nginx; cd '%s' && NGINX='%s/nginx' %s '%s/start.lua'"):format(
+      child.root, folder.path, child.vm, folder.path)
+    local code, out, err = folder:run(script)
+    assert.equal(0, code, err)
+    assert.matches("^yes\t0\n0\t", out)
+    assert.equal("started\nstarted\n", folder:read "starts")
+    assert.falsy(out:find("[emerg]", 1, true), out)
+  end)
+end)
