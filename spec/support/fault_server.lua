@@ -1,5 +1,6 @@
 -- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it what it executed, stops it. Needs a
--- shell, node and the curl command, no sockets and no C module.
+-- shell, node and the curl command, no sockets and no C module. The server is of a session of its own: a signal to the
+-- process group of the spec leaves it time to remove its certificate.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"
@@ -25,7 +26,7 @@ end
 
 --- -> fields http, https and more (base addresses), ca (file), pid
 function fault_server.start(program)
-  local command = "exec node '%ssupport/%s.mjs' --watch %s"
+  local command = "exec setsid node '%ssupport/%s.mjs' --watch %s"
   local pipe = assert(io.popen(command:format(here, program or "fault_server", own_pid())))
   local self = setmetatable({ pipe = pipe }, Server)
   local line = pipe:read "*l"

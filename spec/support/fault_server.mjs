@@ -162,8 +162,11 @@ const faultsOfStream = {
   "goaway-below": (stream) => stream.session.goaway(0, stream.id - 2),
 };
 
+// A target as `//` is a path, and no address that begins with a host.
+const addressOf = (target) => new URL("http://server" + target);
+
 function serve(req, res) {
-  const url = new URL(req.url, "http://server");
+  const url = addressOf(req.url);
   const name = url.searchParams.get("case") ?? "";
   if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
   const fault = url.pathname.split("/").pop();
@@ -176,14 +179,15 @@ function serve(req, res) {
     const second = req.httpVersionMajor === 2;
     if (second && !req.stream.session) return; // given up amid its body
     execute(name, req, second ? req.stream.session : req.socket);
-    const act = (second ? faultsOfStream : faultsOfSocket)[fault];
-    if (act) return act(second ? req.stream : req.socket, res, req);
+    const acts = second ? faultsOfStream : faultsOfSocket;
+    if (Object.hasOwn(acts, fault)) return acts[fault](second ? req.stream : req.socket, res, req);
     res.statusCode = 404;
     answer(res, { error: `no fault ${fault}` });
   });
 }
 
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
+const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "" };
 surplus["refresh-session"] = "";
 const framings = {
@@ -195,9 +199,10 @@ const framings = {
 };
 
 function answerRaw(socket, method, target, headers) {
-  const url = new URL(target, "http://server");
+  const url = addressOf(target);
   const [framing, last] = url.pathname.split("/").slice(-2);
   const then = url.pathname.startsWith("/foreign/") ? "foreign" : last;
+  if (!Object.hasOwn(framings, framing) || !Object.hasOwn(surplus, then)) return socket.end(NOT_FOUND);
   execute(url.searchParams.get("case") ?? "", { httpVersion: "1.1", method, headers }, socket);
   const bytes = framings[framing](JSON.stringify({ data: { method } })) + surplus[then];
   if (then === "refresh-session") return setTimeout(() => socket.write(bytes), 300);

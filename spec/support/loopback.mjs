@@ -4,6 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+// Before there is a folder to remove.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(0));
+
 function makeCertificate() {
   const dir = mkdtempSync(join(tmpdir(), "fault-server-"));
   const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
@@ -18,9 +21,8 @@ export const certificate = makeCertificate();
 
 export const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
 
-// The process ends on a signal, and with the process that `--watch` names.
+// The process ends with the process that `--watch` names.
 export function endWith(argv) {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(0));
   const watched = argv[2] === "--watch" && Number(argv[3]);
   if (!watched) return;
   setInterval(() => {

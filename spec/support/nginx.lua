@@ -111,28 +111,29 @@ local function configuration(self, options)
   return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
 
--- Runs nginx in the background and notes its exit code. When our own process has gone it ends it, and removes the folder.
+-- Runs nginx and notes its exit code. When our own process has gone it ends it, and removes the folder: so it is of a session
+-- of its own, which no signal to our process group reaches.
 local LAUNCH = [[
-( exec <&- >&-
-  @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
-  pid=$!
-  echo $pid >"@DIR@/started"
-  ( while kill -0 @WATCH@ && kill -0 $pid; do sleep 0.5; done; kill $pid ) 2>/dev/null &
-  wait $pid
-  echo $? >"@DIR@/ended"
-  kill -0 @WATCH@ || rm -rf "@DIR@" ) 2>/dev/null &
+@ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
+pid=$!
+echo $pid >"@DIR@/started"
+( while kill -0 @WATCH@ && kill -0 $pid; do sleep 0.5; done; kill $pid ) 2>/dev/null &
+wait $pid
+echo $? >"@DIR@/ended"
+kill -0 @WATCH@ || rm -rf "@DIR@"
 ]]
 
 local function launch(self, options)
   local words = {}
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. files.quote(value) end
-  os.execute((LAUNCH:gsub("@(%u+)@", {
+  files.write(self.dir .. "/launch", (LAUNCH:gsub("@(%u+)@", {
     ENV = #words > 0 and "env " .. table.concat(words, " ") or "",
     UNDER = options.under or "",
     NGINX = program().path,
     DIR = self.dir,
     WATCH = run "echo $PPID",
   })))
+  os.execute("setsid sh " .. files.quote(self.dir .. "/launch") .. " <&- >&- 2>/dev/null &")
 end
 
 local function wait_for(seconds, condition)

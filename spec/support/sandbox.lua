@@ -1,6 +1,6 @@
 -- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and luasocket,
 -- and nothing of the library, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the process that
--- started it has gone.
+-- started it has gone, and is of a session of its own: a signal to that process's group leaves it time to clean up.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local finalizer = require "spec.support.finalizer"
@@ -31,7 +31,7 @@ end
 ---@param options table|nil  the options of spec/sandbox/run, with '_' for '-': {mode = "grace", key_lifetime = 60}
 ---@return table  fields http, https (base addresses), ca (file), pid, dir, api_key
 function sandbox.start(options)
-  local words = { "exec", quote(here .. "sandbox/run"), "--watch", own_pid() }
+  local words = { "exec setsid", quote(here .. "sandbox/run"), "--watch", own_pid() }
   for name, value in pairs(options or {}) do
     words[#words + 1] = "--" .. name:gsub("_", "-") .. " " .. quote(value)
   end
