@@ -175,7 +175,7 @@ describe("the demo #slow", function()
       local code, _, err = demo "s.json"
       assert.equal(1, code)
       assert.equal(text, run.folder:read "s.json")
-      local kept = err:match "answered is in [^\n]+/(tmp/%S+)"
+      local kept = err:match "is saved in [^\n]+/(tmp/%S+)"
       assert.matches('"refresh_token"', run.folder:read(kept))
       assert.equal("600", run:mode(kept))
     end)

@@ -3,6 +3,8 @@
 local cjson = require "cjson"
 local rig = require "spec.support.rig"
 
+local unpack = table.unpack or unpack
+
 local has_integers = math.type ~= nil
 
 -- A stand-in for OpenResty's lua-cjson, which has marks for arrays; what it decodes with is the real one.
@@ -153,7 +155,18 @@ for _, flavour in ipairs(flavours) do
       assert.is_nil((fresh.encode { value }))
     end)
 
-    it("gives out the exact bytes of a part", function()
+    it("gives out a member, as one value also where there is none", function()
+    local value = fresh.decode '{"a":[1,{"b":"c","d":null,"e":false}]}'
+    assert.equal("c", fresh.at(value, "a", 2, "b"))
+    assert.is_false(fresh.at(value, "a", 2, "e"))
+    for _, steps in ipairs { { "a", 2, "d" }, { "a", 2, "b", "c" }, { "x", "y" }, { "a", 3 } } do
+      local found = { n = select("#", fresh.at(value, unpack(steps))), fresh.at(value, unpack(steps)) }
+      assert.same({ n = 1 }, found)
+    end
+    assert.equal(1, select("#", fresh.at(nil, "a")))
+  end)
+
+  it("gives out the exact bytes of a part", function()
       local text = ' {"a" : [ 1.0 , {"b\\u0062": "x" } ], "a\\"": 2} '
       assert.equal("1.0", fresh.slice(text, "a", 1))
       assert.equal('{"b\\u0062": "x" }', fresh.slice(text, "a", 2))

@@ -1,4 +1,4 @@
--- The rules of grid.session, on values: the bytes to store, and times.
+-- The rules of grid.api.session, on values: the bytes to store, and times of the API.
 
 local json = require "grid.json"
 local session = require "grid.api.session"

@@ -47,4 +47,14 @@ json.slice = core.json_slice
 --- Each member of a JSON object: its name and its exact bytes, name included, in turn.
 json.members = core.json_members
 
+--- The member that names and positions lead to | nil: there is none, or it is null
+function json.at(value, ...)
+  for i = 1, select("#", ...) do
+    if type(value) ~= "table" then return nil end
+    value = value[(select(i, ...))]
+  end
+  if value == json.null then return nil end
+  return value
+end
+
 return json

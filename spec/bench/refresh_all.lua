@@ -50,7 +50,10 @@ local function write_sessions(server, folder)
   os.execute("mkdir " .. folder)
   for i, made in ipairs(server:sessions { count = FILES, encryption_public_key = pair.public_key }) do
     lines[#lines + 1] = made.kms_payload_json
-    write(("%s/%04d.json"):format(folder, i), session_file.new(made.address, made.kms_payload_json, pair:export()):to_text())
+    local session = session_file.new {
+      address = made.address, kms_payload = made.kms_payload_json, private_key = pair:export(),
+    }
+    write(("%s/%04d.json"):format(folder, i), session:to_text())
   end
   write(folder .. "/payloads", table.concat(lines, "\n") .. "\n")
 end

@@ -264,7 +264,7 @@ describe("the command", function()
       for words, key in pairs { ["refresh s.json"] = spelled, ["refresh s.json --api-key-file key"] = "wrong" } do
         local code, out, err = run:grid(words, { GRID_API_KEY = key })
         assert.same({ 2, "" }, { code, out })
-        assert.equal(("grid: %s: the API key holds control characters, others that are not seen, or is not UTF-8\n"):format(
+        assert.equal(("grid: %s: the API key holds control or invisible characters, or is not UTF-8\n"):format(
           key == "wrong" and "--api-key-file" or "$GRID_API_KEY"), err)
       end
     end

@@ -211,7 +211,7 @@ describe("grid refresh-all", function()
       end]], "refresh-all all --json --concurrency 1")
     assert.equal(1, code)
     assert.same({ files = 3, refreshed = 2, failed = 1 }, harness.objects(out)[4])
-    local name, place = err:match "(0%d).json: what the service answered is in [^\n]+/(tmp/%S+)\n"
+    local name, place = err:match "(0%d).json: the answer of the service is saved in [^\n]+/(tmp/%S+)\n"
     assert.equal(made[tonumber(name)].private_key, run:json(place).private_key)
     assert.equal(made[tonumber(name)].refresh_token, refresh_token(tonumber(name)))
   end)
@@ -224,9 +224,9 @@ describe("grid refresh-all", function()
       local made = write_sessions(3)
       local code, _, err = run_with(script, "refresh-all all")
       assert.equal(170, code)
-      assert.matches("a fault of this program: .*a fault", err)
+      assert.matches("internal error: .*a fault", err)
       for i = 1, 3 do
-        local place = err:match(("0%d.json: what the service answered is in [^\n]+/(tmp/%%S+)\n"):format(i))
+        local place = err:match(("0%d.json: the answer of the service is saved in [^\n]+/(tmp/%%S+)\n"):format(i))
         local file = run:json(place)
         assert.equal(made[i].private_key, file.private_key)
         assert.not_equal(made[i].refresh_token, file.kms_payload.session.Privy.refresh_token)
@@ -239,7 +239,7 @@ describe("grid refresh-all", function()
     local made = write_sessions(3)
     local code = run_with([[
       local progress = require "grid.cli.progress"
-      getmetatable(progress.new({ json = true }, 1)).over = function() error "a fault" end]], "refresh-all all")
+      getmetatable(progress.new({ json = true }, 1)).count = function() error "a fault" end]], "refresh-all all")
     assert.equal(170, code)
     for i = 1, 3 do assert.not_equal(made[i].refresh_token, refresh_token(i)) end
     assert.equal("", run.folder:list "tmp")

@@ -193,7 +193,7 @@ describe("grid refresh", function()
       local code, _, err = run:shell(("%s refresh s.json >out & executed 1; kill -%s $!; wait $!"):format(
         harness.IN_BACKGROUND, signal))
       assert.equal(3, code)
-      assert.matches("waiting for what is in flight", err)
+      assert.matches("waiting for the calls in flight", err)
       assert.not_equal(made.refresh_token, refresh_token "s.json")
       assert.matches("authorization key", run.folder:read "out")
     end)

@@ -1,14 +1,15 @@
 -- The small parts of the command: words, times, addresses, session files.
 
 local arguments = require "grid.cli.arguments"
+local authentication = require "grid.cli.authentication"
 local child = require "spec.support.child"
 local core = require "grid.core"
-local decode = require "grid.cli.command.decode"
+local exit = require "grid.cli.exit"
+local decode = require "grid.cli.command.move_signer.decode"
 local grid = require "grid"
-local login = require "grid.cli.command.login"
+local jwt = require "grid.jwt"
 local pasted = require "grid.pasted"
 local session_file = require "grid.cli.session_file"
-local stop = require "grid.cli.exit"
 local times = require "grid.cli.times"
 
 describe("the words of a command", function()
@@ -28,8 +29,8 @@ describe("the words of a command", function()
   local function refusal(...)
     local ok, problem = pcall(parse, ...)
     assert.is_false(ok)
-    assert.is_true(stop.is_stop(problem))
-    assert.equal(stop.USAGE, problem.code)
+    assert.is_true(exit.is_exit(problem))
+    assert.equal(exit.USAGE, problem.code)
     return problem.message
   end
 
@@ -45,14 +46,14 @@ describe("the words of a command", function()
 
   it("are refused when they are too few, too many, or given twice", function()
     assert.equal("grid: try: FILE is missing", refusal())
-    assert.equal("grid: try: there is a word too much: 'c'", refusal("a", "b", "c"))
+    assert.equal("grid: try: unexpected argument 'c'", refusal("a", "b", "c"))
     assert.equal("grid: try: option '--yes' is given twice", refusal("a", "--yes", "--yes"))
     assert.equal("grid: try: option '--email' needs a value: E", refusal("a", "--email"))
     assert.equal("grid: try: option '--email' needs a value: E", refusal("a", "--email="))
     assert.equal("grid: try: option '--count' needs a value: N", refusal("a", "--count", ""))
     assert.equal("grid: try: option '--yes' takes no value", refusal("a", "--yes=1"))
     assert.equal("grid: try: option '--count' needs a number", refusal("a", "--count", "many"))
-    assert.equal("grid: try: options are written out, as in --help", refusal("a", "-x"))
+    assert.equal("grid: try: there are no short options; --help lists the long ones", refusal("a", "-x"))
   end)
 
   it("never bring a secret, and a refusal does not repeat it", function()
@@ -78,13 +79,13 @@ describe("times", function()
   it("are told with their distance", function()
     assert.matches("^2023%-11%-14 22:13:20 UTC, %d+ d ago$", times.text(1700000000))
     assert.matches(", in 2 h$", times.text(os.time() + 7300))
-    assert.equal("at no time that can be named", times.text(1e300))
+    assert.equal("at a time beyond the year 9999", times.text(1e300))
   end)
 
   it("are found inside a JSON Web Token, and nowhere else", function()
-    assert.equal(1516239022, times.expiry_of_token "eyJhbGciOiJub25lIn0.eyJleHAiOjE1MTYyMzkwMjJ9.")
-    for _, text in ipairs { "", "opaque", "a.b.c", "eyJhbGciOiJub25lIn0.W10.x" } do assert.is_nil(times.expiry_of_token(text)) end
-    assert.is_nil(times.expiry_of_token(nil))
+    assert.equal(1516239022, jwt.expiry "eyJhbGciOiJub25lIn0.eyJleHAiOjE1MTYyMzkwMjJ9.")
+    for _, text in ipairs { "", "opaque", "a.b.c", "eyJhbGciOiJub25lIn0.W10.x" } do assert.is_nil(jwt.expiry(text)) end
+    assert.is_nil(jwt.expiry(nil))
   end)
 end)
 
@@ -162,7 +163,7 @@ describe("a session file", function()
     assert.equal("no_private_key", err.code)
     pair = assert(session:pair(nil, true))
     assert.equal(pair:export(), assert(session_file.read(name)).private_key)
-    session:renew '{"session":{"n":1}}'
+    session:set_payload '{"session":{"n":1}}'
     assert(session:save())
     assert.equal('{"session":{"n":1}}', assert(session_file.read(name)).kms_payload)
     os.remove(name)
@@ -225,19 +226,19 @@ describe("pasted text", function()
 end)
 
 describe("a log-in", function()
-  -- What a person types, in turn. -> the code that is sent, or the stop; the remarks
+  -- Logs in with these answers to its questions. -> the password that is sent, or the Exit; the notes
   local function with_answers(...)
     local answers, sent, notes = { ... }, nil, {}
     local client = {
       init_auth = function() return { data = {} } end,
       complete_auth = function(_, request) sent = request.otp_code return {} end,
     }
-    local screen = {
+    local output = {
       ask = function() return table.remove(answers, 1) end,
       note = function(_, format, ...) notes[#notes + 1] = format:format(...) end,
-      is_attended = function() return true end,
+      is_interactive = function() return true end,
     }
-    local ok, problem = pcall(login.obtain, client, "a@example.com", screen)
+    local ok, problem = pcall(authentication.log_in, client, "a@example.com", output)
     return ok and sent or problem, notes
   end
 
@@ -245,7 +246,7 @@ describe("a log-in", function()
     local sent, notes = with_answers("12-34", "12\27[D34", " 12 34 ")
     assert.same({ "1234", 2 }, { sent, #notes })
     assert.matches("neither a letter nor a digit: it was not sent", notes[1])
-    assert.equal(stop.FAILED, with_answers("a.", "b.", "c.", "1234").code)
+    assert.equal(exit.FAILED, with_answers("a.", "b.", "c.", "1234").code)
     assert.equal("grid: no one-time password was given", with_answers("a.", " ").message)
   end)
 end)

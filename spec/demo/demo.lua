@@ -1,18 +1,20 @@
--- `make demo`: a session is refreshed, and shown before and after.
+-- `make demo`: refreshes a session, and shows it before and after.
 --
--- Without more it starts the sandbox server, logs in there, refreshes, and ends the sandbox. `make demo SESSION=file`, with the API
--- key in $GRID_API_KEY, refreshes a session file of `grid login` for real, at $GRID_BASE_URL if that is set. It asks nothing and
--- prints no secret. Ends with 0: refreshed; 1: not refreshed; 2: asked for wrongly.
+-- Without variables it starts the sandbox server, logs in there, refreshes, and ends the
+-- sandbox. `make demo SESSION=file`, with the API key in $GRID_API_KEY, refreshes a session
+-- file of `grid login` at $GRID_BASE_URL, or at Grid itself. It asks no question and prints no
+-- secret. Exit code: 0: refreshed; 1: not refreshed; 2: usage error.
 
+local authentication = require "grid.cli.authentication"
 local description = require "grid.cli.description"
+local exit = require "grid.cli.exit"
 local grid = require "grid"
-local login = require "grid.cli.command.login"
+local output = require("grid.cli.output").new(false)
 local refresh = require "grid.cli.command.refresh"
 local sandbox = require "spec.support.sandbox"
-local screen = require("grid.cli.output").new(false)
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
-local stop = require "grid.cli.exit"
+local session_key = require "grid.cli.session_key"
 local times = require "grid.cli.times"
 
 local SERVICE_ENDS = 1797332400 -- 2026-12-15 11:00 UTC
@@ -21,16 +23,16 @@ local SERVICE_ENDS = 1797332400 -- 2026-12-15 11:00 UTC
 
 local function row(...)
   local text = ("%-20s%-38s%-38s%s"):format(...):gsub(" +$", "")
-  screen:line("%s", text)
+  output:line("%s", text)
 end
 
 local function expiry(fact)
   return fact.expires_at and times.text(fact.expires_at) or "unknown"
 end
 
--- Tokens and keys as fingerprints: another fingerprint is another generation.
+-- Tokens and keys are shown as fingerprints.
 local function compare(before, after)
-  screen:line ""
+  output:line ""
   row("", "before", "after", "")
   for _, name in ipairs { "authorization_key", "user_token", "access_token", "refresh_token" } do
     local old, new = before[name] or {}, after[name] or {}
@@ -38,25 +40,25 @@ local function compare(before, after)
     row(name:gsub("_", " "), old.fingerprint or "none", new.fingerprint or "none", is_same and "as it was" or "new")
     if old.expires_at or new.expires_at then row("  expires", expiry(old), expiry(new), "") end
   end
-  screen:line ""
+  output:line ""
 end
 
 -- ---- The refresh, of one session file ---------------------------------------------------------
 
 local function refresh_file(client, path, key_path)
-  local key_text = refresh.key_text { key = key_path }
-  local session = stop.unless(session_file.open(path))
+  local key_text = session_key.text { key = key_path }
+  local session = exit.assert(session_file.open(path))
   if not session.private_key and not key_text then
-    stop.usage("%s holds no private key: name the file that does, with KEY=file", path)
+    exit.usage("%s holds no private key: name the file that does, with KEY=file", path)
   end
-  local pair = stop.unless(session:pair(key_text))
-  screen:line("%-20s%s", "session file", path)
+  local pair = exit.assert(session:pair(key_text))
+  output:line("%-20s%s", "session file", path)
   local before = description.facts(session, pair)
 
-  local res = refresh.renew(client, session, pair, screen)
+  local res = refresh.refresh_session(client, session, pair, output, { key = key_path })
 
   compare(before, description.facts(session, pair))
-  screen:rows {
+  output:rows {
     { "request id", res.request_id or "none given" },
     { "idempotency key", res.idempotency_key },
     { "status, tries", ("%d, %d"):format(res.status, res.attempts) },
@@ -68,47 +70,49 @@ end
 local EMAIL = "demo@example.com"
 
 local function log_in(client, server, path)
-  local pair = stop.unless(grid.keypair())
-  stop.unless(client:init_auth { email = EMAIL })
+  local pair = exit.assert(grid.keypair())
+  exit.assert(client:init_auth { email = EMAIL })
   local otp_code = server:control("GET", "/otp?email=" .. EMAIL).otp_code
-  local res = stop.unless(client:complete_auth { email = EMAIL, otp_code = otp_code, encryption_public_key = pair.public_key })
-  login.save(login.session_of(res, pair), login.begin(path))
+  local res = exit.assert(client:complete_auth {
+    email = EMAIL, otp_code = otp_code, encryption_public_key = pair.public_key,
+  })
+  authentication.save(res, pair, authentication.begin(path))
 end
 
 local function on_sandbox(server)
-  screen:line("%-20s%s, process %s", "sandbox", server.https, server.pid)
+  output:line("%-20s%s, process %s", "sandbox", server.https, server.pid)
   local client = grid.new {
     base_url = server.https, ca_file = server.ca, api_key = server.api_key, environment = "sandbox", proxy = "",
   }
   local path = server.dir .. "/session.json"
   log_in(client, server, path)
-  screen:line("%-20s%s, with the one-time password that the sandbox tells", "log-in", EMAIL)
+  output:line("%-20s%s, with the one-time password that the sandbox tells", "log-in", EMAIL)
 
-  -- As if the user token had expired, so that the refresh token is spent and a new one issued.
+  -- The refresh spends the refresh token, as if the user token had expired.
   server:set { tier = 2, key_lifetime = 900, token_lifetime = 3600 }
   refresh_file(client, path)
   client:close()
 end
 
 local function sandbox_demo()
-  screen:line "lua-grid: a session is refreshed, on the sandbox server\n"
+  output:line "lua-grid: a session is refreshed, on the sandbox server\n"
   local server = sandbox.start { key_lifetime = 60, token_lifetime = 30 }
   local ok, problem = pcall(on_sandbox, server)
   server:stop()
   if not ok then error(problem, 0) end
-  screen:line "\nThe sandbox has ended, and its files with it."
+  output:line "\nThe sandbox has ended; its files are removed."
 end
 
 -- ---- For real ---------------------------------------------------------------------------------
 
 local function real_demo(path, key_path)
-  if (os.getenv "GRID_API_KEY" or "") == "" then stop.usage "a session file needs an API key too: set GRID_API_KEY" end
+  if (os.getenv "GRID_API_KEY" or "") == "" then exit.usage "a session file needs an API key too: set GRID_API_KEY" end
   local client = service.client {}
-  screen:line "lua-grid: a session is refreshed, for real\n"
-  screen:line("Grid switches this endpoint off: %s.", times.text(SERVICE_ENDS))
-  screen:line("%-20s%s", "service", tostring(client):gsub("^grid%.client: ", ""))
+  output:line "lua-grid: a session is refreshed, for real\n"
+  output:line("Grid switches this endpoint off: %s.", times.text(SERVICE_ENDS))
+  output:line("%-20s%s", "service", tostring(client):gsub("^grid%.client: ", ""))
   refresh_file(client, path, key_path)
-  service.heed_interrupt()
+  service.exit_if_interrupted()
 end
 
 -- ---- Which of the two -------------------------------------------------------------------------
@@ -122,6 +126,6 @@ local ok, problem = pcall(function()
   local path = given "GRID_SESSION_FILE"
   if path then real_demo(path, given "GRID_KEY_FILE") else sandbox_demo() end
 end)
-local ended = ok and { code = 0 } or stop.of(problem)
-if ended.message then screen:fail(ended.message) end
+local ended = ok and { code = 0 } or exit.from(problem)
+if ended.message then output:fail(ended) end
 os.exit(ended.code, true)

@@ -35,10 +35,6 @@ local function is_present(value)
   return value ~= nil and value ~= json.null
 end
 
-local function names_turnkey(payload)
-  return type(payload.session) == "table" and is_present(payload.session.Turnkey)
-end
-
 -- Returns the body and the text of its payload. grid.core validates text of the caller.
 -- Text that json.encode wrote is valid, and its table tells the kind of session.
 -- -> body, text | nil, kind, code, message
@@ -47,7 +43,7 @@ local function refresh_body(key, payload)
   if type(payload) == "table" then
     local text, kind, code, message = json.encode(payload)
     if not text then return nil, kind, code, message end
-    payload, is_checked = text, not names_turnkey(payload)
+    payload, is_checked = text, not session.is_turnkey(payload)
   elseif not is_present(payload) then
     payload = nil
   end

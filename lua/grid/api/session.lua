@@ -1,14 +1,29 @@
--- A session as the service writes it (kms_payload): the members that it must have, the
--- expiry of its authorization key, and the bytes to store after a refresh.
--- Pure: values in, values out. Does not know calls, files, or the answer around a session.
+-- The rules of a session as the service writes it (kms_payload): the members that it must
+-- have, its expiries, the bytes to store after a refresh, when a refresh is repeated, and
+-- what may be shown of it.
+-- Pure: values in, values out; the caller reads the clock.
+-- Does not know: calls, files, or the answer around a session.
 
+local core = require "grid.core"
+local errors = require "grid.errors"
 local json = require "grid.json"
+local lazy = require "grid.lazy"
+
+local jwt = lazy "grid.jwt"
 
 local session = {}
+
+local at = json.at
 
 local function is_present(value)
   return value ~= nil and value ~= json.null
 end
+
+local function has_text(value)
+  return type(value) == "string" and value ~= ""
+end
+
+-- ---- Members ----------------------------------------------------------------------------
 
 -- An answer may leave these out, but must not give them another type.
 local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
@@ -32,6 +47,29 @@ function session.fault(payload)
   if type(provider) ~= "string" and is_present(provider) then return "provider" end
 end
 
+--- Is it a Turnkey session? Such a session cannot be refreshed.
+---@param payload table decoded
+function session.is_turnkey(payload)
+  local outer = payload.session
+  return type(outer) == "table" and is_present(outer.Turnkey)
+end
+
+--- The wallets of a session, as two sets: of their addresses, and of their ids.
+---@param kms_payload string
+---@return table<string, true> addresses, table<string, true> ids
+function session.wallets(kms_payload)
+  local list = at(json.decode(kms_payload), "session", "Privy", "session", "wallets")
+  local addresses, ids = {}, {}
+  for _, wallet in ipairs(type(list) == "table" and list or {}) do
+    local address, id = at(wallet, "address"), at(wallet, "id")
+    if type(address) == "string" then addresses[address] = true end
+    if type(id) == "string" then ids[id] = true end
+  end
+  return addresses, ids
+end
+
+-- ---- Expiry -----------------------------------------------------------------------------
+
 local LARGEST_IN_SECONDS = 1e11 -- the year 5138; a larger time is in milliseconds
 local LATEST = 253402300799     -- the end of the year 9999: os.date takes it
 
@@ -44,13 +82,26 @@ function session.seconds(value)
 end
 
 --- The expiry of the session's authorization key, in whole seconds since 1970.
+---@param payload table decoded; session.fault accepts it
 function session.expires_at(payload)
   return session.seconds(payload.session.Privy.session.expires_at)
 end
 
-local function has_text(value)
-  return type(value) == "string" and value ~= ""
+--- The same of any kms_payload | nil: it tells none.
+---@param kms_payload string
+---@return integer?
+function session.key_expiry(kms_payload)
+  return session.seconds(at(json.decode(kms_payload), "session", "Privy", "session", "expires_at"))
 end
+
+--- Has a key or token with this expiry expired?
+---@param expires_at number
+---@param now number seconds since 1970
+function session.is_expired(expires_at, now)
+  return expires_at <= now
+end
+
+-- ---- After a refresh --------------------------------------------------------------------
 
 -- The raw JSON string of the refresh token in `sent` | nil: it has none.
 local function sent_token(sent)
@@ -64,7 +115,7 @@ local function is_another_user(sent, privy)
   return has_text(before) and has_text(after) and before ~= after
 end
 
-local function put_in(bytes, token)
+local function insert_token(bytes, token)
   local old, first = json.slice(bytes, "session", "Privy", "refresh_token")
   if old then return bytes:sub(1, first - 1) .. token .. bytes:sub(first + #old) end
   local _, brace = json.slice(bytes, "session", "Privy")
@@ -85,7 +136,120 @@ function session.to_store(bytes, payload, sent)
   if not sent or has_text(privy.refresh_token) then return bytes end
   local token = sent_token(sent)
   if not token or is_another_user(sent, privy) then return bytes end
-  return put_in(bytes, token)
+  return insert_token(bytes, token)
+end
+
+--- The idempotency key with which the refresh that failed with `err` may be repeated, with
+--- the same body: the request may have been executed, and its answer was lost | nil: a
+--- later refresh is a new one
+---@param err any
+---@return string?
+function session.repeat_key(err)
+  if errors.is_error(err) and err.outcome == "unknown" then return err.idempotency_key end
+end
+
+--- The raw body of an answer that was not accepted, if it may hold the new session | nil
+---@param err any
+---@return string?
+function session.rescuable_body(err)
+  if not errors.is_error(err) or not err.status or err.status >= 300 then return nil end
+  return has_text(err.body) and err.body or nil
+end
+
+-- ---- What may be shown ------------------------------------------------------------------
+
+--- A fingerprint of the refresh token, else of the whole session: the same for two copies
+--- of one session.
+---@param kms_payload string
+---@return string
+function session.identity(kms_payload)
+  local token = at(json.decode(kms_payload), "session", "Privy", "refresh_token")
+  return core.fingerprint(has_text(token) and token or kms_payload)
+end
+
+local function text_or_nil(value)
+  return has_text(value) and value or nil
+end
+
+local function add_expiry(fact, seconds, now)
+  if seconds then
+    fact.expires_at, fact.expired = math.floor(seconds), session.is_expired(seconds, now)
+  end
+  return fact
+end
+
+local function describe_token(value, now)
+  if not has_text(value) then return nil end
+  return add_expiry({ fingerprint = core.fingerprint(value) }, jwt.expiry(value), now)
+end
+
+local function describe_wallets(list)
+  local facts = json.array()
+  for _, wallet in ipairs(type(list) == "table" and list or {}) do
+    facts[#facts + 1] = {
+      address = text_or_nil(at(wallet, "address")),
+      chain_type = text_or_nil(at(wallet, "chain_type")),
+    }
+  end
+  return facts
+end
+
+local function describe_key(payload, key_session, now, pair)
+  local fact = add_expiry({}, session.seconds(at(key_session, "expires_at")), now)
+  if not pair then return fact end
+  local auth, err = pair:open(payload)
+  fact.opens = auth ~= nil
+  if auth then
+    fact.fingerprint = auth.key:fingerprint()
+    auth:close()
+  else
+    fact.problem = err.code
+  end
+  return fact
+end
+
+-- The member of `session` is named as its provider.
+local function provider_of(payload, privy)
+  local named = text_or_nil(at(payload, "provider"))
+  if named or privy then return named or "privy" end
+  local outer = at(payload, "session")
+  return type(outer) == "table" and text_or_nil((next(outer))) or nil
+end
+
+---@class (exact) grid.SessionFact
+---@field fingerprint string? of the token, or of the opened key
+---@field expires_at number? seconds since 1970
+---@field expired boolean?
+---@field opens boolean? of the authorization key: `pair` opens it
+---@field problem string? the error code if it does not
+
+---@class (exact) grid.SessionFacts
+---@field provider string?
+---@field user_id string?
+---@field authorization_key grid.SessionFact?
+---@field user_token grid.SessionFact?
+---@field access_token grid.SessionFact?
+---@field refresh_token grid.SessionFact?
+---@field wallets { address: string?, chain_type: string? }[]
+
+--- What may be shown of a session, whatever its form: expiries, fingerprints and addresses,
+--- no secret.
+---@param kms_payload string
+---@param now number seconds since 1970
+---@param pair? grid.KeyPair that opens the authorization key
+---@return grid.SessionFacts
+function session.describe(kms_payload, now, pair)
+  local payload = json.decode(kms_payload)
+  local privy = at(payload, "session", "Privy")
+  return {
+    provider = provider_of(payload, privy),
+    user_id = text_or_nil(at(privy, "user_id")),
+    authorization_key = privy and describe_key(payload, at(privy, "session"), now, pair),
+    user_token = describe_token(at(privy, "token"), now),
+    access_token = describe_token(at(privy, "privy_access_token"), now),
+    refresh_token = describe_token(at(privy, "refresh_token"), now),
+    wallets = describe_wallets(at(privy, "session", "wallets")),
+  }
 end
 
 return session

@@ -1,19 +1,24 @@
--- The words of a command line, read and explained by one declaration.
--- Owns: the syntax and the help text. Knows no command and no option by name.
+-- Parses the arguments of a command by its declaration, and makes its help text of it.
+-- Owns: the syntax of arguments, and the form of the help text.
+-- Does not know: commands and options by name, save those that would hold a secret.
 --
--- A command is { name, text, exit_codes, arguments = { { name, optional } }, sections = { { title, options } } }, and an option
--- { value, number, help, required }: without `value` it is a switch.
+-- A command is { name, text, exit_codes, arguments = { { name, optional } }, sections =
+-- { { title, options } } }, an option { value, number, help, required }. An option without
+-- `value` is a switch.
 
 local argument = require "grid.argument"
 local exit = require "grid.cli.exit"
 
 local arguments = {}
 
--- What people may try, and why it is not there. The value is not repeated.
+local ON_STANDARD_INPUT =
+  "a one-time password does not belong on a command line: it is read from standard input"
+
+-- Options that do not exist, since other users see a command line. The value is not repeated.
 local SECRETS = {
   ["api-key"] = "an API key does not belong on a command line: use --api-key-file or $GRID_API_KEY",
-  ["otp"] = "a one-time password does not belong on a command line: it is read from standard input",
-  ["code"] = "a one-time password does not belong on a command line: it is read from standard input",
+  ["otp"] = ON_STANDARD_INPUT,
+  ["code"] = ON_STANDARD_INPUT,
   ["private-key"] = "a private key does not belong on a command line: name its file",
 }
 
@@ -25,14 +30,16 @@ local function all_options(command)
   return options
 end
 
-local function unknown(command, options, name)
+local function refuse_unknown(command, options, name)
   if SECRETS[name] then exit.usage("%s", SECRETS[name]) end
   local hint = argument.suggest(name, options):gsub("'(.*)'", "'--%1'")
   exit.usage("%s: there is no option '--%s'%s", command.name, name, hint)
 end
 
 local function read_value(command, name, option, value)
-  if value == nil or value == "" then exit.usage("%s: option '--%s' needs a value: %s", command.name, name, option.value) end
+  if value == nil or value == "" then
+    exit.usage("%s: option '--%s' needs a value: %s", command.name, name, option.value)
+  end
   if not option.number then return value end
   local number = tonumber(value)
   if not number then exit.usage("%s: option '--%s' needs a number", command.name, name) end
@@ -43,7 +50,7 @@ local function read_option(command, options, given, words, i)
   local name, value = words[i]:match "^%-%-([^=]+)=?(.*)$"
   local inline = words[i]:find("=", 1, true) ~= nil
   local option = options[name]
-  if not option then unknown(command, options, name) end
+  if not option then refuse_unknown(command, options, name) end
   if given[name] ~= nil then exit.usage("%s: option '--%s' is given twice", command.name, name) end
   if not option.value then
     if inline then exit.usage("%s: option '--%s' takes no value", command.name, name) end
@@ -56,16 +63,22 @@ end
 
 local function check_complete(command, options, given, count)
   if given.help or given.version then return end
-  if count > #command.arguments then exit.usage("%s: there is a word too much: '%s'", command.name, given[count]) end
+  if count > #command.arguments then
+    exit.usage("%s: unexpected argument '%s'", command.name, given[#command.arguments + 1])
+  end
   for i, positional in ipairs(command.arguments) do
-    if not given[i] and not positional.optional then exit.usage("%s: %s is missing", command.name, positional.name) end
+    if not given[i] and not positional.optional then
+      exit.usage("%s: %s is missing", command.name, positional.name)
+    end
   end
   for name, option in pairs(options) do
-    if option.required and given[name] == nil then exit.usage("%s: option '--%s' is missing", command.name, name) end
+    if option.required and given[name] == nil then
+      exit.usage("%s: option '--%s' is missing", command.name, name)
+    end
   end
 end
 
---- Reads words[2] and following. -> { [1] = argument, [2] = …, [option] = value | true }
+--- Parses words[2] and following. -> { [1] = argument, [2] = …, [option] = value | true }
 function arguments.parse(command, words)
   local options = all_options(command)
   local given, count, i, only_arguments = {}, 0, 2, false
@@ -84,16 +97,19 @@ function arguments.parse(command, words)
     elseif word:find "^%-%-[^=]" then
       i = read_option(command, options, given, words, i)
     else
-      exit.usage("%s: options are written out, as in --help", command.name)
+      exit.usage("%s: there are no short options; --help lists the long ones", command.name)
     end
   end
   check_complete(command, options, given, count)
   return given
 end
 
+local INDENT = 24
+
 local function option_line(name, option)
   local left = "  --" .. name .. (option.value and " " .. option.value or "")
-  return ("%-24s%s"):format(left, #left >= 24 and "\n" .. (" "):rep(24) .. option.help or option.help)
+  local gap = #left < INDENT and (" "):rep(INDENT - #left) or "\n" .. (" "):rep(INDENT)
+  return left .. gap .. option.help
 end
 
 local function sorted_names(options)
@@ -121,9 +137,13 @@ end
 function arguments.help(command)
   local lines = { usage_line(command), command.text }
   for _, section in ipairs(command.sections) do
-    if next(section.options) then lines[#lines + 1] = section.title .. ":" end
-    for _, name in ipairs(sorted_names(section.options)) do lines[#lines + 1] = option_line(name, section.options[name]) end
-    if next(section.options) then lines[#lines + 1] = "" end
+    if next(section.options) then
+      lines[#lines + 1] = section.title .. ":"
+      for _, name in ipairs(sorted_names(section.options)) do
+        lines[#lines + 1] = option_line(name, section.options[name])
+      end
+      lines[#lines + 1] = ""
+    end
   end
   lines[#lines + 1] = command.exit_codes
   return table.concat(lines, "\n")

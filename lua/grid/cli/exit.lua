@@ -1,45 +1,53 @@
--- How a command ends before its end: by throwing a stop, which carries an exit code and a message.
--- Owns: the codes.
+-- Ends a command before its last line: raises an Exit with an exit code and a message.
+-- Owns: the exit codes.
+-- Does not know: how the message is written, which is in output.lua.
 
 local core = require "grid.core"
 
-local exit = { FAILED = 1, USAGE = 2, INTERRUPTED = 3, FAULT = 70 }
+local exit = { FAILED = 1, USAGE = 2, INTERRUPTED = 3, INTERNAL = 70 }
 
-local Stop = { __name = "grid.cli.exit" }
+---@class grid.cli.Exit
+---@field code integer
+---@field message? string|grid.Error
+---@field fields? table members of the JSON object beside `error`
+---@field remark? string a line of its own before the message
+local Exit = { __name = "grid.cli.exit" }
 
---- `message` is a line or an error of the library; `fields` go into the JSON answer beside it.
-function exit.new(code, message, fields)
-  return setmetatable({ code = code, message = message, fields = fields }, Stop)
+---@return grid.cli.Exit
+function exit.new(code, message, fields, remark)
+  return setmetatable({ code = code, message = message, fields = fields, remark = remark }, Exit)
 end
 
-function exit.is_stop(value)
-  return getmetatable(value) == Stop
+function exit.is_exit(value)
+  return getmetatable(value) == Exit
 end
 
---- The stop in whatever was thrown: what is none is a fault of ours.
-function exit.of(problem)
-  if exit.is_stop(problem) then return problem end
-  return exit.new(exit.FAULT, "grid: a fault of this program: " .. tostring(problem))
+--- The Exit of a value that was raised. Any other value is an internal error.
+---@return grid.cli.Exit
+function exit.from(problem)
+  if exit.is_exit(problem) then return problem end
+  return exit.new(exit.INTERNAL, "grid: internal error: " .. tostring(problem))
 end
 
---- Asked for wrongly.
+--- A usage error.
 function exit.usage(format, ...)
   error(exit.new(exit.USAGE, "grid: " .. format:format(...)), 0)
 end
 
---- For a file that is made anew, unless it may be replaced.
-function exit.if_there(path, force)
-  if core.file_exists(path) and not force then exit.usage("%s is there already; --force replaces it", path) end
+--- A usage error if the file exists and may not be replaced.
+function exit.if_exists(path, force)
+  if core.file_exists(path) and not force then exit.usage("%s exists; --force replaces it", path) end
 end
 
---- The world said no.
-function exit.failed(message, fields)
-  error(exit.new(exit.FAILED, message, fields), 0)
+--- The service, the network or a file failed.
+function exit.failed(message, fields, remark)
+  error(exit.new(exit.FAILED, message, fields, remark), 0)
 end
 
---- The value, or the end of the command: around a call that returns a value, or nil and an error.
-function exit.unless(value, message, fields)
-  if value == nil then exit.failed(message, fields) end
+--- The value of a call that returns a value, or nil and an error; with an error the
+--- command ends.
+function exit.assert(value, err)
+  if value == nil then exit.failed(err) end
   return value
 end
 

@@ -1,28 +1,31 @@
--- The command `grid`: from its words to an exit code.
--- Owns: the list of commands, the common options, the exit codes, and what happens to an error that nobody caught.
--- Knows nothing of what each command does.
+-- The command `grid`: from the arguments of the process to its exit code.
+-- Owns: the list of commands, the options that commands share, and the report of an error
+-- that no command handled.
+-- Does not know: what a command does.
 
-local arguments = require "grid.cli.arguments"
-local grid = require "grid"
 local argument = require "grid.argument"
-local output = require "grid.cli.output"
+local arguments = require "grid.cli.arguments"
 local exit = require "grid.cli.exit"
+local grid = require "grid"
+local output = require "grid.cli.output"
 
 local command = {}
 
--- In the order in which a session meets them. A command's module is loaded when it is asked for.
+-- In the order in which they are used on a session. A module is loaded when its command runs.
 local COMMANDS = {
   { "keygen", "make a key pair" },
-  { "login", "log in by a one-time password, and keep the session in a file" },
-  { "refresh", "renew the session in a file" },
-  { "inspect", "what is in a session file, without its secrets" },
+  { "login", "log in with a one-time password, and save the session in a file" },
+  { "refresh", "refresh the session in a file" },
+  { "inspect", "show what a session file holds, without its secrets" },
   { "sign", "sign a prepared transaction" },
-  { "move-signer", "hand an account to a signer of your own: the way off Grid" },
-  { "refresh-all", "renew every session file of a folder" },
+  { "move-signer", "replace the signer of an account by one of your own, before Grid ends" },
+  { "refresh-all", "refresh every session file of a folder" },
 }
 
 local modules = {}
-for _, entry in ipairs(COMMANDS) do modules[entry[1]] = "grid.cli.command." .. entry[1]:gsub("-", "_") end
+for _, entry in ipairs(COMMANDS) do
+  modules[entry[1]] = "grid.cli.command." .. entry[1]:gsub("-", "_")
+end
 
 local GENERAL = {
   help = { help = "this text" },
@@ -31,36 +34,52 @@ local GENERAL = {
 }
 
 local SERVICE = {
-  ["api-key-file"] = { value = "FILE", help = "holds the API key; - reads one line of standard input; default $GRID_API_KEY" },
+  ["api-key-file"] = {
+    value = "FILE",
+    help = "holds the API key; - reads one line of standard input; default $GRID_API_KEY",
+  },
   ["base-url"] = { value = "URL", help = "default $GRID_BASE_URL, else https://grid.squads.xyz" },
-  ["environment"] = { value = "NAME", help = "production, sandbox, mainnet or devnet; default $GRID_ENVIRONMENT, else production" },
-  ["ca-file"] = { value = "FILE", help = "the authorities to trust, PEM; default $GRID_CA_FILE, else the system's" },
+  ["environment"] = {
+    value = "NAME",
+    help = "production, sandbox, mainnet or devnet; default $GRID_ENVIRONMENT, else production",
+  },
+  ["ca-file"] = {
+    value = "FILE", help = "the trusted authorities, PEM; default $GRID_CA_FILE, else the system's",
+  },
   ["timeout"] = { value = "SECONDS", number = true, help = "for a whole call; default 10" },
 }
 
 local EXIT_CODES = [[
 exit codes:
-  0  done
-  1  the world said no: the service, the network, a file, standard output
-  2  asked for wrongly; nothing was done
-  3  interrupted (^C, SIGTERM, SIGHUP); what had been sent was waited for and saved
-  70 a fault of this program
+  0  success
+  1  failure: the service, the network, a file or standard output
+  2  usage error; nothing was done
+  3  interrupted (^C, SIGTERM, SIGHUP), after the calls in flight had ended and were saved
+  70 internal error
 ]]
 
 local function overview()
   local lines = { "usage: grid COMMAND [OPTIONS]\n" }
-  for _, entry in ipairs(COMMANDS) do lines[#lines + 1] = ("  %-14s%s"):format(entry[1], entry[2]) end
-  lines[#lines + 1] = "\n`grid COMMAND --help` tells more. Keys and codes come from files, the environment or standard input,\n"
-    .. "never from the command line. Grid ends: most of it on 2026-12-15, the rest on 2027-02-05.\n"
+  for _, entry in ipairs(COMMANDS) do
+    lines[#lines + 1] = ("  %-14s%s"):format(entry[1], entry[2])
+  end
+  lines[#lines + 1] = [[
+
+`grid COMMAND --help` lists its options. Keys and one-time passwords are read from files, the
+environment or standard input, never from the command line. Grid ends: most endpoints on
+2026-12-15, the others on 2027-02-05.
+]]
   lines[#lines + 1] = EXIT_CODES
   return table.concat(lines, "\n")
 end
 
 -- A command as its module declares it, with the options that it shares with others.
-local function load(name)
+local function load_command(name)
   local declared = require(modules[name])
   local sections = { { title = "options", options = declared.options } }
-  if declared.service then sections[2] = { title = "options of all that call the service", options = SERVICE } end
+  if declared.service then
+    sections[2] = { title = "options of all commands that call the service", options = SERVICE }
+  end
   sections[#sections + 1] = { title = "options of all commands", options = GENERAL }
   return {
     name = name, text = declared.text, arguments = declared.arguments, sections = sections,
@@ -68,32 +87,37 @@ local function load(name)
   }
 end
 
-local GENERAL_WORDS = { ["--help"] = "help", ["-h"] = "help", ["help"] = "help", ["--version"] = "version" }
+local GENERAL_WORDS = {
+  ["--help"] = "help", ["-h"] = "help", ["help"] = "help", ["--version"] = "version",
+}
 
 local function run(words, state)
   local name = words[1]
-  if not name then exit.usage "which command? `grid --help` lists them" end
+  if not name then exit.usage "no command is given; `grid --help` lists them" end
   local general = GENERAL_WORDS[name]
-  if general == "help" and modules[words[2]] then name = words[2]; words = { name, "--help" }; general = nil end
+  if general == "help" and modules[words[2]] then
+    name, general = words[2], nil
+    words = { name, "--help" }
+  end
   if general then
-    state.screen:write(general == "help" and overview() or grid._VERSION .. "\n")
+    state.output:write(general == "help" and overview() or grid._VERSION .. "\n")
     return 0
   end
   if not modules[name] then
     exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules))
   end
-  local chosen = load(name)
+  local chosen = load_command(name)
   state.codes = chosen.codes
   local given = arguments.parse(chosen, words)
   if given.help or given.version then
-    state.screen:write(given.help and arguments.help(chosen) or grid._VERSION .. "\n")
+    state.output:write(given.help and arguments.help(chosen) or grid._VERSION .. "\n")
     return 0
   end
-  state.screen.json = given.json or false
-  return chosen.run(given, state.screen)
+  state.output.json = given.json or false
+  return chosen.run(given, state.output)
 end
 
--- Until the words are understood: whether they seem to ask for JSON.
+-- Do the arguments ask for JSON? Until they are parsed.
 local function wants_json(words)
   for _, word in ipairs(words) do
     if word == "--json" then return true end
@@ -105,17 +129,17 @@ local function code_of(state, code)
   return state.codes and state.codes[code] or code
 end
 
---- Runs what the words ask for. -> exit code
+--- Runs the command that the arguments name. -> exit code
 ---@param words string[]
 function command.main(words)
-  local state = { screen = output.new(wants_json(words)) }
+  local state = { output = output.new(wants_json(words)) }
   local ok, code = pcall(run, words, state)
   if not ok then
-    local ended = exit.of(code)
-    if ended.message then state.screen:fail(ended.message, ended.fields) end
+    local ended = exit.from(code)
+    if ended.message then state.output:fail(ended) end
     code = code_of(state, ended.code)
   end
-  local problem = state.screen:flush()
+  local problem = state.output:flush()
   if problem then
     output.tell("grid: cannot write to standard output: " .. problem)
     if code == 0 then code = code_of(state, exit.FAILED) end

@@ -1,15 +1,16 @@
--- What a command says: for people on standard output and standard error, or for scripts as JSON lines.
--- Owns: both forms, the questions, and whether standard output took what it was given. Errors appear as what tostring makes of
--- them, never otherwise. What files and services contributed to a line breaks no line, and gives no order to the terminal. Knows
--- no command.
+-- What a command writes: lines for people on standard output and standard error, or JSON
+-- lines for scripts.
+-- Owns: both forms, the questions, and the first error of standard output. Text of files
+-- and services is made visible: it ends no line and holds no control character.
+-- Does not know: commands, sessions.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
 
 local output = {}
-local Screen = { __name = "grid.cli.output" }
-Screen.__index = Screen
+local Output = { __name = "grid.cli.output" }
+Output.__index = Output
 
 --- A line on standard error.
 function output.tell(text)
@@ -17,14 +18,15 @@ function output.tell(text)
 end
 
 function output.new(as_json)
-  return setmetatable({ json = as_json or false }, Screen)
+  return setmetatable({ json = as_json or false }, Output)
 end
 
 local SHOWN = {
-  "kind", "code", "message", "outcome", "sent", "status", "request_id", "retryable", "retry_after", "attempts", "idempotency_key",
+  "kind", "code", "message", "outcome", "sent", "status", "request_id", "retryable",
+  "retry_after", "attempts", "idempotency_key",
 }
 
---- An error as a table for scripts. Details and bodies stay out: they are as the service wrote them.
+--- An error as a table for scripts, without `details` and `body`, which may hold secrets.
 function output.describe_error(err)
   if not errors.is_error(err) then return { message = (tostring(err):gsub("^grid: ", "")) } end
   local shown = {}
@@ -38,9 +40,11 @@ local function replace_unless_text(character)
   if not json.encode(character) then return REPLACEMENT end
 end
 
--- The same value as far as JSON can hold it: the names of files are bytes, and a number may be infinite.
+-- The value with what JSON cannot hold replaced: file names are bytes, numbers may be infinite.
 local function presentable(value)
-  if type(value) == "string" then return (value:gsub("[\128-\255][\128-\191]*", replace_unless_text)) end
+  if type(value) == "string" then
+    return (value:gsub("[\128-\255][\128-\191]*", replace_unless_text))
+  end
   if json.encode(value) then return value end
   if type(value) ~= "table" then return json.null end
   local copy = setmetatable({}, getmetatable(value))
@@ -48,63 +52,67 @@ local function presentable(value)
   return copy
 end
 
-local function heed(self, done, problem)
+local function remember(self, done, problem)
   if not done and not self.problem then self.problem = problem end
 end
 
---- Writes to standard output. That it could not is told by `flush`: nothing is to be left unsaved because of it.
-function Screen:write(...)
-  heed(self, io.stdout:write(...))
+--- Writes to standard output. `flush` returns the error: it must not keep a command from
+--- saving a session.
+function Output:write(...)
+  remember(self, io.stdout:write(...))
 end
 
---- Brings out what was written. -> nothing | what went wrong with any of it
-function Screen:flush()
-  heed(self, io.stdout:flush())
+--- Flushes standard output. -> the first error of any write | nil
+function Output:flush()
+  remember(self, io.stdout:flush())
   return self.problem
 end
 
---- JSON on a line, whatever was asked for.
-function Screen:data(value)
-  self:write(core.visible_json(json.encode(value) or assert(json.encode(presentable(value)))), "\n")
+--- JSON on a line, with and without --json.
+function Output:data(value)
+  local text = json.encode(value) or assert(json.encode(presentable(value)))
+  self:write(core.visible_json(text), "\n")
 end
 
 --- One JSON object on a line, for scripts only.
-function Screen:object(value)
+function Output:object(value)
   if self.json then self:data(value) end
 end
 
 --- A line for people, on standard output.
-function Screen:line(format, ...)
+function Output:line(format, ...)
   if not self.json then self:write(core.visible(format:format(...)), "\n") end
 end
 
---- Rows of { label, text }; those without a text are left out.
-function Screen:rows(rows)
+--- Rows of { label, text }. A row without a text is left out.
+function Output:rows(rows)
   for _, row in ipairs(rows) do
     if row[2] then self:line("%-20s%s", row[1], row[2]) end
   end
 end
 
---- A remark for people that is not part of the result.
-function Screen:note(format, ...)
+--- A line for people that is not part of the result, on standard error.
+function Output:note(format, ...)
   if not self.json then output.tell(format:format(...)) end
 end
 
---- What went wrong: a line or an error of the library; `fields` tell scripts more.
-function Screen:fail(problem, fields)
-  output.tell(tostring(problem))
-  local object = { error = output.describe_error(problem) }
-  for name, value in pairs(fields or {}) do object[name] = value end
+--- The message of a command that ended early.
+---@param ended grid.cli.Exit
+function Output:fail(ended)
+  if ended.remark then output.tell("grid: " .. ended.remark) end
+  output.tell(tostring(ended.message))
+  local object = { error = output.describe_error(ended.message) }
+  for name, value in pairs(ended.fields or {}) do object[name] = value end
   self:object(object)
 end
 
---- Somebody is there to be asked.
-function Screen.is_attended()
+--- Can a person answer a question?
+function Output.is_interactive()
   return core.is_terminal(0)
 end
 
---- One line of standard input, or nil. The question is put only where somebody can read it.
-function Screen.ask(_, question)
+--- One line of standard input | nil. The question is written only if that is a terminal.
+function Output.ask(_, question)
   if core.is_terminal(0) then
     io.stderr:write(core.visible(question))
     io.stderr:flush()

@@ -1,5 +1,7 @@
--- How far many refreshes are: a bar on a terminal, a line for each file elsewhere, JSON for scripts.
--- Owns: all that is printed while they run.
+-- The progress of many refreshes: a bar on a terminal, else a line for each file, or JSON
+-- for scripts.
+-- Owns: all that is written while they run, and how many have failed.
+-- Does not know: session files, calls.
 
 local core = require "grid.core"
 local output = require "grid.cli.output"
@@ -12,62 +14,67 @@ Progress.__index = Progress
 local WIDTH = 40
 local INTERVAL = 0.05 -- seconds between two pictures of the bar
 
--- A terminal that can erase a line.
+-- A bar needs a terminal that can erase a line.
 local function can_show_bar()
   local kind = os.getenv "TERM" or ""
   return kind ~= "" and kind ~= "dumb" and core.is_terminal(1) and core.is_terminal(2)
 end
 
-function progress.new(on_screen, total)
+function progress.new(to, total)
   return setmetatable({
-    screen = on_screen, total = total, done = 0, failed = 0, since = core.now(), painted = 0,
-    bar = not on_screen.json and can_show_bar(),
+    output = to, total = total, done = 0, failed = 0, since = core.now(), painted = 0,
+    bar = not to.json and can_show_bar(),
   }, Progress)
 end
 
-function Progress:erase()
+local function erase(self)
   if self.bar then io.stderr:write "\r\27[K" end
 end
 
-function Progress:paint()
+local function paint(self)
   local now = core.now()
   if not self.bar or now - self.painted < INTERVAL and self.done < self.total then return end
   self.painted = now
   local filled = math.floor(WIDTH * self.done / self.total)
   io.stderr:write(("\r[%s%s] %d of %d, %d failed, %.0f/s"):format(
-    ("#"):rep(filled), ("."):rep(WIDTH - filled), self.done, self.total, self.failed, self.done / (now - self.since)))
+    ("#"):rep(filled), ("."):rep(WIDTH - filled),
+    self.done, self.total, self.failed, self.done / (now - self.since)))
   io.stderr:flush()
 end
 
---- What people are to know of a file.
+--- A line on standard error about a file.
 function Progress:remark(name, text)
-  self:erase()
+  erase(self)
   output.tell(name .. ": " .. text)
 end
 
---- One file is over: renewed with `res`, or failed with `err`. `fields` tell scripts more.
-function Progress:over(name, res, err, fields)
+--- Counts a file: refreshed with `res`, or failed with `err`. `fields` are members of its
+--- JSON object.
+function Progress:count(name, res, err, fields)
   self.done = self.done + 1
   local object = fields or {}
   object.file, object.refreshed = name, res ~= nil
   if res then
     object.key_expires_at = res.expires_at
-    if not self.bar then self.screen:line("%s: refreshed, its key expires %s", name, times.text(res.expires_at)) end
+    if not self.bar then
+      self.output:line("%s: refreshed, its key expires %s", name, times.text(res.expires_at))
+    end
   else
     self.failed = self.failed + 1
     object.error = output.describe_error(err)
     self:remark(name, tostring(err))
   end
-  self.screen:object(object)
-  self:paint()
+  self.output:object(object)
+  paint(self)
 end
 
---- All are over.
+--- Writes the sums.
 function Progress:finish()
-  self:erase()
-  local seconds = core.now() - self.since
-  self.screen:line("%d of %d refreshed, %d failed, in %.1f s", self.done - self.failed, self.total, self.failed, seconds)
-  self.screen:object { files = self.total, refreshed = self.done - self.failed, failed = self.failed }
+  erase(self)
+  local refreshed = self.done - self.failed
+  self.output:line("%d of %d refreshed, %d failed, in %.1f s",
+    refreshed, self.total, self.failed, core.now() - self.since)
+  self.output:object { files = self.total, refreshed = refreshed, failed = self.failed }
 end
 
 return progress

@@ -1,14 +1,14 @@
--- What came from the service and could not be saved where it belongs: it may be the only living refresh token.
--- Owns: the search for another place. Nothing is printed but that place.
+-- Saves an answer that cannot be saved in its file: it may hold the only valid refresh token.
+-- Owns: the choice of another folder.
+-- Does not know: which answers may hold a session, which is in grid.api.session.
 
 local core = require "grid.core"
-local output = require "grid.cli.output"
-local exit = require "grid.cli.exit"
+local sessions = require "grid.api.session"
 
 local rescue = {}
 
--- A full disk is the likeliest reason to be here, and the last two are often memory.
-local function places()
+-- The last two are often in memory, and so there when the disk is full.
+local function folders()
   local list = {}
   for _, name in ipairs { "TMPDIR", "XDG_RUNTIME_DIR" } do
     local folder = os.getenv(name)
@@ -19,37 +19,33 @@ local function places()
   return list
 end
 
---- Puts the text into a new file, 0600, durable. -> its path | nil
-function rescue.keep(text)
-  for _, folder in ipairs(places()) do
+-- Writes the text to a new file, 0600, durable. -> its path | nil
+local function save(text)
+  for _, folder in ipairs(folders()) do
     local path = ("%s/grid-rescue-%s.json"):format(folder, core.uuid())
     local file = core.file_begin(path)
     if file and file:commit(text) then return path end
   end
 end
 
---- Fields and a sentence that tell where it is.
-function rescue.report(text)
-  local path = rescue.keep(text)
-  if path then return { rescued_to = path }, "what the service answered is in " .. path end
-  return { rescued_to = false }, "what the service answered is lost: there was no place for it"
+--- Saves the text. -> fields for scripts, a sentence for people
+function rescue.save(text)
+  local path = save(text)
+  if path then return { rescued_to = path }, "the answer of the service is saved in " .. path end
+  return { rescued_to = false }, "the answer of the service is lost: no folder could take it"
 end
 
---- Of a session that its file did not take: nothing where it has, and only may not outlive a loss of power.
-function rescue.report_unsaved(err, session)
-  if err.code ~= "not_durable" then return rescue.report(session:to_text()) end
+--- Saves a session that could not be saved in its file. -> as rescue.save | nil: the file
+--- holds the session, and only the sync failed
+function rescue.save_session(err, session)
+  if err.code ~= "not_durable" then return rescue.save(session:to_text()) end
 end
 
---- The raw body of an answer that made no sense, if it may hold a session. -> fields, sentence | nothing
-function rescue.report_answer(err)
-  local body = type(err) == "table" and err.body
-  if body and body ~= "" and err.status and err.status < 300 then return rescue.report(body) end
-end
-
---- Ends the command.
-function rescue.fail(err, fields, sentence)
-  if sentence then output.tell("grid: " .. sentence) end
-  exit.failed(err, fields)
+--- Saves the raw body of an answer that was not accepted. -> as rescue.save | nil: there is
+--- no body that may hold a session
+function rescue.save_answer(err)
+  local body = sessions.rescuable_body(err)
+  if body then return rescue.save(body) end
 end
 
 return rescue

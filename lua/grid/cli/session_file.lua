@@ -1,37 +1,45 @@
--- Session files: one JSON object { address, kms_payload, private_key, saved_at }, or a bare kms_payload.
--- Owns: the form, reading, and replacing whole. The kms_payload is kept as bytes, and so is every member that is not known here.
--- Knows nothing of the service. What goes out is `kms_payload`; the text of the file holds a private key and goes nowhere.
+-- Session files: a JSON object { address, kms_payload, private_key, saved_at }, or a bare
+-- kms_payload.
+-- Owns: the form, the lock and the atomic replacement of a file. The bytes of kms_payload
+-- and of each member that is not known here are kept.
+-- Does not know: the service. The text of a file holds a private key, and is never sent.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
 local pasted = require "grid.pasted"
+local sessions = require "grid.api.session"
 
 local session_file = {}
 
 ---@class grid.cli.Session
----@field text string the file as it was read
----@field bare boolean the file is a kms_payload and nothing else
+---@field text? string the file as it was read
+---@field bare? boolean the file is a kms_payload without anything around it
 ---@field kms_payload string exact bytes
 ---@field address? string of the account
 ---@field private_key? string of the pair that opens the authorization keys
 ---@field saved_at? string
----@field others string[] members that are not ours: their bytes, names included
----@field key_is_named? boolean its pair is not the file's own
+---@field others string[] the bytes of each further member, its name included
+---@field has_named_key? boolean its key pair is that of --key
 ---@field path? string where it was opened
----@field file? table begun beside `path`, to take its place
+---@field file? table begun: locked, and a temporary file beside it
 local Session = { __name = "grid.cli.session" }
 Session.__index = Session
 
--- No session is larger; what is, is something else.
-local MAX_BYTES = 1024 * 1024
+local MAX_BYTES = 1024 * 1024 -- sessions are far smaller
 
 local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
 end
 
-local function checked(text, path)
+-- The results of a function of grid.core, with one error in place of three values.
+local function from_core(value, ...)
+  if not value then return nil, errors.from_core(...) end
+  return value
+end
+
+local function check_text(text, path)
   if not text or text == "" then return fail("not_read", "%s is empty", path) end
   if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
   return pasted.without_mark(text)
@@ -45,30 +53,39 @@ function session_file.read_text(path)
     text, problem = file:read(MAX_BYTES + 1)
     file:close()
   end
-  if problem then return fail("not_read", "cannot read %s", problem:find(path, 1, true) and problem or path .. ": " .. problem) end
-  return checked(text, path)
+  if problem then
+    if not problem:find(path, 1, true) then problem = path .. ": " .. problem end
+    return fail("not_read", "cannot read %s", problem)
+  end
+  return check_text(text, path)
 end
 
---- A new session.
-function session_file.new(address, kms_payload, private_key)
-  return setmetatable({ address = address, kms_payload = kms_payload, private_key = private_key, others = {} }, Session)
+--- A session that was read from no file.
+---@param fields? { address?: string, kms_payload: string, private_key?: string, file?: table }
+---@return grid.cli.Session
+function session_file.new(fields)
+  local self = setmetatable(fields or {}, Session)
+  self.others = {}
+  return self
 end
 
-local OURS = { address = "string", private_key = "string", saved_at = "string", kms_payload = "table" }
+local KNOWN = {
+  address = "string", private_key = "string", saved_at = "string", kms_payload = "table",
+}
 
 local function read_members(self, value, path)
-  for name, kind in pairs(OURS) do
+  for name, kind in pairs(KNOWN) do
     local member = value[name]
     if type(member) == kind then
       self[name] = kind == "table" and json.slice(self.text, name) or member
     elseif member ~= nil and member ~= json.null then
-      return fail("bad_session_file", "%s: '%s' is not what it should be", path, name)
+      return fail("bad_session_file", "%s: '%s' has the wrong type", path, name)
     end
   end
   if not self.kms_payload then return fail("bad_session_file", "%s holds no kms_payload", path) end
   local members = json.members(self.text)
   for i = 1, #members, 2 do
-    if not OURS[members[i]] then self.others[#self.others + 1] = members[i + 1] end
+    if not KNOWN[members[i]] then self.others[#self.others + 1] = members[i + 1] end
   end
   return self
 end
@@ -79,7 +96,7 @@ function session_file.parse(text, path)
   if type(value) ~= "table" or value[1] ~= nil then
     return fail("bad_session_file", "%s is not a session file: it holds no JSON object", path)
   end
-  local self = setmetatable({ text = text, others = {} }, Session)
+  local self = session_file.new { text = text }
   if value.kms_payload == nil and type(value.session) == "table" then
     self.bare, self.kms_payload = true, text
     return self
@@ -94,26 +111,28 @@ function session_file.read(path)
   return session_file.parse(text, path)
 end
 
---- A new file beside `path`, which proves that it can be replaced. -> file with
---- `commit(text)` and `close` | nil, error
+--- Locks the file and makes a temporary one beside it, which proves that it can be
+--- replaced. -> file with `commit(text)` and `close` | nil, error
 function session_file.begin(path)
-  local file, kind, code, message = core.file_begin(path)
-  if not file then return nil, errors.from_core(kind, code, message) end
-  return file
+  return from_core(core.file_begin(path))
 end
 
--- The session in a file that is begun | nil, error
+--- Replaces the whole file, or makes it. -> true | nil, error
+function session_file.replace(path, text)
+  local file, err = session_file.begin(path)
+  if not file then return nil, err end
+  return from_core(file:commit(text))
+end
+
 local function read_begun(file, path)
-  local text, kind, code, message = file:read(MAX_BYTES + 1)
-  if not text then return nil, errors.from_core(kind, code, message) end
-  local err
-  text, err = checked(text, path)
+  local text, err = from_core(file:read(MAX_BYTES + 1))
+  if text then text, err = check_text(text, path) end
   if not text then return nil, err end
   return session_file.parse(text, path)
 end
 
---- The session in a file that is begun first, so that what comes for it can be saved: to be ended by `save` or `close`.
---- -> grid.cli.Session | nil, error
+--- The session in a file that is begun, so that an answer can be saved in it. `save` or
+--- `close` ends that. -> grid.cli.Session | nil, error
 function session_file.open(path)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
@@ -127,7 +146,8 @@ function session_file.open(path)
   return session
 end
 
--- A pair whose private key is in the open file before anything can be sealed to it: whatever happens later, it opens what comes.
+-- A new pair. Its private key is saved before the public key is sent, so that it can open
+-- the answer whatever happens in between.
 local function new_pair(self)
   local pair, err = grid.keypair()
   if not pair then return nil, err end
@@ -139,29 +159,29 @@ local function new_pair(self)
   return pair
 end
 
---- The pair that opens this session's authorization keys; the key of `key_text` takes the place of the file's own. Where there is
---- neither, and with `may_make`, a new one, which the open file holds from then on. -> pair | nil, error
+--- The pair that opens this session's authorization keys: that of `key_text`, which then
+--- replaces the file's own, else the file's own. If there is neither and `may_make` is
+--- true, a new pair is saved in the open file. -> pair | nil, error
 function Session:pair(key_text, may_make)
   if not key_text and not self.private_key then
     if may_make then return new_pair(self) end
-    return fail("no_private_key", "the session file holds no private key: name its file with --key, or have one made by --new-key")
+    return fail("no_private_key", "the session file holds no private key: "
+      .. "name its file with --key, or have one made with --new-key")
   end
-  self.key_is_named = key_text ~= nil
+  self.has_named_key = key_text ~= nil
   local pair, err = grid.keypair(key_text or self.private_key)
   if pair and key_text and not self.bare then self.private_key = pair:export() end
   return pair, err
 end
 
---- Takes the kms_payload that is to be stored in place of this one.
-function Session:renew(kms_payload)
+--- Replaces the kms_payload by the one to store after a refresh.
+function Session:set_payload(kms_payload)
   self.kms_payload = kms_payload
 end
 
---- What two files with the same session have in common: its refresh token, or all of it where there is none. Shows neither.
-function Session:fingerprint()
-  local raw = json.slice(self.kms_payload, "session", "Privy", "refresh_token")
-  local token = raw and json.decode(raw)
-  return core.fingerprint(type(token) == "string" and token ~= "" and token or self.kms_payload)
+--- The same for two files with one session. Shows no secret.
+function Session:identity()
+  return sessions.identity(self.kms_payload)
 end
 
 --- The bytes of the file.
@@ -169,41 +189,41 @@ function Session:to_text()
   if self.bare then return self.kms_payload end
   local lines = {}
   for _, name in ipairs { "address", "saved_at", "private_key" } do
-    if self[name] then lines[#lines + 1] = ('"%s":%s'):format(name, assert(json.encode(self[name]))) end
+    if self[name] then
+      lines[#lines + 1] = ('"%s":%s'):format(name, assert(json.encode(self[name])))
+    end
   end
   lines[#lines + 1] = '"kms_payload":' .. self.kms_payload
   for _, member in ipairs(self.others) do lines[#lines + 1] = member end
   return "{" .. table.concat(lines, ",\n") .. "}\n"
 end
 
-local function stamp(self)
+local function stamped_text(self)
   self.saved_at = os.date "!%Y-%m-%dT%H:%M:%SZ"
   return self:to_text()
 end
 
---- Puts the session in the place of what its file was begun for. -> true | nil, error
+--- Replaces the file that was begun. -> true | nil, error
 function Session:save()
-  local saved, kind, code, message = self.file:commit(stamp(self))
-  if not saved then return nil, errors.from_core(kind, code, message) end
-  return true
+  return from_core(self.file:commit(stamped_text(self)))
 end
 
---- Writes the session beside its file, for `session_file.save_all`. -> true | nil, error
+--- Writes the temporary file, for `session_file.save_all`. -> true | nil, error
 function Session:write()
-  local written, kind, code, message = self.file:write(stamp(self))
-  if not written then return nil, errors.from_core(kind, code, message) end
-  return true
+  return from_core(self.file:write(stamped_text(self)))
 end
 
---- Puts up to 64 sessions that were written into place. -> errors by position
-function session_file.save_all(sessions)
+--- Replaces the files of up to 64 sessions that were written. -> errors by position
+function session_file.save_all(written)
   local files, failed = {}, {}
-  for i, session in ipairs(sessions) do files[i] = session.file end
-  for i, failure in pairs(core.files_commit(files)) do failed[i] = errors.from_core(failure[1], failure[2], failure[3]) end
+  for i, session in ipairs(written) do files[i] = session.file end
+  for i, failure in pairs(core.files_commit(files)) do
+    failed[i] = errors.from_core(failure[1], failure[2], failure[3])
+  end
   return failed
 end
 
---- The file stays as it is.
+--- Leaves the file as it is.
 function Session:close()
   if self.file then self.file:close() end
 end

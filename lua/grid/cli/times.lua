@@ -1,8 +1,6 @@
--- Times as people read them, and where a session keeps them.
--- Owns: the units (everything here is seconds since 1970, UTC), and the expiry inside a JSON Web Token. Knows no session.
-
-local decode = require "grid.cli.command.decode"
-local json = require "grid.json"
+-- Times for people: UTC, and how far away.
+-- Owns: the wording.
+-- Does not know: where a time comes from. Times are seconds since 1970.
 
 local times = {}
 
@@ -16,18 +14,12 @@ local function span(seconds)
   return "0 s"
 end
 
---- For people: the time, and how far it is away.
+--- The time, and its distance from now.
 function times.text(seconds)
-  if seconds < 0 or seconds > LATEST then return "at no time that can be named" end
+  if seconds < 0 or seconds > LATEST then return "at a time beyond the year 9999" end
   local left = seconds - os.time()
-  return os.date("!%Y-%m-%d %H:%M:%S UTC, ", math.floor(seconds)) .. (left > 0 and "in " .. span(left) or span(-left) .. " ago")
-end
-
---- When a JSON Web Token expires (RFC 7519 section 4.1.4); nil for any other text.
-function times.expiry_of_token(token)
-  local claims = type(token) == "string" and token:match "^[%w_-]+%.([%w_-]+)%.[%w_-]*$"
-  local value = claims and json.decode(decode.base64(claims) or "")
-  return type(value) == "table" and type(value.exp) == "number" and value.exp or nil
+  return os.date("!%Y-%m-%d %H:%M:%S UTC, ", math.floor(seconds))
+    .. (left > 0 and "in " .. span(left) or span(-left) .. " ago")
 end
 
 return times

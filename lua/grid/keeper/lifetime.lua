@@ -3,8 +3,7 @@
 -- is believed; the reading of an HTTP date.
 -- Does not know: windows and states, which are in timing.lua; records; who sent the answer.
 
-local core = require "grid.core"
-local json = require "grid.json"
+local jwt = require "grid.jwt"
 
 local lifetime = {}
 
@@ -14,16 +13,6 @@ lifetime.LONGEST = 10 * 366 * 86400 -- more is a way to say "never", or a fault
 -- Comparisons with NaN are false.
 local function is_life(value)
   return type(value) == "number" and value > 0 and value <= lifetime.LONGEST
-end
-
---- The `exp` of a JWT, in seconds since 1970 on the clock of its issuer | nil. The
---- signature is not checked: the token comes from the token endpoint itself.
-function lifetime.jwt_exp(token)
-  local claims = type(token) == "string" and token:match "^[%w_-]+%.([%w_-]+)%.[%w_-]*$"
-  local text = claims and core.base64url_decode(claims)
-  local value = text and json.decode(text)
-  local exp = type(value) == "table" and value.exp
-  return type(exp) == "number" and exp or nil
 end
 
 --- Seconds that the session of an answer lives, counted from the moment of sending.
@@ -39,7 +28,7 @@ function lifetime.of(answer, sent_wall, skew, previous_life)
     return answer.expires_at - server_now
   end
   if is_life(previous_life) then return previous_life end
-  local exp = lifetime.jwt_exp(answer.access_token)
+  local exp = jwt.expiry(answer.access_token)
   if exp and is_life(exp - server_now) then return exp - server_now end
   return lifetime.DEFAULT
 end

@@ -1,21 +1,26 @@
--- The gateway of nginx.conf: log-in, sessions in a shared dict, and who may pass.
+-- The gateway of nginx.conf: log-in, sessions in a shared dict, access control.
+-- A session is refreshed before its key expires, in a timer, so that the end of the client's
+-- request cannot prevent that the new tokens are stored. One worker at a time refreshes a
+-- session; other requests poll the dict for the new one.
+-- Owns: the records in the dict, and their locks.
+-- Does not know: which refreshes may be repeated, which is in grid.api.session.
 --
--- A session is renewed before its key expires, in a timer: a client that goes away cannot come between the answer with the new
--- tokens and the place where they are stored. One worker at a time renews a session; all who need it meanwhile wait for the
--- dict to show the new one. This is the part to replace by the session keeper once it is there: it writes down what it is about
--- to spend, survives a crash at any point, and shares sessions between machines. Here a crash between answer and store loses one.
+-- A crash between the answer and the store loses a session. The session keeper, once it is
+-- there, replaces this part: it records a refresh before it is sent.
 
 local cjson = require("cjson.safe").new()
 local grid = require "grid"
+local session_rules = require "grid.api.session"
 
 local gateway = {}
 
-local RENEW_BEFORE = 60   -- seconds before the key expires
+-- Seconds.
+local REFRESH_BEFORE = 60 -- the key expires
 local CALL_TIMEOUT = 4    -- of one call to Grid, its retries included
 local LOCK_TIME = CALL_TIMEOUT + 2
-local PAUSE = 1           -- after a renewal that failed, nobody tries again for so long,
-local LONG_PAUSE = 60     -- or for so long, when Grid has refused it
-local PATIENCE = 5        -- a request waits so long for a session to be renewed
+local PAUSE = 1           -- after a refresh that failed
+local LONG_PAUSE = 60     -- after a refresh that Grid refused
+local LONGEST_WAIT = 5    -- of a request, for the refresh of its session
 local LOGIN_TIME = 15 * 60
 
 local client
@@ -35,7 +40,7 @@ local function load(kind, id)
   return text and cjson.decode(text)
 end
 
--- `safe_set` fails where `set` would throw out somebody else's session.
+-- `safe_set` fails when the dict is full; `set` would drop another session.
 local function store(kind, id, record, seconds)
   local ok, problem = sessions:safe_set(kind .. id, cjson.encode(record), seconds or 0)
   if not ok then ngx.log(ngx.ERR, "a session was not stored: ", problem) end
@@ -49,13 +54,15 @@ local function random_id()
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
-local function seconds_left(record)
-  return record.expires - ngx.now()
+-- Does the key of a record expire within so many seconds?
+local function expires_within(seconds, record)
+  return session_rules.is_expired(record.expires, ngx.now() + seconds)
 end
 
--- ---- Renewal ------------------------------------------------------------------------------------
+-- ---- Refresh ------------------------------------------------------------------------------------
 
--- The lock has an owner, so that who comes late does not free the lock of the next one.
+-- The lock holds the id of its owner: an owner whose lock has expired must not release the
+-- lock of the next one.
 local function lock(id)
   local owner = random_id()
   return sessions:add("lock:" .. id, owner, LOCK_TIME) and owner
@@ -66,8 +73,7 @@ local function unlock(id, owner, pause)
   if pause then sessions:expire("lock:" .. id, pause) else sessions:delete("lock:" .. id) end
 end
 
--- First of all the new tokens are stored, since the old ones may be spent.
-local function adopt(id, address, res, exported)
+local function store_session(id, address, res, exported)
   return store("session:", id, {
     kms_payload = res.kms_payload_json,
     keys = exported,
@@ -76,19 +82,20 @@ local function adopt(id, address, res, exported)
   })
 end
 
--- After an unknown outcome the next try must send the same key and body again: only so can the service tell that it is the
--- same call.
--- A refusal is noted, but nothing is thrown away: a wrong API key is refused as well.
-local function remember_failure(id, record, err, exported)
+-- After an unknown outcome the next refresh sends the same idempotency key and body, by which
+-- the service recognises a repetition. A refused session is kept: a wrong API key is refused
+-- in the same way. -> seconds until the next refresh
+local function store_failure(id, record, err, exported)
   record.refused = err.kind == "auth"
-  if err.outcome == "unknown" and not record.again then
-    record.again = { idempotency_key = err.idempotency_key, keys = exported }
+  local idempotency_key = session_rules.repeat_key(err)
+  if idempotency_key and not record.again then
+    record.again = { idempotency_key = idempotency_key, keys = exported }
   end
   store("session:", id, record)
   return record.refused and LONG_PAUSE or PAUSE
 end
 
-local function renew(_, id, owner)
+local function refresh(_, id, owner)
   local record = load("session:", id)
   if not record then return unlock(id, owner) end
   local again = record.again or {}
@@ -99,29 +106,29 @@ local function renew(_, id, owner)
     { encryption_public_key = public_key, kms_payload = record.kms_payload },
     { idempotency_key = again.idempotency_key })
   if res then
-    adopt(id, record.address, res, exported)
+    store_session(id, record.address, res, exported) -- at once: the old tokens may be spent
     return unlock(id, owner)
   end
-  ngx.log(ngx.ERR, "a session was not renewed: ", tostring(err)) -- says no secret
-  unlock(id, owner, remember_failure(id, record, err, exported))
+  ngx.log(ngx.ERR, "a session was not refreshed: ", tostring(err)) -- holds no secret
+  unlock(id, owner, store_failure(id, record, err, exported))
 end
 
-local function begin_renewal(id)
+local function begin_refresh(id)
   local owner = lock(id)
   if not owner then return end
-  local ok, problem = ngx.timer.at(0, renew, id, owner)
+  local ok, problem = ngx.timer.at(0, refresh, id, owner)
   if ok then return end
   unlock(id, owner)
-  ngx.log(ngx.ERR, "no timer to renew a session: ", problem)
+  ngx.log(ngx.ERR, "no timer to refresh a session: ", problem)
 end
 
--- A record whose key is good now; nil if the caller must log in; nil and a word if it was not renewed in time.
+-- -> a record whose key is valid | nil: log in | nil, "busy": not refreshed in time
 local function usable_session(id)
   local record = load("session:", id)
-  local deadline = ngx.now() + PATIENCE
-  while record and seconds_left(record) < RENEW_BEFORE do
-    begin_renewal(id)
-    if seconds_left(record) > 0 then return record end
+  local deadline = ngx.now() + LONGEST_WAIT
+  while record and expires_within(REFRESH_BEFORE, record) do
+    begin_refresh(id)
+    if not expires_within(0, record) then return record end
     if record.refused then return nil end
     if ngx.now() >= deadline then return nil, "busy" end
     ngx.sleep(0.02)
@@ -179,7 +186,7 @@ function gateway.verify()
   }
   if not res then return refuse(err) end
   local id = random_id()
-  if not adopt(id, res.data.address, res, begun.keys) then
+  if not store_session(id, res.data.address, res, begun.keys) then
     return answer(503, { error = "full" })
   end
   sessions:delete("login:" .. ngx.var.cookie_grid_login)
@@ -187,14 +194,15 @@ function gateway.verify()
   return answer(200, { address = res.data.address })
 end
 
---- access_by_lua of what is behind the gateway. Who passes is told to it in headers, which nobody else can set.
+--- access_by_lua of the locations behind the gateway. The program learns the account from
+--- headers, which a client cannot set.
 function gateway.access()
   ngx.req.clear_header "X-Grid-Address"
   ngx.req.clear_header "X-Grid-Key-Expires"
   local record, problem = usable_session(ngx.var.cookie_grid_session)
   if problem then
     ngx.header.retry_after = PAUSE
-    return answer(503, { error = "the session is being renewed" })
+    return answer(503, { error = "the session is being refreshed" })
   end
   if not record then return answer(401, { error = "log in first" }) end
   ngx.req.set_header("X-Grid-Address", record.address)

@@ -1,50 +1,56 @@
--- Whether a prepared transaction is what was asked for, as far as somebody can tell who does not trust who prepared it.
--- Owns: the checks. Each returns nothing, or a sentence that says what is wrong. Sends nothing, signs nothing.
+-- Checks that a prepared transaction is the one that was asked for, as far as that can be
+-- seen without trust in the service that prepared it.
+-- Owns: the checks. Each returns nil, or a sentence that names the fault.
+-- Does not know: calls, keys.
 
-local decode = require "grid.cli.command.decode"
+local decode = require "grid.cli.command.move_signer.decode"
 local json = require "grid.json"
-local members = require "grid.cli.members"
 
 local prepared = {}
 
-local at = members.at
+local at = json.at
 
---- Who is to sign: nobody but signers of the account that the session holds. `held` is a set of addresses.
+--- Only signers of the account whose keys the session holds may be asked to sign. `held` is
+--- a set of addresses.
 function prepared.check_signers(answer, held)
   if type(answer.transaction_signers) == "table" then
     for _, address in ipairs(answer.transaction_signers) do
       if not held[address] then
-        return ("the prepared transaction asks for the signature of %s, which was not asked for"):format(tostring(address))
+        return ("the prepared transaction asks for the signature of %s, which was not asked for"):format(
+          tostring(address))
       end
     end
   end
   for _, payload in ipairs(answer.kms_payloads) do
     if payload.provider ~= nil and payload.provider ~= "privy" then
-      return ("the prepared transaction has a payload for another provider, %s"):format(tostring(payload.provider))
+      return ("the prepared transaction has a payload for another provider, %s"):format(
+        tostring(payload.provider))
     end
     if not held[payload.address] then
-      return ("the prepared transaction has a payload for %s, which is no signer of the account that this session holds"):format(
-        tostring(payload.address))
+      return ("the prepared transaction has a payload for %s, which is no signer of the account "
+        .. "that this session holds"):format(tostring(payload.address))
     end
   end
 end
 
--- What a payload has Privy do: with which wallet, and to which transaction.
+-- A payload is a request to Privy: it names a wallet, and holds a transaction.
 local function check_payload(payload, transaction, wallets)
   local text = decode.base64(payload.payload)
   local request = text and json.decode(text)
   if type(request) ~= "table" then return "a payload to be signed is not JSON" end
   local url = at(request, "url")
   local wallet = type(url) == "string" and url:match "/wallets/([^/]+)"
-  if wallet and not wallets[wallet] then return "a payload to be signed is about a wallet that is not in this session" end
+  if wallet and not wallets[wallet] then
+    return "a payload to be signed names a wallet that is not in this session"
+  end
   local inner = at(request, "body", "params", "transaction")
   if inner ~= nil and inner ~= transaction then
-    return "a payload to be signed is about another transaction than the one that was prepared"
+    return "a payload to be signed holds another transaction than the one that was prepared"
   end
 end
 
---- What is to be signed: the transaction names the account, and the payloads mean this transaction and a wallet of the session.
---- `wallets` is a set of the ids of its wallets.
+--- The transaction must name the account, and the payloads this transaction and a wallet of
+--- the session. `wallets` is a set of the ids of its wallets.
 function prepared.check_content(answer, account, wallets)
   local bytes, address = decode.base64(answer.transaction), decode.address(account)
   if not bytes then return "the prepared transaction is not base64" end
