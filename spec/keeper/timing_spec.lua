@@ -98,8 +98,10 @@ describe("the age of a stamp", function()
       assert.equal(20, seconds)
       assert.is_false(is_exact)
     end
-    local unknown = timing.stamp({}, { wall = 5000, boot = 100 })
-    assert.is_false(select(2, timing.since(unknown, { wall = 5020, boot = 130 }, {})))
+    for _, unknown in ipairs { { time_namespace = "t" }, { boot_id = "b" } } do
+      local early = timing.stamp(unknown, { wall = 5000, boot = 100 })
+      assert.is_false(select(2, timing.since(early, { wall = 5020, boot = 130 }, unknown)))
+    end
   end)
 
   it("is never below 0", function()

@@ -86,7 +86,7 @@ end
 function timing.state(schedule, age, min_ttl)
   local life = schedule.life
   if age >= life then return "expired" end
-  if age >= schedule.mandatory or min_ttl and age >= life - math.min(min_ttl, life) then return "mandatory" end
+  if age >= schedule.mandatory or min_ttl and age >= life - min_ttl then return "mandatory" end
   return age >= schedule.advisory and "advisory" or "fresh"
 end
 
