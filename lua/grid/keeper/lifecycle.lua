@@ -1,0 +1,60 @@
+-- The beginning and the end of a record, and when it is due.
+-- Pure. Owns: lineage at `add`, the tombstone at `remove`, `due_at`.
+-- Does not know: stores, exchanges, refreshes in between.
+
+local intents = require "grid.keeper.intent"
+local merge = require "grid.keeper.merge"
+local owner = require "grid.keeper.owner"
+local timing = require "grid.keeper.timing"
+
+local lifecycle = {}
+
+--- The record of a new session, over `current`, what the store has. Over a removed record
+--- and with `is_replaced` over each, generations go on counting.
+---@param entry table tokens, answer, life, obtained, skew
+---@param lineage string random: it tells answers of this session from those of another
+---@return table? record, "exists"?
+function lifecycle.add(current, id, entry, lineage, is_replaced)
+  if current and current.state ~= "removed" and not is_replaced then return nil, "exists" end
+  return {
+    id = id, lineage = lineage, state = "live",
+    gen = current and current.gen + 1 or 1, writes = current and current.writes + 1 or 1,
+    tokens = entry.tokens, answer = entry.answer, life = entry.life, obtained = entry.obtained, skew = entry.skew,
+  }
+end
+
+--- What removes a record: "remove" from the store at once, or "put" a tombstone, as an
+--- exchange is under way whose owner's time is not over.
+---@return "remove"|"put"|"missing" act, table? tombstone
+function lifecycle.remove(current, env, facts)
+  if not current or current.state == "removed" then return "missing" end
+  local intent = current.intent
+  if not intent or not intent.open or owner.judge(intent.owner, env.me, env.clock, facts) == "orphaned" then return "remove" end
+  return "put", {
+    id = current.id, lineage = current.lineage, state = "removed", gen = current.gen, writes = current.writes + 1,
+    owner = intent.owner,
+  }
+end
+
+-- Seconds until something is to be done for a live record.
+local function due_in(record, env)
+  local age = timing.since(record.obtained, env.clock, env.me)
+  local schedule = timing.schedule(record.id, record.gen, record.life)
+  local intent = record.intent
+  if not intent then return math.max(schedule.advisory - age, merge.backoff_left(record, env)) end
+  if intent.open then return owner.time_left(intent.owner, env.me, env.clock, {}) end
+  local rule = intents.replay(intent, env, {}, false)
+  return math.max(rule == "hold" and schedule.life - age or 0, merge.backoff_left(record, env))
+end
+
+--- When refresh_due is to look at the record, in seconds since 1970 | nil: never. For the
+--- process that writes the record.
+function lifecycle.due_at(record, env)
+  if record.state == "dead" then return nil end
+  if record.state == "removed" then
+    return env.clock.wall + math.max(0, owner.time_left(record.owner, env.me, env.clock, {}))
+  end
+  return env.clock.wall + math.max(0, due_in(record, env))
+end
+
+return lifecycle

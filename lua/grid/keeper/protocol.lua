@@ -1,0 +1,270 @@
+-- The keeper's protocol: a refresh as a machine of pure steps. The intent is the lease.
+-- `protocol.begin` and `protocol.next` give a flight, which is a value, and an effect, which
+-- the caller carries out; what came of it is the next event:
+--
+--   effect                                event
+--   read                                  read { record, rev, facts } | { is_error }
+--   put { record, rev, due_at }           put { result = "ok" | "conflict" | "error", rev }
+--   send { intent, not_after }            answer { result, sent, skew }
+--   read_raws { raws }                    answer { result, raw } (result nil: none is readable)
+--   wait { seconds }, keep { flight }     again
+--   done { outcome, record, failure }     none: the flight is over
+--
+--   look -read-> put -ok-> send -answer-> save -ok-> done     (commit, raw answer)
+--     ^           |error                   |conflict, error
+--     |           v                        v
+--     |         check                    merge -read-> save   (never fenced)
+--     +-conflict-- put, note             note -ok-> done      ("no", failure: same rev only)
+--
+-- The caller looks at `protocol.may_send` in the very moment a request goes out, and gives an
+-- answer that is ready before it tells that time is over. An effect `keep` means that the
+-- store takes no answer: it goes to the spool or stays in memory until the store is back.
+-- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
+-- unit }, and for a new intent grant and opener. `facts`: see owner.lua, and has_read_raws.
+-- Does not know: stores, exchanges, hosts, waiters.
+
+local intents = require "grid.keeper.intent"
+local lifecycle = require "grid.keeper.lifecycle"
+local lifetime = require "grid.keeper.lifetime"
+local merge = require "grid.keeper.merge"
+local owner = require "grid.keeper.owner"
+local timing = require "grid.keeper.timing"
+
+local protocol = {}
+
+local function is_newer(record, known)
+  return record.lineage ~= known.lineage or record.gen > known.gen
+end
+
+-- Of a live record that the caller knows.
+local function decide_refresh(record, want, env, facts)
+  local age = timing.since(record.obtained, env.clock, env.me)
+  local state = timing.state(timing.schedule(record.id, record.gen, record.life), age, want.min_ttl)
+  if state == "fresh" and not want.is_forced then return "serve" end
+  local intent = record.intent
+  if intent and intent.open then
+    local is_alive, left = owner.judge(intent.owner, env.me, env.clock, facts)
+    if is_alive == "alive" then return "wait", left end
+  end
+  local pause = merge.backoff_left(record, env)
+  if pause > 0 then return "back_off", pause end
+  if not intent then return "put_intent" end
+  local rule, seconds = intents.replay(intent, env, facts, want.is_last_chance or state == "expired")
+  if rule == "hold" then return "hold", record.life - age end
+  if rule == "wait" then return "wait", seconds end
+  return "take_over"
+end
+
+--- What is to be done about a record as the store has it. `want`: `known` { lineage, gen },
+--- the session in memory; `min_ttl`; `is_forced`: refresh a fresh session, too;
+--- `is_last_chance`: nothing is left to lose.
+--- "serve": no refresh is due · "hold": an unknown outcome, serve what is valid until the
+--- end of the session · "back_off", "wait": look again after so many seconds, "wait" also
+--- when the record changes · "forget": the tombstone may go.
+---@return string act, number? seconds
+function protocol.decide(record, want, env, facts)
+  if not record then return "missing" end
+  if record.state == "removed" then
+    return owner.judge(record.owner, env.me, env.clock, facts) == "orphaned" and "forget" or "missing"
+  end
+  if want.known and is_newer(record, want.known) then return "adopt" end
+  if record.raws and not facts.has_read_raws then return "read_raws" end
+  if record.state == "dead" then return "dead" end
+  return decide_refresh(record, want, env, facts)
+end
+
+--- For the callback right before a request goes out, a second one of the attempt included.
+function protocol.may_send(not_after, clock)
+  return clock.boot < not_after
+end
+
+local function with(flight, changes)
+  local copy = {}
+  for name, value in pairs(flight) do copy[name] = value end
+  for name, value in pairs(changes) do copy[name] = value end
+  return copy
+end
+
+local function read(flight, step)
+  return with(flight, { step = step }), { act = "read" }
+end
+
+-- From the beginning, without what the attempt before has left.
+local function look_again(flight)
+  return { step = "look", want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws }, { act = "read" }
+end
+
+local function put(flight, step, record, env, changes)
+  local effect = { act = "put", record = record, rev = flight.rev, due_at = lifecycle.due_at(record, env) }
+  return with(with(flight, changes or {}), { step = step, record = record }), effect
+end
+
+local function done(flight, outcome, fields)
+  local effect = with(fields or {}, { act = "done", outcome = outcome })
+  return with(flight, { step = "done" }), effect
+end
+
+local function begin_attempt(flight, record, env, is_last_chance)
+  local intent = intents.next(record.intent, record.gen, env, is_last_chance)
+  return put(flight, "put", merge.derive(record, { intent = intent }), env, { intent = intent })
+end
+
+local function is_expired(record, env)
+  return timing.since(record.obtained, env.clock, env.me) >= record.life
+end
+
+local function act_on(flight, record, env, facts)
+  local want = flight.want
+  local act, seconds = protocol.decide(record, want, env, facts)
+  if act == "put_intent" or act == "take_over" then
+    return begin_attempt(flight, record, env, want.is_last_chance or is_expired(record, env))
+  elseif act == "read_raws" then
+    return with(flight, { step = "send", record = record }), { act = "read_raws", raws = record.raws }
+  elseif act == "wait" then
+    return with(flight, { step = "look" }), { act = "wait", seconds = seconds }
+  end
+  return done(flight, act, { record = record, seconds = seconds, rev = flight.rev })
+end
+
+-- What an attempt that sent nothing comes to.
+local LATE = { kind = "refused", code = "too_late" }
+local STORE_FAILED = { kind = "store", code = "store_failed" }
+
+--- Seconds for which the caller has seen the very rev. `watch` { rev, since } is kept for
+--- each id as long as the process lives, over flights.
+function protocol.watch(watch, rev, clock)
+  if watch and watch.rev == rev then return watch, clock.boot - watch.since end
+  return { rev = rev, since = clock.boot }, 0
+end
+
+local on = {}
+--- The handlers of the steps: on[step](flight, event, env).
+protocol.on = on
+
+function on.look(flight, event, env)
+  if event.name == "again" then return read(flight, "look") end
+  if event.is_error then return done(flight, "failed", { failure = STORE_FAILED }) end
+  local watch, same_rev_for = protocol.watch(flight.watch, event.rev, env.clock)
+  local facts = with(event.facts, { same_rev_for = same_rev_for, has_read_raws = flight.has_read_raws })
+  return act_on(with(flight, { rev = event.rev, watch = watch }), event.record, env, facts)
+end
+
+local function send(flight, env)
+  local not_after = intents.not_after(flight.intent, env)
+  if not protocol.may_send(not_after, env.clock) then
+    return put(flight, "note", merge.fail(flight.record, LATE, env), env, { failure = LATE })
+  end
+  return with(flight, { step = "send" }), { act = "send", intent = flight.intent, not_after = not_after }
+end
+
+function on.put(flight, event, env)
+  if event.result == "ok" then return send(with(flight, { rev = event.rev }), env) end
+  if event.result == "conflict" then return look_again(flight) end
+  return read(flight, "check")
+end
+
+-- A put that failed may have happened: the write_id tells.
+function on.check(flight, event, env)
+  local record = not event.is_error and event.record
+  local has_happened = record and record.intent and record.intent.write_id == flight.intent.write_id
+  if not has_happened then return done(flight, "failed", { failure = STORE_FAILED }) end
+  return send(with(flight, { rev = event.rev, record = record }), env)
+end
+
+-- How an answer was come by: an attempt of this flight, or a raw answer in the record.
+local function origin(flight, event)
+  local source = event.raw or flight.intent
+  return source, { parent = source.parent, attempt = source.attempt, key = source.key }
+end
+
+local function entry_of(flight, event, env)
+  local source, from = origin(flight, event)
+  local result, record = event.result, flight.record
+  local obtained = event.raw and event.raw.obtained or intents.obtained(source, env, event.sent)
+  local skew = event.skew or record.skew
+  return {
+    tokens = merge.tokens(record.tokens, result.tokens, source.grant), answer = result.answer,
+    obtained = obtained, skew = skew, from = from,
+    life = lifetime.of({
+      expires_in = result.expires_in, expires_at = result.expires_at, access_token = result.tokens.access_token,
+    }, obtained.wall, skew or 0, record.life),
+  }
+end
+
+local function raw_of(flight, event, env)
+  local intent = flight.intent
+  return {
+    answer = event.result.answer, status = event.result.status, headers = event.result.headers,
+    parent = intent.parent, attempt = intent.attempt, key = intent.key, opener = intent.opener, grant = intent.grant,
+    obtained = intents.obtained(intent, env, event.sent),
+  }
+end
+
+local UNREADABLE = { kind = "unknown", code = "unreadable" }
+
+-- What becomes of the answer of the flight in the record as the store has it now.
+local function merged(flight, record, env)
+  if flight.raw then
+    return merge.keep_raw(record, flight.lineage, flight.raw, flight.intent.write_id, UNREADABLE, env)
+  end
+  return merge.commit(record, flight.lineage, flight.entry)
+end
+
+local function save(flight, record, env)
+  local act, new = merged(flight, record, env)
+  if act == "put" then return put(flight, "save", new, env) end
+  if act == "drop" then return done(flight, "dropped", { entry = flight.entry, raw = flight.raw }) end
+  return done(flight, "adopt", { record = record, rev = flight.rev })
+end
+
+function on.send(flight, event, env)
+  local result, record = event.result, flight.record
+  if not result then return look_again(with(flight, { has_read_raws = true })) end
+  local mine = with(flight, { lineage = record.lineage })
+  if result.kind == "tokens" then
+    return save(with(mine, { entry = entry_of(flight, event, env) }), record, env)
+  elseif result.kind == "unreadable" then
+    return save(with(mine, { raw = raw_of(flight, event, env) }), record, env)
+  elseif result.kind == "reject" then
+    return put(flight, "note", merge.reject(record, result), env, { failure = result })
+  end
+  return put(flight, "note", merge.fail(record, result, env), env, { failure = result })
+end
+
+function on.save(flight, event)
+  if event.result == "conflict" then return read(flight, "merge") end
+  if event.result == "error" then return with(flight, { step = "merge" }), { act = "keep" } end
+  local outcome = flight.raw and "failed" or "refreshed"
+  return done(flight, outcome, { record = flight.record, rev = event.rev, failure = flight.raw and UNREADABLE })
+end
+
+function on.merge(flight, event, env)
+  if event.name == "again" then return read(flight, "merge") end
+  if event.is_error then return flight, { act = "keep" } end
+  return save(with(flight, { rev = event.rev }), event.record, env)
+end
+
+-- After a conflict something newer is in the record: look again, if a "no" was to be told.
+function on.note(flight, event)
+  local failure, record = flight.failure, flight.record
+  if event.result == "conflict" then return look_again(flight) end
+  if event.result == "error" or failure.kind ~= "reject" then
+    return done(flight, "failed", { failure = failure, record = record, rev = event.rev })
+  end
+  if record.state ~= "dead" then return look_again(flight) end
+  return done(flight, "dead", { failure = failure, record = record, rev = event.rev })
+end
+
+---@param want table see decide
+---@param watch? table what the last flight for this id left
+function protocol.begin(want, watch)
+  return { step = "look", want = want, watch = watch }, { act = "read" }
+end
+
+--- The next step of a flight.
+---@return table flight, table effect
+function protocol.next(flight, event, env)
+  return on[flight.step](flight, event, env)
+end
+
+return protocol
