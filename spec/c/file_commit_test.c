@@ -2,7 +2,7 @@
  * an empty one. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
-#include "check.h"
+#include "folder.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/grid-file-commit-test.XXXXXX";
 
 /* ---- What reaches the disk: this program's own fsync and rename -------------------- */
 
@@ -192,13 +191,13 @@ int main(void)
 {
     long before = grid_alloc_live();
 
-    if (!CHECK(mkdtemp(folder) != NULL))
+    if (!folder_make())
         return check_report();
     many_files_are_synced_then_renamed_and_then_their_folder_is_synced();
     one_file_goes_the_same_way();
     a_file_that_does_not_reach_the_disk_is_not_renamed();
     a_folder_that_does_not_reach_the_disk_is_told();
-    CHECK(rmdir(folder) == 0); /* no temporary file is left */
+    folder_remove();
     CHECK(grid_alloc_live() == before);
     return check_report();
 }

@@ -1,7 +1,7 @@
 /* A file that is being replaced: the old one stays until the new one is whole, and one process has it. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
-#include "check.h"
+#include "folder.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/grid-file-test.XXXXXX";
 static char path[PATH_MAX];
 
 /* ---- The file system's locks: this program's own flock ----------------------------- */
@@ -321,7 +320,7 @@ int main(void)
 {
     long before = grid_alloc_live();
 
-    if (!CHECK(mkdtemp(folder) != NULL))
+    if (!folder_make())
         return check_report();
     snprintf(path, sizeof path, "%s/session.json", folder);
     a_file_that_is_given_up_changes_nothing();
@@ -337,7 +336,7 @@ int main(void)
     a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had();
     a_file_stays_its_owners();
     CHECK(unlink(path) == 0);
-    CHECK(rmdir(folder) == 0); /* no temporary file is left */
+    folder_remove();
     CHECK(grid_alloc_live() == before);
     return check_report();
 }

@@ -2,7 +2,7 @@
  * durable when it is reported. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
-#include "check.h"
+#include "folder.h"
 
 #include "base/alloc.h"
 #include "base/writer.h"
@@ -55,8 +55,6 @@ static void let_go(int count)
 }
 
 /* ---- Helpers ----------------------------------------------------------------------- */
-
-static char folder[] = "/tmp/grid-writer-test.XXXXXX";
 
 static const char *path_of(const char *name)
 {
@@ -317,7 +315,7 @@ static void clear_folder(void)
         snprintf(name, sizeof name, "many-%d", i);
         unlink(path_of(name));
     }
-    CHECK(rmdir(folder) == 0); /* no temporary file is left */
+    folder_remove();
 }
 
 int main(void)
@@ -326,7 +324,7 @@ int main(void)
 
     main_thread = pthread_self();
     sem_init(&leave, 0, 0);
-    if (!CHECK(mkdtemp(folder) != NULL))
+    if (!folder_make())
         return check_report();
     the_caller_goes_on_while_the_disk_does_not();
     writes_are_done_in_the_order_of_their_start();
