@@ -1,0 +1,39 @@
+-- spec/support/suite: what it counts of a run, and what is left of one.
+
+local child = require "spec.support.child"
+
+describe("spec/support/suite", function()
+  local folder
+
+  before_each(function()
+    folder = child.folder()
+    folder:run "mkdir temporary"
+  end)
+  after_each(function() folder:remove() end)
+
+  local function run_suite(kind, script)
+    folder:write("run", script)
+    local code = folder:run(("'%s/spec/support/suite' %s name sh run"):format(child.root, kind),
+      { RESULTS = folder.path .. "/results", TMPDIR = folder.path .. "/temporary" })
+    return code, (folder:read "results/name.count":match "^%d+ %d+")
+  end
+
+  it("adds up what a run tells of its tests", function()
+    assert.same({ 0, "5 0" }, { run_suite("tests", "echo 3 passed, 0 failed; echo 2 passed, 0 failed") })
+    assert.same({ 1, "3 1" }, { run_suite("tests", "echo 3 passed, 1 failed") })
+  end)
+
+  it("counts a run without a test, and one that ends with a failure, as failed", function()
+    assert.same({ 1, "0 1" }, { run_suite("tests", "true") })
+    assert.same({ 1, "3 1" }, { run_suite("tests", "echo 3 passed, 0 failed; exit 1") })
+    assert.same({ 1, "0 1" }, { run_suite("check", "echo 3 passed, 0 failed; exit 1") })
+  end)
+
+  for what, ending in pairs { passes = "exit 0", fails = "exit 1", ["is killed"] = "kill -KILL $$" } do
+    it("removes the temporary files of a run that " .. what, function()
+      run_suite("tests", 'touch "$(mktemp -d)/file"; ls -A "$TMPDIR" >left; echo 1 passed, 0 failed; ' .. ending)
+      assert.matches("^tmp%.", folder:read "left")
+      assert.equal("", folder:list "temporary")
+    end)
+  end
+end)
