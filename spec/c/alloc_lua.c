@@ -1,15 +1,20 @@
 /* The binding without memory: each allocation fails in turn, of Lua 5.4's own and of the core's, while a script uses all of
  * grid.core. Nothing crashes or leaks; the script ends well, with an error, or raises one. */
+#define _GNU_SOURCE /* mkdtemp */
+
 #include "failing.h"
 #include "http_support.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int luaopen_grid_core(lua_State *L);
 
 static loopback server;
+static char folder[] = "/tmp/grid-alloc-lua.XXXXXX";
+static char path[sizeof folder + 8];
 static bool lua_fails;
 static size_t lua_bytes;
 
@@ -41,7 +46,7 @@ static int serve(lua_State *L)
 
 /* Each call of the core gives what it promises, or nil, kind, code and message. */
 static const char script[] =
-    "local serve, port = ...\n"
+    "local serve, port, path = ...\n"
     "local core = require 'grid.core'\n"
     "local array = { __name = 'array' }\n"
     "local function good(value, kind, code, message)\n"
@@ -74,6 +79,22 @@ static const char script[] =
     "good(key:public_key())\n"
     "good(key:sign_raw(text))\n"
     "tostring(key)\n"
+    "local lock = good(core.file_lock(path .. '.lock'))\n"
+    "good(core.file_replace(path, text))\n"
+    "assert(good(core.file_read(path, 1000)) == text)\n"
+    "local file = good(core.file_begin(path))\n"
+    "assert(good(file:read(1000)) == text)\n"
+    "good(file:commit(text))\n"
+    "local writer = good(core.writer())\n"
+    "good(writer:replace(path, 'new'))\n"
+    "good(writer:remove(path))\n"
+    "for id = 1, 2 do\n"
+    "  local done, ok, kind, code, message\n"
+    "  repeat done, ok, kind, code, message = writer:next_finished() until done\n"
+    "  assert(done == id and good(ok, kind, code, message))\n"
+    "end\n"
+    "writer:close()\n"
+    "lock:close()\n"
     "local engine, second = good(core.engine()), good(core.engine())\n"
     "local exchange = { method = 'POST', url = 'http://127.0.0.1:' .. port .. '/', headers = { 'X-One: 1' }, body = text,\n"
     "  timeout = 5, connect_timeout = 5, max_response_bytes = 10000, proxy = '' }\n"
@@ -131,18 +152,32 @@ static bool use_the_binding(void)
     good = luaL_loadbuffer(L, script, sizeof script - 1, "=script") == LUA_OK;
     lua_pushcfunction(L, serve);
     lua_pushinteger(L, server.port);
+    lua_pushstring(L, path);
     failing_begin();
-    good = good && ended_well(L, lua_pcall(L, 2, 0, 0));
+    good = good && ended_well(L, lua_pcall(L, 3, 0, 0));
     failing_end();
     lua_close(L);
     loopback_step(&server);
     return good && grid_alloc_live() == blocks && lua_bytes == 0;
 }
 
+/* A run that failed half-way may have left the file itself, but no temporary one. */
+static void remove_files(void)
+{
+    char lock[sizeof path + 8];
+
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    unlink(path);
+    CHECK(unlink(lock) == 0 && rmdir(folder) == 0);
+}
+
 int main(void)
 {
     static char answer[1200];
 
+    if (!CHECK(mkdtemp(folder) != NULL))
+        return check_report();
+    snprintf(path, sizeof path, "%s/file", folder);
     loopback_open(&server);
     snprintf(answer, sizeof answer,
              "HTTP/1.1 200 OK\r\nX-One: 1\r\nX-One: 2\r\nSet-Cookie: a=b\r\nContent-Length: 1000\r\n\r\n\"%0998d\"", 0);
@@ -157,5 +192,6 @@ int main(void)
     lua_fails = false;
     CHECK(use_the_binding());
     loopback_close(&server);
+    remove_files();
     return check_report();
 }

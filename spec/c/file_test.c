@@ -1,4 +1,4 @@
-/* A file that is being replaced: the old one stays until the new one is whole, and one process has it. */
+/* A file that is locked while it is being replaced, and files that are read whole. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "folder.h"
@@ -60,11 +60,20 @@ static void content_is(const char *expected)
 static void write_whole(const char *text)
 {
     grid_error err;
-    grid_file *file = grid_file_begin(path, &err);
 
-    if (CHECK(file != NULL))
-        CHECK(grid_file_commit(file, (grid_slice){text, strlen(text)}, &err));
-    grid_file_free(file);
+    CHECK(grid_file_replace(path, (grid_slice){text, strlen(text)}, &err));
+}
+
+static bool commit(grid_file *file, const char *text)
+{
+    grid_replacement *const replacement[] = {grid_file_replacement(file)};
+    grid_replacement_result result;
+    grid_error err;
+
+    if (!grid_replacement_write(replacement[0], (grid_slice){text, strlen(text)}, &err))
+        return false;
+    grid_replacements_commit(replacement, 1, &result);
+    return result.is_durable;
 }
 
 static void a_file_that_is_given_up_changes_nothing(void)
@@ -86,7 +95,7 @@ static void a_file_is_begun_by_one_at_a_time(void)
 
     CHECK(first != NULL && second == NULL);
     CHECK_STR(err.code, "busy");
-    CHECK(grid_file_commit(first, (grid_slice){"mine", 4}, &err));
+    CHECK(commit(first, "mine"));
     grid_file_free(first);
     second = grid_file_begin(path, &err);
     CHECK(second != NULL);
@@ -120,7 +129,7 @@ static void a_child_leaves_its_parents_file_alone(void)
 
     begun = grid_file_begin(path, &err);
     in_a_child(free_begun);
-    CHECK(grid_file_commit(begun, (grid_slice){"new", 3}, &err));
+    CHECK(commit(begun, "new"));
     grid_file_free(begun);
     content_is("new");
 }
@@ -163,7 +172,7 @@ static bool write_without_standard_error(void)
 
     close(STDERR_FILENO);
     file = grid_file_begin(path, &err);
-    done = file && write(STDERR_FILENO, "x", 1) < 0 && grid_file_commit(file, (grid_slice){"alone", 5}, &err);
+    done = file && write(STDERR_FILENO, "x", 1) < 0 && commit(file, "alone");
     grid_file_free(file);
     return done;
 }
@@ -260,6 +269,28 @@ static void as_much_of_the_old_file_is_read_as_was_asked_for(void)
     write_whole("old");
 }
 
+static void a_file_is_read_whole_or_not_at_all(void)
+{
+    grid_buffer read;
+    grid_error err;
+
+    write_whole("12345");
+    grid_buffer_init(&read, 100);
+    CHECK(grid_buffer_append(&read, "0", 1, &err));
+    CHECK(grid_file_read_whole(path, 5, &read, &err));
+    CHECK_MEM(read.data, read.size, "012345", 6);
+    grid_buffer_clear(&read);
+    CHECK(!grid_file_read_whole(path, 4, &read, &err));
+    CHECK_STR(err.code, "too_large");
+    grid_buffer_clear(&read);
+    CHECK(!grid_file_read_whole(folder, 4, &read, &err));
+    CHECK_STR(err.code, "not_read");
+    grid_buffer_clear(&read);
+    CHECK(!grid_file_read_whole("/nowhere/at/all", 4, &read, &err));
+    CHECK_STR(err.code, "not_found");
+    grid_buffer_clear(&read);
+}
+
 static void a_file_with_other_names_is_not_begun(void)
 {
     char name[PATH_MAX + 8], symbolic[PATH_MAX + 16];
@@ -292,7 +323,7 @@ static bool read_only_is_locked_and_replaced(void)
 
 static bool not_even_readable_is_refused(void)
 {
-    return become_nobody() && chmod(path, 0000) == 0 && is_refused(path);
+    return become_nobody() && chmod(path, 0000) == 0 && is_refused_as(path, "not_locked");
 }
 
 static void a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had(void)
@@ -332,6 +363,7 @@ int main(void)
     a_file_without_its_lock_is_not_begun();
     the_file_that_took_the_place_of_another_before_its_lock_is_the_one_that_counts();
     as_much_of_the_old_file_is_read_as_was_asked_for();
+    a_file_is_read_whole_or_not_at_all();
     a_file_with_other_names_is_not_begun();
     a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had();
     a_file_stays_its_owners();

@@ -53,9 +53,31 @@ static void what_is_open_stays_as_it_is(void)
     dup2(before, STDOUT_FILENO);
 }
 
+static bool is_moved_above(void)
+{
+    int fd;
+
+    close(STDOUT_FILENO);
+    fd = open("/dev/null", O_WRONLY);
+    return fd == STDOUT_FILENO && grid_standard_above(fd) > 2 && write(STDOUT_FILENO, "x", 1) < 0;
+}
+
+static void what_is_opened_on_a_closed_one_is_moved_above(void)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0)
+        _exit(is_moved_above() ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK_INT(grid_standard_above(7), 7);
+    CHECK(grid_standard_above(-1) < 0);
+}
+
 int main(void)
 {
     what_is_closed_is_taken_and_still_fails();
     what_is_open_stays_as_it_is();
+    what_is_opened_on_a_closed_one_is_moved_above();
     return check_report();
 }

@@ -21,12 +21,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- The disk
- * --------------------------------------------------------------------------- This
- * program's own fsync: it waits for leave, fails when told to, and notes its thread. */
+/* ---- The disk: this program's own fsync and write --------------------------------- */
 
-static sem_t leave; /* a post for each fsync that may go on */
-static atomic_int synced_files, synced_folders, failing_with;
+static sem_t leave; /* each fsync waits for a post */
+static atomic_int synced_files, synced_folders, failing_with; /* an errno */
+static atomic_bool disk_is_full;
 static pthread_t main_thread;
 static atomic_bool synced_by_main;
 
@@ -46,6 +45,18 @@ int fsync(int fd)
     fstat(fd, &status);
     atomic_fetch_add(S_ISDIR(status.st_mode) ? &synced_folders : &synced_files, 1);
     return real(fd);
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+    ssize_t (*real)(int, const void *, size_t) =
+        (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+
+    if (disk_is_full && fd > STDERR_FILENO) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(fd, buf, n);
 }
 
 static void let_go(int count)
@@ -79,10 +90,10 @@ static void content_is(const char *name, const char *expected)
 static grid_write *start(grid_writer *writer, const char *name, const char *text)
 {
     grid_error err;
-    grid_file *file = grid_file_begin(path_of(name), &err);
+    grid_write *write = grid_writer_replace(writer, path_of(name), (grid_slice){text, strlen(text)}, &err);
 
-    CHECK(file != NULL);
-    return grid_writer_start(writer, file, (grid_slice){text, strlen(text)}, &err);
+    CHECK(write != NULL);
+    return write;
 }
 
 static bool is_readable(const grid_writer *writer, int milliseconds)
@@ -140,7 +151,7 @@ static void writes_are_done_in_the_order_of_their_start(void)
     enum { MANY = 20 };
     grid_writer *writer = new_writer();
     grid_write *writes[MANY];
-    char name[16];
+    char name[24];
 
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "many-%d", i);
@@ -151,6 +162,7 @@ static void writes_are_done_in_the_order_of_their_start(void)
         grid_write *write = take(writer);
 
         CHECK(write == writes[i]);
+        CHECK_INT(grid_write_id(write), i + 1);
         grid_write_free(write);
         snprintf(name, sizeof name, "many-%d", i);
         content_is(name, name);
@@ -177,6 +189,61 @@ static void a_write_that_fails_says_why_and_leaves_the_old_file(void)
     failing_with = 0;
     grid_write_free(write);
     content_is("one", "text");
+    grid_writer_free(writer);
+}
+
+static void takes_failure(grid_writer *writer, const char *code, int number)
+{
+    grid_error err = {.code = ""};
+    grid_write *write = take(writer);
+
+    CHECK(write && !grid_write_succeeded(write, &err));
+    CHECK_INT(err.kind, GRID_STORE);
+    CHECK_STR(err.code, code);
+    if (!CHECK(strstr(err.message, strerror(number)) != NULL))
+        printf("    %s\n", err.message);
+    grid_write_free(write);
+}
+
+static void what_the_disk_refuses_is_told_and_the_next_write_is_done(void)
+{
+    grid_writer *writer = new_writer();
+    grid_write *last;
+    grid_error err;
+
+    disk_is_full = true;
+    start(writer, "one", "lost");
+    takes_failure(writer, "not_written", ENOSPC);
+    disk_is_full = false;
+    start(writer, "no folder/one", "lost");
+    takes_failure(writer, "not_written", ENOENT);
+    CHECK(grid_writer_remove(writer, path_of("nothing"), &err) != NULL);
+    takes_failure(writer, "not_found", ENOENT);
+    last = start(writer, "one", "text");
+    let_go(2);
+    CHECK(take(writer) == last && grid_write_succeeded(last, &err));
+    grid_write_free(last);
+    grid_writer_free(writer);
+}
+
+static void a_file_is_removed_in_its_turn(void)
+{
+    grid_writer *writer = new_writer();
+    grid_error err;
+
+    start(writer, "two", "text");
+    CHECK(grid_writer_remove(writer, path_of("two"), &err) != NULL);
+    let_go(2);
+    for (int i = 0; i < 2; i++) {
+        grid_write *write = take(writer);
+
+        CHECK(grid_write_succeeded(write, &err));
+        CHECK_INT(grid_write_id(write), i + 1);
+        grid_write_free(write);
+        CHECK(!is_readable(writer, SHORT)); /* the removal is not reported before it is durable */
+        let_go(1 - i);
+    }
+    CHECK(access(path_of("two"), F_OK) != 0);
     grid_writer_free(writer);
 }
 
@@ -254,8 +321,8 @@ static void a_signal_of_the_process_is_handled_by_the_caller(void)
 static int in_child(grid_writer *writer)
 {
     grid_error err = {0};
-    grid_file *file = grid_file_begin(path_of("child"), &err);
-    bool refused = file && !grid_writer_start(writer, file, (grid_slice){"x", 1}, &err) &&
+    bool refused = !grid_writer_is_ours(writer) &&
+                   !grid_writer_replace(writer, path_of("child"), (grid_slice){"x", 1}, &err) &&
                    strcmp(err.code, "forked") == 0 && !grid_writer_take_finished(writer);
 
     grid_writer_free(writer);
@@ -289,16 +356,17 @@ static bool no_memory(void)
     return false;
 }
 
-static void without_memory_the_file_is_given_up(void)
+static void without_memory_no_write_is_submitted(void)
 {
     grid_writer *writer = new_writer();
     grid_error err = {0};
-    grid_file *file = grid_file_begin(path_of("one"), &err);
 
     grid_alloc_set_gate(no_memory);
     CHECK(grid_writer_new(&err) == NULL);
     CHECK_STR(err.code, "out_of_memory");
-    CHECK(grid_writer_start(writer, file, (grid_slice){"x", 1}, &err) == NULL);
+    CHECK(grid_writer_replace(writer, path_of("one"), (grid_slice){"x", 1}, &err) == NULL);
+    CHECK_STR(err.code, "out_of_memory");
+    CHECK(grid_writer_remove(writer, path_of("one"), &err) == NULL);
     CHECK_STR(err.code, "out_of_memory");
     grid_alloc_set_gate(NULL);
     content_is("one", "parent");
@@ -307,7 +375,7 @@ static void without_memory_the_file_is_given_up(void)
 
 static void clear_folder(void)
 {
-    char name[16];
+    char name[24];
 
     unlink(path_of("one"));
     unlink(path_of("two"));
@@ -329,11 +397,13 @@ int main(void)
     the_caller_goes_on_while_the_disk_does_not();
     writes_are_done_in_the_order_of_their_start();
     a_write_that_fails_says_why_and_leaves_the_old_file();
+    what_the_disk_refuses_is_told_and_the_next_write_is_done();
+    a_file_is_removed_in_its_turn();
     a_writer_that_is_freed_first_does_what_it_was_given();
     a_writer_has_no_thread_before_its_first_write_and_one_after();
     a_signal_of_the_process_is_handled_by_the_caller();
     a_forked_child_writes_nothing_and_its_parent_goes_on();
-    without_memory_the_file_is_given_up();
+    without_memory_no_write_is_submitted();
     clear_folder();
     CHECK_INT(grid_alloc_live(), before);
     return check_report();

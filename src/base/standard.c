@@ -11,8 +11,17 @@ bool grid_standard_fill(void)
     for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) /* the lowest that is free */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) /* POSIX: the lowest that is free */
             return false;
     }
     return true;
+}
+
+int grid_standard_above(int fd)
+{
+    int high = fd < 0 || fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (high != fd)
+        close(fd);
+    return high;
 }

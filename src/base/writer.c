@@ -1,6 +1,7 @@
 #include "base/writer.h"
 
 #include "base/alloc.h"
+#include "base/replacement.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,11 +11,13 @@
 
 struct grid_write {
     grid_write *next;
-    grid_file *file;
+    unsigned long long id;
+    bool removes; /* else it replaces */
     bool succeeded;
     grid_error failure;
-    size_t size;
-    char bytes[];
+    size_t size;       /* of the bytes */
+    size_t path_size;  /* with the NUL */
+    char content[];    /* the path, then the bytes */
 };
 
 typedef struct queue {
@@ -27,6 +30,7 @@ struct grid_writer {
     int fd; /* an eventfd */
     pthread_t thread;
     bool has_thread;
+    unsigned long long submitted;
     pthread_mutex_t mutex; /* guards the members below */
     pthread_cond_t wakeup;
     bool is_ending;
@@ -64,7 +68,7 @@ static grid_write *take_first(queue *from)
 
 /* ---- The thread -------------------------------------------------------------------- */
 
-/* The next write; NULL: the writer ends, and all are done. */
+/* The next write; NULL: the writer is being freed, and all are done. */
 static grid_write *wait_for_write(grid_writer *writer)
 {
     grid_write *write;
@@ -86,21 +90,29 @@ static void finish(grid_writer *writer, grid_write *write)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Allocates and frees nothing: the test of failing allocations is for one thread. */
+static bool execute(grid_write *write)
+{
+    grid_slice bytes = {write->content + write->path_size, write->size};
+
+    return write->removes ? grid_file_remove(write->content, &write->failure)
+                          : grid_file_replace(write->content, bytes, &write->failure);
+}
+
+/* Allocates no memory of the core: base/alloc.h may fail allocations for tests, on one
+ * thread. */
 static void *run(void *context)
 {
     grid_writer *writer = context;
     grid_write *write;
 
     while ((write = wait_for_write(writer))) {
-        write->succeeded = grid_file_commit(write->file, (grid_slice){write->bytes, write->size},
-                                            &write->failure);
+        write->succeeded = execute(write);
         finish(writer, write);
     }
     return NULL;
 }
 
-/* The host's signal handlers run in its own threads. */
+/* The program's signal handlers run in its own threads. */
 static bool start_thread(grid_writer *writer)
 {
     sigset_t all, before;
@@ -112,7 +124,7 @@ static bool start_thread(grid_writer *writer)
     return writer->has_thread;
 }
 
-/* ---- The caller's side ------------------------------------------------------------- */
+/* ---- The caller's thread ----------------------------------------------------------- */
 
 grid_writer *grid_writer_new(grid_error *err)
 {
@@ -153,13 +165,12 @@ static void join(grid_writer *writer)
     pthread_join(writer->thread, NULL);
 }
 
-/* In a child the mutex may be locked for ever, and the current write is never
- * finished. */
+/* In a child the mutex may stay locked, and the current write is never finished. */
 void grid_writer_free(grid_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->owner == getpid()) {
+    if (grid_writer_is_ours(writer)) {
         if (writer->has_thread)
             join(writer);
         pthread_cond_destroy(&writer->wakeup);
@@ -173,48 +184,44 @@ void grid_writer_free(grid_writer *writer)
     grid_free(writer);
 }
 
+bool grid_writer_is_ours(const grid_writer *writer)
+{
+    return writer->owner == getpid();
+}
+
 int grid_writer_fd(const grid_writer *writer)
 {
     return writer->fd;
 }
 
-static grid_write *new_write(grid_file *file, grid_slice bytes, grid_error *err)
+static grid_write *new_write(const char *path, grid_slice bytes, grid_error *err)
 {
-    grid_write *write = grid_malloc(sizeof *write + bytes.size);
+    size_t path_size = strlen(path) + 1;
+    grid_write *write = grid_malloc(sizeof *write + path_size + bytes.size);
 
     if (!write) {
-        grid_file_free(file);
         grid_error_out_of_memory(err);
         return NULL;
     }
-    memset(write, 0, sizeof *write);
-    write->file = file;
-    write->size = bytes.size;
+    *write = (grid_write){.size = bytes.size, .path_size = path_size};
+    memcpy(write->content, path, path_size);
     if (bytes.size)
-        memcpy(write->bytes, bytes.data, bytes.size);
+        memcpy(write->content + path_size, bytes.data, bytes.size);
     return write;
 }
 
 static bool is_ready(grid_writer *writer, grid_error *err)
 {
-    if (writer->owner != getpid())
+    if (!grid_writer_is_ours(writer))
         return grid_error_set(err, GRID_REQUEST, "forked", "the writer belongs to the process that forked this one");
     if (!writer->has_thread && !start_thread(writer))
         return grid_error_set(err, GRID_REQUEST, "no_thread", "the system gives no thread for a writer");
     return true;
 }
 
-grid_write *grid_writer_start(grid_writer *writer, grid_file *file, grid_slice bytes, grid_error *err)
+static grid_write *submit(grid_writer *writer, grid_write *write)
 {
-    grid_write *write;
-
-    if (!is_ready(writer, err)) {
-        grid_file_free(file);
-        return NULL;
-    }
-    write = new_write(file, bytes, err);
-    if (!write)
-        return NULL;
+    write->id = ++writer->submitted;
     pthread_mutex_lock(&writer->mutex);
     append(&writer->waiting, write);
     pthread_cond_signal(&writer->wakeup);
@@ -222,12 +229,29 @@ grid_write *grid_writer_start(grid_writer *writer, grid_file *file, grid_slice b
     return write;
 }
 
+grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err)
+{
+    grid_write *write = is_ready(writer, err) ? new_write(path, bytes, err) : NULL;
+
+    return write ? submit(writer, write) : NULL;
+}
+
+grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err)
+{
+    grid_write *write = is_ready(writer, err) ? new_write(path, (grid_slice){"", 0}, err) : NULL;
+
+    if (!write)
+        return NULL;
+    write->removes = true;
+    return submit(writer, write);
+}
+
 grid_write *grid_writer_take_finished(grid_writer *writer)
 {
     grid_write *write;
     eventfd_t count;
 
-    if (writer->owner != getpid())
+    if (!grid_writer_is_ours(writer))
         return NULL;
     pthread_mutex_lock(&writer->mutex);
     write = take_first(&writer->finished);
@@ -237,6 +261,11 @@ grid_write *grid_writer_take_finished(grid_writer *writer)
     return write;
 }
 
+unsigned long long grid_write_id(const grid_write *write)
+{
+    return write->id;
+}
+
 bool grid_write_succeeded(const grid_write *write, grid_error *err)
 {
     if (!write->succeeded)
@@ -244,10 +273,9 @@ bool grid_write_succeeded(const grid_write *write, grid_error *err)
     return write->succeeded;
 }
 
-/* The bytes are those of a session. */
+/* The bytes may be those of a session. */
 void grid_write_free(grid_write *write)
 {
-    grid_file_free(write->file);
-    grid_wipe(write->bytes, write->size);
+    grid_wipe(write->content, write->path_size + write->size);
     grid_free(write);
 }

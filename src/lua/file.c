@@ -1,35 +1,24 @@
-/* grid.core.file: a file that is being replaced; and what else the command needs of the system and Lua does not have.
+/* grid.core.file: a file that is being replaced; and the calls that read, replace or remove
+ * a file at once.
  *
- * Owns: the new file, until it is committed, closed, or collected (which discards it).
- * Refuses to know: what is in the files. */
+ * Owns: the lock and the new file, until the file is committed, closed, or collected (which
+ * removes the new file).
+ * Does not know: what is in the files. */
 #include "lua/file.h"
 
 #include "base/file.h"
-#include "base/signals.h"
-#include "base/standard.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static const char NEW_FILE[] = "grid.core.file";
-static const char FOLDER[] = "grid.core.folder";
+static const char FILE_CLASS[] = "grid.core.file";
 
 typedef struct box {
     grid_file *file; /* NULL once closed */
 } box;
 
-typedef struct folder {
-    DIR *stream; /* NULL once closed */
-} folder;
-
 /* file_begin(path) -> file | nil, kind, code, message */
 static int file_begin(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    box *self = gridL_new_object(L, sizeof *self, NEW_FILE);
+    box *self = gridL_new_object(L, sizeof *self, FILE_CLASS);
     grid_error err;
 
     self->file = grid_file_begin(path, &err);
@@ -38,7 +27,7 @@ static int file_begin(lua_State *L)
 
 static grid_file *check_file(lua_State *L)
 {
-    box *self = luaL_checkudata(L, 1, NEW_FILE);
+    box *self = luaL_checkudata(L, 1, FILE_CLASS);
 
     if (!self->file)
         luaL_argerror(L, 1, "the file is closed");
@@ -47,7 +36,7 @@ static grid_file *check_file(lua_State *L)
 
 static int file_close(lua_State *L)
 {
-    box *self = luaL_checkudata(L, 1, NEW_FILE);
+    box *self = luaL_checkudata(L, 1, FILE_CLASS);
 
     grid_file_free(self->file);
     self->file = NULL;
@@ -82,7 +71,7 @@ static int file_write(lua_State *L)
     grid_file *file = check_file(L);
     grid_error err;
 
-    if (!grid_file_write(file, text, &err))
+    if (!grid_replacement_write(grid_file_replacement(file), text, &err))
         return close_and_fail(L, lua_touserdata(L, 1), &err);
     lua_pushboolean(L, true);
     return 1;
@@ -92,18 +81,20 @@ static int file_write(lua_State *L)
 static int file_commit(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 2);
-    grid_file *file = check_file(L);
+    grid_replacement *const replacement[] = {grid_file_replacement(check_file(L))};
     box *self = lua_touserdata(L, 1);
-    grid_error err;
+    grid_replacement_result result = {.is_durable = false};
 
-    if (!grid_file_commit(file, text, &err))
-        return close_and_fail(L, self, &err);
+    if (grid_replacement_write(replacement[0], text, &result.error))
+        grid_replacements_commit(replacement, 1, &result);
+    if (!result.is_durable)
+        return close_and_fail(L, self, &result.error);
     file_close(L);
     lua_pushboolean(L, true);
     return 1;
 }
 
-enum { LIST = 1, MOST_FILES = 64 };
+enum { LIST = 1, MAX_FILES = 64 };
 
 /* The open file at a position of the list, which keeps it. */
 static box *file_at(lua_State *L, int position)
@@ -111,13 +102,13 @@ static box *file_at(lua_State *L, int position)
     box *self;
 
     lua_rawgeti(L, LIST, position);
-    self = luaL_checkudata(L, -1, NEW_FILE);
+    self = luaL_checkudata(L, -1, FILE_CLASS);
     luaL_argcheck(L, self->file, LIST, "a file is closed");
     lua_pop(L, 1);
     return self;
 }
 
-static void push_failures(lua_State *L, const grid_file_result results[], int count)
+static void push_failures(lua_State *L, const grid_replacement_result results[], int count)
 {
     int i;
 
@@ -139,125 +130,84 @@ static void push_failures(lua_State *L, const grid_file_result results[], int co
  * failed. Up to 64 files that were written. Closes them. */
 static int files_commit(lua_State *L)
 {
-    grid_file *files[MOST_FILES];
-    box *boxes[MOST_FILES];
-    grid_file_result results[MOST_FILES];
+    grid_replacement *replacements[MAX_FILES];
+    box *boxes[MAX_FILES];
+    grid_replacement_result results[MAX_FILES];
     int i, k, count;
 
     luaL_checktype(L, LIST, LUA_TTABLE);
     count = (int)lua_rawlen(L, LIST);
-    luaL_argcheck(L, count <= MOST_FILES, LIST, "too many files");
+    luaL_argcheck(L, count <= MAX_FILES, LIST, "too many files");
     for (i = 0; i < count; i++) {
         boxes[i] = file_at(L, i + 1);
-        files[i] = boxes[i]->file;
+        replacements[i] = grid_file_replacement(boxes[i]->file);
         for (k = 0; k < i; k++)
-            luaL_argcheck(L, files[k] != files[i], LIST, "a file stands twice");
+            luaL_argcheck(L, boxes[k] != boxes[i], LIST, "the list holds a file twice");
     }
-    grid_files_commit(files, (size_t)count, results);
+    grid_replacements_commit(replacements, (size_t)count, results);
     for (i = 0; i < count; i++) {
-        grid_file_free(files[i]);
+        grid_file_free(boxes[i]->file);
         boxes[i]->file = NULL;
     }
     push_failures(L, results, count);
     return 1;
 }
 
-static int folder_close(lua_State *L)
-{
-    folder *self = luaL_checkudata(L, 1, FOLDER);
-
-    if (self->stream)
-        closedir(self->stream);
-    self->stream = NULL;
-    return 0;
-}
-
-static int cannot_read(lua_State *L, const char *path)
-{
-    grid_error err;
-
-    grid_error_set(&err, GRID_STORE, "not_read", "cannot read %.120s: %s", path, strerror(errno));
-    return gridL_fail(L, &err);
-}
-
-/* file_names(folder) -> array of names, in no order | nil, kind, code, message */
-static int file_names(lua_State *L)
+/* file_read(path, limit) -> content | nil, kind, code, message */
+static int file_read_whole(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    folder *self = gridL_new_object(L, sizeof *self, FOLDER);
-    struct dirent *entry;
-    int count = 0;
+    lua_Integer limit = luaL_checkinteger(L, 2);
+    grid_buffer *out = gridL_new_buffer(L);
+    grid_error err;
 
-    self->stream = opendir(path);
-    if (!self->stream)
-        return cannot_read(L, path);
-    lua_newtable(L);
-    for (errno = 0; (entry = readdir(self->stream)); errno = 0) {
-        lua_pushstring(L, entry->d_name);
-        lua_rawseti(L, -2, ++count);
-    }
-    if (errno)
-        return cannot_read(L, path);
-    closedir(self->stream);
-    self->stream = NULL;
+    luaL_argcheck(L, limit >= 0, 2, "negative");
+    if (!grid_file_read_whole(path, (size_t)limit, out, &err))
+        return gridL_fail(L, &err);
+    gridL_push_buffer(L, out);
     return 1;
 }
 
-/* file_exists(path) -> boolean. A symbolic link that leads nowhere exists. */
-static int file_exists(lua_State *L)
+static int finish(lua_State *L, bool succeeded, const grid_error *err)
 {
-    struct stat status;
-
-    lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &status) == 0);
+    if (!succeeded)
+        return gridL_fail(L, err);
+    lua_pushboolean(L, true);
     return 1;
 }
 
-/* fill_standard(): see base/standard.h. Throws if it fails. */
-static int fill_standard(lua_State *L)
+/* file_replace(path, text) -> true | nil, kind, code, message */
+static int file_replace(lua_State *L)
 {
-    return grid_standard_fill() ? 0 : luaL_error(L, "cannot open /dev/null: %s", strerror(errno));
+    const char *path = luaL_checkstring(L, 1);
+    grid_error err;
+    bool succeeded = grid_file_replace(path, gridL_check_slice(L, 2), &err);
+
+    return finish(L, succeeded, &err);
 }
 
-/* catch_signals(): see base/signals.h */
-static int catch_signals(lua_State *L)
+/* file_remove(path) -> true | nil, kind, code, message */
+static int file_remove(lua_State *L)
 {
-    (void)L;
-    grid_signals_catch();
-    return 0;
-}
+    grid_error err;
+    bool succeeded = grid_file_remove(luaL_checkstring(L, 1), &err);
 
-/* signal_caught() -> boolean */
-static int signal_caught(lua_State *L)
-{
-    lua_pushboolean(L, grid_signals_caught());
-    return 1;
-}
-
-/* is_terminal(descriptor) -> boolean */
-static int is_terminal(lua_State *L)
-{
-    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
-    return 1;
+    return finish(L, succeeded, &err);
 }
 
 void gridL_open_file(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"read", file_read}, {"write", file_write}, {"commit", file_commit}, {NULL, NULL}};
-    static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"file_begin", file_begin},
-        {"file_names", file_names},
         {"files_commit", files_commit},
-        {"file_exists", file_exists},
-        {"is_terminal", is_terminal},
-        {"fill_standard", fill_standard},
-        {"catch_signals", catch_signals},
-        {"signal_caught", signal_caught},
+        {"file_read", file_read_whole},
+        {"file_replace", file_replace},
+        {"file_remove", file_remove},
         {NULL, NULL},
     };
 
-    gridL_new_class(L, NEW_FILE, methods, file_close, NULL);
-    gridL_new_class(L, FOLDER, none, folder_close, NULL);
+    gridL_new_class(L, FILE_CLASS, methods, file_close, NULL);
     luaL_setfuncs(L, functions, 0);
 }

@@ -6,14 +6,18 @@
 #include "crypto/random.h"
 #include "http/clock.h"
 #include "lua/bytes.h"
+#include "lua/command.h"
 #include "lua/crypto.h"
 #include "lua/engine.h"
 #include "lua/file.h"
+#include "lua/folder.h"
 #include "lua/foreign.h"
 #include "lua/json.h"
 #include "lua/key.h"
+#include "lua/lock.h"
 #include "lua/machine.h"
 #include "lua/transfer.h"
+#include "lua/writer.h"
 
 __attribute__((visibility("default"))) int luaopen_grid_core(lua_State *L);
 
@@ -68,5 +72,9 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_key(L);
     gridL_open_machine(L);
     gridL_open_foreign(L);
+    gridL_open_folder(L);
+    gridL_open_command(L);
+    gridL_open_lock(L);
+    gridL_open_writer(L);
     return 1;
 }

@@ -163,10 +163,36 @@ function core.canonicalize(text) end
 ---@return string
 function core.fingerprint(text) end
 
---- Begins to replace the file of that path.
+--- Locks the file, if it is there, and begins to replace it.
 ---@param path string
 ---@return grid.core.file? file, string? kind, string? code, string? message
 function core.file_begin(path) end
+
+--- The content of a file of up to `limit` bytes. Codes: not_found, too_large, not_read.
+---@param path string
+---@param limit integer
+---@return string? text, string? kind, string? code, string? message
+function core.file_read(path, limit) end
+
+--- Replaces a file durably: it is the old or the new one, even after a loss of power. Takes no lock.
+---@param path string
+---@param text string
+---@return true? ok, string? kind, string? code, string? message
+function core.file_replace(path, text) end
+
+--- Removes a file durably. Codes: not_found, not_removed, not_durable.
+---@param path string
+---@return true? ok, string? kind, string? code, string? message
+function core.file_remove(path) end
+
+--- Takes the lock on a file, which is created if it is missing. Never waits. Codes: busy, not_locked, not_found.
+---@param path string
+---@return grid.core.lock? lock, string? kind, string? code, string? message
+function core.file_lock(path) end
+
+--- Replaces and removes files on a thread, for event loops.
+---@return grid.core.writer? writer, string? kind, string? code, string? message
+function core.writer() end
 
 --- The names in a folder, in no order.
 ---@param folder string
@@ -312,6 +338,40 @@ function key:sign_payload(payload) end
 function key:sign_raw(text) end
 
 function key:close() end
+
+--- The lock on a file. Closing or collecting it releases the lock, and so does the end of the process.
+---@class grid.core.lock
+local lock = {}
+
+function lock:close() end
+
+--- Closing or collecting it waits until the submitted writes are done. In a forked child it is not usable.
+---@class grid.core.writer
+local writer = {}
+
+--- Submits core.file_replace. The ids of a writer are 1, 2, …
+---@param path string
+---@param text string
+---@return integer? id, string? kind, string? code, string? message
+function writer:replace(path, text) end
+
+--- Submits core.file_remove.
+---@param path string
+---@return integer? id, string? kind, string? code, string? message
+function writer:remove(path) end
+
+--- Readable while a result has not been taken.
+---@return integer
+function writer:fd() end
+
+--- The oldest result, in the order of submission; nothing: none is finished.
+---@return integer? id, true? ok, string? kind, string? code, string? message
+function writer:next_finished() end
+
+---@return boolean
+function writer:is_usable() end
+
+function writer:close() end
 
 --- A file that is being replaced. Closing or collecting it leaves the old one as it is.
 ---@class grid.core.file

@@ -1,16 +1,17 @@
-/* How files get into place: after a loss of power each is the old or the new one, never
- * an empty one. */
+/* Replacement and removal of files: after a loss of power each is the old or the new one,
+ * never an empty one. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "folder.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/replacement.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 
@@ -61,8 +62,9 @@ enum { MANY = 3 };
 
 typedef struct batch {
     char paths[MANY][PATH_MAX + 16];
-    grid_file *files[MANY];
-    grid_file_result results[MANY];
+    grid_replacement replacements[MANY];
+    grid_replacement *list[MANY];
+    grid_replacement_result results[MANY];
 } batch;
 
 static void write_batch(batch *of)
@@ -71,8 +73,9 @@ static void write_batch(batch *of)
 
     for (int i = 0; i < MANY; i++) {
         snprintf(of->paths[i], sizeof of->paths[i], "%s/session.json.%d", folder, i);
-        of->files[i] = grid_file_begin(of->paths[i], &err);
-        CHECK(of->files[i] && grid_file_write(of->files[i], (grid_slice){"new", 3}, &err));
+        of->list[i] = &of->replacements[i];
+        CHECK(grid_replacement_begin(of->list[i], of->paths[i], &err));
+        CHECK(grid_replacement_write(of->list[i], (grid_slice){"new", 3}, &err));
         CHECK(access(of->paths[i], F_OK) != 0);
     }
     steps[0] = '\0';
@@ -81,7 +84,7 @@ static void write_batch(batch *of)
 static void free_batch(batch *of)
 {
     for (int i = 0; i < MANY; i++) {
-        grid_file_free(of->files[i]);
+        grid_replacement_clear(of->list[i]);
         unlink(of->paths[i]);
     }
 }
@@ -116,25 +119,27 @@ static void many_files_are_synced_then_renamed_and_then_their_folder_is_synced(v
     batch many;
 
     write_batch(&many);
-    grid_files_commit(many.files, MANY, many.results);
+    grid_replacements_commit(many.list, MANY, many.results);
     CHECK(are_synced_then_renamed(steps));
     for (int i = 0; i < MANY; i++)
         CHECK(many.results[i].is_durable && access(many.paths[i], F_OK) == 0);
     free_batch(&many);
 }
 
+static const char *path_of(const char *name)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
 static bool write_whole(void)
 {
-    char path[PATH_MAX];
     grid_error err;
-    grid_file *file;
-    bool done;
+    bool done = grid_file_replace(path_of("session.json"), (grid_slice){"new", 3}, &err);
 
-    snprintf(path, sizeof path, "%s/session.json", folder);
-    file = grid_file_begin(path, &err);
-    done = file && grid_file_commit(file, (grid_slice){"new", 3}, &err);
-    grid_file_free(file);
-    unlink(path);
+    unlink(path_of("session.json"));
     return done;
 }
 
@@ -156,7 +161,7 @@ static void a_file_that_does_not_reach_the_disk_is_not_renamed(void)
     write_batch(&many);
     sync_fails = "session.json.1.";
     sync_errno = EIO;
-    grid_files_commit(many.files, MANY, many.results);
+    grid_replacements_commit(many.list, MANY, many.results);
     sync_fails = NULL;
     CHECK(!strstr(steps, "rename session.json.1."));
     for (int i = 0; i < MANY; i++) {
@@ -176,7 +181,7 @@ static void a_folder_that_does_not_reach_the_disk_is_told(void)
     write_batch(&many);
     sync_fails = name_of(folder);
     sync_errno = EIO;
-    grid_files_commit(many.files, MANY, many.results);
+    grid_replacements_commit(many.list, MANY, many.results);
     for (int i = 0; i < MANY; i++) {
         CHECK(many.results[i].is_replaced && !many.results[i].is_durable);
         CHECK_STR(many.results[i].error.code, "not_durable");
@@ -185,6 +190,80 @@ static void a_folder_that_does_not_reach_the_disk_is_told(void)
     sync_errno = EINVAL; /* the file system has no such call */
     CHECK(write_whole());
     sync_fails = NULL;
+}
+
+static bool disk_is_full;
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+    ssize_t (*real)(int, const void *, size_t) =
+        (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+
+    errno = ENOSPC;
+    return disk_is_full ? -1 : real(fd, buf, n);
+}
+
+static void on_a_full_disk_the_old_file_stays(void)
+{
+    grid_error err;
+    struct stat status;
+
+    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
+    disk_is_full = true;
+    CHECK(!grid_file_replace(path_of("session.json"), (grid_slice){"longer", 6}, &err));
+    disk_is_full = false;
+    CHECK_STR(err.code, "not_written");
+    CHECK(strstr(err.message, strerror(ENOSPC)) != NULL);
+    CHECK(stat(path_of("session.json"), &status) == 0 && status.st_size == 3);
+    unlink(path_of("session.json"));
+}
+
+static void a_removed_file_is_gone_after_a_loss_of_power(void)
+{
+    char expected[PATH_MAX];
+    grid_error err;
+
+    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
+    steps[0] = '\0';
+    CHECK(grid_file_remove(path_of("session.json"), &err));
+    snprintf(expected, sizeof expected, "sync %s;", name_of(folder));
+    CHECK_STR(steps, expected);
+    CHECK(access(path_of("session.json"), F_OK) != 0);
+    CHECK(!grid_file_remove(path_of("session.json"), &err));
+    CHECK_STR(err.code, "not_found");
+    CHECK(!grid_file_remove(folder, &err));
+    CHECK_STR(err.code, "not_removed");
+}
+
+static void a_removal_that_does_not_reach_the_disk_is_told(void)
+{
+    grid_error err;
+
+    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
+    sync_fails = name_of(folder);
+    sync_errno = EIO;
+    CHECK(!grid_file_remove(path_of("session.json"), &err));
+    CHECK_STR(err.code, "not_durable");
+    sync_fails = NULL;
+}
+
+/* The parent goes on with what it began. */
+static void a_child_that_clears_a_replacement_leaves_the_file(void)
+{
+    grid_replacement replacement;
+    grid_error err;
+    int status = -1;
+    pid_t child;
+
+    CHECK(grid_replacement_begin(&replacement, path_of("session.json"), &err));
+    child = fork();
+    if (child == 0) {
+        grid_replacement_clear(&replacement);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(access(replacement.temporary, F_OK) == 0);
+    grid_replacement_clear(&replacement);
 }
 
 int main(void)
@@ -197,6 +276,10 @@ int main(void)
     one_file_goes_the_same_way();
     a_file_that_does_not_reach_the_disk_is_not_renamed();
     a_folder_that_does_not_reach_the_disk_is_told();
+    on_a_full_disk_the_old_file_stays();
+    a_removed_file_is_gone_after_a_loss_of_power();
+    a_removal_that_does_not_reach_the_disk_is_told();
+    a_child_that_clears_a_replacement_leaves_the_file();
     folder_remove();
     CHECK(grid_alloc_live() == before);
     return check_report();

@@ -1,0 +1,222 @@
+-- Files of the core: locks, replacement, removal, reading; and the same on a writer's thread.
+
+local core = require "grid.core"
+local socket = require "socket"
+
+local child = require "spec.support.child"
+
+local folder
+
+local function path(name) return folder.path .. "/" .. name end
+
+local function content(name)
+  local file = io.open(path(name), "rb")
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function assert_error(code, ok, kind, actual, message)
+  assert.is_nil(ok)
+  assert.same({ "store", code }, { kind, actual })
+  assert.is_string(message)
+end
+
+-- What a program of its own prints that knows `core` and `path`; the shell does `before` first.
+local function run(body, before)
+  folder:write("child.lua", ([[
+    local core = require "grid.core"
+    local function path(name) return %q .. "/" .. name end
+  ]]):format(folder.path) .. body)
+  return child.capture(("%s %s '%s' 2>&1"):format(before or "", child.vm, path "child.lua"))
+end
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+before_each(function() folder = child.folder() end)
+
+after_each(function()
+  collect()
+  folder:remove()
+  assert.equal(0, core.live())
+end)
+
+describe("a file's lock", function()
+  it("is held by one at a time, until it is closed", function()
+    local lock = assert(core.file_lock(path "lock"))
+    assert_error("busy", core.file_lock(path "lock"))
+    lock:close()
+    lock:close()
+    core.file_lock(path "lock"):close()
+  end)
+
+  it("holds against other processes, and ends with the one that holds it", function()
+    local lock = assert(core.file_lock(path "lock"))
+    assert.equal("busy", run "print((select(3, core.file_lock(path 'lock'))))")
+    lock:close()
+    assert.equal("true", run "print(core.file_lock(path 'lock') ~= nil)")
+    core.file_lock(path "lock"):close()
+  end)
+
+  it("is released by the collector", function()
+    assert(core.file_lock(path "lock"))
+    collect()
+    core.file_lock(path "lock"):close()
+  end)
+
+  it("says why it cannot be had", function()
+    assert_error("not_found", core.file_lock(path "nowhere/lock"))
+    assert_error("not_locked", core.file_lock(folder.path))
+  end)
+end)
+
+describe("a file", function()
+  it("is replaced, read and removed", function()
+    assert.is_true(core.file_replace(path "file", "one\0two"))
+    assert.equal("one\0two", core.file_read(path "file", 7))
+    assert.is_true(core.file_replace(path "file", ""))
+    assert.equal("", core.file_read(path "file", 7))
+    assert.is_true(core.file_remove(path "file"))
+    assert.is_nil(content "file")
+  end)
+
+  it("that is larger than the limit is not read", function()
+    assert(core.file_replace(path "file", "12345"))
+    assert.equal("12345", core.file_read(path "file", 5))
+    assert_error("too_large", core.file_read(path "file", 4))
+    assert.has_error(function() core.file_read(path "file", -1) end)
+  end)
+
+  it("that is not there is told apart from one that cannot be used", function()
+    assert_error("not_found", core.file_read(path "file", 5))
+    assert_error("not_read", core.file_read(folder.path, 5))
+    assert_error("not_found", core.file_remove(path "file"))
+    assert_error("not_removed", core.file_remove(folder.path))
+    assert_error("not_written", core.file_replace(path "nowhere/file", ""))
+    assert_error("not_written", core.file_replace(folder.path, ""))
+  end)
+end)
+
+describe("a writer", function()
+  local writer
+
+  before_each(function() writer = assert(core.writer()) end)
+  after_each(function() writer:close() end)
+
+  local function is_readable(seconds)
+    local readable = socket.select({ { getfd = function() return writer:fd() end } }, {}, seconds)
+    return readable[1] ~= nil
+  end
+
+  -- The next result, once the descriptor is readable.
+  local function next_finished()
+    assert.is_true(is_readable(60))
+    return writer:next_finished()
+  end
+
+  it("replaces and removes files in the order in which that was submitted", function()
+    assert.is_false(is_readable(0))
+    assert.is_nil(writer:next_finished())
+    assert.equal(1, writer:replace(path "one", "1\0"))
+    assert.equal(2, writer:replace(path "two", "2"))
+    assert.equal(3, writer:remove(path "one"))
+    for id = 1, 3 do assert.same({ id, true }, { next_finished() }) end
+    assert.is_false(is_readable(0))
+    assert.is_nil(writer:next_finished())
+    assert.is_nil(content "one")
+    assert.equal("2", content "two")
+  end)
+
+  it("tells the descriptor's reader of all results, however many it takes at once", function()
+    for i = 1, 20 do writer:replace(path(i), tostring(i)) end
+    for i = 1, 20 do assert.equal(i, (next_finished())) end
+    assert.is_false(is_readable(0))
+    for i = 1, 20 do assert.equal(tostring(i), content(i)) end
+  end)
+
+  it("says what failed, and goes on", function()
+    writer:replace(path "nowhere/one", "1")
+    writer:replace(folder.path, "1")
+    writer:remove(path "nothing")
+    writer:replace(path "one", "1")
+    for id, code in ipairs { "not_written", "not_written", "not_found" } do
+      local actual, ok, kind, actual_code, message = next_finished()
+      assert.equal(id, actual)
+      assert_error(code, ok, kind, actual_code, message)
+    end
+    assert.same({ 4, true }, { next_finished() })
+  end)
+
+  it("leaves the old file where the new one finds no room", function()
+    writer:replace(path "one", "old")
+    next_finished()
+    local text = run([[
+      local writer = core.writer()
+      writer:replace(path "one", ("x"):rep(100000))
+      local id, ok, kind, code, message
+      repeat id, ok, kind, code, message = writer:next_finished() until id
+      print(ok, kind, code, (message:match ": (.*)"))
+    ]], "trap '' XFSZ; ulimit -f 8;")
+    assert.equal("nil\tstore\tnot_written\tFile too large", text)
+    assert.equal("old", content "one")
+    assert.equal("child.lua\none", child.capture("ls -A " .. folder.path))
+  end)
+
+  it("is its parent's in a forked process", function()
+    if not jit then return pending "only LuaJIT can fork without a further library" end
+    local text = run([[
+      local ffi = require "ffi"
+      ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+      local writer = core.writer()
+      writer:replace(path "one", "parent")
+      local pid = ffi.C.fork()
+      if pid == 0 then
+        print(writer:is_usable(), writer:next_finished(), (select(3, writer:replace(path "two", "child"))))
+        writer:close()
+        local own = core.writer()
+        own:replace(path "two", "own")
+        own:close()
+        io.stdout:flush()
+        ffi.C._exit(0)
+      end
+      ffi.C.waitpid(pid, nil, 0)
+      print(writer:is_usable(), writer:replace(path "three", "parent"))
+      writer:close()
+    ]])
+    assert.equal("false\tnil\tforked\ntrue\t2", text)
+    assert.same({ "parent", "own", "parent" }, { content "one", content "two", content "three" })
+  end)
+
+  it("finishes what was submitted when it is closed or collected", function()
+    for i = 1, 20 do writer:replace(path(i), tostring(i)) end
+    writer:close()
+    for i = 1, 20 do assert.equal(tostring(i), content(i)) end
+    do
+      local second = assert(core.writer())
+      for i = 1, 20 do second:replace(path(i), "again") end
+    end
+    collect()
+    for i = 1, 20 do assert.equal("again", content(i)) end
+  end)
+
+  it("cannot be used once it is closed", function()
+    assert.is_true(writer:is_usable())
+    writer:close()
+    writer:close()
+    assert.is_false(writer:is_usable())
+    for _, use in ipairs { "fd", "next_finished", "replace", "remove" } do
+      assert.has_error(function() writer[use](writer, path "one", "1") end)
+    end
+  end)
+
+  it("takes strings only", function()
+    assert.has_error(function() writer:replace(path "one", {}) end)
+    assert.has_error(function() writer:replace(nil, "1") end)
+    assert.has_error(function() writer:remove {} end)
+    assert.is_false(is_readable(0))
+  end)
+end)

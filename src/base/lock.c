@@ -1,0 +1,99 @@
+#include "base/lock.h"
+
+#include "base/standard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Over NFS the client makes a byte-range lock of flock's, which takes a descriptor that
+ * may write. A file that may only be read is locked through a descriptor that reads, which
+ * works elsewhere. */
+static int open_to_lock(const char *path, grid_lock_mode mode)
+{
+    int flags = O_CLOEXEC | O_NONBLOCK | (mode == GRID_LOCK_CREATE ? O_CREAT : 0);
+    int fd = open(path, O_RDWR | flags, 0600);
+
+    if (fd < 0 && errno == EACCES)
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return grid_standard_above(fd);
+}
+
+/* Over NFS a file that another machine has replaced may keep its name for a while in this
+ * machine's cache: the count of links is read anew once the file is locked. */
+static bool is_still(const char *path, int fd)
+{
+    struct stat opened, named;
+
+    return fstat(fd, &opened) == 0 && opened.st_nlink > 0 && stat(path, &named) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+static bool flock_now(int fd)
+{
+    int result;
+
+    do
+        result = flock(fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+static bool busy(grid_error *err, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, "busy", "%.120s is locked by another process: wait until it has ended", path);
+}
+
+static bool cannot_open(grid_error *err, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, errno == ENOENT ? "not_found" : "not_locked", "cannot open %.120s: %s", path,
+                          strerror(errno));
+}
+
+static bool cannot_lock(grid_error *err, const char *path)
+{
+    const char *remedy = errno == EBADF ? "the file must be writable to be locked over NFS"
+                                        : "move it to a file system with locks, so that one process at a time replaces it";
+
+    if (errno == EWOULDBLOCK)
+        return busy(err, path);
+    return grid_error_set(err, GRID_STORE, "not_locked", "cannot lock %.90s: %.40s; %s", path, strerror(errno), remedy);
+}
+
+enum { TRIES = 100 };
+
+/* The lock on a file that was replaced or removed before it was locked protects nothing:
+ * the new file is locked then. */
+bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err)
+{
+    lock->owner = getpid();
+    for (int tries = 0; tries < TRIES; tries++) {
+        bool is_locked;
+
+        lock->fd = open_to_lock(path, mode);
+        if (lock->fd < 0)
+            return cannot_open(err, path);
+        is_locked = flock_now(lock->fd) || cannot_lock(err, path);
+        if (is_locked && is_still(path, lock->fd))
+            return true;
+        close(lock->fd);
+        lock->fd = -1;
+        if (!is_locked)
+            return false;
+    }
+    return busy(err, path);
+}
+
+/* To close the descriptor would leave the lock to a child that has it open. */
+void grid_lock_release(grid_lock *lock)
+{
+    if (lock->fd < 0)
+        return;
+    if (lock->owner == getpid())
+        flock(lock->fd, LOCK_UN);
+    close(lock->fd);
+    lock->fd = -1;
+}

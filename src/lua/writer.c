@@ -1,0 +1,122 @@
+/* grid.core.writer: files that are replaced and removed on a thread.
+ *
+ * Owns: the C writer, until it is closed or collected, both of which wait until the
+ * submitted writes are done.
+ * Does not know: what waits for the descriptor. */
+#include "lua/writer.h"
+
+#include "base/writer.h"
+
+static const char WRITER[] = "grid.core.writer";
+
+typedef struct box {
+    grid_writer *writer; /* NULL once closed */
+} box;
+
+/* writer() -> writer | nil, kind, code, message */
+static int writer_new(lua_State *L)
+{
+    box *self = gridL_new_object(L, sizeof *self, WRITER);
+    grid_error err;
+
+    self->writer = grid_writer_new(&err);
+    return self->writer ? 1 : gridL_fail(L, &err);
+}
+
+static int writer_close(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, WRITER);
+
+    grid_writer_free(self->writer);
+    self->writer = NULL;
+    return 0;
+}
+
+static grid_writer *check_writer(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, WRITER);
+
+    if (!self->writer)
+        luaL_argerror(L, 1, "the writer is closed");
+    return self->writer;
+}
+
+static int push_id(lua_State *L, const grid_write *write, const grid_error *err)
+{
+    if (!write)
+        return gridL_fail(L, err);
+    lua_pushinteger(L, (lua_Integer)grid_write_id(write));
+    return 1;
+}
+
+/* writer:replace(path, text) -> id | nil, kind, code, message */
+static int writer_replace(lua_State *L)
+{
+    grid_writer *writer = check_writer(L);
+    const char *path = luaL_checkstring(L, 2);
+    grid_error err;
+    const grid_write *write = grid_writer_replace(writer, path, gridL_check_slice(L, 3), &err);
+
+    return push_id(L, write, &err);
+}
+
+/* writer:remove(path) -> id | nil, kind, code, message */
+static int writer_remove(lua_State *L)
+{
+    grid_writer *writer = check_writer(L);
+    grid_error err;
+    const grid_write *write = grid_writer_remove(writer, luaL_checkstring(L, 2), &err);
+
+    return push_id(L, write, &err);
+}
+
+static int writer_fd(lua_State *L)
+{
+    lua_pushinteger(L, grid_writer_fd(check_writer(L)));
+    return 1;
+}
+
+/* writer:next_finished() -> id, true | id, nil, kind, code, message; nothing: none */
+static int writer_next_finished(lua_State *L)
+{
+    grid_write *write = grid_writer_take_finished(check_writer(L));
+    unsigned long long id;
+    grid_error err;
+    bool succeeded;
+
+    if (!write)
+        return 0;
+    id = grid_write_id(write);
+    succeeded = grid_write_succeeded(write, &err);
+    grid_write_free(write);
+    lua_pushinteger(L, (lua_Integer)id);
+    if (!succeeded)
+        return 1 + gridL_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 2;
+}
+
+/* writer:is_usable() -> boolean: neither closed nor another process's */
+static int writer_is_usable(lua_State *L)
+{
+    box *self = luaL_checkudata(L, 1, WRITER);
+
+    lua_pushboolean(L, self->writer && grid_writer_is_ours(self->writer));
+    return 1;
+}
+
+void gridL_open_writer(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"replace", writer_replace},
+        {"remove", writer_remove},
+        {"fd", writer_fd},
+        {"next_finished", writer_next_finished},
+        {"is_usable", writer_is_usable},
+        {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {{"writer", writer_new}, {NULL, NULL}};
+
+    gridL_new_class(L, WRITER, methods, writer_close, NULL);
+    luaL_setfuncs(L, functions, 0);
+}
