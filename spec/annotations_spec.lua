@@ -1,4 +1,5 @@
--- The LuaCATS annotations against what is there: every public name is annotated, and nothing that is not.
+-- The LuaCATS annotations against what is there: every public name is annotated, and
+-- nothing that is not.
 
 local core = require "grid.core"
 local grid = require "grid"
@@ -70,7 +71,8 @@ local function assert_method(name, definition)
   assert.is_true(name == "close" or definition.comment:find("---@return", 1, true) ~= nil, name)
 end
 
--- Where the annotations of a class stand: the file, and the local that its methods are defined on.
+-- Where the annotations of a class stand: the file, and the local that its methods are
+-- defined on.
 local PLACES = {
   ["grid"] = { "lua/grid/init.lua" },
   ["grid.Client"] = { "lua/grid/api/client.lua", "Client" },

@@ -1,6 +1,8 @@
--- One logical call is executed at most once per try, whatever becomes of the connection, over HTTP/1.1 and HTTP/2.
--- The server counts what it has executed. The curl command, in which libcurl does as it likes, shows that the faults which
--- matter make libcurl send a request again: the counts below would be higher without the guard in src/http/transfer.c.
+-- One logical call is executed at most once per try, whatever becomes of the connection,
+-- over HTTP/1.1 and HTTP/2. The server counts what it has executed. The curl command, in
+-- which libcurl does as it likes, shows that the faults which matter make libcurl send a
+-- request again: the counts below would be higher without the guard in
+-- src/http/transfer.c.
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
@@ -71,7 +73,8 @@ describe("a call", function()
     assert.equal(1, err.attempts)
   end
 
-  -- Whether libcurl tells that a stream was refused is its version's affair: spec/http2_spec.lua.
+  -- Whether libcurl tells that a stream was refused is its version's affair:
+  -- spec/http2_spec.lua.
   local REFUSALS = { refuse = true, ["goaway-below"] = true }
 
   local function assert_lost(fault, err)
@@ -207,7 +210,8 @@ describe("a call", function()
     new_client(PROTOCOLS["HTTP/2"])
     warm_up()
     local cases = {}
-    -- All flights share one engine: a handler of one call begins the next before the first has left.
+    -- All flights share one engine: a handler of one call begins the next before the
+    -- first has left.
     local function nest(depth)
       if depth > 8 then return end
       cases[depth] = new_case()

@@ -75,7 +75,8 @@ describe("calls in flight together", function()
 
   -- A program that lives on would keep the connection open.
   it("keep their connections from programs that are started meanwhile", function()
-    -- To the sandbox alone: a libcurl without socketpair wakes itself through TCP sockets of its own.
+    -- To the sandbox alone: a libcurl without socketpair wakes itself through TCP sockets
+    -- of its own.
     local sockets = TCP_SOCKETS:gsub("@PORT@", ("%04X"):format(tonumber(server.https:match "%d+$")))
     local before = child.capture(sockets)
     local client = rig.client(server, { base_url = server.https })

@@ -1,4 +1,5 @@
--- The demo, run as users run it. It is a program for Lua 5.4, so LuaJIT has nothing to test here.
+-- The demo, run as users run it. It is a program for Lua 5.4, so LuaJIT has nothing to
+-- test here.
 
 if rawget(_G, "jit") then return end
 
@@ -110,7 +111,8 @@ describe("the demo #slow", function()
         local text = request.path .. (request.body or "")
         for name, value in pairs(request.headers) do text = text .. "\n" .. name .. ": " .. tostring(value) end
         assert.is_nil(text:find("private_key", 1, true))
-        -- Both begin alike; what is secret begins after the 36 bytes of algorithm and version.
+        -- Both begin alike; what is secret begins after the 36 bytes of algorithm and
+        -- version.
         for _, key in ipairs(keys) do assert.is_nil(text:find(key:sub(49, 80), 1, true)) end
       end
     end)

@@ -1,5 +1,6 @@
--- Every fault of the sandbox, over HTTP/1.1 and over HTTP/2 with TLS: the right kind, the right `sent`, within the timeout,
--- the rotated answer in reach, nothing left behind, and the client as good as before.
+-- Every fault of the sandbox, over HTTP/1.1 and over HTTP/2 with TLS: the right kind, the
+-- right `sent`, within the timeout, the rotated answer in reach, nothing left behind, and
+-- the client as good as before.
 
 local core = require "grid.core"
 local json = require "grid.json"
@@ -7,7 +8,8 @@ local rig = require "spec.support.rig"
 
 local SLACK = 20 -- seconds by which a loaded machine may exceed a timeout; the faults last longer
 
--- title, fault (executed unless it says otherwise), what is expected, and `rescue`: how much of it err.body has.
+-- title, fault (executed unless it says otherwise), what is expected, and `rescue`: how
+-- much of it err.body has.
 local FAULTS = {
   { "the connection dropped before execution", { kind = "drop", execute = false }, { kind = "network", sent = "unknown" },
     executions = 0 },

@@ -3,7 +3,8 @@
 local flight = require "grid.http.scheduler"
 
 describe("a flight", function()
-  -- A flight whose calls have all landed. `conclude` is what each call does with its answer.
+  -- A flight whose calls have all landed. `conclude` is what each call does with its
+  -- answer.
   local function landed_flight(conclude)
     local done = {}
     local client = { host = { now = os.time }, flights = {} }

@@ -35,7 +35,8 @@ local programs = {
       sleep = cqueues.sleep,
     }
   end,
-  -- What a user would write. A controller remembers the descriptors that it watches, and this one may be closed after a wait.
+  -- What a user would write. A controller remembers the descriptors that it watches, and
+  -- this one may be closed after a wait.
   ["one's own, which waits for a descriptor"] = function()
     local cqueues = require "cqueues"
     local controller = cqueues.new()

@@ -1,5 +1,6 @@
--- HTTP/2 streams that a server refuses or breaks off, and frames that answer nothing, as many as a server likes. The server is
--- that of spec/support/frame_server.mjs: a request says in its body which frames it wants.
+-- HTTP/2 streams that a server refuses or breaks off, and frames that answer nothing, as
+-- many as a server likes. The server is that of spec/support/frame_server.mjs: a request
+-- says in its body which frames it wants.
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
@@ -39,8 +40,8 @@ describe("an HTTP/2 stream", function()
     }
   end
 
-  -- A POST that meets these frames, on a connection that has carried another one before if `reused`.
-  -- -> its result, its error, and what reached the server
+  -- A POST that meets these frames, on a connection that has carried another one before
+  -- if `reused`. -> its result, its error, and what reached the server
   local function post(frames, reused, options, times)
     local case = new_case()
     client = new_client(options)
@@ -151,7 +152,8 @@ describe("an HTTP/2 stream", function()
   end
 
   describe("whose answer is broken off", function()
-    -- libcurl 7.88 and 8.0 drop what comes in one TLS record with RST_STREAM; the status is kept.
+    -- libcurl 7.88 and 8.0 drop what comes in one TLS record with RST_STREAM; the status
+    -- is kept.
     local drops = libcurl == 788 or libcurl == 800
 
     for _, code in ipairs { CANCEL, INTERNAL_ERROR, REFUSED_STREAM } do
@@ -181,7 +183,8 @@ describe("an HTTP/2 stream", function()
     end)
   end)
 
-  -- The body of a request does not fit into the window that the server gives, which answers nevertheless.
+  -- The body of a request does not fit into the window that the server gives, which
+  -- answers nevertheless.
   describe("that is answered before the server has taken the request", function()
     local function post_early(frames)
       server:set_early(require("grid.json").encode { ["do"] = frames })

@@ -1,4 +1,5 @@
--- grid.json: between Lua values and JSON text, alike with Debian's lua-cjson and with OpenResty's.
+-- grid.json: between Lua values and JSON text, alike with Debian's lua-cjson and with
+-- OpenResty's.
 
 local cjson = require "cjson"
 local rig = require "spec.support.rig"
@@ -7,7 +8,8 @@ local unpack = table.unpack or unpack
 
 local has_integers = math.type ~= nil
 
--- A stand-in for OpenResty's lua-cjson, which has marks for arrays; what it decodes with is the real one.
+-- A stand-in for OpenResty's lua-cjson, which has marks for arrays; what it decodes with
+-- is the real one.
 local function openresty_cjson()
   local stub = {}
   for name, value in pairs(cjson) do stub[name] = value end

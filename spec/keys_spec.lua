@@ -1,12 +1,14 @@
--- Keys as users hold them: pairs, authorization keys, signatures, canonical JSON. What seals and what checks signatures here is the
--- sandbox's own code and the openssl command, never the code under test.
+-- Keys as users hold them: pairs, authorization keys, signatures, canonical JSON. What
+-- seals and what checks signatures here is the sandbox's own code and the openssl
+-- command, never the code under test.
 
 local child = require "spec.support.child"
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
 
--- RFC 9180, appendix A.5.1: the recipient's pair, in the forms that a private key comes in.
+-- RFC 9180, appendix A.5.1: the recipient's pair, in the forms that a private key comes
+-- in.
 local SCALAR = "a4d1c55836aa30f9b3fbb6ac98d338c877c2867dd3a77396d13f68d3ab150d3b"
 local POINT = "04a697bffde9405c992883c5c439d6cc358170b51af72812333b015621dc0f40ba"
   .. "d9bb726f68a5c013806a790ec716ab8669f84f6b694596c2987cf35baba2a006"

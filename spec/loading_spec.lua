@@ -1,4 +1,5 @@
--- What it takes to load the library: no input or output, no environment, no global name, nothing of libcurl.
+-- What it takes to load the library: no input or output, no environment, no global name,
+-- nothing of libcurl.
 
 local rig = require "spec.support.rig"
 
@@ -78,7 +79,8 @@ describe("loading the library", function()
       grid.refresh_session({ encryption_public_key = "k" }, { base_url = "http://127.0.0.1:1", api_key = "k", retries = 0 })]]
   end)
 
-  -- LuaJIT's state stays open then, and in its memory no leak checker sees who holds what.
+  -- LuaJIT's state stays open then, and in its memory no leak checker sees who holds
+  -- what.
   local LEFT_AS_IT_IS = { ASAN_OPTIONS = "detect_leaks=0" }
 
   it("ends its process well in the middle of a call", function()

@@ -1,4 +1,5 @@
--- The options of grid.new: what each may be, what it is when nothing is given, and what a wrong one is answered with.
+-- The options of grid.new: what each may be, what it is when nothing is given, and what a
+-- wrong one is answered with.
 
 local core = require "grid.core"
 local grid = require "grid"
@@ -9,7 +10,8 @@ local assert_misuse = rig.assert_misuse
 describe("grid.new", function()
   local variables
 
-  -- The environment of a process cannot be changed from Lua: os.getenv is what the library reads it with.
+  -- The environment of a process cannot be changed from Lua: os.getenv is what the
+  -- library reads it with.
   before_each(function()
     rig.mark()
     variables = {}

@@ -1,5 +1,6 @@
--- The README is true: every block of Lua runs against the sandbox on this VM, every command of a block of shell runs or is checked
--- in the way named here, and the tables name what the code has. A block that nothing here knows fails.
+-- The README is true: every block of Lua runs against the sandbox on this VM, every
+-- command of a block of shell runs or is checked in the way named here, and the tables
+-- name what the code has. A block that nothing here knows fails.
 
 local child = require "spec.support.child"
 local grid = require "grid"
@@ -20,7 +21,8 @@ end
 
 local README = read "README.md"
 
--- Fenced blocks in order: language, text, line, and the name in a comment `<!-- test: name -->` right before.
+-- Fenced blocks in order: language, text, line, and the name in a comment `<!-- test:
+-- name -->` right before.
 local function blocks_of(text)
   local blocks, block, name, number = {}, nil, nil, 0
   for line in text:gmatch "([^\n]*)\n" do
@@ -43,16 +45,18 @@ end
 
 local BLOCKS = blocks_of(README)
 
--- ---- Lua --------------------------------------------------------------------------------------
+-- ---- Lua ------------------------------------------------------------------------------
 
--- What the README says a block may count on; a block that requires grid itself is a whole program and gets nothing.
+-- What the README says a block may count on; a block that requires grid itself is a whole
+-- program and gets nothing.
 local PRELUDE = [[
 local grid = require "grid" local client = grid.new() local keys = grid.keypair()
 local saved = io.open("kms_payload.json", "rb"):read "*a"
 ]]
 
--- By name: `prelude` comes before the block, `before(server)` prepares the sandbox, `after(out, server, folder)` looks at what
--- came of it; `empty` says that there is no session yet. Blocks without a name have to run and print no error.
+-- By name: `prelude` comes before the block, `before(server)` prepares the sandbox,
+-- `after(out, server, folder)` looks at what came of it; `empty` says that there is no
+-- session yet. Blocks without a name have to run and print no error.
 local EXAMPLES = {}
 
 local function privy_of(text)
@@ -191,7 +195,8 @@ EXAMPLES.host = {
   after = function(out) assert.equal("true\n", out) end,
 }
 
--- The whole block is what access_by_lua_block holds; client, keys, saved and save come from init_by_lua.
+-- The whole block is what access_by_lua_block holds; client, keys, saved and save come
+-- from init_by_lua.
 EXAMPLES.nginx = {
   run = function(block, server, saved)
     local web = nginx.start {
@@ -212,7 +217,7 @@ EXAMPLES.nginx = {
   end,
 }
 
--- ---- Shell ------------------------------------------------------------------------------------
+-- ---- Shell ----------------------------------------------------------------------------
 
 local function is_installed_by_setup(folder, command)
   local setup = read "spec/support/setup"
@@ -222,7 +227,8 @@ local function is_installed_by_setup(folder, command)
   assert.equal("", folder:list())
 end
 
--- Root and LuaRocks' own tree stay out of it: `make rock-test` runs the same command with a tree of its own.
+-- Root and LuaRocks' own tree stay out of it: `make rock-test` runs the same command with
+-- a tree of its own.
 local function is_what_rock_test_does(_, command)
   assert.matches("luarocks make --deps-mode=none --lua-version", read "spec/support/rock-test", 1, true)
   assert.matches("luarocks make %-%-deps%-mode=none %-%-lua%-version 5%.[14]$", command)
@@ -243,7 +249,8 @@ local function starts_a_sandbox(folder, command)
   assert.matches("export GRID_BASE_URL=https://localhost:%d+\n", out)
 end
 
--- With what it needs in the folder: a session file, a folder of them, a prepared transaction, a code on standard input.
+-- With what it needs in the folder: a session file, a folder of them, a prepared
+-- transaction, a code on standard input.
 local function works_on_a_sandbox(_, command)
   local run = harness.start()
   local address = run:write_session("ann.json").address
@@ -277,7 +284,7 @@ local function coverage_of(command)
   end
 end
 
--- ---- The specs --------------------------------------------------------------------------------
+-- ---- The specs ------------------------------------------------------------------------
 
 describe("the README #slow", function()
   local server, folder

@@ -1,5 +1,5 @@
--- grid.secrets by itself: what of a request is taken for a secret, where it is found again, and how long that takes.
--- That errors are made with it is shown in secrets_spec.
+-- grid.secrets by itself: what of a request is taken for a secret, where it is found
+-- again, and how long that takes. That errors are made with it is shown in secrets_spec.
 
 local core = require "grid.core"
 local json = require "grid.json"
@@ -102,7 +102,8 @@ describe("foreign text", function()
     assert.is_nil(secrets.new("key", '"' .. ("x"):rep(70000) .. '"', ""))
   end)
 
-  -- Hundreds of the VM's instructions that it takes to clean 16 KB of details after a body of so many bytes.
+  -- Hundreds of the VM's instructions that it takes to clean 16 KB of details after a
+  -- body of so many bytes.
   local function work_for(bytes)
     local words, details, count = {}, {}, 0
     for i = 1, bytes / 24 do words[i] = ("word%06dabcdefghijk"):format(i) end

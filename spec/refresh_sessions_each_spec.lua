@@ -1,4 +1,5 @@
--- client:refresh_sessions: each result is handed over as soon as it is there, and a request may be made when its turn comes.
+-- client:refresh_sessions: each result is handed over as soon as it is there, and a
+-- request may be made when its turn comes.
 
 local rig = require "spec.support.rig"
 

@@ -1,5 +1,5 @@
--- Which calls are tried again, when, how often, and what every try of one call has in common. Waits pass at once here:
--- the clock of the host belongs to the spec.
+-- Which calls are tried again, when, how often, and what every try of one call has in
+-- common. Waits pass at once here: the clock of the host belongs to the spec.
 
 local rig = require "spec.support.rig"
 
@@ -368,7 +368,8 @@ describe("a call", function()
   end)
 
   describe("that has taken several tries", function()
-    -- Each try gets one answer, or with 0 the end of its connection. The last try, behind these, cannot connect.
+    -- Each try gets one answer, or with 0 the end of its connection. The last try, behind
+    -- these, cannot connect.
     local function tries(method, ...)
       local answers = { ... }
       local raw = rig.raw_server(function(count)

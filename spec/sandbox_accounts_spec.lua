@@ -1,5 +1,5 @@
--- The sandbox's accounts: read, changed by a transaction that is prepared, signed and submitted. Only curl and node
--- talk to it here.
+-- The sandbox's accounts: read, changed by a transaction that is prepared, signed and
+-- submitted. Only curl and node talk to it here.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"
@@ -318,7 +318,8 @@ describe("the sandbox's accounts", function()
   end)
 
   describe("answer a change wrongly when told to", function()
-    -- Where the address stands in the transaction: after one signature, the header and one signer's address.
+    -- Where the address stands in the transaction: after one signature, the header and
+    -- one signer's address.
     local function account_in(transaction)
       return peer.ask("account", { transaction = transaction }).address
     end

@@ -1,4 +1,5 @@
--- What the sandbox refuses, and in which words: it is there to find clients out. Only the curl command talks to it here.
+-- What the sandbox refuses, and in which words: it is there to find clients out. Only the
+-- curl command talks to it here.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

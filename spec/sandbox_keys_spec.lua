@@ -1,4 +1,5 @@
--- The authorization keys that the sandbox seals: node opens them, and RFC 9180 tells every byte.
+-- The authorization keys that the sandbox seals: node opens them, and RFC 9180 tells
+-- every byte.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

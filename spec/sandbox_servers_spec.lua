@@ -1,5 +1,5 @@
--- The servers that specs start: they go on whatever they are asked for, and end with the process that started them, however
--- that ended, and leave no file.
+-- The servers that specs start: they go on whatever they are asked for, and end with the
+-- process that started them, however that ended, and leave no file.
 
 local child = require "spec.support.child"
 local fault_server = require "spec.support.fault_server"
@@ -18,8 +18,8 @@ local START_ALL = [[
   if arg[1] == "stop" then for _, server in ipairs(servers) do server:stop() end end
 ]]
 
--- Each side waits for the other at a FIFO. Prints how many servers have a folder, then what is left after the
--- end: nothing, or the names that are still there after a minute.
+-- Each side waits for the other at a FIFO. Prints how many servers have a folder, then
+-- what is left after the end: nothing, or the names that are still there after a minute.
 local KILLED = [[
   mkdir tmp && mkfifo in out
   (cd '%s' && TMPDIR='%s/tmp' exec setsid env %s '%s/start.lua' %s) <in >out &

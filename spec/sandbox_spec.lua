@@ -1,5 +1,6 @@
--- The sandbox Grid server from outside: log-in, refresh, the modes for spent tokens, the command that starts it.
--- Its checks and its faults have specs of their own. Only the curl command talks to it here.
+-- The sandbox Grid server from outside: log-in, refresh, the modes for spent tokens, the
+-- command that starts it. Its checks and its faults have specs of their own. Only the
+-- curl command talks to it here.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

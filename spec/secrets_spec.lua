@@ -1,5 +1,6 @@
--- No secret is shown: not by what prints, not by a loop over the fields of an error, not by an event. What must be
--- reachable for a rescue (err.body, err.cookies) is so by its name alone.
+-- No secret is shown: not by what prints, not by a loop over the fields of an error, not
+-- by an event. What must be reachable for a rescue (err.body, err.cookies) is so by its
+-- name alone.
 
 local grid = require "grid"
 local json = require "grid.json"
@@ -21,7 +22,8 @@ local function payload()
   } } }
 end
 
--- Every text that a program can come upon in a value by printing it and walking through it.
+-- Every text that a program can come upon in a value by printing it and walking through
+-- it.
 local function texts_of(value, found, seen)
   found, seen = found or {}, seen or {}
   found[#found + 1] = tostring(value)
@@ -63,7 +65,8 @@ describe("no secret is shown", function()
     return err
   end
 
-  -- A call that fails in the way of `fault`: neither the error nor an event nor the client shows anything.
+  -- A call that fails in the way of `fault`: neither the error nor an event nor the
+  -- client shows anything.
   local function check(title, fault, given)
     it("when " .. title, function()
       if fault then server:fault(fault) end
@@ -112,7 +115,8 @@ describe("no secret is shown", function()
   check("a proxy is named with its password", nil,
     { base_url = "https://localhost:1", proxy = "http://user:canary-password@127.0.0.1:1" })
 
-  -- What answers hold as the name of a request: one of our secrets, in some way, in each of these places.
+  -- What answers hold as the name of a request: one of our secrets, in some way, in each
+  -- of these places.
   local ECHOED = { API_KEY, CANARIES[1], CANARIES[2], CANARIES[3], CANARIES[4], "canaryCookie0123456789abcdef" }
   local WAYS = { "%s", "req-%s-1", "req/%s", CANARIES[3]:sub(1, 9) .. "%.0s" }
   local BODIES = {

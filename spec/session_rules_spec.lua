@@ -1,5 +1,5 @@
--- The rules of grid.api.session for times, repetition and display, on values. The bytes to
--- store are tested in session_spec.lua.
+-- The rules of grid.api.session for times, repetition and display, on values. The bytes
+-- to store are tested in session_spec.lua.
 
 local errors = require "grid.errors"
 local grid = require "grid"

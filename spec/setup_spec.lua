@@ -1,5 +1,5 @@
--- spec/support/setup on a release that is made up: which packages it asks apt for. The stubs stand for dpkg-query, apt
--- and sudo, so that nothing is installed.
+-- spec/support/setup on a release that is made up: which packages it asks apt for. The
+-- stubs stand for dpkg-query, apt and sudo, so that nothing is installed.
 
 local assert = require "luassert"
 local child = require "spec.support.child"
@@ -7,7 +7,8 @@ local child = require "spec.support.child"
 local STUBS = {
   id = "echo 1000",
   ["dpkg-query"] = ":",
-  -- As apt does, `show` succeeds for a name that only other packages mention; `policy` knows it without a candidate.
+  -- As apt does, `show` succeeds for a name that only other packages mention; `policy`
+  -- knows it without a candidate.
   ["apt-cache"] = [[
 case $1:$2 in
 show:*) exit 0 ;;

@@ -14,7 +14,8 @@ describe("bytes that no request asked for", function()
     return grid.new { api_key = "key", base_url = url, ca_file = server.ca, http_version = "1.1", retries = 0 }
   end
 
-  -- Makes calls whose answers are their own. -> function that makes one, function that lists what was executed
+  -- Makes calls whose answers are their own. -> function that makes one, function that
+  -- lists what was executed
   local function caller(client)
     cases = cases + 1
     local name = "surplus" .. cases

@@ -61,7 +61,8 @@ describe("TLS", function()
     assert.equal(1.1, server:last().http_version)
   end)
 
-  -- A server of the openssl command that speaks these versions alone. -> address, function that ends it
+  -- A server of the openssl command that speaks these versions alone. -> address,
+  -- function that ends it
   local function openssl_server(versions)
     local port = 10240 + math.random(20000)
     local command = "echo $$; exec openssl s_server -accept 127.0.0.1:%d -cert '%s/server.pem' -key '%s/server.key' "
@@ -126,7 +127,8 @@ describe("TLS", function()
     assert.equal("network\tno\n", output)
   end)
 
-  -- Debian's libcurl knows a folder of authorities besides. One that holds the sandbox's is put in its place, for one program.
+  -- Debian's libcurl knows a folder of authorities besides. One that holds the sandbox's
+  -- is put in its place, for one program.
   local IN_PLACE = [[
     mkdir "$1/certs" && cp "$2" "$1/certs/$(openssl x509 -in "$2" -noout -hash).0" && mount --bind "$1/certs" /etc/ssl/certs &&
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=Other \

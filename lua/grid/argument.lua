@@ -1,5 +1,6 @@
 -- Misuse of the interface: raised at the line of the caller's code, naming the field.
--- Owns: the search for that line, and the nearest name that the caller may have meant. Knows no option by name.
+-- Owns: the search for that line, and the nearest name that the caller may have meant.
+-- Knows no option by name.
 
 local core = require "grid.core"
 
@@ -11,8 +12,9 @@ local function is_ours(info)
   return info.what == "C" or here ~= nil and info.source:sub(1, #here) == here
 end
 
---- Raises. The position is that of the first function on the stack which is not part of this library. Where there is none, as in a
---- coroutine that runs a method and nothing else, no line is to blame, and none is named.
+--- Raises. The position is that of the first function on the stack which is not part of
+--- this library. Where there is none, as in a coroutine that runs a method and nothing
+--- else, no line is to blame, and none is named.
 function argument.raise(format, ...)
   local level = 2
   local info = debug.getinfo(level, "S")

@@ -1,6 +1,6 @@
 -- Text that others wrote: services, servers, files. What is shown of it passes here.
--- Owns: how much of it is looked at, and how much is shown. Which characters may pass is grid.core's say, what is secret that of
--- grid.secrets.
+-- Owns: how much of it is looked at, and how much is shown. Which characters may pass is
+-- grid.core's say, what is secret that of grid.secrets.
 
 local core = require "grid.core"
 
@@ -9,7 +9,8 @@ local display = {}
 local MAX_READ = 4096 -- bytes
 local MAX_SHOWN = 300
 
---- Without the blanks around it. A pattern that ends in `%s*$` would take the square of the longest run of them.
+--- Without the blanks around it. A pattern that ends in `%s*$` would take the square of
+--- the longest run of them.
 function display.trim(text)
   local first = text:find "%S"
   return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""

@@ -1,6 +1,6 @@
 -- Errors as values: what the world did, in one table.
--- Owns: their form, the line they print as, and the raw body and cookies of an answer, kept where no dump of the
--- table shows them.
+-- Owns: their form, the line they print as, and the raw body and cookies of an answer,
+-- kept where no dump of the table shows them.
 -- Knows nothing of how a call came to fail.
 
 local core = require "grid.core"
@@ -50,7 +50,8 @@ end
 
 local SHOWN = { "code", "message", "request_id" } -- others may have had a part in their words
 
---- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable, and are not shown.
+--- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable,
+--- and are not shown.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
   fields.outcome = outcome.of(fields.sent, fields.status)
@@ -74,13 +75,14 @@ function errors.add_earlier(err, earlier)
   if is_doubtful or is_cancelled then err.cause = err.cause or earlier end
 end
 
---- For a call whose client was closed. `sent` tells of the try in flight, "no" if there is none.
+--- For a call whose client was closed. `sent` tells of the try in flight, "no" if there
+--- is none.
 function errors.cancelled(sent)
   return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
 end
 
---- For a call that is not over when its process forks: in the child. The parent sends what
---- has not been sent yet.
+--- For a call that is not over when its process forks: in the child. The parent sends
+--- what has not been sent yet.
 function errors.forked()
   return errors.new {
     kind = "cancelled", code = "forked", sent = "unknown",
@@ -88,7 +90,8 @@ function errors.forked()
   }
 end
 
---- For a call whose waiter is gone: its coroutine was closed, or nginx has ended its request.
+--- For a call whose waiter is gone: its coroutine was closed, or nginx has ended its
+--- request.
 function errors.abandoned(sent)
   return errors.new {
     kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent,

@@ -1,5 +1,6 @@
 -- lua-grid: sessions that stay fresh.
--- Owns: the module's face, and the clients behind grid.refresh_session. Everything else is in the modules it names.
+-- Owns: the module's face, and the clients behind grid.refresh_session. Everything else
+-- is in the modules it names.
 
 -- PUC Lua 5.1 finds the modules of LuaJIT, and could not load the C core.
 if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
@@ -61,7 +62,8 @@ local function key_of(resolved)
   return table.concat(parts, "\0")
 end
 
--- The client for these options, made once: connections are reused. The longest unused one is forgotten first.
+-- The client for these options, made once: connections are reused. The longest unused one
+-- is forgotten first.
 local function client_for(given)
   local key = key_of(options.resolve("grid.refresh_session", given))
   for i, entry in ipairs(clients) do

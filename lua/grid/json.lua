@@ -1,6 +1,7 @@
 -- JSON between Lua values and text, alike with every lua-cjson.
--- Owns: the mark of an array. What null and an empty array are is lua-cjson's say, so that values can go to and from a program's
--- own lua-cjson, which is never touched; reading and writing are in grid.core.
+-- Owns: the mark of an array. What null and an empty array are is lua-cjson's say, so
+-- that values can go to and from a program's own lua-cjson, which is never touched;
+-- reading and writing are in grid.core.
 
 local cjson = require "cjson"
 local core = require "grid.core"
@@ -11,7 +12,8 @@ local json = {}
 --- JSON null, the same value as cjson.null and ngx.null.
 json.null = cjson.null
 
--- OpenResty's lua-cjson knows such a mark; what carries ours is then an array for the program's own lua-cjson too.
+-- OpenResty's lua-cjson knows such a mark; what carries ours is then an array for the
+-- program's own lua-cjson too.
 local array_metatable = cjson.array_mt or { __name = "grid.array" }
 
 --- Marks a table as a JSON array, also when it is empty; without an argument: a new one.
@@ -25,8 +27,9 @@ function json.is_array(value)
   return getmetatable(value) == array_metatable
 end
 
---- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole numbers integers where Lua has them.
---- `exact` are the bytes of the value that names and positions lead to.
+--- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole
+--- numbers integers where Lua has them. `exact` are the bytes of the value that names and
+--- positions lead to.
 function json.decode(text, ...)
   return core.json_decode(text, array_metatable, ...)
 end
@@ -36,12 +39,14 @@ function json.decode_body(transfer, ...)
   return transfer:decode(array_metatable, ...)
 end
 
---- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes back as it was.
+--- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes
+--- back as it was.
 function json.encode(value)
   return core.json_encode(value, array_metatable, cjson.empty_array_mt, cjson.empty_array)
 end
 
---- The exact bytes of a value inside a JSON text, and where they begin: names and positions lead to it. Nil if there is none.
+--- The exact bytes of a value inside a JSON text, and where they begin: names and
+--- positions lead to it. Nil if there is none.
 json.slice = core.json_slice
 
 --- Each member of a JSON object: its name and its exact bytes, name included, in turn.

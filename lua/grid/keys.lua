@@ -1,5 +1,6 @@
 -- Keys: the pair that receives authorization keys, and the authorization keys that sign.
--- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed or collected; it prints as a fingerprint.
+-- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed
+-- or collected; it prints as a fingerprint.
 -- Knows nothing of HTTP and of how sessions are kept.
 
 local core = require "grid.core"
@@ -14,7 +15,8 @@ local keys = {}
 ---@field public_key string base64 of the 91-byte SPKI DER
 local Key = {}
 
---- What receives an authorization key: its public half goes into a request, and `open` opens the answer.
+--- What receives an authorization key: its public half goes into a request, and `open`
+--- opens the answer.
 ---@class grid.KeyPair: grid.Key
 local KeyPair = { __name = "grid.keypair" }
 
@@ -74,7 +76,8 @@ local function from_text(what, Class, text)
   return wrap(Class, core.key_from_text(text))
 end
 
---- A new P-256 pair, or the pair of a private key: PKCS#8 DER in base64, PEM, or the form that the TypeScript SDK exports.
+--- A new P-256 pair, or the pair of a private key: PKCS#8 DER in base64, PEM, or the form
+--- that the TypeScript SDK exports.
 ---@param text? string
 ---@return grid.KeyPair?, grid.Error?
 function keys.keypair(text)
@@ -82,7 +85,8 @@ function keys.keypair(text)
   return wrap(KeyPair, core.key_new())
 end
 
---- An authorization key that was opened before: PKCS#8 DER in base64, PEM, "wallet-auth:…".
+--- An authorization key that was opened before: PKCS#8 DER in base64, PEM,
+--- "wallet-auth:…".
 ---@param text string
 ---@return grid.AuthorizationKey?, grid.Error?
 function keys.authorization_key(text)
@@ -122,8 +126,8 @@ local function read_encrypted(value)
 end
 
 --- Opens what the service sealed to this pair (HPKE, RFC 9180).
---- Takes the API's encrypted_authorization_key, or a whole kms_payload around it, which also tells whom the key may sign for;
---- each as a table or as JSON text.
+--- Takes the API's encrypted_authorization_key, or a whole kms_payload around it, which
+--- also tells whom the key may sign for; each as a table or as JSON text.
 ---@param encrypted table|string
 ---@return grid.AuthorizationKey?, grid.Error?
 function KeyPair:open(encrypted)
@@ -146,7 +150,8 @@ function KeyPair:open(encrypted)
   return auth, err
 end
 
---- The signature over a prepared payload: base64 DER of ECDSA P-256/SHA-256 over the canonical JSON (RFC 8785).
+--- The signature over a prepared payload: base64 DER of ECDSA P-256/SHA-256 over the
+--- canonical JSON (RFC 8785).
 ---@param payload string base64 of JSON text
 ---@return string?, grid.Error?
 function AuthorizationKey:sign(payload)

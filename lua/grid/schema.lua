@@ -1,8 +1,10 @@
 -- Tables that come from a caller, checked against one declared schema.
--- Owns: the checking. Knows no schema itself; reads tables, never writes to them. What a table has by its metatable counts too.
+-- Owns: the checking. Knows no schema itself; reads tables, never writes to them. What a
+-- table has by its metatable counts too.
 --
--- A schema maps a field's name to { type = "string" | "number" | … (or a list of types), or_null, required, check, default }.
--- `check(value)` returns nothing, or what the field must be instead. `or_null`: JSON null will do as well.
+-- A schema maps a field's name to { type = "string" | "number" | … (or a list of types),
+-- or_null, required, check, default }. `check(value)` returns nothing, or what the field
+-- must be instead. `or_null`: JSON null will do as well.
 
 local json = require "grid.json"
 local argument = require "grid.argument"
@@ -68,7 +70,8 @@ local function complain(what, declared, given)
   end
 end
 
---- Raises unless `given` is a table of that schema. `noun` says what it is to the caller: the options, if nothing else.
+--- Raises unless `given` is a table of that schema. `noun` says what it is to the caller:
+--- the options, if nothing else.
 function schema.check(what, declared, given, noun)
   if type(given) ~= "table" then
     argument.raise("%s: as %s a table is expected, got %s", what, noun or "options", type(given))

@@ -1,6 +1,8 @@
-/* What the two bare programs share: POSTs as the library would send them, on easy handles, and a clock.
+/* What the two bare programs share: POSTs as the library would send them, on easy
+ * handles, and a clock.
  *
- * Owns: the requests, read from files that spec/bench/plain.lua writes, until the program ends.
+ * Owns: the requests, read from files that spec/bench/plain.lua writes, until the program
+ * ends.
  * Refuses to know: Lua, JSON, retries. An answer is counted and thrown away. */
 #ifndef GRID_BENCH_BARE_H
 #define GRID_BENCH_BARE_H
@@ -86,7 +88,8 @@ static inline void set_body(CURL *easy, const body *next)
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, next->text);
 }
 
-/* Each call is for another session and has a key of its own, as the library's have: a server may keep them. */
+/* Each call is for another session and has a key of its own, as the library's have: a
+ * server may keep them. */
 static inline void renew(const request *self, CURL *easy)
 {
     static unsigned count;

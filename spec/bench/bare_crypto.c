@@ -1,6 +1,7 @@
-/* The OpenSSL operations that opening an authorization key and signing with it cannot do without: one ECDH derive on P-256 (as
- * documented: setting the peer checks it, which RFC 9180 7.1.4 asks for), one ChaCha20-Poly1305 open, one ECDSA sign. Keys are
- * there already, the cipher is fetched once, nothing is parsed.
+/* The OpenSSL operations that opening an authorization key and signing with it cannot do
+ * without: one ECDH derive on P-256 (as documented: setting the peer checks it, which RFC
+ * 9180 7.1.4 asks for), one ChaCha20-Poly1305 open, one ECDSA sign. Keys are there
+ * already, the cipher is fetched once, nothing is parsed.
  *
  * bare_crypto COUNT MESSAGE_SIZE: prints the seconds that COUNT rounds take. */
 #include <openssl/ec.h>

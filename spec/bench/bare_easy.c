@@ -1,5 +1,6 @@
-/* bare_easy URL DIR CA CALLS: the least that libcurl can be asked for, one call after another over one connection, on one
- * easy handle. Prints the seconds of the second of two rounds of CALLS calls. */
+/* bare_easy URL DIR CA CALLS: the least that libcurl can be asked for, one call after
+ * another over one connection, on one easy handle. Prints the seconds of the second of
+ * two rounds of CALLS calls. */
 #include "bare.h"
 
 static void run(const request *post, CURL *easy, int calls)

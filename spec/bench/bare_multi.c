@@ -1,5 +1,6 @@
-/* bare_multi URL DIR CA CALLS CONCURRENCY: the least that a program on curl_multi_socket_action and epoll can do: CALLS
- * calls, CONCURRENCY in flight, over one HTTP/2 connection; each easy handle goes straight into its next call. Prints the
+/* bare_multi URL DIR CA CALLS CONCURRENCY: the least that a program on
+ * curl_multi_socket_action and epoll can do: CALLS calls, CONCURRENCY in flight, over one
+ * HTTP/2 connection; each easy handle goes straight into its next call. Prints the
  * seconds of the second of two such rounds. */
 #include "bare.h"
 

@@ -1,5 +1,6 @@
--- Measuring in pairs: two or more ways to do the same work, in turn, round after round, so that a machine that changes its
--- speed changes it for all of them. Owns: the rounds, medians, and the printing. Knows nothing of what is measured.
+-- Measuring in pairs: two or more ways to do the same work, in turn, round after round,
+-- so that a machine that changes its speed changes it for all of them. Owns: the rounds,
+-- medians, and the printing. Knows nothing of what is measured.
 
 local measure = {}
 
@@ -28,7 +29,8 @@ function measure.rounds(count, ways)
   return rounds
 end
 
---- Of one way in those rounds: { median, min, ratio }, the ratio being the median of the ratios to the first way, round by round.
+--- Of one way in those rounds: { median, min, ratio }, the ratio being the median of the
+--- ratios to the first way, round by round.
 function measure.summary(rounds, way)
   local times, ratios = {}, {}
   for r, round in ipairs(rounds) do

@@ -1,5 +1,6 @@
--- The library's side of each measurement, on the VM that runs it: `ours.lua MODE CALLS [CONCURRENCY]`.
--- Prints seconds (or bytes); the request comes from files that plain.lua wrote into $BENCH_DIR.
+-- The library's side of each measurement, on the VM that runs it: `ours.lua MODE CALLS
+-- [CONCURRENCY]`. Prints seconds (or bytes); the request comes from files that plain.lua
+-- wrote into $BENCH_DIR.
 
 local grid = require "grid"
 local core = require "grid.core"
@@ -38,7 +39,8 @@ end
 
 local modes = {}
 
--- Seconds of the second of two equal rounds: what a program pays that goes on, with memory it has used before.
+-- Seconds of the second of two equal rounds: what a program pays that goes on, with
+-- memory it has used before.
 local function second_round(round)
   round()
   local start = core.now()
@@ -55,7 +57,8 @@ function modes.sequential()
   end)
 end
 
--- As a program that keeps its sessions as text; all results of a round are kept until its end.
+-- As a program that keeps its sessions as text; all results of a round are kept until its
+-- end.
 function modes.concurrent()
   local client, list = grid.new(options), requests(calls)
   return second_round(function()
@@ -71,7 +74,8 @@ local function resident_bytes()
   return kib * 1024
 end
 
--- Bytes per call in flight beyond the first: the server takes its time, so all are in flight before the first is answered.
+-- Bytes per call in flight beyond the first: the server takes its time, so all are in
+-- flight before the first is answered.
 function modes.memory()
   local most, done = 0, 0
   options.host = {

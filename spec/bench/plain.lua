@@ -1,7 +1,9 @@
--- Calls from plain Lua against the least that libcurl can do, and against the curl command. Both sides have the same peer, a
--- sandbox: at its work (it reads the request, checks it, seals a key); the same with random bytes in place of a sealed key; and
--- with the same answer for everybody at once, which costs next to nothing and so shows most of what the library costs. Of two equal
--- rounds of calls the second is measured: that of a program that goes on.
+-- Calls from plain Lua against the least that libcurl can do, and against the curl
+-- command. Both sides have the same peer, a sandbox: at its work (it reads the request,
+-- checks it, seals a key); the same with random bytes in place of a sealed key; and with
+-- the same answer for everybody at once, which costs next to nothing and so shows most of
+-- what the library costs. Of two equal rounds of calls the second is measured: that of a
+-- program that goes on.
 -- `plain.lua [--quick]`, started by `run`.
 
 local core = require "grid.core"
@@ -31,7 +33,8 @@ local function write(name, text)
   file:close()
 end
 
--- The requests as the library sends them, for those who send them without the library: each call refreshes another session.
+-- The requests as the library sends them, for those who send them without the library:
+-- each call refreshes another session.
 local function write_requests(server)
   local payloads, bodies = {}, {}
   for i, session in ipairs(server:sessions { encryption_public_key = KEY, count = CALLS }) do

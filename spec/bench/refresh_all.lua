@@ -1,13 +1,16 @@
--- `grid refresh-all` on 1,000 session files, from the start of its process to the end, against refresh_sessions alone with the same
--- sessions in memory. In turn, both against the sandbox as it is: it checks every request and seals every key.
--- `refresh_all.lua [--quick]`, started by `run`; `refresh_all.lua --memory FILE` is the side without files.
+-- `grid refresh-all` on 1,000 session files, from the start of its process to the end,
+-- against refresh_sessions alone with the same sessions in memory. In turn, both against
+-- the sandbox as it is: it checks every request and seals every key. `refresh_all.lua
+-- [--quick]`, started by `run`; `refresh_all.lua --memory FILE` is the side without
+-- files.
 
 local core = require "grid.core"
 local grid = require "grid"
 
 local CONCURRENCY = 64
 
--- Seconds that refresh_sessions takes for the payloads in a file, one a line, after the first public key.
+-- Seconds that refresh_sessions takes for the payloads in a file, one a line, after the
+-- first public key.
 local function in_memory(path)
   local requests, public_key = {}, nil
   for line in io.lines(path) do
@@ -75,7 +78,8 @@ local function printed(words)
   return function() return tonumber(measure.output(words)) end
 end
 
--- Where the session files lie: on the disk of $TMPDIR; and in memory, where the disk's own time does not count.
+-- Where the session files lie: on the disk of $TMPDIR; and in memory, where the disk's
+-- own time does not count.
 local memory = measure.output("mktemp -d /dev/shm/grid-bench.XXXXXX 2>/dev/null || true"):gsub("\n", "")
 
 local function compare(server, vm)

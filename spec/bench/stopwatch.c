@@ -1,5 +1,6 @@
-/* stopwatch RUNS COMMAND… [-- COMMAND…]…: times whole processes, the commands in turn, RUNS times; no shell is between. Prints
- * one line for each round, the seconds of each command in order. What the commands print is thrown away. */
+/* stopwatch RUNS COMMAND… [-- COMMAND…]…: times whole processes, the commands in turn,
+ * RUNS times; no shell is between. Prints one line for each round, the seconds of each
+ * command in order. What the commands print is thrown away. */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
-/* ChaCha20-Poly1305, HMAC and HKDF against the vectors of their RFCs, and against everything that must not open. */
+/* ChaCha20-Poly1305, HMAC and HKDF against the vectors of their RFCs, and against
+ * everything that must not open. */
 #include "crypto_support.h"
 
 #include "crypto/aead.h"
 #include "crypto/hkdf.h"
 
-/* ---- RFC 8439 2.8.2 ------------------------------------------------------------------------------- */
+/* ---- RFC 8439 2.8.2 ---------------------------------------------------------------- */
 
 #define KEY "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
 #define NONCE "070000004041424344454647"
@@ -50,7 +51,8 @@ static void refuses(const bytes *key, const bytes *nonce, const bytes *aad, cons
     CHECK(grid_buffer_append_text(&out, "kept", &err));
     CHECK(refused_as(!open_with(key, nonce, aad, sealed, &out, &err), &err, "open_failed"));
     CHECK_STR(out.data, "kept");
-    /* The plaintext of a tag that does not hold is wiped from the room behind the text, too. */
+    /* The plaintext of a tag that does not hold is wiped from the room behind the text,
+     * too. */
     CHECK(memcmp(out.data + 5, "adies", 5) != 0);
     grid_buffer_clear(&out);
 }
@@ -115,7 +117,7 @@ static void a_buffer_without_room_takes_nothing(void)
     grid_buffer_clear(&out);
 }
 
-/* ---- RFC 4231 ------------------------------------------------------------------------------------- */
+/* ---- RFC 4231 ---------------------------------------------------------------------- */
 
 static const struct {
     const char *key, *text, *tag; /* key and tag in hexadecimal */
@@ -154,7 +156,8 @@ static void the_vectors_of_rfc_4231_hold_however_the_text_is_cut(void)
               "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
-/* RFC 2104: a key is padded with zeros, so none, an empty one and one zero are the same key. */
+/* RFC 2104: a key is padded with zeros, so none, an empty one and one zero are the same
+ * key. */
 static void a_key_of_no_bytes_is_a_key(void)
 {
     unsigned char none[GRID_HASH_SIZE], empty[GRID_HASH_SIZE], zero[GRID_HASH_SIZE];
@@ -168,7 +171,7 @@ static void a_key_of_no_bytes_is_a_key(void)
     CHECK_MEM(empty, sizeof empty, zero, sizeof zero);
 }
 
-/* ---- RFC 5869 A.1 to A.3 -------------------------------------------------------------------------- */
+/* ---- RFC 5869 A.1 to A.3 ----------------------------------------------------------- */
 
 static bytes counting(unsigned char first, size_t size)
 {

@@ -1,5 +1,6 @@
-/* The http room without memory: each allocation fails in turn, first of our own blocks and then of libcurl's. Nothing crashes,
- * hangs or leaks, and an error says what happened.
+/* The http room without memory: each allocation fails in turn, first of our own blocks
+ * and then of libcurl's. Nothing crashes, hangs or leaks, and an error says what
+ * happened.
  * libcurl takes its allocator only before it starts, hence a program of its own. */
 #include "failing.h"
 #include "http_support.h"
@@ -11,9 +12,10 @@ static loopback server;
 static long curl_blocks;
 static bool curl_fails;
 
-/* What curl_multi_socket_action needs to note a transfer on a socket: a table of 13 lists, and an entry. When it has no memory
- * for them, libcurl 7.88 destroys the table, keeps it, and divides by its size of 0 the next time (multi.c, singlesocket).
- * There is no way around that from outside. */
+/* What curl_multi_socket_action needs to note a transfer on a socket: a table of 13
+ * lists, and an entry. When it has no memory for them, libcurl 7.88 destroys the table,
+ * keeps it, and divides by its size of 0 the next time (multi.c, singlesocket). There is
+ * no way around that from outside. */
 static bool would_crash_libcurl(size_t size)
 {
     return size == sizeof(void *[13][4]) || size == sizeof(void *[7]);

@@ -1,5 +1,6 @@
-/* The binding without memory: each allocation fails in turn, of Lua 5.4's own and of the core's, while a script uses all of
- * grid.core. Nothing crashes or leaks; the script ends well, with an error, or raises one. */
+/* The binding without memory: each allocation fails in turn, of Lua 5.4's own and of the
+ * core's, while a script uses all of grid.core. Nothing crashes or leaks; the script ends
+ * well, with an error, or raises one. */
 #define _GNU_SOURCE /* mkdtemp */
 
 #include "failing.h"

@@ -1,5 +1,5 @@
-/* Memory, buffers and errors: ceilings hold, what was secret is gone from memory that is given back, and an allocation that
- * fails leaves everything as it was. */
+/* Memory, buffers and errors: ceilings hold, what was secret is gone from memory that is
+ * given back, and an allocation that fails leaves everything as it was. */
 #include "check.h"
 
 #include "base/alloc.h"
@@ -115,7 +115,7 @@ static void appends_into_reserved_room_cannot_fail(void)
     grid_buffer_clear(&buffer);
 }
 
-/* ---- Memory of its owner ----------------------------------------------------------------------- */
+/* ---- Memory of its owner ----------------------------------------------------------- */
 
 enum { LENT = 16 };
 
@@ -233,10 +233,11 @@ static void a_buffer_without_memory_keeps_what_is_lent_as_it_was(void)
     grid_buffer_clear(&buffer);
 }
 
-/* ---- What is given back ------------------------------------------------------------------------ */
+/* ---- What is given back ------------------------------------------------------------ */
 
-/* Was the block that held `size` secret bytes clean when it was freed? glibc hands a freed block out again to the next one who
- * asks for as much; sanitizers and valgrind do not, and there this says nothing. The allocator's own links take 16 bytes. */
+/* Was the block that held `size` secret bytes clean when it was freed? glibc hands a
+ * freed block out again to the next one who asks for as much; sanitizers and valgrind do
+ * not, and there this says nothing. The allocator's own links take 16 bytes. */
 static bool came_back_clean(const volatile void *freed, size_t block, size_t size)
 {
     char *again = malloc(block);
@@ -271,7 +272,7 @@ static void bytes_are_wiped_when_a_buffer_grows_and_when_it_is_cleared(void)
     CHECK(came_back_clean(old, block, 5000));
 }
 
-/* ---- The door to malloc ------------------------------------------------------------------------ */
+/* ---- The door to malloc ------------------------------------------------------------ */
 
 static void every_block_is_counted_until_it_is_freed(void)
 {
@@ -314,7 +315,7 @@ static void a_wipe_leaves_nothing(void)
     grid_wipe(NULL, 0);
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------ */
+/* ---- Errors ------------------------------------------------------------------------ */
 
 static void an_error_is_cut_to_its_room(void)
 {

@@ -41,7 +41,7 @@ static void refused_with(grid_slice text, const char *code)
     CHECK(grid_alloc_live() == live);
 }
 
-/* ---- The vectors that come with the RFC ---------------------------------------------------- */
+/* ---- The vectors that come with the RFC -------------------------------------------- */
 
 static grid_slice read_file(const char *folder, const char *name)
 {
@@ -79,7 +79,7 @@ static void the_vectors_of_rfc_8785_hold(void)
     }
 }
 
-/* ---- Form ---------------------------------------------------------------------------------- */
+/* ---- Form -------------------------------------------------------------------------- */
 
 static void scalars_and_empty_containers_stand_alone(void)
 {
@@ -122,7 +122,8 @@ static void names_are_sorted_by_what_they_stand_for(void)
     canonical_is("{\"a\\u0000\":1,\"a\":2}", "{\"a\":2,\"a\\u0000\":1}");
 }
 
-/* U+10000 is D800 DC00 in UTF-16, and so comes before U+E000 and U+FFFF, but after U+D7FF. */
+/* U+10000 is D800 DC00 in UTF-16, and so comes before U+E000 and U+FFFF, but after
+ * U+D7FF. */
 static void names_are_sorted_by_utf16_code_units(void)
 {
     canonical_is(
@@ -168,7 +169,7 @@ static void what_is_canonical_stays_as_it_is(void)
                  "{\"a\":[1,2.5,1e+21,1e-7],\"b\":{\"c\":\"\xc3\xa9\\n\"}}");
 }
 
-/* ---- What is refused ----------------------------------------------------------------------- */
+/* ---- What is refused --------------------------------------------------------------- */
 
 static void what_is_not_json_is_refused_as_a_bad_request(void)
 {
@@ -230,7 +231,7 @@ static void the_ceiling_of_the_buffer_holds(void)
     }
 }
 
-/* ---- Memory -------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 static long allowed;
 
@@ -239,7 +240,8 @@ static bool gate(void)
     return allowed-- > 0;
 }
 
-/* More values than one block of nodes holds, escapes, and an output that makes the buffer grow. */
+/* More values than one block of nodes holds, escapes, and an output that makes the buffer
+ * grow. */
 static void a_failing_allocation_is_an_error_and_leaks_nothing(void)
 {
     static char text[20000] = "[";

@@ -1,10 +1,12 @@
-/* The whole test library of the C units: checks that count, and a report that ends a program.
+/* The whole test library of the C units: checks that count, and a report that ends a
+ * program.
  *
  *     static void a_closed_buffer_is_empty(void) { CHECK(grid_buffer_length(&b) == 0); }
  *     int main(void) { a_closed_buffer_is_empty(); return check_report(); }
  *
- * A failed check prints where it stands and the test goes on; every check counts as one. The
- * last line, "N passed, N failed", is what spec/support/suite reads. Knows nothing of the core. */
+ * A failed check prints where it stands and the test goes on; every check counts as one.
+ * The last line, "N passed, N failed", is what spec/support/suite reads. Knows nothing of
+ * the core. */
 #ifndef GRID_SPEC_CHECK_H
 #define GRID_SPEC_CHECK_H
 
@@ -66,7 +68,8 @@ static inline bool check_integer(long long got, long long want, const char *file
     return got == want;
 }
 
-/* Each gives back whether it held, so that a test can stop early: if (!CHECK(p)) return; */
+/* Each gives back whether it held, so that a test can stop early: if (!CHECK(p))
+ * return; */
 #define CHECK(condition) check_count((condition), __FILE__, __LINE__, #condition)
 #define CHECK_INT(got, want) \
     check_integer((long long)(got), (long long)(want), __FILE__, __LINE__, #got " == " #want)

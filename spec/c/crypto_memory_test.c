@@ -1,6 +1,7 @@
-/* The crypto room without memory: the Nth allocation fails, for every N, first of our own blocks and then of OpenSSL's. Nothing
- * crashes, nothing leaks, no block is given back with a private key in it, and the same work succeeds right afterwards.
- * OpenSSL takes its allocator only before it first allocates, hence a program of its own. */
+/* The crypto room without memory: the Nth allocation fails, for every N, first of our own
+ * blocks and then of OpenSSL's. Nothing crashes, nothing leaks, no block is given back
+ * with a private key in it, and the same work succeeds right afterwards. OpenSSL takes
+ * its allocator only before it first allocates, hence a program of its own. */
 #include "crypto_support.h"
 
 #include "crypto/aead.h"
@@ -22,7 +23,8 @@ static bool allowed(void)
     return countdown < 0 || countdown-- > 0;
 }
 
-/* The one that failed, failed; what comes after it works again, which finds more than a memory that stays empty. */
+/* The one that failed, failed; what comes after it works again, which finds more than a
+ * memory that stays empty. */
 static bool allowed_but_one(void)
 {
     bool now = countdown != 0;
@@ -34,8 +36,8 @@ static bool allowed_but_one(void)
 
 static bool (*openssl_gate)(void);
 
-/* A start of OpenSSL that fails leaves blocks behind, once per process. They are no business of ours, so a leak checker is to find
- * them reachable. */
+/* A start of OpenSSL that fails leaves blocks behind, once per process. They are no
+ * business of ours, so a leak checker is to find them reachable. */
 static struct {
     bool on;
     size_t count;
@@ -59,7 +61,8 @@ static void *openssl_malloc(size_t size, const char *file, int line)
     return keep_reachable(calloc(1, size));
 }
 
-/* The private key that all of the work is done with, as bytes and as OpenSSL's little-endian numbers. */
+/* The private key that all of the work is done with, as bytes and as OpenSSL's
+ * little-endian numbers. */
 static bytes secret, secret_number;
 static int blocks_with_secret;
 
@@ -73,8 +76,8 @@ static bool holds(const unsigned char *block, size_t size, const bytes *what)
     return false;
 }
 
-/* OpenSSL 3.0 itself, multiplying a point by the key in ecp_nistz256.c, gives back its work area as it is: nothing that a
- * caller can help. */
+/* OpenSSL 3.0 itself, multiplying a point by the key in ecp_nistz256.c, gives back its
+ * work area as it is: nothing that a caller can help. */
 static void look_for_secrets(void *block, const char *file)
 {
     size_t size = block ? malloc_usable_size(block) : 0;
@@ -112,7 +115,7 @@ static void *openssl_realloc(void *block, size_t size, const char *file, int lin
     return bigger;
 }
 
-/* ---- The work: each piece either succeeds, or fails with an error that says so -------------------------- */
+/* ---- The work: each piece either succeeds, or fails with an error that says so ----- */
 
 static char private_text[512], public_text[512], enc_text[512], ciphertext_text[512], signature_text[512];
 static grid_key *recipient;
@@ -260,9 +263,10 @@ static const struct {
 };
 enum { WORKS = sizeof works / sizeof *works, LIMIT = 3000 };
 
-/* ---- The failing ----------------------------------------------------------------------------------------- */
+/* ---- The failing ------------------------------------------------------------------- */
 
-/* Fails allocation 0, 1, 2, … of one piece of work until it runs without meeting the failure. How many there were. */
+/* Fails allocation 0, 1, 2, … of one piece of work until it runs without meeting the
+ * failure. How many there were. */
 static long fail_each(bool (*work)(grid_error *err), bool of_openssl, bool (*gate)(void))
 {
     long n, met = 0;
@@ -306,7 +310,8 @@ static void every_piece_of_work_survives_each_failing_allocation(bool of_openssl
     }
 }
 
-/* In a process that has not used OpenSSL yet, so its own start is what fails. How the child ended: by a signal, or well. */
+/* In a process that has not used OpenSSL yet, so its own start is what fails. How the
+ * child ended: by a signal, or well. */
 static bool first_use_survives(bool (*work)(grid_error *err), long n)
 {
     int status = 0;
@@ -331,7 +336,8 @@ static void the_first_use_survives_each_failing_allocation(void)
     }
 }
 
-/* What OpenSSL keeps for ever, it takes now: the first run of everything, and the text of the 16 errors that a queue holds. */
+/* What OpenSSL keeps for ever, it takes now: the first run of everything, and the text of
+ * the 16 errors that a queue holds. */
 static void warm_up(void)
 {
     for (int i = 0; i < WORKS; i++) {

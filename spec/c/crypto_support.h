@@ -1,4 +1,5 @@
-/* What the tests of the crypto room share: hexadecimal, base64 and PEM made from bytes, failures told by their code. */
+/* What the tests of the crypto room share: hexadecimal, base64 and PEM made from bytes,
+ * failures told by their code. */
 #ifndef GRID_SPEC_CRYPTO_SUPPORT_H
 #define GRID_SPEC_CRYPTO_SUPPORT_H
 
@@ -75,7 +76,8 @@ static inline const char *base64_of(const char *hex)
     return text;
 }
 
-/* True: it failed as kind "crypto" with this code, said so in one line, and left nothing in OpenSSL's queue. */
+/* True: it failed as kind "crypto" with this code, said so in one line, and left nothing
+ * in OpenSSL's queue. */
 static inline bool refused_as(bool failed, const grid_error *err, const char *code)
 {
     bool ok = failed && err->kind == GRID_CRYPTO && strcmp(err->code, code) == 0 && err->message[0] &&

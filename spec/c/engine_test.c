@@ -9,8 +9,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* Seconds. A wait that ends by itself takes this long, one that is ended takes less than half of it
- * on any machine. */
+/* Seconds. A wait that ends by itself takes this long, one that is ended takes less than
+ * half of it on any machine. */
 enum { LONG = 60 };
 
 static loopback server;
@@ -69,7 +69,7 @@ static int open_descriptors(void)
     return count;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------- */
 
 static void a_home_knows_its_engine_as_long_as_it_lives(void)
 {
@@ -138,7 +138,7 @@ static void an_engine_lives_as_long_as_its_last_transfer(void)
     CHECK(home == NULL);
 }
 
-/* ---- Transfers --------------------------------------------------------------------------------- */
+/* ---- Transfers --------------------------------------------------------------------- */
 
 static void finished_transfers_come_oldest_first(void)
 {
@@ -214,7 +214,7 @@ static void many_are_in_flight_at_once(void)
     grid_engine_unref(engine);
 }
 
-/* ---- Waiting ----------------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------- */
 
 static bool is_readable(int fd, int milliseconds)
 {
@@ -289,7 +289,8 @@ static void what_fails_before_it_connects_is_not_waited_for(void)
     grid_engine_unref(engine);
 }
 
-/* libcurl looks at no time limit of a transfer that waits for the connection that another one is opening. */
+/* libcurl looks at no time limit of a transfer that waits for the connection that another
+ * one is opening. */
 static void a_transfer_that_waits_for_another_ones_connection_ends_in_time(void)
 {
     grid_engine *engine = new_engine();
@@ -338,7 +339,8 @@ static void what_has_failed_is_not_forgotten_when_another_is_cancelled(void)
 
 static bool epoll_is_full;
 
-/* Takes the place of the C library's. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+/* Takes the place of the C library's.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
     if (!epoll_is_full || operation != EPOLL_CTL_ADD)

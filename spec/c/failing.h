@@ -1,7 +1,8 @@
 /* Makes the Nth allocation fail, for every N, until a run needs no more than N.
  *
- * Owns: the countdown, for whichever allocator a test lets ask failing_now. Two ways to fail: that one alone (what comes after
- * it works again, which finds more), or that one and all after it (memory stays empty). */
+ * Owns: the countdown, for whichever allocator a test lets ask failing_now. Two ways to
+ * fail: that one alone (what comes after it works again, which finds more), or that one
+ * and all after it (memory stays empty). */
 #ifndef GRID_SPEC_FAILING_H
 #define GRID_SPEC_FAILING_H
 
@@ -40,7 +41,8 @@ static inline bool failing_allows(void)
     return !failing_now();
 }
 
-/* Runs `work` with each allocation failing in turn; `work` says whether it left everything as it found it. */
+/* Runs `work` with each allocation failing in turn; `work` says whether it left
+ * everything as it found it. */
 static inline void failing_each(const char *what, bool (*work)(void))
 {
     for (int on = 0; on <= 1; on++) {

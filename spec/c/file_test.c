@@ -122,7 +122,8 @@ static bool free_begun(void)
     return true;
 }
 
-/* Lua's collector in a child that was forked half-way frees what its parent is about to write. */
+/* Lua's collector in a child that was forked half-way frees what its parent is about to
+ * write. */
 static void a_child_leaves_its_parents_file_alone(void)
 {
     grid_error err;

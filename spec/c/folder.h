@@ -1,7 +1,8 @@
 /* The folder of a test that writes files.
  *
- * Owns: the folder, and the files that are left in it: each counts as a failed check and is removed.
- * The folder is below /tmp, which other users reach too. Does not know: what is written there. */
+ * Owns: the folder, and the files that are left in it: each counts as a failed check and
+ * is removed. The folder is below /tmp, which other users reach too. Does not know: what
+ * is written there. */
 #ifndef GRID_SPEC_FOLDER_H
 #define GRID_SPEC_FOLDER_H
 

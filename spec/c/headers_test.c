@@ -1,4 +1,5 @@
-/* Header lines: what an answer brings is kept within a ceiling, block by block, and what a request may not carry is refused. */
+/* Header lines: what an answer brings is kept within a ceiling, block by block, and what
+ * a request may not carry is refused. */
 #include "check.h"
 
 #include "base/alloc.h"
@@ -196,7 +197,7 @@ static void interim_blocks_count_against_the_ceilings_of_their_answer(void)
     CHECK_INT(interim_blocks(line), GRID_HEADERS_MAX_BYTES / (1024 + 15));
 }
 
-/* ---- Folded lines ------------------------------------------------------------------------------ */
+/* ---- Folded lines ------------------------------------------------------------------ */
 
 /* RFC 9112 section 5.2 */
 static void a_folded_line_goes_on_with_the_field_before(void)
@@ -279,7 +280,7 @@ static void a_line_without_memory_is_an_error(void)
     grid_headers_clear(&headers);
 }
 
-/* ---- What goes out ----------------------------------------------------------------------------- */
+/* ---- What goes out ----------------------------------------------------------------- */
 
 static bool may_go_out(const char *line, size_t size)
 {

@@ -1,4 +1,5 @@
-/* HPKE against RFC 9180 A.5.1, step by step, and against everything that must not open. */
+/* HPKE against RFC 9180 A.5.1, step by step, and against everything that must not
+ * open. */
 #include "crypto_support.h"
 
 #include "crypto/authorization.h"
@@ -47,7 +48,7 @@ static grid_key *vector_key(const char *name)
     return grid_key_new_from_scalar(slice(&scalar), &err);
 }
 
-/* ---- RFC 9180 A.5.1 ------------------------------------------------------------------------------- */
+/* ---- RFC 9180 A.5.1 ---------------------------------------------------------------- */
 
 static void the_key_encapsulation_gives_the_values_of_the_rfc(void)
 {
@@ -145,7 +146,7 @@ static void the_single_shot_gives_the_first_encryption_of_the_rfc(void)
     grid_key_free(recipient);
 }
 
-/* ---- What must not open --------------------------------------------------------------------------- */
+/* ---- What must not open ------------------------------------------------------------ */
 
 typedef struct sealed {
     grid_key *recipient;
@@ -290,7 +291,7 @@ static void a_plaintext_over_the_ceiling_of_the_buffer_is_not_opened(void)
     grid_key_free(message.recipient);
 }
 
-/* ---- The service's authorization key --------------------------------------------------------------- */
+/* ---- The service's authorization key ----------------------------------------------- */
 
 static grid_key *open_texts(const grid_key *recipient, const char *enc, const char *ciphertext, grid_error *err)
 {

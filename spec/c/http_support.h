@@ -1,4 +1,5 @@
-/* What the tests of the http room share: one engine, one server beside it, and a loop that moves both. */
+/* What the tests of the http room share: one engine, one server beside it, and a loop
+ * that moves both. */
 #ifndef GRID_SPEC_HTTP_SUPPORT_H
 #define GRID_SPEC_HTTP_SUPPORT_H
 
@@ -14,7 +15,8 @@ static inline grid_slice text_slice(const char *text)
     return (grid_slice){text, strlen(text)};
 }
 
-/* An exchange that a test then changes. The URL lives in a static place: one at a time. */
+/* An exchange that a test then changes. The URL lives in a static place: one at a
+ * time. */
 static inline grid_exchange exchange_with(int port, const char *method)
 {
     static char url[64];

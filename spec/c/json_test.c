@@ -9,7 +9,7 @@ static grid_slice slice(const char *text)
     return (grid_slice){text, strlen(text)};
 }
 
-/* ---- Walking ------------------------------------------------------------------------------- */
+/* ---- Walking ----------------------------------------------------------------------- */
 
 static void the_reader_meets_each_token_in_order(void)
 {
@@ -129,7 +129,7 @@ static void an_element_is_found_by_its_place(void)
     CHECK(!grid_json_element(slice("1"), 0, &value));
 }
 
-/* ---- Strings ------------------------------------------------------------------------------- */
+/* ---- Strings ----------------------------------------------------------------------- */
 
 static void unquoted_is(const char *raw, const char *want, size_t size)
 {
@@ -244,7 +244,7 @@ static void every_character_survives_quoting_and_unquoting(void)
     grid_buffer_clear(&back);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 static void the_ceiling_of_the_buffer_holds(void)
 {

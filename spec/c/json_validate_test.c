@@ -10,7 +10,8 @@ static grid_slice slice(const char *text)
     return (grid_slice){text, strlen(text)};
 }
 
-/* On a block of exactly its size, so that a sanitizer sees the first byte read past the end. */
+/* On a block of exactly its size, so that a sanitizer sees the first byte read past the
+ * end. */
 static bool is_valid(const char *text, size_t size, grid_error *err)
 {
     char *exact = malloc(size ? size : 1);

@@ -1,4 +1,5 @@
-/* Keys: every form that is read, every form that is written, everything that is refused. */
+/* Keys: every form that is read, every form that is written, everything that is
+ * refused. */
 #include "key_support.h"
 
 static bool refuses_der(const char *hex, const char *code)

@@ -16,7 +16,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int asked, waiting; /* calls of getaddrinfo: all, and those that have not returned */
 static bool answers, gave_up;
 
-/* Takes the place of the C library's. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+/* Takes the place of the C library's.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                                                        struct addrinfo **found)
 {

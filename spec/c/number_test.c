@@ -1,7 +1,7 @@
 /* Numbers: every double reads and prints as in ECMAScript, with node as the judge.
  *
- * The locale is that of the environment, whose decimal point must not matter: LC_ALL=de_DE.UTF-8
- * build/c/number_test */
+ * The locale is that of the environment, whose decimal point must not matter:
+ * LC_ALL=de_DE.UTF-8 build/c/number_test */
 #include "text/number.h"
 
 #include "check.h"
@@ -72,8 +72,9 @@ static void the_table_of_rfc_8785_holds(void)
     }
 }
 
-/* The nearest 16 digits to 2^-44 lie below it, where doubles are dense, and read back as its
- * neighbour; the next 16 digits up read back right, and are what ECMAScript prints. */
+/* The nearest 16 digits to 2^-44 lie below it, where doubles are dense, and read back
+ * as its neighbour; the next 16 digits up read back right, and are what ECMAScript
+ * prints. */
 static void a_power_of_two_takes_the_shortest_digits_on_its_wide_side(void)
 {
     CHECK(canonical_is("5.6843418860808015e-14", 22, "5.684341886080802e-14"));
@@ -92,7 +93,8 @@ static void a_whole_number_is_what_printf_makes_of_it(void)
     }
 }
 
-/* Under valgrind (spec/support/each names it in UNDER) and the sanitizers a sample has to do. */
+/* Under valgrind (spec/support/each names it in UNDER) and the sanitizers a sample has to
+ * do. */
 static int doubles_to_compare(void)
 {
 #ifdef INSTRUMENTED

@@ -1,4 +1,5 @@
-/* Runs of bytes that two texts have in common: as a search for each run would find them. */
+/* Runs of bytes that two texts have in common: as a search for each run would find
+ * them. */
 #define _GNU_SOURCE /* memmem */
 #include "check.h"
 
@@ -38,7 +39,8 @@ static bool overlap_slowly(grid_slice text, grid_slice other, size_t size)
     return false;
 }
 
-/* Texts of few letters, so that some overlap and some do not, and of many bytes, so that the marks are full. */
+/* Texts of few letters, so that some overlap and some do not, and of many bytes, so that
+ * the marks are full. */
 static void the_answer_is_that_of_a_plain_search(void)
 {
     static char text[3000], other[3000];

@@ -1,5 +1,5 @@
-/* Retry-After: seconds of any length and the three forms of a date become whole seconds within a ceiling; anything else is not
- * said at all. */
+/* Retry-After: seconds of any length and the three forms of a date become whole seconds
+ * within a ceiling; anything else is not said at all. */
 #include "check.h"
 
 #include "base/alloc.h"

@@ -79,7 +79,8 @@ static void what_is_no_signature_is_refused(void)
     grid_key_free(key);
 }
 
-/* The two numbers, written as DER by OpenSSL, are a signature that holds; each half has leading zeros now and then. */
+/* The two numbers, written as DER by OpenSSL, are a signature that holds; each half has
+ * leading zeros now and then. */
 static void a_raw_signature_holds_and_has_64_bytes(void)
 {
     grid_error err = {0};

@@ -1,5 +1,5 @@
-/* What libcurl's text tells of an HTTP/2 stream. The lines are those of libcurl 7.81 to 8.22; spec/http2_spec.lua shows them at
- * work with the one that runs. */
+/* What libcurl's text tells of an HTTP/2 stream. The lines are those of libcurl 7.81 to
+ * 8.22; spec/http2_spec.lua shows them at work with the one that runs. */
 #include "check.h"
 #include "http/stream.h"
 

@@ -1,4 +1,5 @@
-/* The limit on reads: libcurl takes a TLS connection for empty while it is reached, and loses nothing by that. */
+/* The limit on reads: libcurl takes a TLS connection for empty while it is reached, and
+ * loses nothing by that. */
 #include "check.h"
 #include "http/clock.h"
 #include "http/tls.h"

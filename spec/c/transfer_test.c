@@ -1,4 +1,5 @@
-/* One exchange against a server in the same loop: what goes out, what comes in, and what each limit and fault leaves behind. */
+/* One exchange against a server in the same loop: what goes out, what comes in, and what
+ * each limit and fault leaves behind. */
 #include "http_support.h"
 
 #include <stdint.h>
@@ -34,7 +35,7 @@ static void fails_like(grid_transfer *transfer, grid_kind kind, const char *code
     grid_transfer_free(transfer);
 }
 
-/* ---- What goes out ----------------------------------------------------------------------------- */
+/* ---- What goes out ----------------------------------------------------------------- */
 
 static void a_post_goes_out_as_it_was_given(void)
 {
@@ -118,7 +119,7 @@ static void only_http_goes_out(void)
     }
 }
 
-/* ---- What comes in ----------------------------------------------------------------------------- */
+/* ---- What comes in ----------------------------------------------------------------- */
 
 static void an_answer_comes_in_whole(void)
 {
@@ -187,7 +188,7 @@ static void a_connection_is_used_again(void)
     CHECK_INT(server.executed, 3);
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------ */
+/* ---- Limits ------------------------------------------------------------------------ */
 
 static void a_body_may_be_as_long_as_the_limit_and_not_longer(void)
 {
@@ -329,7 +330,7 @@ static void limits_beyond_all_clocks_are_none(void)
     }
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------ */
+/* ---- Faults ------------------------------------------------------------------------ */
 
 static void a_refused_connection_was_never_sent(void)
 {
@@ -384,7 +385,8 @@ static void an_interim_status_is_no_answer_even_with_a_body(void)
     fails_like(run_get(), GRID_PROTOCOL, "bad_http", GRID_SENT_UNKNOWN);
 }
 
-/* curl issue 11101: the fold was written to the last header of the handle's transfer before. */
+/* curl issue 11101: the fold was written to the last header of the handle's transfer
+ * before. */
 static void headers_that_begin_with_a_fold_do_no_harm(void)
 {
     for (int i = 0; i < 3; i++) {
@@ -412,8 +414,8 @@ static void framing_that_makes_no_sense_does_no_harm(void)
     }
 }
 
-/* A reused connection that dies is where libcurl would send again; over HTTP/2, and counted by a server of its own, in
- * spec/at_most_once_spec.lua. */
+/* A reused connection that dies is where libcurl would send again; over HTTP/2, and
+ * counted by a server of its own, in spec/at_most_once_spec.lua. */
 static void what_was_handed_over_is_not_sent_again(void)
 {
     grid_exchange exchange = exchange_with(server.port, "POST");

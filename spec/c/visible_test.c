@@ -1,5 +1,5 @@
-/* Foreign text: what would break a line, command a terminal, change the order of reading or is not seen does not pass, and all
- * other text does as it is. */
+/* Foreign text: what would break a line, command a terminal, change the order of reading
+ * or is not seen does not pass, and all other text does as it is. */
 #include "check.h"
 
 #include "base/alloc.h"

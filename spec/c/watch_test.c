@@ -1,4 +1,5 @@
-/* What epoll knows of sockets: one that libcurl has let go of stays, is told of once at most, and is gone when it is closed. */
+/* What epoll knows of sockets: one that libcurl has let go of stays, is told of once at
+ * most, and is gone when it is closed. */
 #include "check.h"
 
 #include "base/alloc.h"
@@ -107,7 +108,8 @@ static void a_socket_that_can_be_written_to_does_not_stay(void)
     end();
 }
 
-/* A forked child holds the parent's sockets, as `other` does here: closed by one alone they would stay in epoll for ever. */
+/* A forked child holds the parent's sockets, as `other` does here: closed by one alone
+ * they would stay in epoll for ever. */
 static void a_closed_socket_is_gone_whoever_holds_it_too(void)
 {
     curl_socket_t fd, other;

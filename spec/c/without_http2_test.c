@@ -10,7 +10,8 @@
 
 static remote server;
 
-/* Takes the place of libcurl's own. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+/* Takes the place of libcurl's own.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 curl_version_info_data *curl_version_info(CURLversion age)
 {
     static curl_version_info_data info;

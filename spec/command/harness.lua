@@ -1,4 +1,5 @@
--- Runs the command as users do, in a process of its own, in a folder of its own, against a sandbox.
+-- Runs the command as users do, in a process of its own, in a folder of its own, against
+-- a sandbox.
 -- Owns: the folder and the sandbox, until `stop`.
 
 local child = require "spec.support.child"
@@ -103,8 +104,8 @@ function Harness:login(name, more, env, spelled)
   return code, out, err
 end
 
---- A session file for a session that the sandbox has just made; or a bare one, and another file with its key. Returns the sandbox's
---- record, with `private_key`.
+--- A session file for a session that the sandbox has just made; or a bare one, and
+--- another file with its key. Returns the sandbox's record, with `private_key`.
 function Harness:write_session(name, bare)
   local grid = require "grid"
   local pair = assert(grid.keypair())

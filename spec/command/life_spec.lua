@@ -1,4 +1,5 @@
--- A session's life through the command: keygen, login, inspect, refresh, sign. Each step is a process of its own.
+-- A session's life through the command: keygen, login, inspect, refresh, sign. Each step
+-- is a process of its own.
 
 local grid = require "grid"
 local harness = require "spec.command.harness"

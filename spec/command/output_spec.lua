@@ -1,5 +1,5 @@
--- What the command shows of text that files and services contributed: it gives no order to a terminal, and JSON says exactly what
--- was there.
+-- What the command shows of text that files and services contributed: it gives no order
+-- to a terminal, and JSON says exactly what was there.
 
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
@@ -11,7 +11,8 @@ describe("the command", function()
   teardown(function() run:stop() end)
   before_each(function() run:clear() end)
 
-  -- CSI, which turns text red; the order of reading reversed; what is not seen; a line of one's own.
+  -- CSI, which turns text red; the order of reading reversed; what is not seen; a line of
+  -- one's own.
   local ODD = "od\194\15531md\226\128\174\226\129\166\226\128\139\239\187\191\27[31m\127\226\128\168name"
   local SHOWN = "od 31md [31m name"
 

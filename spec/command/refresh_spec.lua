@@ -123,7 +123,8 @@ describe("grid refresh", function()
     assert.equal(0, (run:grid "refresh s.json"))
   end)
 
-  -- Root may write anywhere, and gives up that right here. It stays root: another user might not read this tree.
+  -- Root may write anywhere, and gives up that right here. It stays root: another user
+  -- might not read this tree.
   local AS_SOMEBODY = 'if [ "$(id -u)" = 0 ]; then as="setpriv --bounding-set -dac_override"; fi\n'
 
   it("spends nothing where the file cannot be replaced", function()

@@ -226,7 +226,8 @@ describe("pasted text", function()
 end)
 
 describe("a log-in", function()
-  -- Logs in with these answers to its questions. -> the password that is sent, or the Exit; the notes
+  -- Logs in with these answers to its questions. -> the password that is sent, or the
+  -- Exit; the notes
   local function with_answers(...)
     local answers, sent, notes = { ... }, nil, {}
     local client = {

@@ -1,4 +1,5 @@
--- The keeper's cryptography through Lua: the vectors are in spec/c, here is what the binding promises.
+-- The keeper's cryptography through Lua: the vectors are in spec/c, here is what the
+-- binding promises.
 
 local core = require "grid.core"
 

@@ -1,5 +1,5 @@
--- grid.core's engine and transfers through Lua: what each method does, what it refuses once closed, and what the collector and
--- the order of closing may do to them.
+-- grid.core's engine and transfers through Lua: what each method does, what it refuses
+-- once closed, and what the collector and the order of closing may do to them.
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"

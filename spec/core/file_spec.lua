@@ -1,4 +1,5 @@
--- Files of the core: locks, replacement, removal, reading; and the same on a writer's thread.
+-- Files of the core: locks, replacement, removal, reading; and the same on a writer's
+-- thread.
 
 local core = require "grid.core"
 local socket = require "socket"
@@ -23,7 +24,8 @@ local function assert_error(code, ok, kind, actual, message)
   assert.is_string(message)
 end
 
--- What a program of its own prints that knows `core` and `path`; the shell does `before` first.
+-- What a program of its own prints that knows `core` and `path`; the shell does `before`
+-- first.
 local function run(body, before)
   folder:write("child.lua", ([[
     local core = require "grid.core"

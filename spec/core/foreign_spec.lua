@@ -1,4 +1,5 @@
--- grid.core's judgement of foreign text, through Lua: what is shown of it, and what it has in common with others.
+-- grid.core's judgement of foreign text, through Lua: what is shown of it, and what it
+-- has in common with others.
 
 local core = require "grid.core"
 

@@ -1,4 +1,5 @@
--- JSON between bytes and Lua values, as grid.core does it: alike on both VMs, exact in numbers, strict in limits.
+-- JSON between bytes and Lua values, as grid.core does it: alike on both VMs, exact in
+-- numbers, strict in limits.
 
 local core = require "grid.core"
 

@@ -1,7 +1,9 @@
-/* The crypto room, and canonical JSON, behind a pipe, so that other implementations can talk to it.
+/* The crypto room, and canonical JSON, behind a pipe, so that other implementations can
+ * talk to it.
  *
- * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at all); answers each with one line,
- * "ok result…" in the same form or "error code". Ends with its input. */
+ * Reads lines "verb argument…", each argument the base64 of its bytes ("-" for none at
+ * all); answers each with one line, "ok result…" in the same form or "error code". Ends
+ * with its input. */
 #include "base/buffer.h"
 #include "crypto/aead.h"
 #include "crypto/authorization.h"
@@ -27,7 +29,7 @@ static grid_slice argument(const call *now, int index)
     return (grid_slice){now->arguments[index].data ? now->arguments[index].data : "", now->arguments[index].size};
 }
 
-/* ---- The verbs ------------------------------------------------------------------------------------ */
+/* ---- The verbs --------------------------------------------------------------------- */
 
 /* A pair: its private and its public text. Takes the key. */
 static bool answer_key(call *now, grid_key *key)
@@ -145,7 +147,7 @@ static const struct {
     {"sign_raw", sign_raw}, {"aead_seal", aead_seal},
 };
 
-/* ---- The pipe ------------------------------------------------------------------------------------- */
+/* ---- The pipe ---------------------------------------------------------------------- */
 
 static bool run(call *now, char *line)
 {

@@ -1,9 +1,9 @@
 -- `make demo`: refreshes a session, and shows it before and after.
 --
 -- Without variables it starts the sandbox server, logs in there, refreshes, and ends the
--- sandbox. `make demo SESSION=file`, with the API key in $GRID_API_KEY, refreshes a session
--- file of `grid login` at $GRID_BASE_URL, or at Grid itself. It asks no question and prints no
--- secret. Exit code: 0: refreshed; 1: not refreshed; 2: usage error.
+-- sandbox. `make demo SESSION=file`, with the API key in $GRID_API_KEY, refreshes a
+-- session file of `grid login` at $GRID_BASE_URL, or at Grid itself. It asks no question
+-- and prints no secret. Exit code: 0: refreshed; 1: not refreshed; 2: usage error.
 
 local authentication = require "grid.cli.authentication"
 local description = require "grid.cli.description"
@@ -19,7 +19,7 @@ local times = require "grid.cli.times"
 
 local SERVICE_ENDS = 1797332400 -- 2026-12-15 11:00 UTC
 
--- ---- Before and after -------------------------------------------------------------------------
+-- ---- Before and after -----------------------------------------------------------------
 
 local function row(...)
   local text = ("%-20s%-38s%-38s%s"):format(...):gsub(" +$", "")
@@ -43,7 +43,7 @@ local function compare(before, after)
   output:line ""
 end
 
--- ---- The refresh, of one session file ---------------------------------------------------------
+-- ---- The refresh, of one session file -------------------------------------------------
 
 local function refresh_file(client, path, key_path)
   local key_text = session_key.text { key = key_path }
@@ -65,7 +65,7 @@ local function refresh_file(client, path, key_path)
   }
 end
 
--- ---- On the sandbox ---------------------------------------------------------------------------
+-- ---- On the sandbox -------------------------------------------------------------------
 
 local EMAIL = "demo@example.com"
 
@@ -103,7 +103,7 @@ local function sandbox_demo()
   output:line "\nThe sandbox has ended; its files are removed."
 end
 
--- ---- For real ---------------------------------------------------------------------------------
+-- ---- For real -------------------------------------------------------------------------
 
 local function real_demo(path, key_path)
   if (os.getenv "GRID_API_KEY" or "") == "" then exit.usage "a session file needs an API key too: set GRID_API_KEY" end
@@ -115,7 +115,7 @@ local function real_demo(path, key_path)
   service.exit_if_interrupted()
 end
 
--- ---- Which of the two -------------------------------------------------------------------------
+-- ---- Which of the two -----------------------------------------------------------------
 
 local function given(name)
   local value = os.getenv(name)

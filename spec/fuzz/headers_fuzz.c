@@ -1,5 +1,5 @@
-/* Whatever lines an answer's headers consist of, they can be added and walked, stay within their ceiling, and no line that
- * could become two may be sent. */
+/* Whatever lines an answer's headers consist of, they can be added and walked, stay
+ * within their ceiling, and no line that could become two may be sent. */
 #include "http/headers.h"
 #include "http/retry_after.h"
 
@@ -51,7 +51,8 @@ static void check(grid_slice line)
         must(line.data[i] != '\r' && line.data[i] != '\n' && line.data[i] != '\0');
 }
 
-/* Lines as libcurl hands them over, each with its end, and each as a copy, so that reading past it shows. */
+/* Lines as libcurl hands them over, each with its end, and each as a copy, so that
+ * reading past it shows. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     grid_headers headers;

@@ -1,6 +1,7 @@
-/* Nothing opens but what was sealed. The first byte of the input says how the rest is meant: as an encapsulated key and a
- * ciphertext; as a plaintext that is sealed and has to come back, but not after a change; as the text of an authorization key,
- * inside a seal that holds. */
+/* Nothing opens but what was sealed. The first byte of the input says how the rest is
+ * meant: as an encapsulated key and a ciphertext; as a plaintext that is sealed and has
+ * to come back, but not after a change; as the text of an authorization key, inside a
+ * seal that holds. */
 #include "base/alloc.h"
 #include "crypto/authorization.h"
 #include "crypto/hpke.h"

@@ -1,5 +1,5 @@
-/* Whatever the gate takes can be walked, cut, unquoted and quoted again, and what is cut out is
- * JSON itself. Whatever the bytes are, they can be shown. */
+/* Whatever the gate takes can be walked, cut, unquoted and quoted again, and what is cut
+ * out is JSON itself. Whatever the bytes are, they can be shown. */
 #include "text/json.h"
 #include "text/visible.h"
 
@@ -74,7 +74,8 @@ static void cut_elements(grid_slice array)
         must(grid_json_validate(value, &err));
 }
 
-/* Every string of the text is tried as a name: some are members of the outermost object. */
+/* Every string of the text is tried as a name: some are members of the outermost
+ * object. */
 static void cut_members(grid_slice object)
 {
     grid_json_reader reader;

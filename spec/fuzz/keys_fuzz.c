@@ -1,5 +1,6 @@
-/* Whatever is read as a key is written and read again as the same key; whatever is not, is refused as "crypto", leaving nothing
- * behind. The input is taken as text; and, since few mutations of base64 are base64, as DER, whose base64 is made here. */
+/* Whatever is read as a key is written and read again as the same key; whatever is not,
+ * is refused as "crypto", leaving nothing behind. The input is taken as text; and, since
+ * few mutations of base64 are base64, as DER, whose base64 is made here. */
 #include "base/alloc.h"
 #include "crypto/key.h"
 #include "text/base64.h"

@@ -1,8 +1,10 @@
-/* Whatever tables a program hands to grid.new and to a call, the library either takes them or raises one line of text that
- * begins with the position of the caller. No API key is ever left in, so that nothing is sent.
+/* Whatever tables a program hands to grid.new and to a call, the library either takes
+ * them or raises one line of text that begins with the position of the caller. No API key
+ * is ever left in, so that nothing is sent.
  *
- * The input is a list of fields. Each takes one byte that chooses a name, one that chooses a kind of value, and the value. A byte
- * 255 in place of a name begins the next table: the options of a client, the request, the options of the call. */
+ * The input is a list of fields. Each takes one byte that chooses a name, one that
+ * chooses a kind of value, and the value. A byte 255 in place of a name begins the next
+ * table: the options of a client, the request, the options of the call. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>

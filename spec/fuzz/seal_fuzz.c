@@ -1,5 +1,6 @@
-/* Bytes of a store and of a server: what is sealed comes back, changed bytes do not open, and base64url has one text for each run
- * of bytes. The first byte of the input says how the rest is meant. */
+/* Bytes of a store and of a server: what is sealed comes back, changed bytes do not open,
+ * and base64url has one text for each run of bytes. The first byte of the input says how
+ * the rest is meant. */
 #include "base/alloc.h"
 #include "crypto/aead.h"
 #include "text/base64.h"

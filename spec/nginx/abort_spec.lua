@@ -1,4 +1,5 @@
--- Clients that go away in the middle, with lua_check_client_abort on: nginx ends their requests, and nothing else.
+-- Clients that go away in the middle, with lua_check_client_abort on: nginx ends their
+-- requests, and nothing else.
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
@@ -98,7 +99,8 @@ describe("a client that goes away", function()
     return select(2, scene.nginx:log():gsub("response %S+ 200", ""))
   end
 
-  -- Answers that only on_event was told of, whole enough to be saved, and hidden from a dump.
+  -- Answers that only on_event was told of, whole enough to be saved, and hidden from a
+  -- dump.
   local function answers_saved()
     return select(2, scene.nginx:log():gsub("abandoned %S+ %d%d%d+ bytes to save, hidden", ""))
   end

@@ -1,5 +1,6 @@
--- What the locations of the specs run inside nginx: one client for the worker, one call, and what came of it as JSON text.
--- Owns nothing but that client. The sandbox and its session come from the environment, see spec/nginx/scene.lua.
+-- What the locations of the specs run inside nginx: one client for the worker, one call,
+-- and what came of it as JSON text. Owns nothing but that client. The sandbox and its
+-- session come from the environment, see spec/nginx/scene.lua.
 
 local cjson = require "cjson"
 local grid = require "grid"
@@ -42,7 +43,8 @@ function app.say(value)
   ngx.print(cjson.encode(value))
 end
 
--- A location that stops until the spec has seen something: the spec asks the location that calls `go`.
+-- A location that stops until the spec has seen something: the spec asks the location
+-- that calls `go`.
 local going = false
 
 --- Returns when that location has gone on.

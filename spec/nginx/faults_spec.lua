@@ -1,5 +1,5 @@
--- What the world can do to a call, inside nginx: each fault of the sandbox comes back as the same error as in plain Lua, nobody
--- hangs or crashes, and nothing stays behind.
+-- What the world can do to a call, inside nginx: each fault of the sandbox comes back as
+-- the same error as in plain Lua, nobody hangs or crashes, and nothing stays behind.
 
 local app = require "spec.nginx.app"
 local grid = require "grid"

@@ -1,4 +1,5 @@
--- The example gateway as it stands in spec/examples/gateway, with the sandbox as the Grid side and a program behind it.
+-- The example gateway as it stands in spec/examples/gateway, with the sandbox as the Grid
+-- side and a program behind it.
 
 local files = require "spec.nginx.files"
 local json = require "spec.sandbox.json"

@@ -1,4 +1,5 @@
--- Runs busted inside an nginx worker, for spec/nginx/run_inside.lua: the same specs, but every call yields to nginx's loop.
+-- Runs busted inside an nginx worker, for spec/nginx/run_inside.lua: the same specs, but
+-- every call yields to nginx's loop.
 
 local ffi = require "ffi"
 
@@ -11,7 +12,8 @@ local SIGCHLD = 17
 
 local inside = {}
 
--- busted unloads what a spec has required, but what is known to the FFI cannot be declared again.
+-- busted unloads what a spec has required, but what is known to the FFI cannot be
+-- declared again.
 local function keep_loaded()
   require "resty.core"
   require "ngx.semaphore"

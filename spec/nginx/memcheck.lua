@@ -1,5 +1,6 @@
--- A worker under valgrind: calls of all kinds and ends, then a TERM, and memcheck has nothing to say. No part of the usual suite:
--- `make valgrind` runs it. memcheck is slow, so nothing here measures time.
+-- A worker under valgrind: calls of all kinds and ends, then a TERM, and memcheck has
+-- nothing to say. No part of the usual suite: `make valgrind` runs it. memcheck is slow,
+-- so nothing here measures time.
 
 local files = require "spec.nginx.files"
 local scenes = require "spec.nginx.scene"
@@ -56,9 +57,11 @@ local FAULTS = {
   { kind = "status", status = 503, retry_after = 1 }, { kind = "status", status = 410 },
 }
 
--- A TERM that comes between nginx's last look at its signals and its epoll_wait ends neither: the one process of an nginx without a
--- master sleeps on until the next event (with a master, the master's message is that event). Valgrind keeps a signal back until the
--- next system call, so there all of what nginx does before it sleeps counts as between, and closing a Lua state takes it long.
+-- A TERM that comes between nginx's last look at its signals and its epoll_wait ends
+-- neither: the one process of an nginx without a master sleeps on until the next event
+-- (with a master, the master's message is that event). Valgrind keeps a signal back until
+-- the next system call, so there all of what nginx does before it sleeps counts as
+-- between, and closing a Lua state takes it long.
 local function terminate(server)
   server:signal "TERM"
   server:get("/ready", "--max-time 10") -- the next event; nobody need answer
@@ -90,7 +93,8 @@ for name, code_cache in pairs { ["with the code cache"] = true, ["without the co
       local closed = scene:ask "/closed"
       assert.equal(2, #closed, closed.body)
       for _, outcome in ipairs(closed) do assert.equal("cancelled", outcome.kind) end
-      -- Without the cache ngx_lua itself complains of any semaphore that somebody waits for at the end.
+      -- Without the cache ngx_lua itself complains of any semaphore that somebody waits
+      -- for at the end.
       if code_cache then scene.nginx:get "/left_in_flight" end
       local code = terminate(scene.nginx)
       local said = files.read(scene.nginx.dir .. "/stderr")

@@ -1,4 +1,5 @@
--- Where in nginx a call may be made: it waits there without blocking the worker, or says at once that it cannot.
+-- Where in nginx a call may be made: it waits there without blocking the worker, or says
+-- at once that it cannot.
 
 local files = require "spec.nginx.files"
 local json = require "spec.sandbox.json"

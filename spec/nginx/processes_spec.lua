@@ -1,4 +1,5 @@
--- Processes of nginx: what happens before the fork and after, at each signal, and without the code cache.
+-- Processes of nginx: what happens before the fork and after, at each signal, and without
+-- the code cache.
 
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
@@ -166,7 +167,8 @@ describe("nginx", function()
     assert.truthy(scene.nginx:log():find("the timer's call: true", 1, true))
   end)
 
-  -- nginx closes its clients' connections then, but lets Lua's timers run: the answer with the new tokens still comes in.
+  -- nginx closes its clients' connections then, but lets Lua's timers run: the answer
+  -- with the new tokens still comes in.
   it("brings a call in flight to its end even when worker_shutdown_timeout is over before", function()
     scene = start { main = "worker_shutdown_timeout 200ms;" }
     delay_answers()

@@ -1,5 +1,7 @@
--- Which nginx the specs start, and how its modules get into it: spec/support/nginx-program, on stand-ins for nginx that take a
--- configuration as nginx does; then the harness and the sandbox with an nginx whose modules are there before a configuration is.
+-- Which nginx the specs start, and how its modules get into it:
+-- spec/support/nginx-program, on stand-ins for nginx that take a configuration as nginx
+-- does; then the harness and the sandbox with an nginx whose modules are there before a
+-- configuration is.
 
 local child = require "spec.support.child"
 

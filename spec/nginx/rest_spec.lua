@@ -54,8 +54,9 @@ describe("a worker that has made calls", function()
 
   teardown(function() assert.is_nil(scene:stop()) end)
 
-  -- What the calls and the questions before have set off, such as connections that are closed, comes to its end. Something that
-  -- runs does not: it wakes the worker once more in each second, or is counted as a timer.
+  -- What the calls and the questions before have set off, such as connections that are
+  -- closed, comes to its end. Something that runs does not: it wakes the worker once more
+  -- in each second, or is counted as a timer.
   local function comes_to_rest()
     for _ = 1, 10 do
       if wake_ups_per_second() < idle + 0.5 then return true end

@@ -1,5 +1,5 @@
--- The Lua suite once more, inside an nginx worker: `luajit spec/nginx/run_inside.lua [spec …]`. Prints what busted prints there,
--- and ends with its exit code.
+-- The Lua suite once more, inside an nginx worker: `luajit spec/nginx/run_inside.lua
+-- [spec …]`. Prints what busted prints there, and ends with its exit code.
 
 local files = require "spec.nginx.files"
 local nginx = require "spec.support.nginx"
@@ -56,7 +56,8 @@ local server = nginx.start {
       }
     }]]):gsub("SPECS", (words(given))),
 }
--- By curl, which sees where the answer ends: the sandbox that the specs share inherits the connection and keeps it open.
+-- By curl, which sees where the answer ends: the sandbox that the specs share inherits
+-- the connection and keeps it open.
 local answer = server:get("/run", "--max-time 1200 --http1.1") or ""
 local output = files.read(server.dir .. "/stdout")
 local code, log = server:stop()

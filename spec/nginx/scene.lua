@@ -1,5 +1,6 @@
--- The scene of most specs here: a sandbox as the Grid side, and an nginx whose locations call it through spec/nginx/app.lua.
--- Owns both processes; `stop` ends them and looks whether nginx had anything to complain of.
+-- The scene of most specs here: a sandbox as the Grid side, and an nginx whose locations
+-- call it through spec/nginx/app.lua. Owns both processes; `stop` ends them and looks
+-- whether nginx had anything to complain of.
 
 local core = require "grid.core"
 local json = require "spec.sandbox.json"
@@ -56,7 +57,8 @@ function Scene:ask(path, options)
   return value or { http_status = status, body = body }
 end
 
---- Asks for the counters until they are back to what they were before. Closing a connection may take nginx a moment.
+--- Asks for the counters until they are back to what they were before. Closing a
+--- connection may take nginx a moment.
 -- -> true, or false and both as text
 function Scene:is_back_to(before)
   local after
@@ -68,7 +70,8 @@ function Scene:is_back_to(before)
   return back, json.encode(before) .. " and then " .. json.encode(after)
 end
 
---- Ends nginx, and the sandbox if it came with it. -> nil, or what is wrong: an exit code, a crash, a secret in the log.
+--- Ends nginx, and the sandbox if it came with it. -> nil, or what is wrong: an exit
+--- code, a crash, a secret in the log.
 function Scene:stop()
   local code, log = self.nginx:stop()
   if self.owns_sandbox then self.sandbox:stop() end

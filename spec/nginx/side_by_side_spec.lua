@@ -1,5 +1,5 @@
--- Calls of one worker run side by side: those of different requests, of light threads, of refresh_sessions; and go on when
--- nginx has no timer left for the driver.
+-- Calls of one worker run side by side: those of different requests, of light threads, of
+-- refresh_sessions; and go on when nginx has no timer left for the driver.
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
@@ -102,8 +102,8 @@ local function locations() return (LOCATIONS:gsub("@APP@", APP)) end
 
 local function decode(body) return require("spec.sandbox.json").decode(body) end
 
--- Begins a request to each path. The Grid side holds all answers back until it has the request of
--- each call: none of them waits for another one. -> outcomes
+-- Begins a request to each path. The Grid side holds all answers back until it has the
+-- request of each call: none of them waits for another one. -> outcomes
 local function at_once(scene, paths)
   local requests, outcomes = {}, {}
   scene.sandbox:fault { kind = "delay", hold = true, count = #paths }

@@ -1,5 +1,6 @@
--- An easy handle that had waited for an HTTP/2 connection kept its buffer through curl_easy_reset; CURLOPT_BUFFERSIZE was then
--- refused with "bad argument", and every call but the first of the next batch failed.
+-- An easy handle that had waited for an HTTP/2 connection kept its buffer through
+-- curl_easy_reset; CURLOPT_BUFFERSIZE was then refused with "bad argument", and every
+-- call but the first of the next batch failed.
 
 local grid = require "grid"
 local sandbox = require "spec.support.sandbox"

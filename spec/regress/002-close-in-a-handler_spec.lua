@@ -1,4 +1,5 @@
--- A handler of the `request` event that closed the client made the call raise from deep within. Now it ends as `cancelled`.
+-- A handler of the `request` event that closed the client made the call raise from deep
+-- within. Now it ends as `cancelled`.
 
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"

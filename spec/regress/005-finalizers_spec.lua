@@ -1,6 +1,8 @@
--- Finalizers run wherever memory is asked for, also amid a function of the core, and last of all when the program ends. One that
--- encoded garbled the text that was being encoded; one that closed an engine or a key took it from under the function that used
--- it; and a client that was collected woke a coroutine of a loop that was gone. Whole programs, since some of them crashed.
+-- Finalizers run wherever memory is asked for, also amid a function of the core, and last
+-- of all when the program ends. One that encoded garbled the text that was being encoded;
+-- one that closed an engine or a key took it from under the function that used it; and a
+-- client that was collected woke a coroutine of a loop that was gone. Whole programs,
+-- since some of them crashed.
 
 local child = require "spec.support.child"
 

@@ -1,10 +1,12 @@
--- The encoder kept pointers to the names of a table; a finalizer that ran meanwhile took one out of the table, and it was freed.
+-- The encoder kept pointers to the names of a table; a finalizer that ran meanwhile took
+-- one out of the table, and it was freed.
 
 local finalizer = require "spec.support.finalizer"
 local json = require "grid.json"
 
 describe("json.encode", function()
-  -- Names of which the table has the only copy, and a finalizer in each collection that takes one away.
+  -- Names of which the table has the only copy, and a finalizer in each collection that
+  -- takes one away.
   local function encode_while_names_go(count)
     local value, victim, over = {}, nil, false
     local function take_away()

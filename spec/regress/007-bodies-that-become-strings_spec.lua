@@ -1,6 +1,6 @@
--- LuaJIT keeps each string once, and finds it by its length and a few of its bytes, which the bodies of one service have in
--- common: each new one was compared with all that the collector had not taken yet. What is understood does not become a string
--- any more.
+-- LuaJIT keeps each string once, and finds it by its length and a few of its bytes, which
+-- the bodies of one service have in common: each new one was compared with all that the
+-- collector had not taken yet. What is understood does not become a string any more.
 
 local core = require "grid.core"
 local rig = require "spec.support.rig"

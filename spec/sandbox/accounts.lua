@@ -1,6 +1,6 @@
--- Accounts: an address, the policies that say who may sign for it, and the user behind it with the one wallet that
--- the user's sessions hold. An email address leads to the same account at every log-in. Knows nothing of tokens and
--- of HTTP.
+-- Accounts: an address, the policies that say who may sign for it, and the user behind it
+-- with the one wallet that the user's sessions hold. An email address leads to the same
+-- account at every log-in. Knows nothing of tokens and of HTTP.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -22,7 +22,7 @@ local function wallets_text(account)
     .. '","public_key":null,"exported_at":null,"imported_at":null}]'
 end
 
----An account that nobody can ask for.
+--- An account that nobody can ask for.
 function accounts.stranger()
   local account = {
     address = new_address(), email = "stranger@example.com", grid_user_id = bytes.uuid(), created_at = ngx.now(),
@@ -40,7 +40,7 @@ function accounts.stranger()
   return account
 end
 
----A new account, and the one of `email` from now on.
+--- A new account, and the one of `email` from now on.
 function accounts.new(email)
   local account = accounts.stranger()
   account.email = email
@@ -54,7 +54,7 @@ function accounts.of_email(email)
   return state.emails[email] or accounts.new(email)
 end
 
----The entry of `address` among the signers in an account's policies, or nil.
+--- The entry of `address` among the signers in an account's policies, or nil.
 function accounts.signer(account, address)
   for _, signer in ipairs(account.policies.signers) do
     if signer.address == address then return signer end

@@ -1,5 +1,6 @@
--- Makes answers: the success wrapping and the three documented error bodies. An answer is a plain table
--- `{status, body, content_type, request_id, headers}`; who sends it, and how badly, is decided elsewhere.
+-- Makes answers: the success wrapping and the three documented error bodies. An answer is
+-- a plain table `{status, body, content_type, request_id, headers}`; who sends it, and
+-- how badly, is decided elsewhere.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -7,7 +8,7 @@ local settings = require "sandbox.settings"
 
 local answers = {}
 
----RFC 3339 in UTC, milliseconds included, of a time in seconds.
+--- RFC 3339 in UTC, milliseconds included, of a time in seconds.
 function answers.timestamp(seconds)
   return os.date("!%Y-%m-%dT%H:%M:%S", seconds - seconds % 1) .. string.format(".%03dZ", seconds % 1 * 1000)
 end
@@ -17,7 +18,7 @@ function answers.success(body)
   return { status = 200, body = body, content_type = "application/json", request_id = bytes.uuid(), headers = {} }
 end
 
----The answer around `data`, as most endpoints give it.
+--- The answer around `data`, as most endpoints give it.
 function answers.wrapped(data)
   local answer = answers.success("")
   answer.body = '{"data":' .. data .. ',"metadata":{"request_id":"' .. answer.request_id
@@ -55,7 +56,8 @@ function answers.failure(failure, shape)
   return answer
 end
 
----A request that is refused for the reasons in `problems`: `{field, code, message}` each.
+--- A request that is refused for the reasons in `problems`: `{field, code, message}`
+--- each.
 function answers.invalid(problems)
   return answers.failure { status = 400, code = "validation_error", message = "Validation failed", details = problems }
 end

@@ -1,5 +1,5 @@
--- Random bytes and the spellings of bytes: strict base64, base64url, base58, UUIDs. Knows nothing of what they mean
--- here.
+-- Random bytes and the spellings of bytes: strict base64, base64url, base58, UUIDs. Knows
+-- nothing of what they mean here.
 
 local ffi = require "ffi"
 local decode_base64, encode_base64 = ngx.decode_base64, ngx.encode_base64
@@ -22,13 +22,14 @@ function bytes.hex(text)
   return (text:gsub(".", function(letter) return string.format("%02x", letter:byte()) end))
 end
 
----The bytes of an even number of hexadecimal digits, or nil.
+--- The bytes of an even number of hexadecimal digits, or nil.
 function bytes.from_hex(text)
   if #text % 2 == 1 or text:find "%X" then return nil end
   return (text:gsub("..", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
----Standard base64 in its one right spelling (RFC 4648: padding present, unused bits zero), or nil.
+--- Standard base64 in its one right spelling (RFC 4648: padding present, unused bits
+--- zero), or nil.
 function bytes.from_base64(text)
   local decoded = decode_base64(text)
   if decoded and encode_base64(decoded) == text then return decoded end
@@ -38,7 +39,7 @@ function bytes.base64url(text)
   return (encode_base64(text, true):gsub("[+/]", { ["+"] = "-", ["/"] = "_" }))
 end
 
----Random text that is safe in a header, a cookie and a URL.
+--- Random text that is safe in a header, a cookie and a URL.
 function bytes.random_text(count)
   return bytes.base64url(bytes.random(count))
 end
@@ -52,7 +53,7 @@ end
 
 local BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
----Base58 as Solana writes addresses.
+--- Base58 as Solana writes addresses.
 function bytes.base58(text)
   local digits = {} -- little-endian, base 58
   for i = 1, #text do
@@ -72,7 +73,7 @@ function bytes.base58(text)
   return table.concat(letters)
 end
 
----The bytes that base58 stands for, or nil.
+--- The bytes that base58 stands for, or nil.
 function bytes.from_base58(text)
   local octets = {} -- little-endian
   for letter in text:gmatch "." do

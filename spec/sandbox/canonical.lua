@@ -1,5 +1,6 @@
--- The canonical form of JSON (RFC 8785), as the sandbox understands it: read by json.lua, written anew here. It
--- shares nothing with the library's canonical form, which it is to check, and is no quicker than it needs to be.
+-- The canonical form of JSON (RFC 8785), as the sandbox understands it: read by json.lua,
+-- written anew here. It shares nothing with the library's canonical form, which it is to
+-- check, and is no quicker than it needs to be.
 
 local room = (...):match "^(.-)[^.]*$"
 local json = require(room .. "json")
@@ -25,8 +26,9 @@ end
 
 local EXPANSION = 40 -- digits after the first, far more than tell two doubles apart
 
--- The two numbers of `precision` digits around the one of `expansion`, the closer one first, of two as close the
--- even one. Done here because LuaJIT and C round such a tie differently.
+-- The two numbers of `precision` digits around the one of `expansion`, the closer one
+-- first, of two as close the even one. Done here because LuaJIT and C round such a tie
+-- differently.
 local function neighbours(expansion, precision)
   local down, rest = expansion:sub(1, precision), expansion:sub(precision + 1)
   local up, half = next_up(down), "5" .. ("0"):rep(#rest - 1)
@@ -34,8 +36,9 @@ local function neighbours(expansion, precision)
   return down, up
 end
 
--- ECMAScript, Number::toString, the choice of n, k and s: the fewest digits that read as the same double, and of
--- those the closest. Right above a power of two the closer one may be read as another double, and the other not.
+-- ECMAScript, Number::toString, the choice of n, k and s: the fewest digits that read as
+-- the same double, and of those the closest. Right above a power of two the closer one
+-- may be read as another double, and the other not.
 ---@return string digits, integer point  the number is 0.digits times ten to the point
 local function shortest(number)
   local digit, more, exponent = ("%." .. EXPANSION .. "e"):format(number):match "^(%d)%.(%d+)e([+-]%d+)$"
@@ -47,7 +50,8 @@ local function shortest(number)
   end
 end
 
--- ECMAScript, Number::toString, steps 6 to 12: `digits` with the point after the first `point` of them.
+-- ECMAScript, Number::toString, steps 6 to 12: `digits` with the point after the first
+-- `point` of them.
 local function place_point(digits, point)
   local count = #digits
   if point >= count and point <= 21 then return digits .. ("0"):rep(point - count) end
@@ -79,7 +83,8 @@ end
 
 local write
 
--- RFC 8785 3.2.3: names in the order of their UTF-16 code units, which big-endian bytes have as well.
+-- RFC 8785 3.2.3: names in the order of their UTF-16 code units, which big-endian bytes
+-- have as well.
 local function write_object(object)
   local names, units = {}, {}
   for name in pairs(object) do

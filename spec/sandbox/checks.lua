@@ -1,5 +1,6 @@
--- What every request to the API must have, whichever endpoint it is for: the API key, the headers, a JSON object.
--- Each check answers nil when all is well, else the answer to send.
+-- What every request to the API must have, whichever endpoint it is for: the API key, the
+-- headers, a JSON object. Each check answers nil when all is well, else the answer to
+-- send.
 
 local answers = require "sandbox.answers"
 local json = require "sandbox.json"
@@ -45,8 +46,8 @@ function checks.headers(request, has_body)
   if problems[1] then return answers.invalid(problems) end
 end
 
----Reads the body into `request.value` and `request.spans` and checks it against the endpoint's shape; without a shape
----there must be no body.
+--- Reads the body into `request.value` and `request.spans` and checks it against the
+--- endpoint's shape; without a shape there must be no body.
 function checks.body(request, shape)
   if not shape then
     if request.body == "" then return nil end

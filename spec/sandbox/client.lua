@@ -1,5 +1,5 @@
--- A client for the specs of the sandbox: the curl command and nothing else, so that no code of the library under
--- test judges the server that is to judge it.
+-- A client for the specs of the sandbox: the curl command and nothing else, so that no
+-- code of the library under test judges the server that is to judge it.
 
 local json = require "spec.sandbox.json"
 
@@ -22,7 +22,8 @@ local function write(path, text)
   file:close()
 end
 
--- Header lines by lower-case name; the values of a name that came more than once stand on lines of their own.
+-- Header lines by lower-case name; the values of a name that came more than once stand on
+-- lines of their own.
 local function parse_headers(text)
   local headers = {}
   for name, value in text:gmatch "([%w-]+): ([^\r\n]*)" do
@@ -46,7 +47,7 @@ local function header_words(words, server, own)
   end
 end
 
----One request to the API of `server`.
+--- One request to the API of `server`.
 ---@param options {headers: table?, flags: string?, base: string?, method: string?}|nil  a header that is false is not sent,
 ---  one that is an array is sent as often
 ---@return table  status, exit (of curl), version, seconds, body, headers, value and spans (the body as JSON)
@@ -73,7 +74,7 @@ function client.call(server, path, body, options)
   return answer
 end
 
----The body of a refresh.
+--- The body of a refresh.
 function client.request(payload, key)
   return '{"encryption_public_key":"' .. (key or client.KEY) .. '","kms_payload":' .. payload .. "}"
 end
@@ -82,14 +83,14 @@ function client.refresh(server, payload, options)
   return client.call(server, client.REFRESH, client.request(payload), options)
 end
 
----The exact text of the kms_payload in a refresh answer.
+--- The exact text of the kms_payload in a refresh answer.
 function client.payload_of(answer)
   local data = answer.body:sub(answer.spans.data[1], answer.spans.data[2])
   local _, spans = json.decode(data)
   return data:sub(spans.kms_payload[1], spans.kms_payload[2])
 end
 
----The PrivySession in a payload's text.
+--- The PrivySession in a payload's text.
 function client.privy_of(payload)
   return json.decode(payload).session.Privy
 end
@@ -98,12 +99,12 @@ function client.new_payload(server)
   return server:sessions()[1].kms_payload_json
 end
 
----The machine's name for why a request was refused.
+--- The machine's name for why a request was refused.
 function client.code_of(answer)
   return answer.value.details[1].code
 end
 
----`text` with the first `old` exchanged for `new`, both taken literally.
+--- `text` with the first `old` exchanged for `new`, both taken literally.
 function client.exchange(text, old, new)
   local first, last = text:find(old, 1, true)
   assert(first, "nothing to exchange")

@@ -1,5 +1,6 @@
--- The control address, /_control/…: what a test sets and reads. JSON both ways; it answers 400 `{"error": …}` to
--- what it does not understand. It is reachable on loopback only, because the whole sandbox is.
+-- The control address, /_control/…: what a test sets and reads. JSON both ways; it
+-- answers 400 `{"error": …}` to what it does not understand. It is reachable on loopback
+-- only, because the whole sandbox is.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"

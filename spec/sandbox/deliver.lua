@@ -1,5 +1,5 @@
--- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without another byte: the
--- connection on HTTP/1.1, the stream (by RST_STREAM) on HTTP/2.
+-- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without
+-- another byte: the connection on HTTP/1.1, the stream (by RST_STREAM) on HTTP/2.
 
 local wire = require "sandbox.wire"
 
@@ -19,14 +19,15 @@ function deliver.whole(answer)
   ngx.print(answer.body)
 end
 
--- Without an answer: an orderly end of the connection, a reset of it (HTTP/1.1), or of the stream alone (HTTP/2).
+-- Without an answer: an orderly end of the connection, a reset of it (HTTP/1.1), or of
+-- the stream alone (HTTP/2).
 function deliver.drop(_, fault)
   if fault.reset then return ngx.exec "@reset" end
   if not fault.stream and ngx.req.http_version() >= 2 then wire.cut() end
   return ngx.exit(444)
 end
 
----The length promised is that of the whole body, the bytes sent are fewer.
+--- The length promised is that of the whole body, the bytes sent are fewer.
 function deliver.truncate(answer, fault)
   send_headers(answer, #answer.body)
   ngx.print(answer.body:sub(1, fault.bytes or math.floor(#answer.body / 2)))
@@ -43,7 +44,8 @@ function deliver.slow(answer, fault)
   end
 end
 
----The bytes given and nothing else, then the end of the connection. HTTP/2 has no such thing: its stream is closed.
+--- The bytes given and nothing else, then the end of the connection. HTTP/2 has no such
+--- thing: its stream is closed.
 function deliver.raw(_, fault)
   if ngx.req.http_version() < 2 then
     local socket = assert(ngx.req.socket(true))

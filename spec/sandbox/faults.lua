@@ -1,6 +1,6 @@
--- Faults waiting for requests. Each is a flat table that was checked when it was set; it says which requests it is
--- for, how many of them, whether they are executed, and what becomes of the answer. The first fault that fits a
--- request gets it.
+-- Faults waiting for requests. Each is a flat table that was checked when it was set; it
+-- says which requests it is for, how many of them, whether they are executed, and what
+-- becomes of the answer. The first fault that fits a request gets it.
 
 local json = require "sandbox.json"
 local state = require "sandbox.state"
@@ -88,7 +88,8 @@ local function fits(fault, request)
   return request.body:find(fault.session, 1, true) or (type(cookie) == "string" and cookie:find(fault.session, 1, true))
 end
 
----Whether any waiting fault needs the body to decide; the others can strike before a byte of it is read.
+--- Whether any waiting fault needs the body to decide; the others can strike before a
+--- byte of it is read.
 function faults.need_body()
   for _, fault in ipairs(state.faults) do
     if fault.session or fault.execute then return true end
@@ -96,7 +97,7 @@ function faults.need_body()
   return false
 end
 
----The fault for this request, or nil.
+--- The fault for this request, or nil.
 function faults.take(request)
   for i, fault in ipairs(state.faults) do
     if fits(fault, request) then

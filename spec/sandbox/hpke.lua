@@ -1,5 +1,6 @@
--- HPKE (RFC 9180) base mode, sealing, of the one suite that Grid names: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256,
--- ChaCha20-Poly1305; one message, sequence number 0. Bytes in, bytes out. Names are the RFC's.
+-- HPKE (RFC 9180) base mode, sealing, of the one suite that Grid names: DHKEM(P-256,
+-- HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305; one message, sequence number 0. Bytes in,
+-- bytes out. Names are the RFC's.
 
 local ffi = require "ffi"
 local libcrypto = require "sandbox.libcrypto"
@@ -55,7 +56,7 @@ local function encrypt(key, nonce, aad, plaintext)
   return ffi.string(out, #plaintext + NT)
 end
 
----RFC 9180 6.1, SealBase.
+--- RFC 9180 6.1, SealBase.
 ---@param point string the recipient's public key, 65 bytes
 ---@param ephemeral any|nil a private key of p256.lua; a new one without
 ---@return string enc, string ciphertext

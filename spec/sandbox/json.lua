@@ -1,9 +1,10 @@
 -- JSON for the sandbox: a strict reader and a plain writer in pure Lua.
 --
--- The sandbox judges what clients send, so it shares no JSON code with the library it tests. Unlike lua-cjson this
--- reader tells `[]` from `{}`, keeps the digits of big integers, refuses doubled names, and says where each member
--- of the outermost object stood, so that a payload can be compared byte for byte. It knows nothing of nginx: specs
--- use it from either VM.
+-- The sandbox judges what clients send, so it shares no JSON code with the library it
+-- tests. Unlike lua-cjson this reader tells `[]` from `{}`, keeps the digits of big
+-- integers, refuses doubled names, and says where each member of the outermost object
+-- stood, so that a payload can be compared byte for byte. It knows nothing of nginx:
+-- specs use it from either VM.
 
 local byte, char, concat, find, format, match, sub =
   string.byte, string.char, table.concat, string.find, string.format, string.match, string.sub
@@ -19,10 +20,10 @@ local raw_mt = { __name = "json.raw" }
 
 json.null = setmetatable({}, { __name = "json.null", __tostring = function() return "null" end })
 
----Marks a table as an array, so that an empty one is written as `[]`.
+--- Marks a table as an array, so that an empty one is written as `[]`.
 function json.array(list) return setmetatable(list or {}, array_mt) end
 
----Text that is already JSON and is written as it stands.
+--- Text that is already JSON and is written as it stands.
 function json.raw(text) return setmetatable({ text = text }, raw_mt) end
 
 function json.is_array(value) return getmetatable(value) == array_mt end
@@ -47,7 +48,7 @@ local UTF8_FORMS = {
   "^[\241-\243][\128-\191][\128-\191][\128-\191]()", "^\244[\128-\143][\128-\191][\128-\191]()",
 }
 
----The position of the first byte that is not UTF-8, or nil.
+--- The position of the first byte that is not UTF-8, or nil.
 function json.invalid_utf8(text)
   local position = find(text, "[\128-\255]")
   while position do
@@ -107,8 +108,8 @@ local function read_hard_string(text, position)
   end
 end
 
--- Whether the text being read is printable ASCII without a backslash, as nearly all are: then a string ends at the
--- next quote.
+-- Whether the text being read is printable ASCII without a backslash, as nearly all are:
+-- then a string ends at the next quote.
 local simple
 
 -- `position` stands on the opening quote.
@@ -188,7 +189,8 @@ function read_value(text, position, depth, spans)
   return read_number(text, position)
 end
 
----Reads one JSON text. `spans[name] = {first, last}` tells where the members of an outermost object stand.
+--- Reads one JSON text. `spans[name] = {first, last}` tells where the members of an
+--- outermost object stand.
 ---@return any value, table|string spans_or_message  nil and a message when the text is not JSON
 function json.decode(text)
   simple = not find(text, "[^ -~]") and not find(text, "\\", 1, true)
@@ -205,7 +207,8 @@ function json.decode(text)
   return value, spans
 end
 
----Whether two read values mean the same: member order and number spelling aside, nothing may differ.
+--- Whether two read values mean the same: member order and number spelling aside, nothing
+--- may differ.
 function json.equal(a, b)
   if a == b then return true end
   if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) ~= getmetatable(b) then return false end
@@ -233,7 +236,8 @@ local function write_array(list)
   return "[" .. concat(parts, ",") .. "]"
 end
 
----Writes a value; members come in the order of their names. A plain table with a first element is an array.
+--- Writes a value; members come in the order of their names. A plain table with a first
+--- element is an array.
 function json.encode(value)
   local kind = type(value)
   if kind == "string" then return json.quote(value) end

@@ -1,5 +1,5 @@
--- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token tells its session and
--- expiry by itself and nothing has to be remembered for it.
+-- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token
+-- tells its session and expiry by itself and nothing has to be remembered for it.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -22,7 +22,7 @@ function jwt.issue(claims)
   return text .. "." .. sign(text)
 end
 
----The claims of a token that was issued here, whether or not it has expired; else nil.
+--- The claims of a token that was issued here, whether or not it has expired; else nil.
 function jwt.read(token)
   local text, payload, signature = token:match("^([%w_-]+%.([%w_-]+))%.([%w_-]+)$")
   if not text or sign(text) ~= signature then return nil end

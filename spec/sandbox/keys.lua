@@ -1,5 +1,6 @@
--- Reads `encryption_public_key`: base64 of a P-256 SubjectPublicKeyInfo whose point lies on the curve.
--- libcrypto, which nginx has loaded anyway, does the curve; nothing here is shared with the library under test.
+-- Reads `encryption_public_key`: base64 of a P-256 SubjectPublicKeyInfo whose point lies
+-- on the curve. libcrypto, which nginx has loaded anyway, does the curve; nothing here is
+-- shared with the library under test.
 
 local ffi = require "ffi"
 local bytes = require "sandbox.bytes"
@@ -22,8 +23,8 @@ local group = ffi.C.EC_GROUP_new_by_curve_name(NID_P256)
 local point = ffi.C.EC_POINT_new(group)
 local buffer = ffi.new("unsigned char[?]", POINT)
 
--- RFC 5480: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }; only the two lengths tell the forms
--- apart.
+-- RFC 5480: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }; only the
+-- two lengths tell the forms apart.
 local ALGORITHM = "\48\19\6\7\42\134\72\206\61\2\1\6\8\42\134\72\206\61\3\1\7"
 local UNCOMPRESSED = "\48\89" .. ALGORITHM .. "\3\66\0\4"
 local COMPRESSED = "\48\57" .. ALGORITHM .. "\3\34\0"
@@ -40,7 +41,7 @@ local function read_spki(der)
   return ffi.string(buffer, POINT)
 end
 
----The point of a public key, 65 bytes in uncompressed form.
+--- The point of a public key, 65 bytes in uncompressed form.
 ---@return string|nil point, string|nil problem
 function keys.point(text)
   if known[text] then return known[text] end

@@ -1,6 +1,7 @@
--- The functions of libcrypto 3.0 that the sandbox calls, all of EVP's level and none deprecated. nginx has loaded
--- the library anyway. Owns: the declarations, HMAC, and how a failure is reported. Shares nothing with the library
--- under test, which is judged by what is built on this.
+-- The functions of libcrypto 3.0 that the sandbox calls, all of EVP's level and none
+-- deprecated. nginx has loaded the library anyway. Owns: the declarations, HMAC, and how
+-- a failure is reported. Shares nothing with the library under test, which is judged by
+-- what is built on this.
 
 local ffi = require "ffi"
 
@@ -58,21 +59,22 @@ libcrypto.SHA256 = C.EVP_sha256()
 local MAC = 32
 local mac = ffi.new("unsigned char[?]", MAC)
 
----HMAC-SHA-256.
+--- HMAC-SHA-256.
 function libcrypto.hmac(key, text)
   assert(C.HMAC(libcrypto.SHA256, key, #key, text, #text, mac, nil) ~= nil)
   return ffi.string(mac, MAC)
 end
 
----Whether a call that answers 1 for success succeeded. Of a failure nothing may stay in libcrypto's queue of errors:
----nginx would log it with the next TLS record.
+--- Whether a call that answers 1 for success succeeded. Of a failure nothing may stay in
+--- libcrypto's queue of errors: nginx would log it with the next TLS record.
 function libcrypto.succeeded(result)
   if result == 1 then return true end
   C.ERR_clear_error()
   return false
 end
 
----An object that libcrypto made, freed by `free` when Lua drops it. Raises when there is none.
+--- An object that libcrypto made, freed by `free` when Lua drops it. Raises when there is
+--- none.
 function libcrypto.own(object, free)
   if object == nil then
     C.ERR_clear_error()

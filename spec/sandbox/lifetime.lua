@@ -1,6 +1,6 @@
--- When the sandbox ends by itself: it watches the processes named at its start and quits when one of them is gone,
--- so that a killed test leaves no server behind. It also tells the starting script, through a file, that requests
--- can come.
+-- When the sandbox ends by itself: it watches the processes named at its start and quits
+-- when one of them is gone, so that a killed test leaves no server behind. It also tells
+-- the starting script, through a file, that requests can come.
 
 local ffi = require "ffi"
 

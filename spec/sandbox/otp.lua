@@ -1,5 +1,5 @@
--- One-time passwords: six random digits per email address, three tries, fifteen minutes. Nothing is mailed; the
--- control address shows them.
+-- One-time passwords: six random digits per email address, three tries, fifteen minutes.
+-- Nothing is mailed; the control address shows them.
 
 local bytes = require "sandbox.bytes"
 local ffi = require "ffi"
@@ -25,7 +25,7 @@ local function refuse(code, message)
   return nil, { status = 401, code = code, message = message }
 end
 
----Takes a code: a right one is spent by it.
+--- Takes a code: a right one is spent by it.
 ---@param otp_id string|nil
 function otp.redeem(email, code, otp_id)
   local pending = state.otps[email]

@@ -1,5 +1,6 @@
--- P-256 keys on libcrypto: pairs, Diffie-Hellman, signatures checked. A private key is an EVP_PKEY that Lua's
--- collector frees; a public key is its point in uncompressed form, 65 bytes. Knows nothing of base64.
+-- P-256 keys on libcrypto: pairs, Diffie-Hellman, signatures checked. A private key is an
+-- EVP_PKEY that Lua's collector frees; a public key is its point in uncompressed form, 65
+-- bytes. Knows nothing of base64.
 
 local ffi = require "ffi"
 local libcrypto = require "sandbox.libcrypto"
@@ -21,7 +22,7 @@ end
 
 local parameters = p256.generate() -- a key to copy the curve from
 
----The 32 bytes of a private key's scalar.
+--- The 32 bytes of a private key's scalar.
 function p256.scalar(private)
   local number = ffi.new "BIGNUM *[1]"
   assert(succeeded(C.EVP_PKEY_get_bn_param(private, "priv", number)))
@@ -30,20 +31,21 @@ function p256.scalar(private)
   return ffi.string(scalar_buffer, SCALAR)
 end
 
----The point of a private key's public half.
+--- The point of a private key's public half.
 function p256.point(private)
   assert(succeeded(C.EVP_PKEY_get_octet_string_param(private, "pub", point_buffer, POINT, length)))
   return ffi.string(point_buffer, length[0])
 end
 
--- RFC 5958 around RFC 5915: version, { id-ecPublicKey, prime256v1 }, OCTET STRING { SEQUENCE { 1, scalar
--- [, [1] public key] } }. The two forms differ in lengths and in the last member.
+-- RFC 5958 around RFC 5915: version, { id-ecPublicKey, prime256v1 }, OCTET STRING {
+-- SEQUENCE { 1, scalar [, [1] public key] } }. The two forms differ in lengths and in the
+-- last member.
 local ALGORITHM = "\2\1\0\48\19\6\7\42\134\72\206\61\2\1\6\8\42\134\72\206\61\3\1\7"
 local SHORT = "\48\65" .. ALGORITHM .. "\4\39\48\37\2\1\1\4\32"
 local LONG = "\48\129\135" .. ALGORITHM .. "\4\109\48\107\2\1\1\4\32"
 local PUBLIC = "\161\68\3\66\0"
 
----PKCS#8 DER: 138 bytes, or 67 without the public key.
+--- PKCS#8 DER: 138 bytes, or 67 without the public key.
 function p256.pkcs8(private, without_public)
   if without_public then return SHORT .. p256.scalar(private) end
   return LONG .. p256.scalar(private) .. PUBLIC .. p256.point(private)
@@ -63,7 +65,7 @@ local function public_key(point)
   return key
 end
 
----The x coordinate that both sides come to.
+--- The x coordinate that both sides come to.
 function p256.shared(private, point)
   local peer = public_key(point)
   local context = own(C.EVP_PKEY_CTX_new(private, nil), C.EVP_PKEY_CTX_free)
@@ -74,7 +76,8 @@ function p256.shared(private, point)
   return ffi.string(scalar_buffer, SCALAR)
 end
 
----Whether `signature`, DER of ECDSA with SHA-256, is one over `text` by the key of `point`.
+--- Whether `signature`, DER of ECDSA with SHA-256, is one over `text` by the key of
+--- `point`.
 function p256.verifies(point, text, signature)
   local key = public_key(point)
   local context = own(C.EVP_MD_CTX_new(), C.EVP_MD_CTX_free)

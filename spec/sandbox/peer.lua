@@ -4,7 +4,7 @@ local json = require "spec.sandbox.json"
 
 local peer = {}
 
----Raises what goes wrong there.
+--- Raises what goes wrong there.
 ---@param what string a command of peer.mjs
 ---@param asked table|nil
 function peer.ask(what, asked)
@@ -21,7 +21,8 @@ function peer.ask(what, asked)
   return answer
 end
 
----A key pair: base64 of PKCS#8 in `private_key`, of SPKI in `public_key` and `compressed_public_key`.
+--- A key pair: base64 of PKCS#8 in `private_key`, of SPKI in `public_key` and
+--- `compressed_public_key`.
 function peer.keypair() return peer.ask "keypair" end
 
 -- The encrypted key of a payload's text with the key that opens it.
@@ -30,10 +31,10 @@ local function sealed_in(payload, pair)
   return { private_key = pair.private_key, encapsulated_key = key.encapsulated_key, ciphertext = key.ciphertext }
 end
 
----The authorization key of a payload: its `text` as sealed, and its `public_key`.
+--- The authorization key of a payload: its `text` as sealed, and its `public_key`.
 function peer.open(payload, pair) return peer.ask("open", sealed_in(payload, pair)) end
 
----The signature over `to_sign` (base64 of JSON) by the authorization key of a payload.
+--- The signature over `to_sign` (base64 of JSON) by the authorization key of a payload.
 ---@param how string|nil  a wrong way: "as it is" (not canonical), "ieee-p1363" (not DER)
 function peer.sign(payload, pair, to_sign, how)
   local asked = sealed_in(payload, pair)

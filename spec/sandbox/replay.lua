@@ -1,5 +1,5 @@
--- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the same bytes gets the stored
--- answer again.
+-- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the
+-- same bytes gets the stored answer again.
 
 local settings = require "sandbox.settings"
 local state = require "sandbox.state"
@@ -14,7 +14,8 @@ local function active(request)
   return settings.current.mode == "idempotent" and request.method ~= "GET" and request.idempotency_key
 end
 
----The stored answer, or nil and a failure when the key stood for another request, or nothing.
+--- The stored answer, or nil and a failure when the key stood for another request, or
+--- nothing.
 function replay.find(request)
   local stored = active(request) and state.replay[request.idempotency_key]
   if not stored or ngx.now() - stored.at > VALID then return nil end

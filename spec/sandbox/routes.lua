@@ -1,6 +1,7 @@
--- Which endpoint a request is for. Endpoints are in endpoints/, one file each: a method, a path in which a step may
--- be a `{name}`, a shape of the body (none where there is no body) and of the query, whether it survives the end of
--- the others, and what to do. A new one is added to the list below.
+-- Which endpoint a request is for. Endpoints are in endpoints/, one file each: a method,
+-- a path in which a step may be a `{name}`, a shape of the body (none where there is no
+-- body) and of the query, whether it survives the end of the others, and what to do. A
+-- new one is added to the list below.
 
 local routes = {}
 
@@ -31,7 +32,7 @@ end
 
 for _, name in ipairs(ENDPOINTS) do add(require("sandbox.endpoints." .. name)) end
 
----The route of a path and the values of its named steps, or nil.
+--- The route of a path and the values of its named steps, or nil.
 ---@return {path: string, methods: table<string, table>}|nil, table<string, string>|nil
 function routes.find(path)
   local exact = fixed[path]
@@ -46,7 +47,7 @@ function routes.find(path)
   end
 end
 
----The methods of a route, for people.
+--- The methods of a route, for people.
 function routes.methods(route)
   local names = {}
   for name in pairs(route.methods) do names[#names + 1] = name end

@@ -1,5 +1,7 @@
--- The authorization key of a session, sealed to the public key that was sent for it (HPKE with empty info and aad).
--- Owns: how the private key is written before it is sealed, and the opaque stand-in of the setting `seal`.
+-- The authorization key of a session, sealed to the public key that was sent for it (HPKE
+-- with empty info and aad).
+-- Owns: how the private key is written before it is sealed, and the opaque stand-in of
+-- the setting `seal`.
 
 local bytes = require "sandbox.bytes"
 local hpke = require "sandbox.hpke"
@@ -26,7 +28,8 @@ end
 
 local PREFIXES = { none = "", ["wallet-auth"] = "wallet-auth:", ["wallet-api"] = "wallet-api:" }
 
----A new authorization key for whoever holds the private half of `public_key` (base64 SPKI, checked before).
+--- A new authorization key for whoever holds the private half of `public_key` (base64
+--- SPKI, checked before).
 ---@return string encapsulated_key, string ciphertext, string|nil point  both base64; its public half, nil if opaque
 function seal.authorization_key(public_key)
   if not settings.current.seal then

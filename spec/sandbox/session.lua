@@ -1,6 +1,7 @@
--- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that rotates, an authorization
--- key. One session is one log-in to an account; its refresh tokens form a family that is revoked as a whole when a spent one
--- comes again. It knows nothing of HTTP: what it refuses, it refuses with a failure `{status, code, message}`.
+-- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that
+-- rotates, an authorization key. One session is one log-in to an account; its refresh
+-- tokens form a family that is revoked as a whole when a spent one comes again. It knows
+-- nothing of HTTP: what it refuses, it refuses with a failure `{status, code, message}`.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"
@@ -14,11 +15,12 @@ local session = {}
 
 local ISSUED_KEPT = 2 -- payload texts kept for comparison
 
--- What a later version of the API might add. The number is the largest that a double holds exactly with all below it.
+-- What a later version of the API might add. The number is the largest that a double
+-- holds exactly with all below it.
 local UNKNOWN_FIELDS = '"x_future":{"list":[],"table":{},"none":null,"number":9007199254740991,'
   .. [["text":"caf\u00e9 \/ th\u00e9"},]]
 
----A new user and refresh token for the session: generation + 1.
+--- A new user and refresh token for the session: generation + 1.
 local function rotate(owner)
   owner.generation = owner.generation + 1
   local issued = math.floor(ngx.now())
@@ -37,7 +39,7 @@ local function rotate(owner)
   return record
 end
 
----The text of a KmsPayload that carries `tokens` and a new key for `public_key`.
+--- The text of a KmsPayload that carries `tokens` and a new key for `public_key`.
 local function issue(owner, tokens, public_key)
   local encapsulated_key, ciphertext, point = seal.authorization_key(public_key)
   local now = ngx.now()
@@ -57,7 +59,7 @@ local function new_session(account)
   return { id = bytes.uuid(), account = account, generation = 0, issued = {}, revoked = false }
 end
 
----A log-in.
+--- A log-in.
 ---@return table session, string payload  the session and the text of its first KmsPayload
 function session.create(account, public_key)
   local owner = new_session(account)
@@ -68,7 +70,7 @@ function session.create(account, public_key)
   return owner, issue(owner, record, public_key)
 end
 
----The text of a payload that looks right and belongs to no session.
+--- The text of a payload that looks right and belongs to no session.
 function session.sample(public_key)
   local owner = new_session(accounts.stranger())
   return issue(owner, rotate(owner), public_key)
@@ -87,13 +89,15 @@ local function dig(value, ...)
   return value
 end
 
----Whether `text`, read as `value`, is the very payload that its session was given last: then it needs no further look.
+--- Whether `text`, read as `value`, is the very payload that its session was given last:
+--- then it needs no further look.
 function session.issued_last(text, value)
   local record = state.refresh_tokens[dig(value, "session", "Privy", "refresh_token") or ""]
   return record ~= nil and record.session.issued[1].text == text
 end
 
----Who a payload (its read value) belongs to. What it presents is answered with the record of its refresh token.
+--- Who a payload (its read value) belongs to. What it presents is answered with the
+--- record of its refresh token.
 function session.from_payload(payload)
   local privy = payload.session.Privy
   local record = state.refresh_tokens[privy.refresh_token]
@@ -110,7 +114,7 @@ function session.from_payload(payload)
   }
 end
 
----The same for the cookie flow, whose cookie carries the refresh token alone.
+--- The same for the cookie flow, whose cookie carries the refresh token alone.
 function session.from_cookie(cookie)
   local record = state.refresh_tokens[cookie]
   if not record then return refuse("invalid_refresh_token", "Invalid session cookie") end
@@ -120,7 +124,8 @@ function session.from_cookie(cookie)
   }
 end
 
----How a payload came back: `exact`, `equal` in meaning, `altered`, or `unknown` (issued too long ago to compare).
+--- How a payload came back: `exact`, `equal` in meaning, `altered`, or `unknown` (issued
+--- too long ago to compare).
 function session.compare(record, text, value)
   local key = dig(value, "session", "Privy", "session", "encrypted_authorization_key", "encapsulated_key")
   for _, issued in ipairs(record.session.issued) do
@@ -146,7 +151,7 @@ local function spend(record)
   return false
 end
 
----Renews what `presented` (from one of the two functions above) stands for.
+--- Renews what `presented` (from one of the two functions above) stands for.
 ---@return string|nil payload, table result  the new KmsPayload's text and the record behind it; else nil and a failure
 function session.refresh(presented, public_key)
   local record, tier = presented.record, settings.current.tier

@@ -1,5 +1,6 @@
--- How the sandbox behaves: one declared list, filled from the command line at start and changed through the control
--- address. Times are seconds. Who reads a setting takes it from `settings.current` at the moment of use.
+-- How the sandbox behaves: one declared list, filled from the command line at start and
+-- changed through the control address. Times are seconds. Who reads a setting takes it
+-- from `settings.current` at the moment of use.
 
 local settings = {}
 
@@ -55,7 +56,7 @@ local function convert(declared, value)
   return nil, "must be text"
 end
 
----Changes all of `values` or, when one of them is wrong, nothing.
+--- Changes all of `values` or, when one of them is wrong, nothing.
 function settings.set(values)
   local changed = {}
   for name, value in pairs(values) do
@@ -69,13 +70,13 @@ function settings.set(values)
   return true
 end
 
----Back to what the sandbox was started with.
+--- Back to what the sandbox was started with.
 function settings.reset()
   for name, value in pairs(defaults) do settings.current[name] = value end
   assert(settings.set(initial))
 end
 
----Takes the settings of the command line, lines of `name=value`.
+--- Takes the settings of the command line, lines of `name=value`.
 function settings.load(text)
   local values = {}
   for name, value in text:gmatch("([%w_]+)=([^\n]*)") do values[name] = value end

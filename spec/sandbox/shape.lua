@@ -1,6 +1,6 @@
--- Small combinators that say what a JSON value must look like. A shape is a function `(value, path, problems)` that
--- appends a problem `{field, code, message}` for whatever is amiss; the documented bodies at the end are made of
--- them.
+-- Small combinators that say what a JSON value must look like. A shape is a function
+-- `(value, path, problems)` that appends a problem `{field, code, message}` for whatever
+-- is amiss; the documented bodies at the end are made of them.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -59,7 +59,7 @@ function shape.public_key(value, path, problems)
   if not point then report(problems, path, "invalid_public_key", problem) end
 end
 
----An address on Solana: base58 of 32 bytes.
+--- An address on Solana: base58 of 32 bytes.
 function shape.address(value, path, problems)
   if type(value) ~= "string" then return report(problems, path, "invalid_type", "must be a string") end
   local octets = bytes.from_base58(value)
@@ -101,7 +101,7 @@ function shape.object(required, optional)
   end
 end
 
----Standard base64 of at least one byte.
+--- Standard base64 of at least one byte.
 function shape.base64(value, path, problems)
   if type(value) ~= "string" then return report(problems, path, "invalid_type", "must be a string") end
   if value == "" or not bytes.from_base64(value) then report(problems, path, "invalid_format", "must be base64") end

@@ -1,5 +1,6 @@
--- Transactions as Solana writes them, as far as a client may look into one: signatures still to be made, who signs,
--- which account is meant. What the instruction says is random bytes. Addresses come as base58.
+-- Transactions as Solana writes them, as far as a client may look into one: signatures
+-- still to be made, who signs, which account is meant. What the instruction says is
+-- random bytes. Addresses come as base58.
 
 local bytes = require "sandbox.bytes"
 

@@ -1,5 +1,6 @@
--- Ways to spoil an answer: each takes a sound answer and the fault, and changes the answer in place. How the answer
--- then goes out (whole, cut off, slowly, not at all) is deliver.lua's.
+-- Ways to spoil an answer: each takes a sound answer and the fault, and changes the
+-- answer in place. How the answer then goes out (whole, cut off, slowly, not at all) is
+-- deliver.lua's.
 
 local answers = require "sandbox.answers"
 
@@ -91,7 +92,7 @@ function spoil.redirect(answer, fault)
   answer.headers["Location"] = fault.location
 end
 
----Retry-After goes with any answer.
+--- Retry-After goes with any answer.
 function spoil.retry_after(answer, fault)
   if fault.retry_after_date then
     answer.headers["Retry-After"] = ngx.http_time(ngx.time() + fault.retry_after_date)

@@ -1,11 +1,11 @@
--- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no behaviour beyond counting and
--- forgetting.
+-- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no
+-- behaviour beyond counting and forgetting.
 
 local state = {}
 
 local RECENT = 64 -- requests kept for reading back
 
----Zeroes what was counted and keeps the sessions.
+--- Zeroes what was counted and keeps the sessions.
 function state.reset_counters()
   state.counters = {
     requests = 0,    -- that came to the API, whatever became of them
@@ -23,7 +23,7 @@ end
 
 state.held, state.releases = 0, 0 -- answers that are kept back, and how often all of them were let go
 
----Lets go of the answers that faults hold.
+--- Lets go of the answers that faults hold.
 function state.release() state.held, state.releases = 0, state.releases + 1 end
 
 function state.reset()
@@ -50,13 +50,13 @@ function state.count_execution(kind, text)
   counts[text] = (counts[text] or 0) + 1
 end
 
----Keeps the last requests in a ring.
+--- Keeps the last requests in a ring.
 function state.remember(request)
   state.recent[state.recent_count % RECENT + 1] = request
   state.recent_count = state.recent_count + 1
 end
 
----The kept requests, oldest first.
+--- The kept requests, oldest first.
 function state.recall()
   local list, count = {}, math.min(state.recent_count, RECENT)
   for i = state.recent_count - count, state.recent_count - 1 do

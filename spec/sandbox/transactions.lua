@@ -1,5 +1,6 @@
--- Transactions between their two halves: prepared for an account, signed elsewhere, submitted once. Owns the rules of
--- who may sign and with which key. What it refuses, it refuses with a failure `{status, code, message}`.
+-- Transactions between their two halves: prepared for an account, signed elsewhere,
+-- submitted once. Owns the rules of who may sign and with which key. What it refuses, it
+-- refuses with a failure `{status, code, message}`.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"
@@ -14,8 +15,8 @@ local transactions = {}
 
 local EXPIRED = "KeyQuorum user session key is expired" -- the documented message
 
--- Whether Grid holds the key, and a session may sign with it. The others sign the transaction itself, which is not
--- looked into here.
+-- Whether Grid holds the key, and a session may sign with it. The others sign the
+-- transaction itself, which is not looked into here.
 local function is_held(account, address)
   return accounts.signer(account, address).provider == "privy"
 end
@@ -53,7 +54,7 @@ local function distort(stage, prepared)
   if change then change(prepared) end
 end
 
----A transaction that will make `changes` to the account's policies.
+--- A transaction that will make `changes` to the account's policies.
 ---@param signers string[] addresses of signers of the account
 ---@return table  text, signers, payloads
 function transactions.prepare(account, changes, signers)
@@ -72,7 +73,7 @@ local function refuse(status, code, message)
   return nil, { status = status, code = code, message = message }
 end
 
----The prepared transaction of that text, if it is one for that account.
+--- The prepared transaction of that text, if it is one for that account.
 function transactions.find(address, text)
   local prepared = state.transactions[text]
   if not prepared then return refuse(404, "transaction_not_found", "No such transaction was prepared") end
@@ -82,8 +83,8 @@ function transactions.find(address, text)
   return prepared
 end
 
----What a signature is worth: `fine`, `expired`, `fresh`, or `wrong` when none of the keys that the signer's sessions
----were given last has made it.
+--- What a signature is worth: `fine`, `expired`, `fresh`, or `wrong` when none of the
+--- keys that the signer's sessions were given last has made it.
 local function judge(one, signature)
   local text = assert(canonical.text(ngx.decode_base64(one.payload)))
   local owner, now = state.signers[one.address], ngx.now()
@@ -111,7 +112,7 @@ local function check_signers(prepared, signatures)
   return true
 end
 
----Submits a transaction that `find` has found.
+--- Submits a transaction that `find` has found.
 ---@param signatures string[]  DER, in the order of the payloads
 ---@return table|nil result, table|nil failure, string|nil verdict  `{transaction_signature, confirmed_at}`, time in seconds
 function transactions.submit(prepared, signatures)
@@ -122,7 +123,8 @@ function transactions.submit(prepared, signatures)
   if not fine then return nil, failure end
   for i, one in ipairs(prepared.payloads) do
     local verdict = judge(one, signatures[i])
-    -- A key that is too fresh is unknown to those who check: they cannot tell it from a wrong one.
+    -- A key that is too fresh is unknown to those who check: they cannot tell it from a
+    -- wrong one.
     if verdict == "expired" then failure = { status = 401, code = "kms_error", message = EXPIRED }
     elseif verdict ~= "fine" then
       failure = { status = 401, code = "invalid_signature", message = "No valid authorization signature was given" }

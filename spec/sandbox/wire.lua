@@ -1,5 +1,6 @@
--- Ends the TCP connection of the request at hand. nginx closes no more than the stream on HTTP/2, so its socket is
--- looked for here among the process's own and shut down; nginx then finds the end of the connection and clears up.
+-- Ends the TCP connection of the request at hand. nginx closes no more than the stream on
+-- HTTP/2, so its socket is looked for here among the process's own and shut down; nginx
+-- then finds the end of the connection and clears up.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -20,8 +21,8 @@ local ADDRESS = 128   -- sizeof(struct sockaddr_storage)
 local address = ffi.new("unsigned char[?]", ADDRESS)
 local length = ffi.new "unsigned int[1]"
 
--- In every internet address family the family comes first, the port second, both of two bytes, the port in network
--- order.
+-- In every internet address family the family comes first, the port second, both of two
+-- bytes, the port in network order.
 local function is_at(name, fd, port, by_ipv6)
   length[0] = ADDRESS
   return ffi.C[name](fd, address, length) == 0 and (address[0] == AF_INET6) == by_ipv6

@@ -1,4 +1,5 @@
--- For specs that run whole programs: a folder of its own for each, and a VM like the one that runs the spec.
+-- For specs that run whole programs: a folder of its own for each, and a VM like the one
+-- that runs the spec.
 -- Owns: the folder, until `folder:remove`. Works on Lua 5.4 and LuaJIT.
 
 local child = {}
@@ -19,7 +20,8 @@ end
 
 child.root = child.capture "pwd"
 
---- A list of paths in which entries like lua/?.lua name the project's folder, wherever they are read.
+--- A list of paths in which entries like lua/?.lua name the project's folder, wherever
+--- they are read.
 function child.absolute(path)
   return (path:gsub("[^;]+", function(entry)
     if entry:sub(1, 1) ~= "/" then return child.root .. "/" .. entry end
@@ -33,7 +35,8 @@ local function interpreter()
   return command:find("/", 1, true) and child.absolute(command) or command
 end
 
---- What a shell needs to run a program on this VM with this build: assignments, then the interpreter.
+--- What a shell needs to run a program on this VM with this build: assignments, then the
+--- interpreter.
 child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
   quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), quote(interpreter()))
 
@@ -64,8 +67,9 @@ end
 
 local LONGEST_RUN = 300 -- seconds, under valgrind too
 
---- Runs a shell script from `where` (default: this folder), with the variables of `env`. -> exit code, stdout, stderr. A script
---- that hangs is killed, with all that it started: exit code 124.
+--- Runs a shell script from `where` (default: this folder), with the variables of `env`.
+--- -> exit code, stdout, stderr. A script that hangs is killed, with all that it started:
+--- exit code 124.
 function Folder:run(script, env, where)
   local words = { "cd", quote(where or self.path), "&& timeout -k 5", LONGEST_RUN, "env" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end

@@ -1,6 +1,7 @@
--- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it what it executed, stops it. Needs a
--- shell, node and the curl command, no sockets and no C module. The server is of a session of its own: a signal to the
--- process group of the spec leaves it time to remove its certificate.
+-- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it
+-- what it executed, stops it. Needs a shell, node and the curl command, no sockets and no
+-- C module. The server is of a session of its own: a signal to the process group of the
+-- spec leaves it time to remove its certificate.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"
@@ -38,7 +39,8 @@ function fault_server.start(program)
   return self
 end
 
---- What was executed under this name: a list of { connection, position, version, method, key }.
+--- What was executed under this name: a list of { connection, position, version, method,
+--- key }.
 function Server:executions(name)
   return json.decode(output_of(("curl -sS --max-time 20 '%s/executions?case=%s'"):format(self.http, name)))
 end
@@ -48,7 +50,8 @@ function Server:set_early(script)
   output_of(("curl -sS --max-time 20 -d '%s' '%s/early'"):format(script, self.http))
 end
 
---- The curl command posts to each of these addresses in turn, over one connection where it can. libcurl has all freedom here.
+--- The curl command posts to each of these addresses in turn, over one connection where
+--- it can. libcurl has all freedom here.
 function Server:post_with_curl(options, ...)
   output_of(("curl -s --max-time 20 --cacert '%s' -d '{}' %s '%s' 2>&1"):format(self.ca, options, table.concat({ ... }, "' '")))
 end

@@ -1,4 +1,5 @@
--- Calls `run` when what it returns is collected; what is newer is finalized first. On LuaJIT only userdata can have that.
+-- Calls `run` when what it returns is collected; what is newer is finalized first. On
+-- LuaJIT only userdata can have that.
 return function(run)
   if not newproxy then return setmetatable({}, { __gc = run }) end
   local proxy = newproxy(true)

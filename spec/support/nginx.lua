@@ -1,9 +1,11 @@
--- Starts a real nginx with ngx_http_lua for a spec, asks it things, and ends it. Needs a shell and the curl command, as root or
--- as anybody, touches no system service, and works on Lua 5.4 and LuaJIT. The library under test
--- is the one of this tree, in LuaJIT's form of the build that this process would load. An nginx
--- also ends by itself when the process that started it has gone.
+-- Starts a real nginx with ngx_http_lua for a spec, asks it things, and ends it. Needs a
+-- shell and the curl command, as root or as anybody, touches no system service, and works
+-- on Lua 5.4 and LuaJIT. The library under test is the one of this tree, in LuaJIT's form
+-- of the build that this process would load. An nginx also ends by itself when the
+-- process that started it has gone.
 --
--- Owns: a folder with the configuration and the error log, a free loopback port, and the processes; `stop` takes all of it away.
+-- Owns: a folder with the configuration and the error log, a free loopback port, and the
+-- processes; `stop` takes all of it away.
 
 local child = require "spec.support.child"
 local files = require "spec.nginx.files"
@@ -21,8 +23,8 @@ local run = child.capture
 
 local found
 
--- The nginx to start: its path, the lines of a configuration that load its modules, and, for one
--- that brings a LuaJIT of its own, where this machine's LuaJIT looks for modules.
+-- The nginx to start: its path, the lines of a configuration that load its modules, and,
+-- for one that brings a LuaJIT of its own, where this machine's LuaJIT looks for modules.
 local function program()
   if not found then
     local text = run(files.quote(child.root .. "/spec/support/nginx-program"))
@@ -111,8 +113,9 @@ local function configuration(self, options)
   return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
 
--- Runs nginx and notes its exit code. When our own process has gone it ends it, and removes the folder: so it is of a session
--- of its own, which no signal to our process group reaches.
+-- Runs nginx and notes its exit code. When our own process has gone it ends it, and
+-- removes the folder: so it is of a session of its own, which no signal to our process
+-- group reaches.
 local LAUNCH = [[
 @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
 pid=$!
@@ -232,8 +235,8 @@ function PlainRequest:finish()
   return body or "", tonumber(status) or 0
 end
 
---- Sends a request and goes on at once; `finish` of what it returns waits: body, status. The status is 0 where there was no
---- answer. `options` are those of the curl command.
+--- Sends a request and goes on at once; `finish` of what it returns waits: body, status.
+--- The status is 0 where there was no answer. `options` are those of the curl command.
 function Server:begin(path, options)
   local seconds = options and options:match "^%-%-max%-time ([%d.]+)$" or not options and 60
   if seconds and path:sub(1, 1) == "/" then return begin_plainly(self.port, path, tonumber(seconds)) end
@@ -265,7 +268,8 @@ function Server:wait()
   return tonumber(files.exists(path) and files.read(path) or nil)
 end
 
---- Ends it and removes its folder. -> exit code, the error log. A second call does nothing.
+--- Ends it and removes its folder. -> exit code, the error log. A second call does
+--- nothing.
 function Server:stop()
   if not self.dir then return end
   if not files.exists(self.dir .. "/ended") then self:signal "TERM" end

@@ -1,5 +1,5 @@
--- The line that a server for tests prints when it serves: `ready http=… ca=… pid=…`. A value may
--- hold blanks.
+-- The line that a server for tests prints when it serves: `ready http=… ca=… pid=…`. A
+-- value may hold blanks.
 
 ---@param line string
 ---@return table<string, string>

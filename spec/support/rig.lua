@@ -1,6 +1,7 @@
--- What the specs of the client share: a sandbox and clients for it, a clock that a spec can turn, a server of raw bytes in
--- this very process, the place where misuse must be raised, and the check that nothing is left.
--- Knows no behaviour of the client. Needs lfs, which comes with busted, and cqueues for the raw server.
+-- What the specs of the client share: a sandbox and clients for it, a clock that a spec
+-- can turn, a server of raw bytes in this very process, the place where misuse must be
+-- raised, and the check that nothing is left. Knows no behaviour of the client. Needs
+-- lfs, which comes with busted, and cqueues for the raw server.
 
 local assert = require "luassert"
 local child = require "spec.support.child"
@@ -20,7 +21,8 @@ rig.no_http2 = not select(2, core.libcurl()) and "this libcurl was built without
 
 rig.UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
---- A client of the sandbox: plain HTTP, no further tries. An option that is `rig.ABSENT` is not given.
+--- A client of the sandbox: plain HTTP, no further tries. An option that is `rig.ABSENT`
+--- is not given.
 rig.ABSENT = {}
 
 function rig.options(server, given)
@@ -34,7 +36,8 @@ function rig.options(server, given)
   return options
 end
 
--- Clients of the test that runs. Weak: that the collector closes one is for a spec to see.
+-- Clients of the test that runs. Weak: that the collector closes one is for a spec to
+-- see.
 local clients = setmetatable({}, { __mode = "v" })
 
 function rig.client(server, given)
@@ -76,7 +79,8 @@ local function collect()
   for _ = 1, 3 do collectgarbage() end
 end
 
---- For before_each: notes how many files are open, without what other specs have left to the collector.
+--- For before_each: notes how many files are open, without what other specs have left to
+--- the collector.
 function rig.mark()
   collect()
   files_before = open_files()
@@ -103,9 +107,10 @@ local function close_clients()
   end
 end
 
---- For a describe block: a sandbox for all its tests. Each begins there with nothing that others have left, and ends with its
---- clients closed, which are those of rig.client, and with nothing left; `clean_up` is called before that is looked at.
---- -> the sandbox, empty until the first test
+--- For a describe block: a sandbox for all its tests. Each begins there with nothing that
+--- others have left, and ends with its clients closed, which are those of rig.client, and
+--- with nothing left; `clean_up` is called before that is looked at. -> the sandbox,
+--- empty until the first test
 function rig.sandbox(clean_up)
   local busted, server = require "busted", {}
   busted.setup(function()
@@ -134,7 +139,8 @@ function rig.assert_error(err, expected)
   end
 end
 
---- Runs a function that misuses the interface. It must raise at a line of that function: the message without its position.
+--- Runs a function that misuses the interface. It must raise at a line of that function:
+--- the message without its position.
 function rig.misuse(action)
   local ok, message = pcall(action)
   assert.is_false(ok, "nothing was raised")
@@ -154,8 +160,8 @@ function rig.assert_misuse(action, ...)
   end
 end
 
---- A host on which time between two tries passes at once. -> host, list of the waits that were asked for, function
---- that lets seconds pass
+--- A host on which time between two tries passes at once. -> host, list of the waits that
+--- were asked for, function that lets seconds pass
 function rig.virtual_host()
   local waits, now = {}, 2 ^ 20 -- far from where doubles grow coarser: there, 7 seconds later would be a little more
   local host = { name = "virtual" }
@@ -191,9 +197,10 @@ local function serve(server, connection, answer)
   connection:close()
 end
 
---- A server in this process that meets each request with the same bytes, or with what a function makes of its number,
---- and then closes the connection. It runs while a client that uses its host sleeps.
---- -> { url, host, requests, keep_open, close, refuse: no further connections }
+--- A server in this process that meets each request with the same bytes, or with what a
+--- function makes of its number, and then closes the connection. It runs while a client
+--- that uses its host sleeps. -> { url, host, requests, keep_open, close, refuse: no
+--- further connections }
 function rig.raw_server(answer)
   local cqueues, socket = require "cqueues", require "cqueues.socket"
   local controller = cqueues.new()
@@ -215,7 +222,8 @@ function rig.raw_server(answer)
   return server
 end
 
---- A port of this process that takes connections and never says a word. -> port, function that closes it
+--- A port of this process that takes connections and never says a word. -> port, function
+--- that closes it
 function rig.silent_port()
   local socket = require "cqueues.socket"
   local listener = socket.listen("127.0.0.1", 0)
@@ -229,8 +237,8 @@ local function vm_path()
   return rawget(_G, "ngx") and "luajit" or child.capture "readlink /proc/$PPID/exe"
 end
 
---- Runs Lua text in a new process of this VM. `environment` holds variables to set, or false to unset them.
---- -> what it printed on both streams, and whether it ended well
+--- Runs Lua text in a new process of this VM. `environment` holds variables to set, or
+--- false to unset them. -> what it printed on both streams, and whether it ended well
 function rig.run(text, environment, prefix)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))

@@ -1,6 +1,7 @@
--- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs a shell and luasocket,
--- and nothing of the library, and works on Lua 5.4 and LuaJIT. A sandbox also ends by itself when the process that
--- started it has gone, and is of a session of its own: a signal to that process's group leaves it time to clean up.
+-- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs
+-- a shell and luasocket, and nothing of the library, and works on Lua 5.4 and LuaJIT. A
+-- sandbox also ends by itself when the process that started it has gone, and is of a
+-- session of its own: a signal to that process's group leaves it time to clean up.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local finalizer = require "spec.support.finalizer"
@@ -43,12 +44,14 @@ function sandbox.start(options)
   end
   local self = setmetatable({ pipe = pipe, api_key = options and options.api_key or "sandbox-api-key" }, Sandbox)
   for name, value in pairs(ready(line)) do self[name] = value end
-  -- The collector would close the pipe of one that nobody has stopped, and wait for its end.
+  -- The collector would close the pipe of one that nobody has stopped, and wait for its
+  -- end.
   self.guard = finalizer(function() self:stop() end)
   return self
 end
 
----One call to the control address: `path` below /_control, `body` a table or nil. Raises what the sandbox refuses.
+--- One call to the control address: `path` below /_control, `body` a table or nil. Raises
+--- what the sandbox refuses.
 function Sandbox:control(method, path, body)
   local sent, parts = body and json.encode(body) or "", {}
   local _, status = http.request {
@@ -61,19 +64,20 @@ function Sandbox:control(method, path, body)
   return value
 end
 
----Sets a fault, see the sandbox's README: `s:fault {kind = "drop", execute = true}`.
+--- Sets a fault, see the sandbox's README: `s:fault {kind = "drop", execute = true}`.
 function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
 
----Changes settings: `s:set {tier = "2"}`.
+--- Changes settings: `s:set {tier = "2"}`.
 function Sandbox:set(settings) return self:control("POST", "/settings", settings) end
 
----A list of new sessions, each `{kms_payload_json, refresh_token, address, signer}`. Options: count, email,
----encryption_public_key.
+--- A list of new sessions, each `{kms_payload_json, refresh_token, address, signer}`.
+--- Options: count, email, encryption_public_key.
 function Sandbox:sessions(options) return self:control("POST", "/sessions", options or {}) end
 
 function Sandbox:stats() return self:control("GET", "/stats") end
 
----Waits until so many answers are held back by faults with `hold`. Raises when that many do not come.
+--- Waits until so many answers are held back by faults with `hold`. Raises when that many
+--- do not come.
 function Sandbox:wait_held(count)
   local held
   for _ = 1, PATIENCE / 0.01 do
@@ -84,33 +88,35 @@ function Sandbox:wait_held(count)
   error(("%d answers are held, not %d"):format(held, count), 2)
 end
 
----Lets go of all answers that are held.
+--- Lets go of all answers that are held.
 function Sandbox:release() self:control("POST", "/release", {}) end
 
----The last request to the API as it came.
+--- The last request to the API as it came.
 function Sandbox:last() return self:control("GET", "/last") end
 
----How often a `refresh_token`, an `idempotency_key` or a `transaction` was executed: `s:executions("refresh_token", text)`.
+--- How often a `refresh_token`, an `idempotency_key` or a `transaction` was executed:
+--- `s:executions("refresh_token", text)`.
 function Sandbox:executions(kind, text)
   local escaped = text:gsub("[^%w_.-]", function(letter) return ("%%%02X"):format(letter:byte()) end)
   return self:control("GET", "/executions?" .. kind .. "=" .. escaped).executions
 end
 
----Forgets sessions, counts, faults and changed settings.
+--- Forgets sessions, counts, faults and changed settings.
 function Sandbox:reset()
   self:control("POST", "/reset", {})
   if self.settings then self:set(self.settings) end
 end
 
----Ends the server and waits for it; a second call does nothing, and a shared one goes on.
+--- Ends the server and waits for it; a second call does nothing, and a shared one goes
+--- on.
 function Sandbox:stop()
   if io.type(self.pipe) ~= "file" then return end
   os.execute("kill " .. self.pid)
   self.pipe:close()
 end
 
----The sandbox that all specs of this process share: started by the first of them, ends with the process. It is as new, but
----for these settings, which `reset` keeps.
+--- The sandbox that all specs of this process share: started by the first of them, ends
+--- with the process. It is as new, but for these settings, which `reset` keeps.
 ---@param settings table|nil  names and values of `Sandbox:set`
 ---@return table  fields http, https, ca, dir, api_key
 function sandbox.share(settings)
@@ -124,7 +130,8 @@ function sandbox.share(settings)
   return self
 end
 
---- Ends the shared sandbox before the process does: one that closes its Lua state waits for its children.
+--- Ends the shared sandbox before the process does: one that closes its Lua state waits
+--- for its children.
 function sandbox.stop_shared()
   local running = debug.getregistry()[SHARED]
   if running then running:stop() end

@@ -1,10 +1,11 @@
--- A busted helper: the specs run while the collector never rests. A value that C or Lua uses after
--- letting go of it, or a finalizer that runs at a bad moment, shows here.
+-- A busted helper: the specs run while the collector never rests. A value that C or Lua
+-- uses after letting go of it, or a finalizer that runs at a bad moment, shows here.
 local every = jit and 1000 or 100 -- instructions between two steps of the collector
 local steps = 0
 
 if not jit then collectgarbage "incremental" end
--- In percent of what the last cycle left. PUC Lua takes less than 104 for "at once", and is busy with nothing else.
+-- In percent of what the last cycle left. PUC Lua takes less than 104 for "at once", and
+-- is busy with nothing else.
 collectgarbage("setpause", jit and 0 or 104)
 
 local function disturb()

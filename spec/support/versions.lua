@@ -1,4 +1,5 @@
--- Prints what the tests run with: the libcurl and the OpenSSL that LuaJIT's module loads, LuaJIT itself, and nginx.
+-- Prints what the tests run with: the libcurl and the OpenSSL that LuaJIT's module loads,
+-- LuaJIT itself, and nginx.
 local ffi = require "ffi"
 
 ffi.cdef "const char *curl_version(void);"

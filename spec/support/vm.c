@@ -1,8 +1,10 @@
-/* A Lua interpreter as small as can be, for leak checkers and sanitizers: vm SCRIPT [ARGUMENT…].
+/* A Lua interpreter as small as can be, for leak checkers and sanitizers: vm SCRIPT
+ * [ARGUMENT…].
  *
- * A sanitizer works best when the program itself has it, and the processes that a spec starts stay
- * free of it, which LD_PRELOAD would not allow. And it keeps libraries loaded when Lua ends, so that
- * what they hold in globals is no leak, and what leaked can be named. */
+ * A sanitizer works best when the program itself has it, and the processes that a spec
+ * starts stay free of it, which LD_PRELOAD would not allow. And it keeps libraries loaded
+ * when Lua ends, so that what they hold in globals is no leak, and what leaked can be
+ * named. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>

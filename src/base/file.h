@@ -1,8 +1,8 @@
 /* A file that is locked while it is being replaced; and files that are read whole.
  *
  * Owns: the lock on the old file, and its replacement.
- * Does not know: what is in the files. All fail with kind "store": the codes of lock.h and
- * replacement.h. */
+ * Does not know: what is in the files. All fail with kind "store": the codes of lock.h
+ * and replacement.h. */
 #ifndef GRID_BASE_FILE_H
 #define GRID_BASE_FILE_H
 
@@ -24,8 +24,8 @@ grid_replacement *grid_file_replacement(grid_file *file);
 /* Removes what was begun and not committed, and releases the lock. NULL is allowed. */
 void grid_file_free(grid_file *file);
 
-/* Appends the content of the file at `path`. Codes "not_found", "not_read", "too_large": it
- * has more than `limit` bytes. */
+/* Appends the content of the file at `path`. Codes "not_found", "not_read", "too_large":
+ * it has more than `limit` bytes. */
 bool grid_file_read_whole(const char *path, size_t limit, grid_buffer *out, grid_error *err);
 
 #endif

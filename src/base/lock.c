@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /* Over NFS the client makes a byte-range lock of flock's, which takes a descriptor that
- * may write. A file that may only be read is locked through a descriptor that reads, which
- * works elsewhere. */
+ * may write. A file that may only be read is locked through a descriptor that reads,
+ * which works elsewhere. */
 static int open_to_lock(const char *path, grid_lock_mode mode)
 {
     int flags = O_CLOEXEC | O_NONBLOCK | (mode == GRID_LOCK_CREATE ? O_CREAT : 0);

@@ -98,8 +98,8 @@ static bool has_one_name(const struct stat *old, const char *path, grid_error *e
                           path, (unsigned long)old->st_nlink);
 }
 
-/* mkostemp creates it 0600, and fails if the name exists. Programs that are started since do
- * not inherit it. */
+/* mkostemp creates it 0600, and fails if the name exists. Programs that are started since
+ * do not inherit it. */
 static bool create(grid_replacement *replacement)
 {
     int fd = mkostemp(replacement->temporary, O_CLOEXEC);

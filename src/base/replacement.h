@@ -2,11 +2,12 @@
  *
  * Owns: a new file (0600) beside the one that it replaces, until it is committed (rename,
  * atomic) or cleared (removed).
- * Does not know: what is written, and what else the caller has locked. Allocates no memory.
- * All fail with kind "store" and the system's own words. To begin fails where the file
- * could not be replaced later, as far as can be told, so that a caller spends nothing that
- * it cannot save: code "not_written"; or "hard_linked": the file has other names, which
- * would keep the old content. Only regular files are replaced, and keep their owner. */
+ * Does not know: what is written, and what else the caller has locked. Allocates no
+ * memory. All fail with kind "store" and the system's own words. To begin fails where the
+ * file could not be replaced later, as far as can be told, so that a caller spends
+ * nothing that it cannot save: code "not_written"; or "hard_linked": the file has other
+ * names, which would keep the old content. Only regular files are replaced, and keep
+ * their owner. */
 #ifndef GRID_BASE_REPLACEMENT_H
 #define GRID_BASE_REPLACEMENT_H
 
@@ -47,8 +48,8 @@ void grid_replacement_clear(grid_replacement *replacement);
 /* All of it for one file. Code "not_durable" as above. */
 bool grid_file_replace(const char *path, grid_slice bytes, grid_error *err);
 
-/* Removes a file and syncs its folder. Codes "not_found", "not_removed", "not_durable" (the
- * file was removed, but a loss of power may bring it back). */
+/* Removes a file and syncs its folder. Codes "not_found", "not_removed", "not_durable"
+ * (the file was removed, but a loss of power may bring it back). */
 bool grid_file_remove(const char *path, grid_error *err);
 
 #endif

@@ -12,8 +12,9 @@
  * to write to it still fails (EBADF). False, with errno: /dev/null cannot be opened. */
 bool grid_standard_fill(void);
 
-/* The same open file on a descriptor above these, whether they are open or not; `fd` is
- * closed if it is one of them. Negative, with errno, on failure or if `fd` is negative. */
+/* The same open file on a descriptor above these, whether they are open or not; `fd`
+ * is closed if it is one of them. Negative, with errno, on failure or if `fd` is
+ * negative. */
 int grid_standard_above(int fd);
 
 #endif

@@ -1,10 +1,10 @@
-/* The writer replaces and removes files on a thread of its own, so that an event loop does
- * not wait for the disk.
+/* The writer replaces and removes files on a thread of its own, so that an event loop
+ * does not wait for the disk.
  *
  * Owns: the thread, from the first write until the writer is freed; and the queue.
  * Does not know: what is written, and what waits for it.
- * Writes are done in the order in which they were submitted. In a child of the process that
- * made it, a writer is inert: the thread was not forked. */
+ * Writes are done in the order in which they were submitted. In a child of the process
+ * that made it, a writer is inert: the thread was not forked. */
 #ifndef GRID_BASE_WRITER_H
 #define GRID_BASE_WRITER_H
 
@@ -29,9 +29,9 @@ bool grid_writer_is_ours(const grid_writer *writer);
 /* Readable while a finished write has not been taken. */
 int grid_writer_fd(const grid_writer *writer);
 
-/* Submits grid_file_replace or grid_file_remove; path and bytes are copied. The write belongs
- * to the writer until grid_writer_take_finished returns it. Fails with kind "request":
- * "out_of_memory", "no_thread", "forked". */
+/* Submits grid_file_replace or grid_file_remove; path and bytes are copied. The write
+ * belongs to the writer until grid_writer_take_finished returns it. Fails with kind
+ * "request": "out_of_memory", "no_thread", "forked". */
 grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err);
 grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err);
 

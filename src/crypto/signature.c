@@ -86,7 +86,8 @@ static bool verify_der(const grid_public_key *key, const unsigned char digest[DI
         verdict = EVP_PKEY_verify(context, (const unsigned char *)der->data, der->size, digest, DIGEST_SIZE);
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(pkey);
-    /* For DER, a negative verdict is a failure of OpenSSL; 3.5 does not always name its cause. */
+    /* For DER, a negative verdict is a failure of OpenSSL; 3.5 does not always name its
+     * cause. */
     if (verdict < 0)
         return grid_library_failed(err);
     return verdict == 1 || grid_library_refused(err, "bad_signature", "the signature does not hold");

@@ -10,7 +10,8 @@
 
 enum { GRID_OVERLAP_MIN = 4, GRID_OVERLAP_MAX = 64 };
 
-/* `size` bytes in a row, GRID_OVERLAP_MIN to GRID_OVERLAP_MAX. Fast where `text` is short. */
+/* `size` bytes in a row, GRID_OVERLAP_MIN to GRID_OVERLAP_MAX. Fast where `text` is
+ * short. */
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size);
 
 #endif

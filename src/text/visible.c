@@ -11,7 +11,8 @@ typedef struct range {
     kind kind;
 } range;
 
-/* In order. UNSEEN: Default_Ignorable_Code_Point of Unicode 15, directional marks and annotations. */
+/* In order. UNSEEN: Default_Ignorable_Code_Point of Unicode 15, directional marks and
+ * annotations. */
 static const range ranges[] = {
     {0x0000, 0x001F, BREAKING}, {0x007F, 0x009F, BREAKING}, {0x00AD, 0x00AD, UNSEEN},     {0x034F, 0x034F, UNSEEN},
     {0x061C, 0x061C, UNSEEN},   {0x115F, 0x1160, UNSEEN},   {0x17B4, 0x17B5, UNSEEN},     {0x180B, 0x180F, UNSEEN},
@@ -106,7 +107,8 @@ static bool append_unit(uint32_t unit, grid_buffer *out, grid_error *err)
     return grid_buffer_append(out, text, sizeof text, err);
 }
 
-/* RFC 8259 section 7. Below U+0020 valid JSON has blanks between its tokens and nothing else. */
+/* RFC 8259 section 7. Below U+0020 valid JSON has blanks between its tokens and nothing
+ * else. */
 static bool append_escape(uint32_t code_point, grid_buffer *out, grid_error *err)
 {
     const char blank = (char)code_point;

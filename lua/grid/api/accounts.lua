@@ -1,5 +1,7 @@
--- The account calls of Grid's API, and the signing between their two halves: prepare, sign, submit.
--- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign. Knows nothing of connections, tries and hosts.
+-- The account calls of Grid's API, and the signing between their two halves: prepare,
+-- sign, submit.
+-- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign. Knows
+-- nothing of connections, tries and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -136,14 +138,16 @@ function accounts.submit(what, address, signed, again)
   }
 end
 
--- The service's caches lag: a key may be refused for about a second after it was made (Privy's documentation).
+-- The service's caches lag: a key may be refused for about a second after it was made
+-- (Privy's documentation).
 local FRESH_SECONDS, PATIENCE = 2, 1
 
 local function speaks_of_the_key(err)
   return err.kind == "auth" or err.sent == "yes" and err.kind == "api" and err.message:find("session key", 1, true) ~= nil
 end
 
---- Submits, and once more with the same bytes if the key is so young that the service may not know it yet.
+--- Submits, and once more with the same bytes if the key is so young that the service may
+--- not know it yet.
 function accounts.submit_fresh(what, address, signed, auth)
   local waited = false
   return accounts.submit(what, address, signed, function(refusal)

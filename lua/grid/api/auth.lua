@@ -1,5 +1,7 @@
--- The session calls of Grid's API, and the door to any other: what goes out, and what the answer must hold.
--- Owns: paths, fields and bodies of /auth. Each builder returns a plan, or nil and an error.
+-- The session calls of Grid's API, and the door to any other: what goes out, and what the
+-- answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns a plan, or nil and an
+-- error.
 -- Knows nothing of connections, tries and hosts.
 
 local core = require "grid.core"
@@ -51,8 +53,9 @@ local function refresh_body(key, payload)
   return body, body and payload or kind, code, message
 end
 
--- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of DER that begins with a version, 0 (PKCS#8)
--- or 1 (SEC 1). A public key's begins with an algorithm (RFC 5280 section 4.1).
+-- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of
+-- DER that begins with a version, 0 (PKCS#8) or 1 (SEC 1). A public key's begins with an
+-- algorithm (RFC 5280 section 4.1).
 local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
 
 -- keys:export() in place of keys.public_key, say: it must not leave the machine.

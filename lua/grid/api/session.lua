@@ -23,7 +23,7 @@ local function has_text(value)
   return type(value) == "string" and value ~= ""
 end
 
--- ---- Members ----------------------------------------------------------------------------
+-- ---- Members --------------------------------------------------------------------------
 
 -- An answer may leave these out, but must not give them another type.
 local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
@@ -68,7 +68,7 @@ function session.wallets(kms_payload)
   return addresses, ids
 end
 
--- ---- Expiry -----------------------------------------------------------------------------
+-- ---- Expiry ---------------------------------------------------------------------------
 
 local LARGEST_IN_SECONDS = 1e11 -- the year 5138; a larger time is in milliseconds
 local LATEST = 253402300799     -- the end of the year 9999: os.date takes it
@@ -101,7 +101,7 @@ function session.is_expired(expires_at, now)
   return expires_at <= now
 end
 
--- ---- After a refresh --------------------------------------------------------------------
+-- ---- After a refresh ------------------------------------------------------------------
 
 -- The raw JSON string of the refresh token in `sent` | nil: it has none.
 local function sent_token(sent)
@@ -125,8 +125,8 @@ end
 
 --- The kms_payload to store after a refresh: the exact bytes of the answer's. An answer
 --- that leaves refresh_token out (no such member, null or "") means that the token in the
---- request stays valid: then that token is inserted, and no other byte changes. A token is
---- never inserted into the session of another user.
+--- request stays valid: then that token is inserted, and no other byte changes. A token
+--- is never inserted into the session of another user.
 ---@param bytes string the kms_payload of the answer
 ---@param payload table the same, decoded; session.fault accepts it
 ---@param sent? string the kms_payload of the request; nil in the cookie flow
@@ -139,9 +139,9 @@ function session.to_store(bytes, payload, sent)
   return insert_token(bytes, token)
 end
 
---- The idempotency key with which the refresh that failed with `err` may be repeated, with
---- the same body: the request may have been executed, and its answer was lost | nil: a
---- later refresh is a new one
+--- The idempotency key with which the refresh that failed with `err` may be repeated,
+--- with the same body: the request may have been executed, and its answer was lost | nil:
+--- a later refresh is a new one
 ---@param err any
 ---@return string?
 function session.repeat_key(err)
@@ -156,7 +156,7 @@ function session.rescuable_body(err)
   return has_text(err.body) and err.body or nil
 end
 
--- ---- What may be shown ------------------------------------------------------------------
+-- ---- What may be shown ----------------------------------------------------------------
 
 --- A fingerprint of the refresh token, else of the whole session: the same for two copies
 --- of one session.
@@ -232,8 +232,8 @@ end
 ---@field refresh_token grid.SessionFact?
 ---@field wallets { address: string?, chain_type: string? }[]
 
---- What may be shown of a session, whatever its form: expiries, fingerprints and addresses,
---- no secret.
+--- What may be shown of a session, whatever its form: expiries, fingerprints and
+--- addresses, no secret.
 ---@param kms_payload string
 ---@param now number seconds since 1970
 ---@param pair? grid.KeyPair that opens the authorization key

@@ -2,8 +2,8 @@
 -- Owns: the syntax of arguments, and the form of the help text.
 -- Does not know: commands and options by name, save those that would hold a secret.
 --
--- A command is { name, text, exit_codes, arguments = { { name, optional } }, sections =
--- { { title, options } } }, an option { value, number, help, required }. An option without
+-- A command is { name, text, exit_codes, arguments = { { name, optional } }, sections = {
+-- { title, options } } }, an option { value, number, help, required }. An option without
 -- `value` is a switch.
 
 local argument = require "grid.argument"
@@ -14,7 +14,8 @@ local arguments = {}
 local ON_STANDARD_INPUT =
   "a one-time password does not belong on a command line: it is read from standard input"
 
--- Options that do not exist, since other users see a command line. The value is not repeated.
+-- Options that do not exist, since other users see a command line. The value is not
+-- repeated.
 local SECRETS = {
   ["api-key"] = "an API key does not belong on a command line: use --api-key-file or $GRID_API_KEY",
   ["otp"] = ON_STANDARD_INPUT,

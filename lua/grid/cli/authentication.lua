@@ -14,8 +14,8 @@ local authentication = {}
 
 local ATTEMPTS = 3 -- as many as Grid allows
 
--- Mail programs insert blanks and invisible characters, which are removed. A password with
--- any other character would use up one of the service's attempts, and is not sent.
+-- Mail programs insert blanks and invisible characters, which are removed. A password
+-- with any other character would use up one of the service's attempts, and is not sent.
 local function read_password(output, email)
   for attempt = 1, ATTEMPTS do
     local password = output:ask(("The one-time password that was sent to %s: "):format(email))

@@ -11,7 +11,8 @@ local output = require "grid.cli.output"
 
 local command = {}
 
--- In the order in which they are used on a session. A module is loaded when its command runs.
+-- In the order in which they are used on a session. A module is loaded when its command
+-- runs.
 local COMMANDS = {
   { "keygen", "make a key pair" },
   { "login", "log in with a one-time password, and save the session in a file" },

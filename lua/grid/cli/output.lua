@@ -40,7 +40,8 @@ local function replace_unless_text(character)
   if not json.encode(character) then return REPLACEMENT end
 end
 
--- The value with what JSON cannot hold replaced: file names are bytes, numbers may be infinite.
+-- The value with what JSON cannot hold replaced: file names are bytes, numbers may be
+-- infinite.
 local function presentable(value)
   if type(value) == "string" then
     return (value:gsub("[\128-\255][\128-\191]*", replace_unless_text))

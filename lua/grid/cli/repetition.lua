@@ -1,7 +1,7 @@
--- The command line that repeats a refresh whose answer was lost: the same request with the
--- same idempotency key.
--- Owns: the sentence, which options it repeats, and the quoting for a POSIX shell. No value
--- of these options is a secret.
+-- The command line that repeats a refresh whose answer was lost: the same request with
+-- the same idempotency key.
+-- Owns: the sentence, which options it repeats, and the quoting for a POSIX shell. No
+-- value of these options is a secret.
 -- Does not know: which refreshes are repeated, which is in grid.api.session.
 
 local sessions = require "grid.api.session"

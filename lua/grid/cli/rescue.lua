@@ -1,4 +1,5 @@
--- Saves an answer that cannot be saved in its file: it may hold the only valid refresh token.
+-- Saves an answer that cannot be saved in its file: it may hold the only valid refresh
+-- token.
 -- Owns: the choice of another folder.
 -- Does not know: which answers may hold a session, which is in grid.api.session.
 
@@ -41,8 +42,8 @@ function rescue.save_session(err, session)
   if err.code ~= "not_durable" then return rescue.save(session:to_text()) end
 end
 
---- Saves the raw body of an answer that was not accepted. -> as rescue.save | nil: there is
---- no body that may hold a session
+--- Saves the raw body of an answer that was not accepted. -> as rescue.save | nil: there
+--- is no body that may hold a session
 function rescue.save_answer(err)
   local body = sessions.rescuable_body(err)
   if body then return rescue.save(body) end

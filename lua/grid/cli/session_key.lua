@@ -20,8 +20,8 @@ function session_key.text(given)
   return given.key and exit.assert(session_file.read_text(given.key))
 end
 
---- The opened authorization key of a session. The command ends if `pair` does not open it,
---- or if it has expired.
+--- The opened authorization key of a session. The command ends if `pair` does not open
+--- it, or if it has expired.
 ---@param session grid.cli.Session
 ---@param pair grid.KeyPair
 ---@return grid.AuthorizationKey

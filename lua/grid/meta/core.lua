@@ -1,7 +1,7 @@
 ---@meta grid.core
--- luacheck: ignore 212 241
--- The C core as the Lua language server should see it. Nothing loads this file; a spec holds it against what grid.core exports.
--- What can fail gives nil and three texts: the kind, the code and the message of a grid.Error.
+-- luacheck: ignore 212 241 The C core as the Lua language server should see it. Nothing
+-- loads this file; a spec holds it against what grid.core exports. What can fail gives
+-- nil and three texts: the kind, the code and the message of a grid.Error.
 
 ---@class grid.core
 local core = {}
@@ -10,8 +10,9 @@ local core = {}
 ---@return number
 function core.now() end
 
---- Foreign text on one line of valid UTF-8: controls and line separators become a blank, what is not seen (directional marks,
---- zero width, BOM) goes, bytes that are no character become U+FFFD.
+--- Foreign text on one line of valid UTF-8: controls and line separators become a blank,
+--- what is not seen (directional marks, zero width, BOM) goes, bytes that are no
+--- character become U+FFFD.
 ---@param text string
 ---@return string
 function core.visible(text) end
@@ -94,7 +95,8 @@ function core.base64url_encode(bytes) end
 ---@return string? bytes, string? kind, string? code, string? message
 function core.base64url_decode(text) end
 
---- Can the running coroutine yield? Not across a C function such as string.gsub or require.
+--- Can the running coroutine yield? Not across a C function such as string.gsub or
+--- require.
 ---@return boolean
 function core.is_yieldable() end
 
@@ -111,7 +113,8 @@ function core.engine() end
 ---@return boolean has_http2 false: it was built without, and all calls use HTTP/1.1
 function core.libcurl() end
 
---- Objects and arrays become tables, arrays with that metatable; null is cjson.null; whole numbers are integers where Lua has them.
+--- Objects and arrays become tables, arrays with that metatable; null is cjson.null;
+--- whole numbers are integers where Lua has them.
 ---@param text string
 ---@param array_metatable table
 ---@param ... string|integer names and positions that lead to a value
@@ -125,7 +128,8 @@ function core.json_decode(text, array_metatable, ...) end
 ---@return string? text, string? kind, string? code, string? message
 function core.json_encode(value, array_metatable, empty_array_metatable, empty_array) end
 
---- The exact bytes of a value inside a JSON text; a step is a member's name or an element's position.
+--- The exact bytes of a value inside a JSON text; a step is a member's name or an
+--- element's position.
 ---@param text string
 ---@param ... string|integer
 ---@return string? bytes, string? kind, string? code, string? message
@@ -174,7 +178,8 @@ function core.file_begin(path) end
 ---@return string? text, string? kind, string? code, string? message
 function core.file_read(path, limit) end
 
---- Replaces a file durably: it is the old or the new one, even after a loss of power. Takes no lock.
+--- Replaces a file durably: it is the old or the new one, even after a loss of power.
+--- Takes no lock.
 ---@param path string
 ---@param text string
 ---@return true? ok, string? kind, string? code, string? message
@@ -185,7 +190,8 @@ function core.file_replace(path, text) end
 ---@return true? ok, string? kind, string? code, string? message
 function core.file_remove(path) end
 
---- Takes the lock on a file, which is created if it is missing. Never waits. Codes: busy, not_locked, not_found.
+--- Takes the lock on a file, which is created if it is missing. Never waits. Codes: busy,
+--- not_locked, not_found.
 ---@param path string
 ---@return grid.core.lock? lock, string? kind, string? code, string? message
 function core.file_lock(path) end
@@ -218,7 +224,8 @@ function core.is_terminal(descriptor) end
 --- For a command, never for a library.
 function core.fill_standard() end
 
---- From now on SIGINT, SIGTERM and SIGHUP are noted once each, and SIGPIPE is ignored: for a command, never for a library.
+--- From now on SIGINT, SIGTERM and SIGHUP are noted once each, and SIGPIPE is ignored:
+--- for a command, never for a library.
 function core.catch_signals() end
 
 --- Has one of those been noted?
@@ -229,7 +236,8 @@ function core.signal_caught() end
 ---@class grid.core.engine
 local engine = {}
 
---- Begins one HTTP exchange. Of its headers, a list, what is false is left out. The id is what next_finished gives once it is over.
+--- Begins one HTTP exchange. Of its headers, a list, what is false is left out. The id is
+--- what next_finished gives once it is over.
 ---@param exchange table
 ---@return grid.core.transfer? transfer, any id, string? code, string? message
 function engine:start(exchange) end
@@ -241,11 +249,13 @@ function engine:step() end
 ---@param seconds number
 function engine:wait(seconds) end
 
---- Seconds until a step is due even if the descriptor does not become readable; none: no step is due.
+--- Seconds until a step is due even if the descriptor does not become readable; none: no
+--- step is due.
 ---@return number?
 function engine:timeout() end
 
---- Readable when a step has work to do, and after `wake`; nil where the platform has no such descriptor.
+--- Readable when a step has work to do, and after `wake`; nil where the platform has no
+--- such descriptor.
 ---@return integer?
 function engine:fd() end
 
@@ -278,7 +288,8 @@ function transfer:is_finished() end
 ---@return "no"|"unknown"|"yes"
 function transfer:sent() end
 
---- What came, whole or not, but for the body; and kind, code and message if it was not whole.
+--- What came, whole or not, but for the body; and kind, code and message if it was not
+--- whole.
 ---@return table answer
 function transfer:answer() end
 
@@ -290,7 +301,8 @@ function transfer:body() end
 ---@return grid.core.bytes
 function transfer:keep_body() end
 
---- What json_decode gives for the body, behind a byte order mark, which need not become a string for it.
+--- What json_decode gives for the body, behind a byte order mark, which need not become a
+--- string for it.
 ---@param array_metatable table
 ---@param ... string|integer
 ---@return any value, string? exact, string? code, string? message
@@ -339,13 +351,15 @@ function key:sign_raw(text) end
 
 function key:close() end
 
---- The lock on a file. Closing or collecting it releases the lock, and so does the end of the process.
+--- The lock on a file. Closing or collecting it releases the lock, and so does the end of
+--- the process.
 ---@class grid.core.lock
 local lock = {}
 
 function lock:close() end
 
---- Closing or collecting it waits until the submitted writes are done. In a forked child it is not usable.
+--- Closing or collecting it waits until the submitted writes are done. In a forked child
+--- it is not usable.
 ---@class grid.core.writer
 local writer = {}
 

@@ -1,5 +1,6 @@
--- One nginx worker whose requests each make one call, to a sandbox that answers after 50 ms; wrk is the load. The two clients
--- take turns, round after round, in the same worker. `bench.lua [--quick]`, started by `run`.
+-- One nginx worker whose requests each make one call, to a sandbox that answers after 50
+-- ms; wrk is the load. The two clients take turns, round after round, in the same worker.
+-- `bench.lua [--quick]`, started by `run`.
 
 local grid = require "grid"
 local measure = require "spec.bench.measure"

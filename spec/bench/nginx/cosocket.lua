@@ -1,5 +1,6 @@
--- The other side of the comparison: the same POST on nginx's own sockets, as one would write it by hand. Connections are kept,
--- the answer is read by its Content-Length and decoded with lua-cjson. No tries, no limits, no checks.
+-- The other side of the comparison: the same POST on nginx's own sockets, as one would
+-- write it by hand. Connections are kept, the answer is read by its Content-Length and
+-- decoded with lua-cjson. No tries, no limits, no checks.
 
 local cjson = require "cjson"
 local version = require "grid.version"

@@ -1,4 +1,5 @@
--- A script for wrk: asks for one line of figures at the end, and with an argument waits so many milliseconds before each request.
+-- A script for wrk: asks for one line of figures at the end, and with an argument waits
+-- so many milliseconds before each request.
 
 -- luacheck: globals init delay done
 

@@ -1,4 +1,5 @@
--- What the worker under test does for each request: one call of either client, and what both leave alone.
+-- What the worker under test does for each request: one call of either client, and what
+-- both leave alone.
 
 local cosocket = require "spec.bench.nginx.cosocket"
 local grid = require "grid"

@@ -11,7 +11,8 @@ local function read(path)
   return text
 end
 
---- Seconds on a processor, in user mode and in the kernel: fields 14 and 15, after the name in brackets.
+--- Seconds on a processor, in user mode and in the kernel: fields 14 and 15, after the
+--- name in brackets.
 function proc.cpu_seconds(pid)
   local after_name = read("/proc/" .. pid .. "/stat"):match "^.*%)%s+(.*)$"
   local fields = {}

@@ -1,12 +1,12 @@
--- The gateway of nginx.conf: log-in, sessions in a shared dict, access control.
--- A session is refreshed before its key expires, in a timer, so that the end of the client's
+-- The gateway of nginx.conf: log-in, sessions in a shared dict, access control. A session
+-- is refreshed before its key expires, in a timer, so that the end of the client's
 -- request cannot prevent that the new tokens are stored. One worker at a time refreshes a
 -- session; other requests poll the dict for the new one.
 -- Owns: the records in the dict, and their locks.
 -- Does not know: which refreshes may be repeated, which is in grid.api.session.
 --
--- A crash between the answer and the store loses a session. The session keeper, once it is
--- there, replaces this part: it records a refresh before it is sent.
+-- A crash between the answer and the store loses a session. The session keeper, once it
+-- is there, replaces this part: it records a refresh before it is sent.
 
 local cjson = require("cjson.safe").new()
 local grid = require "grid"
@@ -33,7 +33,7 @@ function gateway.init(options)
   sessions = ngx.shared.grid_sessions
 end
 
--- ---- Records ------------------------------------------------------------------------------------
+-- ---- Records --------------------------------------------------------------------------
 
 local function load(kind, id)
   local text = id and sessions:get(kind .. id)
@@ -59,10 +59,10 @@ local function expires_within(seconds, record)
   return session_rules.is_expired(record.expires, ngx.now() + seconds)
 end
 
--- ---- Refresh ------------------------------------------------------------------------------------
+-- ---- Refresh --------------------------------------------------------------------------
 
--- The lock holds the id of its owner: an owner whose lock has expired must not release the
--- lock of the next one.
+-- The lock holds the id of its owner: an owner whose lock has expired must not release
+-- the lock of the next one.
 local function lock(id)
   local owner = random_id()
   return sessions:add("lock:" .. id, owner, LOCK_TIME) and owner
@@ -82,9 +82,9 @@ local function store_session(id, address, res, exported)
   })
 end
 
--- After an unknown outcome the next refresh sends the same idempotency key and body, by which
--- the service recognises a repetition. A refused session is kept: a wrong API key is refused
--- in the same way. -> seconds until the next refresh
+-- After an unknown outcome the next refresh sends the same idempotency key and body, by
+-- which the service recognises a repetition. A refused session is kept: a wrong API key
+-- is refused in the same way. -> seconds until the next refresh
 local function store_failure(id, record, err, exported)
   record.refused = err.kind == "auth"
   local idempotency_key = session_rules.repeat_key(err)
@@ -137,7 +137,7 @@ local function usable_session(id)
   return record
 end
 
--- ---- Locations ----------------------------------------------------------------------------------
+-- ---- Locations ------------------------------------------------------------------------
 
 local function answer(status, value)
   ngx.status = status

@@ -1,4 +1,5 @@
--- POST /accounts/{address}/submit: a prepared transaction with the signatures over its payloads.
+-- POST /accounts/{address}/submit: a prepared transaction with the signatures over its
+-- payloads.
 
 local accounts = require "sandbox.accounts"
 local answers = require "sandbox.answers"

@@ -1,5 +1,5 @@
--- PATCH /accounts/{address}: prepares a transaction that changes the account's policies. Nothing changes before it
--- is signed and submitted.
+-- PATCH /accounts/{address}: prepares a transaction that changes the account's policies.
+-- Nothing changes before it is signed and submitted.
 
 local accounts = require "sandbox.accounts"
 local answers = require "sandbox.answers"

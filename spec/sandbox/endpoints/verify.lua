@@ -1,5 +1,6 @@
--- POST /auth/verify: ends a log-in and gives out a session. Answered unwrapped, as documented; the cookies of the
--- cookie flow come along, since a browser would get its first ones here.
+-- POST /auth/verify: ends a log-in and gives out a session. Answered unwrapped, as
+-- documented; the cookies of the cookie flow come along, since a browser would get its
+-- first ones here.
 
 local accounts = require "sandbox.accounts"
 local answers = require "sandbox.answers"

@@ -1,7 +1,8 @@
 -- grid move-signer: replaces a signer of an account, whose key Grid holds, by one of the
 -- user's own. The steps: plan, show, prepare, check, sign, ask, submit.
 -- Owns: the order of these steps. Calls only the endpoints that are switched off last.
--- Does not know: what a plan and a transaction must be, see move_signer/plan.lua, prepared.lua.
+-- Does not know: what a plan and a transaction must be, see move_signer/plan.lua,
+-- prepared.lua.
 
 local authentication = require "grid.cli.authentication"
 local decode = require "grid.cli.command.move_signer.decode"

@@ -37,7 +37,8 @@ function sign.run(given, output)
   local pair = exit.assert(session:pair(session_key.text(given)))
   local prepared = read_prepared(given[2])
   local auth = session_key.open_authorization(session, pair)
-  -- Signing needs a client and sends nothing; its options must not depend on the environment.
+  -- Signing needs a client and sends nothing; its options must not depend on the
+  -- environment.
   local client = grid.new { base_url = "https://grid.squads.xyz", environment = "production" }
   output:data(exit.assert(client:sign(prepared, auth)))
   return 0

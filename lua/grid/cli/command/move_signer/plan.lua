@@ -1,6 +1,6 @@
 -- The plan of grid move-signer: the signers of an account now, and after the change.
--- Owns: the checks of an account's policies, the new list, and the sentences that refuse a
--- plan.
+-- Owns: the checks of an account's policies, the new list, and the sentences that refuse
+-- a plan.
 -- Does not know: calls, transactions.
 
 local json = require "grid.json"
@@ -25,8 +25,8 @@ local function held_signers(signers, wallets)
   return held
 end
 
--- `to` takes the place of `from`, with its role and permissions. It has no provider, since
--- no provider holds the new key.
+-- `to` takes the place of `from`, with its role and permissions. It has no provider,
+-- since no provider holds the new key.
 local function replaced(signers, from, to)
   local list = json.array()
   for i, signer in ipairs(signers) do
@@ -54,8 +54,8 @@ local function choose_from(plan, wanted)
   return nil, plan.held[1]
 end
 
---- What is wrong with a list of signers | nil. A list is shown before it is signed, so each
---- part that is shown must be text.
+--- What is wrong with a list of signers | nil. A list is shown before it is signed, so
+--- each part that is shown must be text.
 function plans.check_signers(list)
   if type(list) ~= "table" or #list == 0 then return "there is no array of signers" end
   for i, signer in ipairs(list) do

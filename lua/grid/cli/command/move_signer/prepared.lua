@@ -10,8 +10,8 @@ local prepared = {}
 
 local at = json.at
 
---- Only signers of the account whose keys the session holds may be asked to sign. `held` is
---- a set of addresses.
+--- Only signers of the account whose keys the session holds may be asked to sign. `held`
+--- is a set of addresses.
 function prepared.check_signers(answer, held)
   if type(answer.transaction_signers) == "table" then
     for _, address in ipairs(answer.transaction_signers) do
@@ -49,8 +49,8 @@ local function check_payload(payload, transaction, wallets)
   end
 end
 
---- The transaction must name the account, and the payloads this transaction and a wallet of
---- the session. `wallets` is a set of the ids of its wallets.
+--- The transaction must name the account, and the payloads this transaction and a wallet
+--- of the session. `wallets` is a set of the ids of its wallets.
 function prepared.check_content(answer, account, wallets)
   local bytes, address = decode.base64(answer.transaction), decode.address(account)
   if not bytes then return "the prepared transaction is not base64" end

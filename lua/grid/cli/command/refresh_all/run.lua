@@ -1,7 +1,7 @@
--- One run of grid refresh-all: from the names of files to refreshed session files.
--- Each file is begun before its request is sent, and its session written to a temporary file
--- when the answer arrives. Up to BATCH of these replace their files together, since the sync
--- of a file takes longer than a refresh.
+-- One run of grid refresh-all: from the names of files to refreshed session files. Each
+-- file is begun before its request is sent, and its session written to a temporary file
+-- when the answer arrives. Up to BATCH of these replace their files together, since the
+-- sync of a file takes longer than a refresh.
 -- Owns: the sessions in flight, the batch, and which sessions were refreshed already.
 -- Does not know: how files are chosen, exit codes.
 
@@ -17,8 +17,8 @@ local runs = {}
 local BATCH = 64
 local LONGEST_DELAY = 0.1 -- seconds from an answer to the sync of its batch
 
--- A file of the folder: { name, session }. The session is there from the request on, until
--- its answer is saved or its request has failed.
+-- A file of the folder: { name, session }. The session is there from the request on,
+-- until its answer is saved or its request has failed.
 
 ---@class grid.cli.Run
 ---@field given table the options of the command
@@ -53,8 +53,8 @@ local function public_key_of(self, session)
   return self.last_public_key
 end
 
--- A refresh token is valid for one use, so that of two files with one session, a link or a
--- copy, only the first is refreshed. -> error | nil: no other file had this session
+-- A refresh token is valid for one use, so that of two files with one session, a link or
+-- a copy, only the first is refreshed. -> error | nil: no other file had this session
 local function check_duplicate(self, session)
   local name = self.refreshed[session:identity()]
   if not name then return nil end
@@ -63,7 +63,8 @@ local function check_duplicate(self, session)
   }
 end
 
--- A file that is locked by this run itself is reported as a duplicate. -> session | nil, error
+-- A file that is locked by this run itself is reported as a duplicate. -> session | nil,
+-- error
 local function open(self, path)
   local session, err = session_file.open(path)
   if session or err.code ~= "busy" then return session, err end
@@ -123,8 +124,8 @@ local function settle(self, file, res, err)
   return ended
 end
 
--- Replaces the files of the batch. The reports follow when all are settled, so that an error
--- in a report costs no session.
+-- Replaces the files of the batch. The reports follow when all are settled, so that an
+-- error in a report costs no session.
 local function commit(self)
   local batch, sessions, ended = self.written, {}, {}
   self.written = {}
@@ -161,8 +162,8 @@ local function finish(self, file, res, err)
   if #self.written == BATCH then commit(self) end
 end
 
--- Saves each session whose answer arrived and which an internal error kept from being saved,
--- then raises that error.
+-- Saves each session whose answer arrived and which an internal error kept from being
+-- saved, then raises that error.
 local function check_faults(self, results)
   local first = self.fault
   for position, result in ipairs(results) do
