@@ -1,0 +1,71 @@
+-- Sealed records: ChaCha20-Poly1305 with a key of its own for each write, which HKDF makes of
+-- a seal key and a random salt. Id, lineage and write counter are associated data, so that
+-- sealed records cannot be exchanged for one another. An older copy of the same record that
+-- is put back is not noticed.
+-- Owns: the form of a sealed record. The first seal key seals, all of them open.
+-- Does not know: what is inside; stores. An error here means: write nothing.
+
+local codec = require "grid.keeper.codec"
+local core = require "grid.core"
+local errors = require "grid.errors"
+
+local seal = {}
+
+seal.HEADER = "grid-keeper-sealed 1\n"
+local INFO = "grid keeper seal 1"
+local SALT_SIZE, KEY_SIZE, NONCE_SIZE = 32, 32, 12
+
+local ENVELOPE = codec.struct {
+  { "lineage", codec.text }, { "writes", codec.integer }, { "salt", codec.text }, { "box", codec.text },
+}
+local ASSOCIATED = codec.struct { { "id", codec.text }, { "lineage", codec.text }, { "writes", codec.integer } }
+
+local function secrets_of(seal_key, salt)
+  local okm, kind, code, message = core.hkdf_sha256(seal_key, salt, INFO, KEY_SIZE + NONCE_SIZE)
+  if not okm then return nil, errors.from_core(kind, code, message) end
+  return okm:sub(1, KEY_SIZE), okm:sub(KEY_SIZE + 1)
+end
+
+local function associated_data(id, lineage, writes)
+  return seal.HEADER .. ASSOCIATED.write { id = id, lineage = lineage, writes = writes }
+end
+
+--- Seals the bytes of a record with the first of the keys.
+---@param plaintext string
+---@param record { id: string, lineage: string, writes: integer }
+---@param keys string[] 32 bytes each
+---@return string? blob, grid.Error?
+function seal.seal(plaintext, record, keys)
+  local salt, kind, code, message = core.random_bytes(SALT_SIZE)
+  if not salt then return nil, errors.from_core(kind, code, message) end
+  local key, nonce = secrets_of(keys[1], salt)
+  if not key then return nil, nonce end
+  local aad = associated_data(record.id, record.lineage, record.writes)
+  local box
+  box, kind, code, message = core.aead_seal(key, nonce, aad, plaintext)
+  if not box then return nil, errors.from_core(kind, code, message) end
+  return seal.HEADER .. ENVELOPE.write { lineage = record.lineage, writes = record.writes, salt = salt, box = box }
+end
+
+local function failure(code, message)
+  return errors.new { kind = "store", code = code, message = message }
+end
+
+--- Opens a sealed record with the key that opens it.
+---@param id string the id that the record was asked for with
+---@return string? plaintext, table|grid.Error envelope lineage and writes
+function seal.open(blob, id, keys)
+  local envelope = ENVELOPE.read(blob:sub(#seal.HEADER + 1))
+  if not envelope then return nil, failure("record_corrupt", "the sealed record is not whole: restore it from a backup") end
+  local aad = associated_data(id, envelope.lineage, envelope.writes)
+  for _, seal_key in ipairs(keys) do
+    local key, nonce = secrets_of(seal_key, envelope.salt)
+    if not key then return nil, nonce end
+    local plaintext = core.aead_open(key, nonce, aad, envelope.box)
+    if plaintext then return plaintext, envelope end
+  end
+  return nil, failure("record_not_opened",
+    "no seal key opens the record, or the record was changed: add the key that sealed it to seal_keys")
+end
+
+return seal
