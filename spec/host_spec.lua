@@ -120,18 +120,19 @@ describe("a host", function()
   it("that can wait for a descriptor is given one, and the longest time to wait", function()
     if not has_descriptor() then return pending "this build has no descriptor to wait for" end
     local waits = 0
-    local client
-    client = rig.client(server, { host = {
+    local engine = core.engine()
+    local client = rig.client(server, { host = {
       name = "waiting", now = core.now, sleep = nap,
       wait = function(descriptor, seconds)
         assert.is_true(descriptor > 2 and descriptor % 1 == 0)
         assert.is_true(seconds >= 0 and seconds <= 60)
         waits = waits + 1
-        client:engine():wait(math.min(seconds, 0.05))
+        engine:wait(math.min(seconds, 0.05))
       end,
     } })
     assert(client:refresh_session(rig.request(server)))
     client:close()
+    engine:close()
     assert.is_true(waits > 0)
   end)
 

@@ -495,7 +495,7 @@ describe("client:refresh_session", function()
       assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { idempotency_key = "" }) end,
         "'idempotency_key' must be")
       assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookie = "" }) end, "'cookie' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { retries = 1 }) end, "unknown field 'retries'")
+      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { retries = -1 }) end, "'retries' must be")
       assert_sent_nothing()
     end)
 

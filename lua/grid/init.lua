@@ -8,8 +8,9 @@ if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
 end
 
 local client = require "grid.api.client"
-local endpoints = require "grid.api.auth"
+local auth = require "grid.api.auth"
 local errors = require "grid.errors"
+local http = require "grid.http"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
 local options = require "grid.api.options"
@@ -23,6 +24,7 @@ local keys = lazy "grid.keys"
 ---@field null any JSON null: the null of lua-cjson, and of nginx
 ---@field array fun(items?: table): table marks a table as a JSON array, also when it is empty
 ---@field new fun(options?: grid.Options): grid.Client
+---@field http { new: fun(options?: grid.HttpOptions): grid.Http } any HTTP service
 ---@field is_error fun(value: any, kind?: string): boolean
 ---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or that of a private key
 ---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
@@ -33,6 +35,7 @@ local grid = {
   null = json.null,
   array = json.array,
   new = client.new,
+  http = { new = http.new },
   is_error = errors.is_error,
   keypair = function(...) return keys.keypair(...) end,
   authorization_key = function(...) return keys.authorization_key(...) end,
@@ -93,7 +96,7 @@ function grid.refresh_session(request, given)
   if given == nil then given = {} end
   schema.check(what, options.both, given)
   local for_client, for_call = split(given)
-  return client.carry_out(client_for(for_client), what, for_call, endpoints.refresh_session, request)
+  return client.carry_out(client_for(for_client), what, for_call, auth.refresh_session, request)
 end
 
 return grid

@@ -34,9 +34,10 @@ function json.decode(text, ...)
   return core.json_decode(text, array_metatable, ...)
 end
 
---- The same of the body of an answer that `transfer` holds.
-function json.decode_body(transfer, ...)
-  return transfer:decode(array_metatable, ...)
+--- The same for the body of an answer: grid.core.bytes, or a string.
+function json.decode_body(content, ...)
+  if type(content) == "string" then return core.json_decode(content, array_metatable, ...) end
+  return content:decode(array_metatable, ...)
 end
 
 --- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes

@@ -78,13 +78,14 @@ end
 -- flight before the first is answered.
 function modes.memory()
   local most, done = 0, 0
-  options.host = {
-    name = "bench", now = core.now,
-    idle = function(engine, seconds)
+  local condition = {
+    wait = function(_, seconds, engine)
       if done == 0 then most = math.max(most, resident_bytes()) end
       engine:wait(seconds)
     end,
+    signal = function() end,
   }
+  options.host = { name = "bench", now = core.now, condition = function() return condition end }
   local client, list = grid.new(options), requests(calls)
   check(client:refresh_session(list[1]))
   collectgarbage()

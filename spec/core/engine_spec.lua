@@ -53,7 +53,8 @@ describe("grid.core", function()
   local function finish(engine, transfer)
     await(engine, transfer)
     local answer = transfer:answer()
-    answer.body = answer.status and transfer:body()
+    answer.body = answer.content and answer.content:string()
+    answer.content = nil
     transfer:close()
     return answer
   end
@@ -373,25 +374,22 @@ describe("grid.core", function()
 
     it("cannot be read before it has finished, and then again and again", function()
       local transfer = engine:start(exchange "/ok")
-      for _, name in ipairs { "answer", "body", "keep_body", "decode" } do
-        local ok, message = pcall(transfer[name], transfer, {})
-        assert.is_false(ok)
-        assert.truthy(message:find("has not finished", 1, true))
-      end
+      local ok, message = pcall(transfer.answer, transfer)
+      assert.is_false(ok)
+      assert.truthy(message:find("has not finished", 1, true))
       await(engine, transfer)
       for _ = 1, 2 do
         assert.equal(200, transfer:answer().status)
-        assert.equal('{"data":{}}', transfer:body())
+        assert.equal('{"data":{}}', transfer:answer().content:string())
         assert.equal(11, transfer:answer().bytes)
-        assert.same({ { data = {} }, "{}" }, { transfer:decode({}, "data") })
       end
       transfer:close()
     end)
 
-    it("gives bytes that outlive it, and become a string when they are asked for", function()
+    it("gives a body that outlives it, and becomes a string when asked for", function()
       local transfer = engine:start(exchange "/ok")
       await(engine, transfer)
-      local kept = transfer:keep_body()
+      local kept = transfer:answer().content
       transfer:close()
       for _ = 1, 2 do
         collectgarbage()
@@ -399,15 +397,15 @@ describe("grid.core", function()
       end
       assert.is_nil(tostring(kept):find('{"data"', 1, true))
       assert.is_false(pcall(kept.string, transfer))
-      assert.is_false(pcall(transfer.keep_body, transfer))
     end)
 
-    it("is decoded as a text is", function()
+    it("gives a body that is decoded as a text is", function()
       local transfer = engine:start(exchange "/echo")
       await(engine, transfer)
-      local list = {}
-      assert.same({ core.json_decode(transfer:body(), list, "method") }, { transfer:decode(list, "method") })
-      assert.is_false(pcall(transfer.decode, transfer))
+      local content, list = transfer:answer().content, {}
+      assert.same({ core.json_decode(content:string(), list, "method") }, { content:decode(list, "method") })
+      assert.is_false(pcall(content.decode, content))
+      assert.is_false(pcall(content.decode, transfer, list))
       transfer:close()
     end)
 

@@ -82,15 +82,15 @@ local LOCATIONS = [[
     location = /stumble {
         content_by_lua_block {
             @APP@
-            local flights = require "grid.http.scheduler"
-            local step = flights.step
-            flights.step = function(engine)
+            local reactor = require "grid.http.reactor"
+            local step = reactor.step
+            reactor.step = function(engine)
                 if not app.may_go() then return step(engine) end
-                flights.step = step
+                reactor.step = step
                 error "stumbled"
             end
             local outcome = app.refresh()
-            outcome.stumbled = flights.step == step
+            outcome.stumbled = reactor.step == step
             app.say(outcome)
         }
     }

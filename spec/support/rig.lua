@@ -164,9 +164,10 @@ end
 --- were asked for, function that lets seconds pass
 function rig.virtual_host()
   local waits, now = {}, 2 ^ 20 -- far from where doubles grow coarser: there, 7 seconds later would be a little more
-  local host = { name = "virtual" }
+  local condition = { signal = function() end, is_abandoned = function() return false end }
+  local host = { name = "virtual", condition = function() return condition end }
   function host.now() return now end
-  function host.idle(engine, seconds)
+  function condition:wait(seconds, engine) -- luacheck: no self
     if engine:in_flight() > 0 then return engine:wait(math.min(seconds, 0.05)) end
     waits[#waits + 1] = seconds
     now = now + seconds

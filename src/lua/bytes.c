@@ -1,5 +1,8 @@
 #include "lua/bytes.h"
 
+#include "lua/decode.h"
+#include "text/json.h"
+
 #include <string.h>
 
 static const char BYTES[] = "grid.core.bytes";
@@ -14,13 +17,26 @@ void gridL_push_bytes(lua_State *L, grid_slice slice)
     lua_setmetatable(L, -2);
 }
 
-/* bytes:string() -> the same bytes as a string */
-static int bytes_string(lua_State *L)
+static grid_slice check_bytes(lua_State *L)
 {
     const char *copy = luaL_checkudata(L, 1, BYTES);
 
-    lua_pushlstring(L, copy, lua_rawlen(L, 1));
+    return (grid_slice){copy, lua_rawlen(L, 1)};
+}
+
+/* bytes:string() -> the same bytes as a string */
+static int bytes_string(lua_State *L)
+{
+    gridL_push_slice(L, check_bytes(L));
     return 1;
+}
+
+/* bytes:decode(array_metatable, step, …): the results of json_decode for these bytes, behind
+ * a byte order mark. LuaJIT interns strings and hashes a few bytes of each: the bodies of one
+ * service collide, so that each new string would be compared with all of them. */
+static int bytes_decode(lua_State *L)
+{
+    return gridL_decode(L, grid_json_skip_mark(check_bytes(L)));
 }
 
 /* No finalizer: there is nothing to release. */
@@ -32,6 +48,8 @@ void gridL_open_bytes(lua_State *L)
     lua_newtable(L);
     lua_pushcfunction(L, bytes_string);
     lua_setfield(L, -2, "string");
+    lua_pushcfunction(L, bytes_decode);
+    lua_setfield(L, -2, "decode");
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

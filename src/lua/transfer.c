@@ -6,9 +6,7 @@
 
 #include "http/transfer.h"
 #include "lua/bytes.h"
-#include "lua/decode.h"
 #include "lua/engine.h"
-#include "text/json.h"
 
 #include <stdint.h>
 
@@ -257,7 +255,8 @@ static box *check_finished(lua_State *L)
     return self;
 }
 
-/* transfer:answer() -> table: what came, whole or not, but for the body; and kind, code, message if it was not whole. */
+/* transfer:answer() -> table: the answer as far as it came, its body as grid.core.bytes; and
+ * kind, code, message if the answer is not whole. */
 static int transfer_answer(lua_State *L)
 {
     box *self = check_finished(L);
@@ -266,7 +265,7 @@ static int transfer_answer(lua_State *L)
     grid_error err;
 
     self->is_lent = true;
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 9);
     if (!grid_transfer_succeeded(transfer, &err))
         set_failure(L, &err);
     if (grid_transfer_sent(transfer) == GRID_SENT_YES) {
@@ -274,47 +273,13 @@ static int transfer_answer(lua_State *L)
         lua_setfield(L, -2, "status");
         lua_pushinteger(L, (lua_Integer)grid_transfer_body(transfer).size);
         lua_setfield(L, -2, "bytes");
+        gridL_push_bytes(L, grid_transfer_body(transfer));
+        lua_setfield(L, -2, "content");
         set_headers(L, headers);
     }
     set_facts(L, transfer);
     self->is_lent = false;
     return 1;
-}
-
-/* transfer:body() -> its bytes, as far as they came */
-static int transfer_body(lua_State *L)
-{
-    box *self = check_finished(L);
-
-    self->is_lent = true;
-    gridL_push_slice(L, grid_transfer_body(self->transfer));
-    self->is_lent = false;
-    return 1;
-}
-
-/* transfer:keep_body() -> its bytes as grid.core.bytes, which outlive the transfer */
-static int transfer_keep_body(lua_State *L)
-{
-    box *self = check_finished(L);
-
-    self->is_lent = true;
-    gridL_push_bytes(L, grid_transfer_body(self->transfer));
-    self->is_lent = false;
-    return 1;
-}
-
-/* transfer:decode(array_metatable, step, …): what json_decode gives for the body, behind a byte order mark. LuaJIT keeps each
- * string once, and finds it by a few of its bytes: bodies of one service have those in common, and to make a string of each
- * would be to compare it with all. */
-static int transfer_decode(lua_State *L)
-{
-    box *self = check_finished(L);
-    int results;
-
-    self->is_lent = true;
-    results = gridL_decode(L, grid_json_skip_mark(grid_transfer_body(self->transfer)));
-    self->is_lent = false;
-    return results;
 }
 
 void gridL_open_transfer(lua_State *L)
@@ -323,9 +288,6 @@ void gridL_open_transfer(lua_State *L)
         {"is_finished", transfer_is_finished},
         {"sent", transfer_sent},
         {"answer", transfer_answer},
-        {"body", transfer_body},
-        {"keep_body", transfer_keep_body},
-        {"decode", transfer_decode},
         {NULL, NULL},
     };
 

@@ -9,13 +9,13 @@ local display = require "grid.display"
 local json = require "grid.json"
 local keys = require "grid.keys"
 local argument = require "grid.argument"
-local plans = require "grid.api.operation"
+local operations = require "grid.api.operation"
 local schema = require "grid.schema"
 
 local accounts = {}
 
 local function check_address(address)
-  if plans.has_dot_step(address) then return "an address: no step of it is '.' or '..'" end
+  if operations.has_dot_step(address) then return "an address: no step of it is '.' or '..'" end
   return schema.not_empty(address)
 end
 
@@ -23,12 +23,12 @@ local ADDRESS = { type = "string", check = check_address }
 
 local function path_of(what, address)
   schema.check_field(what, "address", ADDRESS, address)
-  return "/accounts/" .. plans.escape(address)
+  return "/accounts/" .. operations.escape(address)
 end
 
 --- GET /accounts/{address}
 function accounts.get(what, address)
-  return plans.new { method = "GET", path = path_of(what, address), check = plans.check_object }
+  return operations.new { method = "GET", path = path_of(what, address), check = operations.check_object }
 end
 
 ---@class (exact) grid.AccountChanges
@@ -73,7 +73,7 @@ function accounts.update(what, address, changes, admin)
   local path = path_of(what, address)
   schema.check(what, CHANGES, changes, "changes")
   if next(changes) == nil then argument.raise("%s: nothing to change is given", what) end
-  return plans.new {
+  return operations.new {
     method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), check = check_prepared,
   }
 end
@@ -127,12 +127,12 @@ local function check_submitted(data)
   end
 end
 
---- POST /accounts/{address}/submit. `again` is the plan's.
+--- POST /accounts/{address}/submit. `again` is the operation's.
 function accounts.submit(what, address, signed, again)
   local path = path_of(what, address)
   schema.check(what, SIGNED, signed, "signed transaction")
   local list = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads
-  return plans.new {
+  return operations.new {
     method = "POST", path = path .. "/submit", fields = { transaction = signed.transaction, kms_payloads = list },
     check = check_submitted, again = again,
   }

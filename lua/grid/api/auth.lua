@@ -1,17 +1,15 @@
--- The session calls of Grid's API, and the door to any other: what goes out, and what the
--- answer must hold.
--- Owns: paths, fields and bodies of /auth. Each builder returns a plan, or nil and an
--- error.
+-- The session calls of Grid's API, and the door to any other: what goes out, and what the answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns an operation, or nil and an error.
 -- Knows nothing of connections, tries and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
-local plans = require "grid.api.operation"
+local operations = require "grid.api.operation"
 local session = require "grid.api.session"
 local schema = require "grid.schema"
 
-local endpoints = {}
+local auth = {}
 
 local function check_session(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
@@ -69,14 +67,14 @@ local function check_public_key(text)
   end
 end
 
---- A request as it is now, for later. Raises where endpoints.refresh_session would.
-function endpoints.check_refresh(what, request)
+--- A request as it is now, for later. Raises where auth.refresh_session would.
+function auth.check_refresh(what, request)
   schema.check(what, REFRESH, request, "request")
   return { encryption_public_key = request.encryption_public_key, kms_payload = request.kms_payload }
 end
 
 --- POST /auth/refresh-session
-function endpoints.refresh_session(what, request)
+function auth.refresh_session(what, request)
   schema.check(what, REFRESH, request, "request")
   local problem = check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
@@ -85,7 +83,7 @@ function endpoints.refresh_session(what, request)
     if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
     return nil, errors.from_core(sent, code, message)
   end
-  return plans.new {
+  return operations.new {
     method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed,
     session_at = REFRESHED_SESSION, session_sent = sent,
   }
@@ -100,10 +98,10 @@ local INIT_AUTH = {
 }
 
 --- POST /auth
-function endpoints.init_auth(what, request)
+function auth.init_auth(what, request)
   schema.check(what, INIT_AUTH, request, "request")
-  return plans.new {
-    method = "POST", path = "/auth", check = plans.check_object,
+  return operations.new {
+    method = "POST", path = "/auth", check = operations.check_object,
     fields = { email = request.email, provider = request.provider or "privy" },
   }
 end
@@ -130,11 +128,11 @@ end
 local VERIFIED_SESSION = { "authentication", 1 }
 
 --- POST /auth/verify
-function endpoints.complete_auth(what, request)
+function auth.complete_auth(what, request)
   schema.check(what, COMPLETE_AUTH, request, "request")
   local problem = check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
-  return plans.new {
+  return operations.new {
     method = "POST", path = "/auth/verify", check = check_verified, session_at = VERIFIED_SESSION, fields = {
       email = request.email,
       otp_code = request.otp_code,
@@ -148,7 +146,7 @@ local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 local function check_path(path)
   if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
-  if plans.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
+  if operations.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
 end
 
 local REQUEST = {
@@ -158,14 +156,14 @@ local REQUEST = {
 }
 
 --- Any other endpoint.
-function endpoints.request(what, method, path, body)
+function auth.request(what, method, path, body)
   schema.check(what, REQUEST, { method = method, path = path, body = body })
-  if type(body) == "table" then return plans.new { method = method, path = path, fields = body } end
+  if type(body) == "table" then return operations.new { method = method, path = path, fields = body } end
   if body then
     local value, _, code, message = json.decode(body)
     if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
   end
-  return plans.new { method = method, path = path, body = body }
+  return operations.new { method = method, path = path, body = body }
 end
 
-return endpoints
+return auth

@@ -2,7 +2,7 @@
 -- Owns: whose turn it is, the requests that wait for theirs, the results, and what the handlers hear of each.
 -- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
 
-local endpoints = require "grid.api.auth"
+local auth = require "grid.api.auth"
 local errors = require "grid.errors"
 local argument = require "grid.argument"
 local schema = require "grid.schema"
@@ -30,7 +30,7 @@ local function name_of(what, position)
 end
 
 --- A batch of these requests. Those that are tables are checked here, so that misuse in any of them raises before anything is
---- sent. `prepare(plan)` makes a call | nil, error.
+--- sent. `prepare(operation, position)` makes a call | nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   schema.check(what, OPTIONS, given)
@@ -49,36 +49,33 @@ function batch.new(what, requests, given, prepare)
   }, Batch)
   for i = 1, self.total do
     local request = requests[i]
-    self.requests[i] = type(request) == "function" and request or endpoints.check_refresh(name_of(what, i), request)
+    self.requests[i] = type(request) == "function" and request or auth.check_refresh(name_of(what, i), request)
   end
   return self
 end
 
-local function plan_of(what, position, request)
+local function operation_of(what, position, request)
   local reason
   if type(request) == "function" then request, reason = request() end
   if request == nil then return nil, reason end
-  return endpoints.refresh_session(name_of(what, position), request)
+  return auth.refresh_session(name_of(what, position), request)
 end
 
--- The plan of that position | nil, why there is none. What goes wrong in the making of a request is its result, as it was raised.
-function batch:plan(position)
+-- The operation of that position | nil, why there is none. An error that is raised in the making of a request is its result.
+function batch:operation(position)
   local request = self.requests[position]
   self.requests[position] = false
-  local ok, plan, err = pcall(plan_of, self.what, position, request)
-  if not ok then plan, err = nil, plan end
-  if plan or err ~= nil then return plan, err end
+  local ok, operation, err = pcall(operation_of, self.what, position, request)
+  if not ok then operation, err = nil, operation end
+  if operation or err ~= nil then return operation, err end
   return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
 end
 
 -- The call of that position, ready to go | nil, why not.
 function batch:make(position)
-  local plan, err = self:plan(position)
-  if not plan then return nil, err end
-  local call
-  call, err = self.prepare(plan)
-  if call then call.position = position end
-  return call, err
+  local operation, err = self:operation(position)
+  if not operation then return nil, err end
+  return self.prepare(operation, position)
 end
 
 --- The next call that can be sent, or nothing: all have begun. Those that cannot be sent are over at once.

@@ -1,16 +1,13 @@
--- The client: the friendly interface to one service with one key.
--- Owns: its options, one holder of the shared engine, and the methods that users call.
--- Knows nothing of how calls are tried or waited for.
+-- The client: the friendly interface to Grid's API with one key.
+-- Owns: its options, and the methods that users call.
+-- Does not know: how calls are tried and waited for (grid.http), and what an operation holds.
 
-local call = require "grid.http.call"
-local core = require "grid.core"
-local endpoints = require "grid.api.auth"
-local errors = require "grid.errors"
-local flight = require "grid.http.scheduler"
-local hosts = require "grid.host"
-local lazy = require "grid.lazy"
 local argument = require "grid.argument"
+local auth = require "grid.api.auth"
+local http = require "grid.http"
+local lazy = require "grid.lazy"
 local options = require "grid.api.options"
+local requests = require "grid.api.request"
 local schema = require "grid.schema"
 
 local accounts = lazy "grid.api.accounts"
@@ -26,66 +23,35 @@ Client.__index = Client
 ---@param given? grid.Options
 ---@return grid.Client
 function client.new(given)
-  if given == nil then given = {} end
-  local resolved = options.resolve("grid.new", given)
+  local resolved = options.resolve("grid.new", given == nil and {} or given)
   return setmetatable({
     options = resolved,
     endpoint = options.endpoint(resolved.base_url),
-    host = hosts.choose(resolved.host),
-    flights = setmetatable({}, { __mode = "k" }),
-    spare_flights = {},
+    http = http.open(resolved),
+    constant_lines = requests.constant_lines(resolved),
   }, Client)
 end
 
 function Client:__tostring()
-  return ("grid.client: %s, %s"):format(self.endpoint, self.closed and "closed" or self.options.environment)
-end
-
--- The engine of this process: after a fork the child gets its own. -> engine | nil, error: no descriptor or memory is left for one
-function Client:engine()
-  if self.holder and self.holder:is_usable() then return self.holder end
-  if self.holder then self.holder:close() end
-  local holder, kind, code, message = core.engine()
-  self.holder = holder
-  if not holder then return nil, errors.from_core(kind, code, message) end
-  return holder
+  return ("grid.client: %s, %s"):format(self.endpoint, self.http.closed and "closed" or self.options.environment)
 end
 
 local function check_open(self, what)
   if getmetatable(self) ~= Client then argument.raise("%s: call it with a colon, on a client", what) end
-  if self.closed then argument.raise("%s: the client is closed", what) end
+  if self.http.closed then argument.raise("%s: the client is closed", what) end
 end
 
--- A call that is ready to go, where the host can wait for it: nginx cannot in some of its phases.
-local function prepare(self, plan, given)
-  local obstacle = self.host.obstacle and self.host.obstacle()
-  if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
-  return call.new(self, plan, given)
-end
-
--- One call from its plan to its end. What carried it is kept for the next one, unless it is given up half-way.
-local function perform(self, plan, given)
-  local one, err = prepare(self, plan, given)
-  if not one then return nil, err end
-  local engine
-  engine, err = self:engine()
-  if not engine then return nil, err end
-  local spare = self.spare_flights
-  local alone = table.remove(spare) or flight.single(self)
-  alone:begin(one, engine)
-  if given.detached and self.host.carry then self.host.carry(alone) else alone:run() end
-  spare[#spare + 1] = alone
-  return one.res, one.err
-end
-
---- What every method does: looks at itself and its options, has its plan built from what else it was given, and performs that.
+--- What every method does: looks at itself and its options, has its operation built from what else it was given, and performs it.
 --- `what` is the function that the user called.
 local function carry_out(self, what, given, build, ...)
   check_open(self, what)
-  if given ~= nil then schema.check(what, options.call, given) end
-  local plan, err = build(what, ...)
-  if not plan then return nil, err end
-  return perform(self, plan, given or {})
+  if given ~= nil then options.check_call(what, given) end
+  local operation, err = build(what, ...)
+  if not operation then return nil, err end
+  local request
+  request, err = requests.new(self, operation, given or {})
+  if not request then return nil, err end
+  return self.http:perform(request)
 end
 
 client.carry_out = carry_out
@@ -99,15 +65,15 @@ end
 
 --- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
 ---@type fun(self: grid.Client, request: grid.RefreshRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.refresh_session = method("refresh_session", endpoints.refresh_session)
+Client.refresh_session = method("refresh_session", auth.refresh_session)
 
 --- Sends a one-time password to an address: POST /auth.
 ---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.init_auth = method("init_auth", endpoints.init_auth)
+Client.init_auth = method("init_auth", auth.init_auth)
 
 --- Turns the one-time password into a session: POST /auth/verify. The result carries kms_payload_json.
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.complete_auth = method("complete_auth", endpoints.complete_auth)
+Client.complete_auth = method("complete_auth", auth.complete_auth)
 
 -- update_account has an option of its own.
 local function split_admin(what, given)
@@ -175,44 +141,36 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:request(verb, path, body, given)
-  return carry_out(self, "client:request", given, endpoints.request, verb, path, body)
+  return carry_out(self, "client:request", given, auth.request, verb, path, body)
 end
 
 --- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What
 --- on_result raised for it stands beside that as `problem`, and costs nobody an answer. A request may be a function, called right
 --- before it is sent: it gives the request, or nil and the reason why there is none, which becomes the result.
----@param requests (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
+---@param requested (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
 ---@return { [1]: grid.Result?, [2]: any, problem: any }[]
-function Client:refresh_sessions(requests, given)
+function Client:refresh_sessions(requested, given)
   local what = "client:refresh_sessions"
   check_open(self, what)
   if given == nil then given = {} end
-  local many = batch.new(what, requests, given, function(plan) return prepare(self, plan, {}) end)
+  local many = batch.new(what, requested, given, function(operation, position)
+    local request, err = requests.new(self, operation, {})
+    if not request then return nil, err end
+    request.position = position
+    return self.http:prepare(request)
+  end)
   local function source() return many:next() end
   local function on_done(one) many:finish(one.position, one.res, one.err) end
-  local engine, err = self:engine()
-  if engine then flight.new(self, engine, source, many.concurrency, on_done):run() end
-  return many:finish_all(err or (self.closed and errors.cancelled or errors.forked) "no")
-end
-
-local function let_go(self)
-  self.closed = true
-  if self.holder then self.holder:close() end
-  self.holder = nil
+  return many:finish_all(self.http:perform_all(source, many.concurrency, on_done))
 end
 
 --- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
 function Client:close()
   if getmetatable(self) ~= Client then argument.raise("client:close: call it with a colon, on a client") end
-  let_go(self)
-  for one in pairs(self.flights) do
-    if one.wake then one:wake() end
-  end
+  self.http:close()
 end
 
--- Whoever waits holds the client: nobody is to be woken. When the program ends, what would do so may be gone already.
-Client.__gc = let_go
 Client.__close = Client.close
 
 return client

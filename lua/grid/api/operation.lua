@@ -1,12 +1,13 @@
--- A plan: what one call sends, and what its answer must hold.
--- Owns: the form, and what may stand in paths. Knows no endpoint.
+-- An operation of the API: what one call sends, and what its answer must hold.
+-- Owns: the form, and what may stand in paths.
+-- Does not know: any endpoint.
 
 local errors = require "grid.errors"
 local json = require "grid.json"
 
-local plan = {}
+local operation = {}
 
----@class (exact) grid.Plan
+---@class (exact) grid.Operation
 ---@field method string
 ---@field path string below /api/grid/v1, with its query
 ---@field body? string
@@ -15,8 +16,9 @@ local plan = {}
 ---@field session_sent? string the kms_payload in the body, byte for byte
 ---@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
 
---- A plan | nil, error. Takes the table over: the fields of a plan, or `fields` in place of the body: a table to be sent as JSON.
-function plan.new(given)
+--- An operation | nil, error. Takes the table over: the fields of an operation, or in place of the body `fields`: a table to be
+--- sent as JSON.
+function operation.new(given)
   if given.fields then
     local body, kind, code, message = json.encode(given.fields)
     if not body then return nil, errors.from_core(kind, code, message) end
@@ -26,19 +28,19 @@ function plan.new(given)
 end
 
 --- A check for answers whose data is an object.
-function plan.check_object(data)
+function operation.check_object(data)
   if type(data) ~= "table" or json.is_array(data) then return "the answer's data is not an object" end
 end
 
 --- One step of a path (RFC 3986 section 2.3).
-function plan.escape(text)
+function operation.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
 --- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986 section 6.2.2)? Servers follow it.
-function plan.has_dot_step(path)
+function operation.has_dot_step(path)
   local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
   return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
 end
 
-return plan
+return operation

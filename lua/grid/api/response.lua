@@ -1,15 +1,18 @@
 -- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
--- Owns: the reading of success and error bodies as the service documents them. Knows nothing of tries and connections.
+-- Owns: the reading of success and error bodies as the service documents them.
+-- Pure: see grid.http.Answer for what an answer is; `call` is the grid.http.Request that was sent.
+-- Does not know: tries and connections.
 
+local answers = require "grid.http.answer"
 local errors = require "grid.errors"
 local display = require "grid.display"
 local json = require "grid.json"
-local secrets = require "grid.http.redact"
+local redact = require "grid.http.redact"
 local session = require "grid.api.session"
 
 local unpack = table.unpack or unpack
 
-local result = {}
+local response = {}
 
 ---@class (exact) grid.Result
 ---@field data any what the API answers; an unwrapped answer as a whole
@@ -39,13 +42,18 @@ local function table_or_empty(value)
   return type(value) == "table" and value or {}
 end
 
+-- What of a call must not be shown.
+local function secrets_of(call)
+  return call.api_key, call.body or "", call.cookie or ""
+end
+
 -- Services make it of what they were sent, now and then.
 local function request_id_of(call, answer, body)
   body = table_or_empty(body)
   local id = display.seen(answer.headers["x-request-id"])
     or display.seen(table_or_empty(body.metadata).request_id)
     or display.seen(body.request_id)
-  id = id and secrets.strike(id, call:secrets())
+  id = id and redact.strike(id, secrets_of(call))
   return id and display.one_line(id)
 end
 
@@ -69,26 +77,14 @@ local function read_error_body(body)
   }
 end
 
--- What came of an answer stays reachable.
-local function base_fields(call, answer)
-  if answer.status then answer.body = call.transfer:body() end
-  return {
-    sent = answer.sent,
-    status = answer.status,
-    headers = answer.headers,
-    retry_after = answer.retry_after,
-  }
-end
-
 -- The rest of the answer did not come, or cannot be read: a broken chunk, say.
 local function breaks_off(answer)
   return answer.kind == "network" or answer.kind == "timeout" or answer.code == "bad_http"
 end
 
---- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
-function result.failure(call, answer)
-  local fields = base_fields(call, answer)
-  fields.kind, fields.code, fields.message = answer.kind, answer.code, answer.message
+-- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
+local function failure(answer, call)
+  local fields = {}
   if breaks_off(answer) and (answer.status or 0) >= 400 then
     fields.cause = errors.new {
       kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
@@ -97,59 +93,59 @@ function result.failure(call, answer)
     fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
   end
   if answer.headers then fields.request_id = request_id_of(call, answer) end
-  return errors.new(fields, answer)
+  return answers.error(answer, fields)
 end
 
 -- A whole answer came, and makes no sense.
 local function nonsense(call, answer, code, message, body, cause)
-  local fields = base_fields(call, answer)
-  fields.kind, fields.code, fields.message, fields.cause = "protocol", code, message, cause
-  fields.request_id = request_id_of(call, answer, body)
-  return nil, errors.new(fields, answer)
+  return nil, answers.error(answer, {
+    kind = "protocol", code = code, message = message, cause = cause, request_id = request_id_of(call, answer, body),
+  })
 end
 
 local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
 local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
 
 local function api_error(call, answer)
-  local body = json.decode_body(call.transfer)
-  local hidden = secrets.new(call:secrets())
+  local body = json.decode_body(answer.content)
+  local hidden = redact.new(secrets_of(call))
   local said = hidden and read_error_body(body) or {}
   local function shown(text, default)
     return text and display.one_line(hidden:beginning(text, MAX_SHOWN)) or default
   end
-  local fields = base_fields(call, answer)
-  fields.kind = kind_of(answer.status)
-  fields.code = said.code and display.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status
-  fields.message = shown(said.message, "the service answered with status " .. answer.status)
-  if said.details and answer.bytes <= MAX_DETAILS then fields.details = hidden:harmless(said.details) end
-  fields.request_id = request_id_of(call, answer, body)
-  return nil, errors.new(fields, answer)
+  local has_details = said.details and answer.bytes <= MAX_DETAILS
+  return nil, answers.error(answer, {
+    kind = kind_of(answer.status),
+    code = said.code and display.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status,
+    message = shown(said.message, "the service answered with status " .. answer.status),
+    details = has_details and hidden:harmless(said.details) or nil,
+    request_id = request_id_of(call, answer, body),
+  })
 end
 
--- The session in the answer's data, decoded and as bytes; the plan has checked that it is
+-- The session in the answer's data, decoded and as bytes; the operation has checked that it is
 -- there. In an answer that is wrapped in `data` the decoder has already found the bytes.
-local function session_of(call, data, found)
-  local steps = call.plan.session_at
+local function session_of(answer, operation, data, found)
+  local steps = operation.session_at
   if not steps then return nil end
   local payload = data
   for _, step in ipairs(steps) do payload = payload[step] end
-  return payload, found or select(2, json.decode_body(call.transfer, unpack(steps)))
+  return payload, found or select(2, json.decode_body(answer.content, unpack(steps)))
 end
 
--- `found` are the bytes that data and then the plan's `session_at` lead to.
+-- `found` are the bytes that data and then the operation's `session_at` lead to.
 local function read_success(call, answer, body, found)
-  local plan = call.plan
+  local operation = call.operation
   local wrapped = body.data ~= nil
   local data = body
   if wrapped then data = body.data end
-  local problem = plan.check and plan.check(data)
+  local problem = operation.check and operation.check(data)
   if problem then return nonsense(call, answer, "bad_answer", problem, body) end
-  local payload, bytes = session_of(call, data, found)
+  local payload, bytes = session_of(answer, operation, data, found)
   local res = setmetatable({
     data = data,
     metadata = wrapped and table_or_empty(body.metadata) or {},
-    kms_payload_json = payload and session.to_store(bytes, payload, plan.session_sent),
+    kms_payload_json = payload and session.to_store(bytes, payload, operation.session_sent),
     expires_at = payload and session.expires_at(payload),
     status = answer.status,
     request_id = request_id_of(call, answer, body),
@@ -158,15 +154,16 @@ local function read_success(call, answer, body, found)
     cookies = answer.cookies,
     headers = answer.headers,
   }, Result)
-  bodies[res] = call.transfer:keep_body()
+  bodies[res] = answer.content
   return res
 end
 
 local NO_CONTENT = { [204] = true, [205] = true }
 local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
---- Of a whole answer, whose body `call.transfer` holds. -> grid.Result | nil, grid.Error
-function result.read(call, answer)
+--- What the answer to `call` means. -> grid.Result | nil, grid.Error
+function response.judge(answer, call)
+  if answer.kind then return nil, failure(answer, call) end
   local status = answer.status
   if status >= 400 then return api_error(call, answer) end
   if NO_REDIRECT[status] then
@@ -175,15 +172,15 @@ function result.read(call, answer)
   if status >= 300 then
     return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
-  if answer.bytes == 0 and (NO_CONTENT[status] or call.plan.method == "HEAD") then
+  if answer.bytes == 0 and (NO_CONTENT[status] or call.method == "HEAD") then
     return read_success(call, answer, {})
   end
-  local steps = call.plan.session_at
+  local steps = call.operation.session_at
   local body, found, code, message
   if steps then
-    body, found, code, message = json.decode_body(call.transfer, "data", unpack(steps))
+    body, found, code, message = json.decode_body(answer.content, "data", unpack(steps))
   else
-    body, found, code, message = json.decode_body(call.transfer)
+    body, found, code, message = json.decode_body(answer.content)
   end
   if body == nil then
     local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
@@ -195,4 +192,4 @@ function result.read(call, answer)
   return read_success(call, answer, body, found)
 end
 
-return result
+return response

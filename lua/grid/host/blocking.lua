@@ -1,13 +1,18 @@
--- The host of plain Lua: it waits by blocking, in the engine itself.
+-- The host of plain Lua: a call blocks in the engine itself.
 
 local core = require "grid.core"
 
 ---@type grid.Host
 local blocking = { name = "blocking", now = core.now }
 
---- Waits until the engine has something to do, `seconds` at most.
-function blocking.idle(engine, seconds)
+local condition = { signal = function() end, is_abandoned = function() return false end }
+
+function condition:wait(seconds, engine) -- luacheck: no self
   engine:wait(seconds)
+end
+
+function blocking.condition()
+  return condition
 end
 
 return blocking

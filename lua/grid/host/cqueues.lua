@@ -1,89 +1,93 @@
--- The host of cqueues programs: a call made inside a controller's coroutine lets the others run.
--- Owns: one driver thread for each controller. It polls the engine's descriptor while a flight waits, and ends with the last.
+-- The host of cqueues programs: a call made inside a controller's thread lets the others run.
+-- Owns: what waits. Each controller has a driver of its own.
 -- A call blocks outside of a controller, within a C function such as string.gsub, and in a coroutine that a thread of the
--- controller has made itself, which yields to that thread. Does not know: HTTP, and what the calls are for.
-
-local condition = require "cqueues.condition"
-local cqueues = require "cqueues"
+-- controller has made itself, which yields to that thread.
+-- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"
-local flights = require "grid.http.scheduler"
+local cqueues = require "cqueues"
+local cqueues_condition = require "cqueues.condition"
 
 ---@type grid.Host
 local host = { name = "cqueues", now = core.now }
 
-local drivers = setmetatable({}, { __mode = "k" }) -- controller -> driver
+local NAP = 0.005 -- between two steps, where the platform has no descriptor to watch
 
-local ROUND = 1 -- seconds between two looks for threads that have ended while they waited
-local NAP = 0.005 -- between two looks, where the platform has no descriptor to wait for
-
--- Until the engine has something to do, or what is known of it has changed.
-local function wait_for_work(driver, engine)
-  local fd, pause = engine:fd(), engine:timeout()
-  pause = math.min(pause or ROUND, ROUND)
-  driver.pause = fd and pause or math.min(pause, NAP)
-  if fd then
-    cqueues.poll({ pollfd = fd, events = "r" }, driver.changed, driver.pause)
-  else
-    cqueues.poll(driver.changed, driver.pause)
-  end
+--- The controller that runs | nil
+function host.loop()
+  return (cqueues.running())
 end
 
-local function count_out(driver, controller)
-  for thread, flight in pairs(driver.waiters) do
-    if coroutine.status(thread) == "dead" then
-      driver.waiters[thread] = nil
-      controller:wrap(flight.abandon, flight, true)
-    end
-  end
-end
-
--- A polled descriptor must be cancelled before it is closed, and the engine goes with its last holder: the driver holds it too.
-local function drive(driver, controller)
-  local engine = core.engine()
-  while next(driver.waiters) ~= nil do
-    wait_for_work(driver, engine)
-    flights.step(engine)
-    count_out(driver, controller)
-  end
-  if engine:fd() then cqueues.cancel(engine:fd()) end
-  engine:close()
-  driver.running = false
-end
-
-local function driver_of(controller)
-  if not drivers[controller] then drivers[controller] = { waiters = {}, changed = condition.new() } end
-  return drivers[controller]
-end
-
--- A step that a flight made by itself may have moved the engine's next date forward.
-local function alert(driver, controller, engine)
-  local pause = engine:timeout()
-  if not driver.running then
-    driver.running = true
-    controller:wrap(drive, driver, controller)
-  elseif pause and (not driver.pause or pause < driver.pause) then
-    driver.changed:signal()
-  end
-end
-
-local function signal(flight)
-  flight.condition:signal()
-end
-
---- Waits until something of the flight's has landed, `seconds` at most.
-function host.idle(engine, seconds, flight)
+function host.can_yield()
   local controller, is_its_thread = cqueues.running()
-  if not controller or not is_its_thread or not core.is_yieldable() then return engine:wait(seconds) end
-  flight.condition = flight.condition or condition.new()
-  flight.wake = signal
-  local driver, thread = driver_of(controller), coroutine.running()
-  driver.waiters[thread] = flight
-  alert(driver, controller, engine)
-  flight.condition:wait(seconds)
-  flight.wake = nil
-  driver.waiters[thread] = nil
-  if next(driver.waiters) == nil then driver.changed:signal() end
+  return controller ~= nil and is_its_thread and core.is_yieldable()
+end
+
+--- Runs f(...) in a thread of the controller that runs. -> true | nil: none does
+function host.spawn(f, ...)
+  local controller = cqueues.running()
+  if not controller then return nil end
+  controller:wrap(f, ...)
+  return true
+end
+
+local Condition = {}
+Condition.__index = Condition
+
+function host.condition()
+  return setmetatable({ condition = cqueues_condition.new(), thread = false, is_signalled = false }, Condition)
+end
+
+--- Until `signal`, `seconds` at most.
+function Condition:wait(seconds)
+  if not self.is_signalled then
+    self.thread = coroutine.running()
+    self.condition:wait(seconds)
+    self.thread = false
+  end
+  self.is_signalled = false
+end
+
+function Condition:signal()
+  self.is_signalled = true
+  self.condition:signal()
+end
+
+--- Was the thread closed while it waited?
+function Condition:is_abandoned()
+  return self.thread and coroutine.status(self.thread) == "dead"
+end
+
+function Condition:close()
+  self.thread = false
+end
+
+local Poller = {}
+Poller.__index = Poller
+
+function host.poller(engine)
+  return setmetatable({ descriptor = engine:fd(), changed = cqueues_condition.new(), seconds = false }, Poller)
+end
+
+--- Until the engine's descriptor is readable, `seconds` at most.
+function Poller:wait(seconds)
+  self.seconds = seconds
+  if self.descriptor then
+    cqueues.poll({ pollfd = self.descriptor, events = "r" }, self.changed, seconds)
+  else
+    cqueues.poll(self.changed, math.min(seconds, NAP))
+  end
+  self.seconds = false
+end
+
+--- Ends a wait that may be longer than `seconds`.
+function Poller:wake(seconds)
+  if seconds and self.seconds and seconds < self.seconds then self.changed:signal() end
+end
+
+--- A descriptor that is polled must be cancelled before it is closed.
+function Poller:close()
+  if self.descriptor then cqueues.cancel(self.descriptor) end
 end
 
 return host

@@ -288,25 +288,10 @@ function transfer:is_finished() end
 ---@return "no"|"unknown"|"yes"
 function transfer:sent() end
 
---- What came, whole or not, but for the body; and kind, code and message if it was not
---- whole.
+--- The answer as far as it came, its body as grid.core.bytes in `content`; and kind, code and
+--- message if the answer is not whole.
 ---@return table answer
 function transfer:answer() end
-
---- The bytes of the body, as far as they came.
----@return string
-function transfer:body() end
-
---- The same, not as a string yet.
----@return grid.core.bytes
-function transfer:keep_body() end
-
---- What json_decode gives for the body, behind a byte order mark, which need not become a
---- string for it.
----@param array_metatable table
----@param ... string|integer
----@return any value, string? exact, string? code, string? message
-function transfer:decode(array_metatable, ...) end
 
 function transfer:close() end
 
@@ -316,6 +301,12 @@ local bytes = {}
 
 ---@return string
 function bytes:string() end
+
+--- The results of json_decode for these bytes, behind a byte order mark.
+---@param array_metatable table
+---@param ... string|integer
+---@return any value, string? kind_or_exact, string? code, string? message
+function bytes:decode(array_metatable, ...) end
 
 --- A P-256 key pair. Wiped when closed or collected.
 ---@class grid.core.key

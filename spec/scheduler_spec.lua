@@ -1,19 +1,17 @@
--- A flight and its calls: what one call raises must not cost the answers of the others.
+-- A scheduler and its calls: what one call raises must not cost the answers of the others.
 
-local flight = require "grid.http.scheduler"
+local scheduler = require "grid.http.scheduler"
 
-describe("a flight", function()
-  -- A flight whose calls have all landed. `conclude` is what each call does with its
-  -- answer.
-  local function landed_flight(conclude)
+describe("a scheduler", function()
+  -- A scheduler whose calls have all landed. `conclude` is what each call does with its answer.
+  local function landed_scheduler(conclude)
     local done = {}
-    local client = { host = { now = os.time }, flights = {} }
-    local engine = { is_usable = function() return true end }
-    local one = flight.new(client, engine, nil, 3, function(call) done[#done + 1] = call end)
+    local one = scheduler.new({ host = { now = os.time } }, 3, function(call) done[#done + 1] = call end)
+    one.engine = { is_usable = function() return true end }
     one.active = 3
     for i = 1, 3 do
       local call = {
-        id = i, flight = one, transfer = { close = function() end }, conclude = conclude,
+        id = i, scheduler = one, transfer = { close = function() end }, conclude = conclude,
         fail = function(self, err) self.err = err end,
       }
       one.calls[i], one.landed[i] = call, call
@@ -22,7 +20,7 @@ describe("a flight", function()
   end
 
   it("brings each answer that has landed to its end, and then raises what one of them raised", function()
-    local one, done = landed_flight(function(call)
+    local one, done = landed_scheduler(function(call)
       if call.id == 1 then error({ "interrupted" }, 0) end
       call.res = call.id
     end)
@@ -36,7 +34,7 @@ describe("a flight", function()
   end)
 
   it("keeps a result that was read before something raised", function()
-    local one, done = landed_flight(function(call)
+    local one, done = landed_scheduler(function(call)
       call.res = call.id
       error "late"
     end)

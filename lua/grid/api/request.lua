@@ -1,0 +1,70 @@
+-- From an operation to the HTTP request that carries it.
+-- Owns: the headers of Grid's API, and the idempotency key.
+-- Does not know: connections, tries, and what the answer means.
+
+local core = require "grid.core"
+local errors = require "grid.errors"
+local response = require "grid.api.response"
+
+local request = {}
+
+local WITH_KEY = { POST = true, PUT = true, PATCH = true }
+local SAFE = { GET = true, HEAD = true }
+
+--- The lines that are the same in each request of a client.
+function request.constant_lines(options)
+  return {
+    authorization = "Authorization: Bearer " .. (options.api_key or ""),
+    user_agent = "User-Agent: " .. options.user_agent,
+    environment = "x-grid-environment: " .. options.environment,
+  }
+end
+
+-- -> line, or false if the caller's headers have that name
+local function unless_given(given, name, line)
+  for other in pairs(given or {}) do
+    if other:lower() == name then return false end
+  end
+  return line
+end
+
+local function lines_of(constant, operation, key, given)
+  local lines = {
+    unless_given(given.headers, "accept", "Accept: application/json"),
+    constant.authorization, constant.user_agent, constant.environment,
+    operation.body and unless_given(given.headers, "content-type", "Content-Type: application/json") or false,
+    key and "x-idempotency-key: " .. key or false,
+    given.cookie and "Cookie: " .. given.cookie or false,
+  }
+  for name, value in pairs(given.headers or {}) do lines[#lines + 1] = name .. ": " .. value end
+  return lines
+end
+
+local function refuse(code, message)
+  return nil, errors.new { kind = "request", code = code, message = message }
+end
+
+--- `given` are the options of the call. -> grid.http.Request | nil, error
+function request.new(client, operation, given)
+  local api_key, key, method = client.options.api_key, given.idempotency_key, operation.method
+  if (api_key or "") == "" then return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY") end
+  if key and not key:find "^[%w_-]+$" then
+    return refuse("bad_idempotency_key", "an idempotency key holds letters, digits, '-' and '_' only")
+  end
+  if not key and WITH_KEY[method] then key = core.uuid() end
+  return {
+    method = method,
+    url = client.endpoint .. operation.path,
+    path = operation.path:match "^[^?]*",
+    headers = lines_of(client.constant_lines, operation, key, given),
+    body = operation.body,
+    idempotent = SAFE[method] or false,
+    idempotency_key = key,
+    judge = response.judge,
+    again = operation.again,
+    timeout = given.timeout, retries = given.retries, detached = given.detached,
+    operation = operation, api_key = api_key, cookie = given.cookie, -- for `judge`
+  }
+end
+
+return request

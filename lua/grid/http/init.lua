@@ -1,0 +1,207 @@
+-- HTTP for any service: grid.http.
+-- Owns: one holder of the shared engine, the options of its calls, and the schedulers that carry them.
+-- Does not know: any service, and what an answer means.
+
+local answers = require "grid.http.answer"
+local argument = require "grid.argument"
+local call = require "grid.http.call"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local hosts = require "grid.host"
+local options = require "grid.http.options"
+local reactor = require "grid.http.reactor"
+local scheduler = require "grid.http.scheduler"
+local schema = require "grid.schema"
+
+local http = {}
+
+---@class grid.Http
+---@field options table resolved
+---@field host table see grid.host
+---@field closed boolean
+local Http = { __name = "grid.http" }
+Http.__index = Http
+
+--- For a service of this library: the options are resolved.
+---@return grid.Http
+function http.open(resolved)
+  return setmetatable({
+    options = resolved,
+    host = hosts.choose(resolved.host),
+    closed = false,
+    holder = false,
+    schedulers = setmetatable({}, { __mode = "k" }),
+    spare = {}, -- schedulers of single calls that are over
+    times = { connect = 0, answer = false }, -- seconds that a connection and an answer took last
+  }, Http)
+end
+
+--- Nothing is sent and nothing of libcurl starts before its first call.
+---@param given? grid.HttpOptions
+---@return grid.Http
+function http.new(given)
+  return http.open(options.resolve("grid.http.new", options.transport, given == nil and {} or given))
+end
+
+function Http:__tostring()
+  return ("grid.http: %s"):format(self.closed and "closed" or self.options.base_url or "open")
+end
+
+-- The engine of this process: after a fork the child gets its own. -> engine | nil, error: no descriptor or memory is left
+local function engine_of(self)
+  if self.holder and self.holder:is_usable() then return self.holder end
+  if self.holder then self.holder:close() end
+  local holder, kind, code, message = core.engine()
+  self.holder = holder or false
+  if not holder then return nil, errors.from_core(kind, code, message) end
+  return holder
+end
+
+--- Notes how long the connection and the answer took. -> seconds that the next try is expected to take; 0: no answer came yet
+function Http:note_times(answer)
+  local times = self.times
+  if answer.connect_seconds > 0 then times.connect = answer.connect_seconds end
+  if answer.status then times.answer = answer.seconds - answer.connect_seconds end
+  return times.answer and times.answer + times.connect or 0
+end
+
+--- A call that is ready to be sent | nil, error: the host cannot wait here. Takes the request over, see call.new.
+function Http:prepare(request)
+  local obstacle = self.host.obstacle and self.host.obstacle()
+  if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
+  return call.new(self, request)
+end
+
+local function ignore() end
+
+-- The scheduler of one call. It is kept for the next one, unless it is given up half-way.
+local function single(self)
+  local one = table.remove(self.spare)
+  if one then return one end
+  one = scheduler.new(self, 1, ignore)
+  self.schedulers[one] = true
+  return one
+end
+
+--- Sends the request, and waits for what becomes of it. -> what its `judge` makes of the answer | nil, error
+function Http:perform(request)
+  local one, err = self:prepare(request)
+  if not one then return nil, err end
+  local engine
+  engine, err = engine_of(self)
+  if not engine then return nil, err end
+  local alone = single(self)
+  alone:begin(one, engine)
+  if one.detached then reactor.run_detached(alone) else alone:run() end
+  self.spare[#self.spare + 1] = alone
+  return one.res, one.err
+end
+
+--- Carries the calls that `source()` gives, at most `limit` at once. `on_done(call)` takes each that is over.
+--- -> nil | error: calls that `source` still has cannot be sent
+function Http:perform_all(source, limit, on_done)
+  local engine, err = engine_of(self)
+  if not engine then return err end
+  local many = scheduler.new(self, limit, on_done)
+  self.schedulers[many] = true
+  many:draw(source, engine)
+  many:run()
+  return (self.closed and errors.cancelled or errors.forked) "no"
+end
+
+-- The waiters hold the object, so that the collector finds no call to end. When the program ends, their hosts may be gone.
+local function let_go(self)
+  self.closed = true
+  if self.holder then self.holder:close() end
+  self.holder = false
+end
+
+--- Lets go of the connections, once no other object needs them. Calls in flight end as `cancelled`.
+function Http:close()
+  if getmetatable(self) ~= Http then argument.raise "http:close: call it with a colon, on an object of grid.http.new" end
+  let_go(self)
+  for one in pairs(self.schedulers) do one:wake() end
+end
+
+Http.__gc = let_go
+Http.__close = Http.close
+
+local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+---@class (exact) grid.HttpRequest
+---@field method string
+---@field url string absolute, or a path that begins with "/" and follows base_url
+---@field headers? table<string, string> by name; the values go out as they are
+---@field body? string its exact bytes
+---@field idempotent? boolean it may be repeated after an unknown outcome; default: of GET, HEAD and OPTIONS
+local REQUEST = {
+  method = { type = "string", required = true, check = METHODS },
+  url = { type = "string", required = true, check = schema.not_empty },
+  headers = { type = "table" },
+  body = { type = "string" },
+  idempotent = { type = "boolean" },
+}
+
+local SAFE = { GET = true, HEAD = true, OPTIONS = true }
+
+local function url_of(self, what, url)
+  if url:sub(1, 1) == "/" then
+    if not self.options.base_url then argument.raise("%s: 'url' must be absolute: there is no base_url", what) end
+    url = self.options.base_url:gsub("/+$", "") .. url
+  end
+  local expected = options.check_url(url)
+  if expected then argument.raise("%s: 'url' must be %s", what, expected) end
+  return url
+end
+
+local function lines_of(self, headers)
+  local lines, has_agent = {}, false
+  for name, value in pairs(headers) do
+    lines[#lines + 1] = name .. ": " .. value
+    has_agent = has_agent or name:lower() == "user-agent"
+  end
+  if not has_agent then lines[#lines + 1] = "User-Agent: " .. self.options.user_agent end
+  return lines
+end
+
+---@class grid.HttpAnswer
+---@field status integer
+---@field headers table<string, string> lower-case name to value
+---@field cookies string[] values of Set-Cookie
+---@field body string
+---@field seconds number of the last try
+---@field attempts integer tries that were made
+
+-- Any whole answer is one, whatever its status.
+local function judge(answer, one)
+  if answer.kind then return nil, answers.error(answer) end
+  return {
+    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answer.content:string(),
+    seconds = answer.seconds, attempts = one.attempts,
+  }
+end
+
+--- Sends one request, which each try executes at most once. -> the answer, whatever its status, before its meaning is looked at |
+--- nil, error: no whole answer came
+---@param request grid.HttpRequest
+---@param given? grid.HttpCallOptions
+---@return grid.HttpAnswer?, grid.Error?
+function Http:send(request, given)
+  local what = "http:send"
+  if getmetatable(self) ~= Http then argument.raise("%s: call it with a colon, on an object of grid.http.new", what) end
+  if self.closed then argument.raise("%s: the object is closed", what) end
+  schema.check(what, REQUEST, request, "request")
+  if given == nil then given = {} end
+  schema.check(what, options.call, given)
+  local headers, idempotent = request.headers or {}, request.idempotent
+  options.check_headers(what, headers)
+  if idempotent == nil then idempotent = SAFE[request.method] or false end
+  local url = url_of(self, what, request.url)
+  return self:perform {
+    method = request.method, url = url, path = url:match "^%a+://[^/?]*([^?]*)", headers = lines_of(self, headers),
+    body = request.body, idempotent = idempotent, judge = judge,
+    timeout = given.timeout, retries = given.retries, detached = given.detached,
+  }
+end
+
+return http

@@ -1,0 +1,146 @@
+-- The options of the HTTP layer, and what they are when they are not given.
+-- Owns: their names, types and defaults; which URLs may be called.
+-- Does not know: services, and what they add to these options.
+
+local argument = require "grid.argument"
+local hosts = require "grid.host"
+local schema = require "grid.schema"
+local version = require "grid.version"
+
+local options = {}
+
+local function is_loopback(host)
+  if host == "localhost" or host == "[::1]" then return true end
+  if host:find("%.0%d") then return false end -- this, and parts above 255, would be looked up as names
+  local b, c, d = host:match("^127%.(%d+)%.(%d+)%.(%d+)$")
+  return b ~= nil and math.max(tonumber(b), tonumber(c), tonumber(d)) < 256
+end
+
+local function is_port(text)
+  local number = tonumber(text:match("^:(%d+)$"))
+  return number ~= nil and number > 0 and number < 65536
+end
+
+-- An IPv6 address stands in brackets, and has a colon at least.
+local function host_of(authority)
+  return authority:match("^%[[%x.]*:[%x:.]*%]") or authority:match("^[^:%[%]]+")
+end
+
+-- Scheme and host in any case (RFC 3986 3.1, 3.2.2). -> what the URL must be instead | nil
+local function check_origin(scheme, authority)
+  scheme, authority = (scheme or ""):lower(), (authority or ""):lower()
+  if not (scheme == "https" or scheme == "http") or authority:find("@", 1, true) then
+    return "a URL like https://example.com, without a user"
+  end
+  local host = host_of(authority)
+  local port = host and authority:sub(#host + 1)
+  if not host or not (port == "" or is_port(port)) then return "a URL with a host and perhaps a port" end
+  if scheme == "http" and not is_loopback(host) then return "https: http is for a loopback address only" end
+end
+
+--- A URL that paths are appended to. -> what it must be instead | nil
+function options.check_base_url(url)
+  local scheme, authority, path = url:match("^(%a+)://([^/?#]+)([^?#]*)$")
+  if not scheme or url:find("[%s%c]") then return "a URL like https://example.com, without user, query or fragment" end
+  local problem = check_origin(scheme, authority)
+  if problem then return problem end
+  if path:find("//", 1, true) then return "a URL whose path has no empty step" end
+end
+
+--- A URL to send a request to. -> what it must be instead | nil
+function options.check_url(url)
+  local scheme, authority = url:match("^(%a+)://([^/?#]+)[^#]*$")
+  if not scheme or url:find("[%s%c\128-\255]") then return "a URL in ASCII, without blanks and fragment" end
+  return check_origin(scheme, authority)
+end
+
+-- libcurl takes the text before a "#" for the host: a user name, say, which it would look up.
+local function check_proxy(url)
+  if url:find("#", 1, true) then return "a URL without '#', which is %23 in a user name or a password" end
+  return schema.without_controls(url)
+end
+
+---@class (exact) grid.HttpOptions
+---@field base_url? string goes before each url that begins with "/"
+---@field timeout? number seconds for a whole call, tries and waits included; 10
+---@field connect_timeout? number seconds for one connection, TLS included; 3
+---@field retries? integer further tries after the first; 2
+---@field ca_file? string PEM file of the authorities to trust; default the system's
+---@field proxy? string URL; "" for none; default as libcurl reads the environment
+---@field user_agent? string "lua-grid/0.1.0-dev"
+---@field max_response_bytes? integer 1048576
+---@field http_version? "2"|"1.1" the highest to use; "2"
+---@field insecure_skip_tls_verify? boolean
+---@field on_event? fun(event: grid.Event)
+---@field host? grid.Host
+options.transport = {
+  base_url = { type = "string", check = options.check_base_url },
+  timeout = { type = "number", check = schema.seconds, default = 10 },
+  connect_timeout = { type = "number", check = schema.seconds, default = 3 },
+  retries = { type = "number", check = schema.whole, default = 2 },
+  ca_file = { type = "string", check = schema.plain },
+  proxy = { type = "string", check = check_proxy },
+  user_agent = { type = "string", check = schema.not_empty, default = "lua-grid/" .. version },
+  max_response_bytes = { type = "number", check = schema.count, default = 1024 * 1024 },
+  http_version = { type = "string", check = schema.one_of("2", "1.1"), default = "2" },
+  insecure_skip_tls_verify = { type = "boolean", default = false },
+  on_event = { type = "function" },
+  host = { type = "table" },
+}
+
+---@class (exact) grid.HttpCallOptions
+---@field timeout? number seconds; default that of the object
+---@field retries? integer default that of the object
+---@field detached? boolean inside nginx: the call goes on to its end even if the request that waits for it is aborted
+options.call = {
+  timeout = { type = "number", check = schema.seconds },
+  retries = { type = "number", check = schema.whole },
+  detached = { type = "boolean" },
+}
+
+--- Both schemas in one.
+function options.join(one, other)
+  local both = {}
+  for _, declared in ipairs { one, other } do
+    for name, field in pairs(declared) do both[name] = field end
+  end
+  return both
+end
+
+--- A new table of the options that `declared` names, with each default filled in. `fallback(name)` may give a value in place of
+--- the default.
+function options.resolve(what, declared, given, fallback)
+  schema.check(what, declared, given)
+  if given.host then hosts.check(what, given.host) end
+  local resolved = {}
+  for name, field in pairs(declared) do
+    local value = given[name]
+    if value == nil and fallback then value = fallback(name) end
+    if value == nil then value = field.default end
+    resolved[name] = value
+  end
+  return resolved
+end
+
+-- They frame the message, or belong to one connection (RFC 9110 7.6.1): libcurl writes them.
+local FRAMING = {}
+for _, name in ipairs {
+  "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
+  "transfer-encoding", "upgrade",
+} do FRAMING[name] = true end
+
+-- A token of RFC 9110 5.6.2.
+local NAME = "^[%w!#$%%&'*+.^_`|~-]+$"
+
+--- Raises unless `headers` maps names of fields to strings. A value with control characters is refused when it is sent.
+function options.check_headers(what, headers)
+  for name, value in pairs(headers) do
+    if type(name) ~= "string" or not name:find(NAME) then
+      argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
+    end
+    if type(value) ~= "string" then argument.raise("%s: headers: '%s' must be a string, got %s", what, name, type(value)) end
+    if FRAMING[name:lower()] then argument.raise("%s: headers: '%s' is set by libcurl", what, name) end
+  end
+end
+
+return options
