@@ -4,6 +4,7 @@
 #include "http/headers.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* For a body of 1 MiB or more libcurl would send "Expect: 100-continue" (RFC 9110 section
  * 10.1.1), and wait for the server's consent. */
@@ -19,17 +20,26 @@ static bool append(struct curl_slist **lines, const char *line, grid_error *err)
     return true;
 }
 
-/* To libcurl, "Name:" means that it shall not send that header. Without the lines for
- * Content-Type it would declare a POST without a body a form. */
+static bool is_content_type(grid_slice line)
+{
+    static const char name[] = "Content-Type:";
+
+    return line.size >= sizeof name - 1 && strncasecmp(line.data, name, sizeof name - 1) == 0;
+}
+
+/* To libcurl, "Name:" means that it shall not send that header. Without the line for
+ * Content-Type it would declare each POST a form. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
 {
+    bool has_type = false;
     size_t i;
 
     for (i = 0; i < exchange->header_count; i++) {
+        has_type = has_type || is_content_type(exchange->headers[i]);
         if (!grid_header_check(exchange->headers[i], err) || !append(lines, exchange->headers[i].data, err))
             return false;
     }
-    if (!exchange->body && !append(lines, "Content-Type:", err))
+    if (!has_type && !append(lines, "Content-Type:", err))
         return false;
     return !exchange->body || exchange->body->size < EXPECT_BYTES || append(lines, "Expect:", err);
 }
