@@ -1,4 +1,5 @@
--- grid.http: any HTTP service. The requests go out as they were given, and answers come back as they are.
+-- grid.http: any HTTP service. The requests go out as they were given, and answers come
+-- back as they are.
 
 local grid = require "grid"
 local rig = require "spec.support.rig"

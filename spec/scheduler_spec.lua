@@ -1,9 +1,11 @@
--- A scheduler and its calls: what one call raises must not cost the answers of the others.
+-- A scheduler and its calls: what one call raises must not cost the answers of the
+-- others.
 
 local scheduler = require "grid.http.scheduler"
 
 describe("a scheduler", function()
-  -- A scheduler whose calls have all landed. `conclude` is what each call does with its answer.
+  -- A scheduler whose calls have all landed. `conclude` is what each call does with its
+  -- answer.
   local function landed_scheduler(conclude)
     local done = {}
     local one = scheduler.new({ host = { now = os.time } }, 3, function(call) done[#done + 1] = call end)

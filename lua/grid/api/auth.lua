@@ -1,5 +1,7 @@
--- The session calls of Grid's API, and the door to any other: what goes out, and what the answer must hold.
--- Owns: paths, fields and bodies of /auth. Each builder returns an operation, or nil and an error.
+-- The session calls of Grid's API, and the door to any other: what goes out, and what the
+-- answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns an operation, or nil and
+-- an error.
 -- Knows nothing of connections, tries and hosts.
 
 local core = require "grid.core"

@@ -1,6 +1,8 @@
 -- A batch: many refreshes, from the list of requests to the list of results.
--- Owns: whose turn it is, the requests that wait for theirs, the results, and what the handlers hear of each.
--- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and it hands them out one by one.
+-- Owns: whose turn it is, the requests that wait for theirs, the results, and what the
+-- handlers hear of each.
+-- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and
+-- it hands them out one by one.
 
 local auth = require "grid.api.auth"
 local errors = require "grid.errors"
@@ -29,8 +31,9 @@ local function name_of(what, position)
   return ("%s: request %d"):format(what, position)
 end
 
---- A batch of these requests. Those that are tables are checked here, so that misuse in any of them raises before anything is
---- sent. `prepare(operation, position)` makes a call | nil, error.
+--- A batch of these requests. Those that are tables are checked here, so that misuse in
+--- any of them raises before anything is sent. `prepare(operation, position)` makes a
+--- call | nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   schema.check(what, OPTIONS, given)
@@ -61,7 +64,8 @@ local function operation_of(what, position, request)
   return auth.refresh_session(name_of(what, position), request)
 end
 
--- The operation of that position | nil, why there is none. An error that is raised in the making of a request is its result.
+-- The operation of that position | nil, why there is none. An error that is raised in the
+-- making of a request is its result.
 function batch:operation(position)
   local request = self.requests[position]
   self.requests[position] = false
@@ -78,7 +82,8 @@ function batch:make(position)
   return self.prepare(operation, position)
 end
 
---- The next call that can be sent, or nothing: all have begun. Those that cannot be sent are over at once.
+--- The next call that can be sent, or nothing: all have begun. Those that cannot be sent
+--- are over at once.
 function batch:next()
   while self.begun < self.total do
     local position = self.begun + 1
@@ -89,7 +94,8 @@ function batch:next()
   end
 end
 
---- Takes what became of a request, and tells the handlers. What they do wrong must not cost results.
+--- Takes what became of a request, and tells the handlers. What they do wrong must not
+--- cost results.
 function batch:finish(position, res, err)
   local result = { res, err }
   self.results[position] = result

@@ -1,6 +1,7 @@
 -- The client: the friendly interface to Grid's API with one key.
 -- Owns: its options, and the methods that users call.
--- Does not know: how calls are tried and waited for (grid.http), and what an operation holds.
+-- Does not know: how calls are tried and waited for (grid.http), and what an operation
+-- holds.
 
 local argument = require "grid.argument"
 local auth = require "grid.api.auth"
@@ -41,8 +42,8 @@ local function check_open(self, what)
   if self.http.closed then argument.raise("%s: the client is closed", what) end
 end
 
---- What every method does: looks at itself and its options, has its operation built from what else it was given, and performs it.
---- `what` is the function that the user called.
+--- What every method does: looks at itself and its options, has its operation built from
+--- what else it was given, and performs it. `what` is the function that the user called.
 local function carry_out(self, what, given, build, ...)
   check_open(self, what)
   if given ~= nil then options.check_call(what, given) end
@@ -71,7 +72,8 @@ Client.refresh_session = method("refresh_session", auth.refresh_session)
 ---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.init_auth = method("init_auth", auth.init_auth)
 
---- Turns the one-time password into a session: POST /auth/verify. The result carries kms_payload_json.
+--- Turns the one-time password into a session: POST /auth/verify. The result carries
+--- kms_payload_json.
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.complete_auth = method("complete_auth", auth.complete_auth)
 
@@ -92,7 +94,8 @@ function Client:get_account(address, given)
   return carry_out(self, "client:get_account", given, accounts.get, address)
 end
 
---- Prepares a transaction that changes the account: PATCH /accounts/{address}. `res.data` is what client:sign takes.
+--- Prepares a transaction that changes the account: PATCH /accounts/{address}. `res.data`
+--- is what client:sign takes.
 ---@param address string
 ---@param changes grid.AccountChanges
 ---@param given? { admin?: boolean }|grid.CallOptions
@@ -111,7 +114,8 @@ function Client:sign(transaction_payload, authorization_key)
   return accounts.sign("client:sign", transaction_payload, authorization_key)
 end
 
---- POST /accounts/{address}/submit. Never repeated after an unknown outcome, but by the caller with the same idempotency key.
+--- POST /accounts/{address}/submit. Never repeated after an unknown outcome, but by the
+--- caller with the same idempotency key.
 ---@param address string
 ---@param signed table what client:sign gives
 ---@param given? grid.CallOptions
@@ -120,7 +124,8 @@ function Client:submit(address, signed, given)
   return carry_out(self, "client:submit", given, accounts.submit, address, signed)
 end
 
---- Signs and submits. A key younger than about two seconds that is refused is tried once more, with the same signed bytes.
+--- Signs and submits. A key younger than about two seconds that is refused is tried once
+--- more, with the same signed bytes.
 ---@param address string
 ---@param transaction_payload table
 ---@param authorization_key grid.AuthorizationKey
@@ -144,9 +149,11 @@ function Client:request(verb, path, body, given)
   return carry_out(self, "client:request", given, auth.request, verb, path, body)
 end
 
---- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i] is { res } or { nil, err }. What
---- on_result raised for it stands beside that as `problem`, and costs nobody an answer. A request may be a function, called right
---- before it is sent: it gives the request, or nil and the reason why there is none, which becomes the result.
+--- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i]
+--- is { res } or { nil, err }. What on_result raised for it stands beside that as
+--- `problem`, and costs nobody an answer. A request may be a function, called right
+--- before it is sent: it gives the request, or nil and the reason why there is none,
+--- which becomes the result.
 ---@param requested (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
 ---@return { [1]: grid.Result?, [2]: any, problem: any }[]
@@ -165,7 +172,8 @@ function Client:refresh_sessions(requested, given)
   return many:finish_all(self.http:perform_all(source, many.concurrency, on_done))
 end
 
---- Lets go of the connections, once no other client needs them. Calls in flight end as `cancelled`.
+--- Lets go of the connections, once no other client needs them. Calls in flight end as
+--- `cancelled`.
 function Client:close()
   if getmetatable(self) ~= Client then argument.raise("client:close: call it with a colon, on a client") end
   self.http:close()

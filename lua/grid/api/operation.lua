@@ -16,8 +16,8 @@ local operation = {}
 ---@field session_sent? string the kms_payload in the body, byte for byte
 ---@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
 
---- An operation | nil, error. Takes the table over: the fields of an operation, or in place of the body `fields`: a table to be
---- sent as JSON.
+--- An operation | nil, error. Takes the table over: the fields of an operation, or in
+--- place of the body `fields`: a table to be sent as JSON.
 function operation.new(given)
   if given.fields then
     local body, kind, code, message = json.encode(given.fields)
@@ -37,7 +37,8 @@ function operation.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
---- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986 section 6.2.2)? Servers follow it.
+--- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986
+--- section 6.2.2)? Servers follow it.
 function operation.has_dot_step(path)
   local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
   return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil

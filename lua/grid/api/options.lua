@@ -1,5 +1,6 @@
 -- The options of a client and of its calls, and what they are when they are not given.
--- Owns: what Grid's API adds to the options of the HTTP layer: the key, the environment, the variables that name them.
+-- Owns: what Grid's API adds to the options of the HTTP layer: the key, the environment,
+-- the variables that name them.
 -- Does not know: how options are used.
 
 local argument = require "grid.argument"
@@ -65,7 +66,8 @@ local function from_environment(name)
   return value
 end
 
---- The options of a client: a new table, every default filled in, the environment read now.
+--- The options of a client: a new table, every default filled in, the environment read
+--- now.
 function options.resolve(what, given)
   return transport.resolve(what, options.client, given, from_environment)
 end

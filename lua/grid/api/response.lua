@@ -1,6 +1,6 @@
 -- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
--- Owns: the reading of success and error bodies as the service documents them.
--- Pure: see grid.http.Answer for what an answer is; `call` is the grid.http.Request that was sent.
+-- Owns: the reading of success and error bodies as the service documents them. Pure: see
+-- grid.http.Answer for what an answer is; `call` is the grid.http.Request that was sent.
 -- Does not know: tries and connections.
 
 local answers = require "grid.http.answer"
@@ -63,7 +63,8 @@ local function kind_of(status)
   return STATUS_KINDS[status] or "api"
 end
 
--- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error": "text"}, plain text, HTML, nothing.
+-- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error":
+-- "text"}, plain text, HTML, nothing.
 local function read_error_body(body)
   body = table_or_empty(body)
   local nested = table_or_empty(body.error)
@@ -82,7 +83,8 @@ local function breaks_off(answer)
   return answer.kind == "network" or answer.kind == "timeout" or answer.code == "bad_http"
 end
 
--- The exchange did not bring a whole answer. Where it broke off after the status of a refusal, that says what became of the call.
+-- The exchange did not bring a whole answer. Where it broke off after the status of a
+-- refusal, that says what became of the call.
 local function failure(answer, call)
   local fields = {}
   if breaks_off(answer) and (answer.status or 0) >= 400 then
@@ -123,8 +125,9 @@ local function api_error(call, answer)
   })
 end
 
--- The session in the answer's data, decoded and as bytes; the operation has checked that it is
--- there. In an answer that is wrapped in `data` the decoder has already found the bytes.
+-- The session in the answer's data, decoded and as bytes; the operation has checked that
+-- it is there. In an answer that is wrapped in `data` the decoder has already found the
+-- bytes.
 local function session_of(answer, operation, data, found)
   local steps = operation.session_at
   if not steps then return nil end

@@ -1,7 +1,9 @@
--- The host of cqueues programs: a call made inside a controller's thread lets the others run.
+-- The host of cqueues programs: a call made inside a controller's thread lets the others
+-- run.
 -- Owns: what waits. Each controller has a driver of its own.
--- A call blocks outside of a controller, within a C function such as string.gsub, and in a coroutine that a thread of the
--- controller has made itself, which yields to that thread.
+-- A call blocks outside of a controller, within a C function such as string.gsub, and in
+-- a coroutine that a thread of the controller has made itself, which yields to that
+-- thread.
 -- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"

@@ -1,5 +1,7 @@
--- Hosts: how a program waits. This module chooses one, and makes a host that a program brings fit for use.
--- Owns: the choice, and the waiting of hosts that can only sleep, or wait for a descriptor.
+-- Hosts: how a program waits. This module chooses one, and makes a host that a program
+-- brings fit for use.
+-- Owns: the choice, and the waiting of hosts that can only sleep, or wait for a
+-- descriptor.
 -- Does not know: calls.
 
 local argument = require "grid.argument"
@@ -36,7 +38,8 @@ local HOST = {
   grace = { type = "number" },
 }
 
--- Without a descriptor to wait for, steps come often while transfers move, and more and more rarely while they do not.
+-- Without a descriptor to wait for, steps come often while transfers move, and more and
+-- more rarely while they do not.
 local SHORTEST_SLEEP, LONGEST_SLEEP = 0.001, 0.01
 
 local Sleeper = {}
@@ -59,7 +62,8 @@ end
 local Watcher = { is_abandoned = Sleeper.is_abandoned }
 Watcher.__index = Watcher
 
--- A descriptor that is waited for must not be closed meanwhile, and the engine goes with its last holder: so there is one here.
+-- A descriptor that is waited for must not be closed meanwhile, and the engine goes with
+-- its last holder: so there is one here.
 function Watcher:wait(seconds, engine)
   local descriptor = engine and engine:fd()
   if not descriptor then return Sleeper.wait(self, seconds, engine) end
@@ -71,8 +75,9 @@ function Watcher:wait(seconds, engine)
   watched:close()
 end
 
--- The descriptor does not tell that another scheduler's step has ended a call, or that the client was closed: a wakeup keeps it
--- readable until one of those that wait has resumed. The others resume with it, since a loop's poll serves them all.
+-- The descriptor does not tell that another scheduler's step has ended a call, or that
+-- the client was closed: a wakeup keeps it readable until one of those that wait has
+-- resumed. The others resume with it, since a loop's poll serves them all.
 function Watcher:signal()
   local watched = self.watched
   self.nap, self.watched = false, false
@@ -94,14 +99,16 @@ end
 -- Loaded in init_by_lua, where files can be read.
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
---- Raises unless a program's own host is fit for use. `what` is the function that it was given to.
+--- Raises unless a program's own host is fit for use. `what` is the function that it was
+--- given to.
 function host.check(what, given)
   what = what .. ": host"
   schema.check(what, HOST, given)
   if not given.condition and not given.sleep then argument.raise("%s: field 'sleep' is missing", what) end
 end
 
---- The host that a client uses: the one given, else the one that fits where the program runs.
+--- The host that a client uses: the one given, else the one that fits where the program
+--- runs.
 function host.choose(given)
   if not given then return nginx or blocking end
   if given.condition then return given end

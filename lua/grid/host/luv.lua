@@ -1,6 +1,8 @@
--- The host of luv programs: a call made inside a coroutine yields, and libuv's loop resumes it.
--- Owns: the handles of what waits. They are closed after the wait, so that the loop ends with the program's own work.
--- Outside of a coroutine, and within a C function such as string.gsub, a call cannot yield: it blocks.
+-- The host of luv programs: a call made inside a coroutine yields, and libuv's loop
+-- resumes it.
+-- Owns: the handles of what waits. They are closed after the wait, so that the loop ends
+-- with the program's own work. Outside of a coroutine, and within a C function such as
+-- string.gsub, a call cannot yield: it blocks.
 -- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"
@@ -48,7 +50,8 @@ function Condition:wait(seconds)
   self.is_signalled = false
 end
 
---- Resumes the waiter in the loop's next round, never within this call: the waiter may step the engine.
+--- Resumes the waiter in the loop's next round, never within this call: the waiter may
+--- step the engine.
 function Condition:signal()
   if self.timer and not self.is_signalled then start(self.timer, 0, self.on_time) end
   self.is_signalled = true

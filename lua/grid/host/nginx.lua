@@ -1,12 +1,14 @@
--- The host inside nginx (OpenResty, ngx_http_lua): waiting yields, and the worker serves others meanwhile.
--- Owns: one timer for each Lua VM, whose threads run what is spawned. A timer belongs to no request, so that a client that aborts
--- ends none of them.
+-- The host inside nginx (OpenResty, ngx_http_lua): waiting yields, and the worker serves
+-- others meanwhile.
+-- Owns: one timer for each Lua VM, whose threads run what is spawned. A timer belongs to
+-- no request, so that a client that aborts ends none of them.
 -- Does not know: HTTP, and what the calls are for.
 
 local core = require "grid.core"
 local semaphores = require "ngx.semaphore"
 
--- The answer of a call whose request was aborted is waited for that long: it may hold the only living token.
+-- The answer of a call whose request was aborted is waited for that long: it may hold the
+-- only living token.
 ---@type grid.Host
 local nginx = { name = "nginx", now = core.now, grace = 5 }
 
@@ -16,8 +18,8 @@ local WAITING_PHASES = {
   precontent = true, proxy_ssl_cert = true, proxy_ssl_verify = true,
 }
 
--- A handler can wait for a session only with OpenResty's patch of OpenSSL, which adds this function. Without it ngx_lua ends the
--- handler.
+-- A handler can wait for a session only with OpenResty's patch of OpenSSL, which adds
+-- this function. Without it ngx_lua ends the handler.
 local function can_wait_for_session()
   local ffi = require "ffi"
   pcall(ffi.cdef, "void *SSL_magic_pending_session_ptr(void);")
@@ -58,8 +60,9 @@ function Condition:signal()
   self.semaphore:post(1)
 end
 
---- Has nginx ended the thread that waits? It takes such a thread out of the semaphore's queue. The count is that of the posts less
---- that of the threads in the queue: -1 while a thread waits, 0 once it is posted to.
+--- Has nginx ended the thread that waits? It takes such a thread out of the semaphore's
+--- queue. The count is that of the posts less that of the threads in the queue: -1 while
+--- a thread waits, 0 once it is posted to.
 function Condition:is_abandoned()
   return self.is_waiting and self.semaphore:count() > (self.is_posted and 0 or -1)
 end
@@ -68,8 +71,9 @@ function Condition:close()
   self.is_waiting = false
 end
 
--- nginx cannot watch the engine's descriptor, so the poller naps: for a millisecond (the grain of nginx's timers) while transfers
--- move, and the longer the longer they have not moved.
+-- nginx cannot watch the engine's descriptor, so the poller naps: for a millisecond (the
+-- grain of nginx's timers) while transfers move, and the longer the longer they have not
+-- moved.
 local SHORTEST_NAP, LONGEST_NAP = 0.001, 0.01
 local NAP_PER_IDLE_SECOND = 1 / 32
 
@@ -106,10 +110,12 @@ end
 
 function Poller:close() end -- luacheck: no self
 
--- ngx_lua notes each thread of a timer until the timer ends, so a timer that has run so many takes no more.
+-- ngx_lua notes each thread of a timer until the timer ends, so a timer that has run so
+-- many takes no more.
 local MOST_THREADS = 1000
 
--- nginx drops a timer without a word when lua_max_running_timers is reached: after so long it is asked again.
+-- nginx drops a timer without a word when lua_max_running_timers is reached: after so
+-- long it is asked again.
 local TIMER_PATIENCE = 0.1
 
 local nursery -- the one that takes what is spawned | nil
@@ -143,8 +149,9 @@ local function keep(_, self)
   if nursery == self then nursery = nil end
 end
 
--- With the first timer of a worker ngx_lua opens a connection that nginx closes when the worker begins to end; one that is opened
--- later raises an alert. -> true | nil: nginx has no timer to give
+-- With the first timer of a worker ngx_lua opens a connection that nginx closes when the
+-- worker begins to end; one that is opened later raises an alert. -> true | nil: nginx
+-- has no timer to give
 local function ask_for_timer(now)
   if not has_asked and ngx.worker.exiting() then return nil end
   has_asked = true
@@ -157,8 +164,9 @@ local function ask_for_timer(now)
   return true
 end
 
---- Runs f(...) in a thread that belongs to no request. Give what it needs as arguments: upvalues of the caller are lost when nginx
---- ends the caller's thread. -> true | nil: nginx has no timer to give
+--- Runs f(...) in a thread that belongs to no request. Give what it needs as arguments:
+--- upvalues of the caller are lost when nginx ends the caller's thread. -> true | nil:
+--- nginx has no timer to give
 function nginx.spawn(f, ...)
   local now = core.now()
   local is_dropped = nursery and not nursery.is_running and now - nursery.asked_at > TIMER_PATIENCE

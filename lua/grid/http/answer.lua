@@ -17,8 +17,8 @@ local answer = {}
 ---@field retry_after? integer
 ---@field kind? string with code and message: no whole answer came
 
---- The error of an answer that is not whole, or that `fields` gives another kind, code and message. Its body and cookies stay
---- reachable.
+--- The error of an answer that is not whole, or that `fields` gives another kind, code
+--- and message. Its body and cookies stay reachable.
 ---@param of grid.http.Answer
 ---@param fields? table takes it over
 ---@return grid.Error

@@ -1,6 +1,7 @@
 -- A call: one exact request, one deadline, and the tries that it takes.
 -- Owns: the decision to try again, and when.
--- Does not know: how the program waits (the scheduler carries a call), and what an answer means (`judge` tells).
+-- Does not know: how the program waits (the scheduler carries a call), and what an answer
+-- means (`judge` tells).
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -43,7 +44,8 @@ local function exchange_of(self, options)
   }
 end
 
---- A call that is ready to go. Takes the request over. Its time begins with its first try.
+--- A call that is ready to go. Takes the request over. Its time begins with its first
+--- try.
 ---@param http grid.Http
 ---@param request grid.http.Request
 function call.new(http, request)
@@ -75,7 +77,8 @@ function call:fail(err)
   self.res, self.err = nil, err
 end
 
---- Begins a try. -> transfer, id; or nil, and the call is over with `self.res` or `self.err`.
+--- Begins a try. -> transfer, id; or nil, and the call is over with `self.res` or
+--- `self.err`.
 function call:start(engine, now)
   if self.attempts > 0 and self.deadline - now < self.needed then return nil end
   local exchange, options = self.exchange, self.http.options
@@ -100,14 +103,16 @@ function call:sent_so_far()
   return self.transfer:sent() == "no" and "no" or "unknown"
 end
 
--- A request that cannot be sent as asked cannot be sent the next time either, but a descriptor may
--- be free then. An answer that makes no sense will make none the next time.
+-- A request that cannot be sent as asked cannot be sent the next time either, but a
+-- descriptor may be free then. An answer that makes no sense will make none the next
+-- time.
 local function may_repeat(self, err)
   if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
   return err.outcome == "unknown" and self.idempotent and err.kind ~= "protocol"
 end
 
--- Between half of the delay and all of it, so that many clients do not come back together.
+-- Between half of the delay and all of it, so that many clients do not come back
+-- together.
 local function jittered(delay)
   local fraction = tonumber(core.uuid():sub(1, 8), 16) / 2 ^ 32
   return delay * (0.5 + fraction / 2)
@@ -142,7 +147,8 @@ function call:give_up(err)
   if self.http.options.on_event then tell_response(self, {}) end
 end
 
--- An answer that `judge` takes may still be a refusal that a further try can change, as of 503.
+-- An answer that `judge` takes may still be a refusal that a further try can change, as
+-- of 503.
 local function is_retryable(self, answer, err)
   if err then return may_repeat(self, err) end
   if answer.status < 400 then return false end
@@ -150,7 +156,8 @@ local function is_retryable(self, answer, err)
   return became == "none" or became == "unknown" and self.idempotent
 end
 
---- Reads the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`; or the time of the next try.
+--- Reads the answer of a try. -> nothing: the call is over, with `self.res` or
+--- `self.err`; or the time of the next try.
 function call:conclude(now)
   local answer = self.transfer:answer()
   local expected = self.http:note_times(answer)
@@ -165,7 +172,8 @@ function call:conclude(now)
   local on_event = self.http.options.on_event
   if on_event then tell_response(self, answer) end
   if res and not retryable then return nil end
-  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs time for a connection and an answer.
+  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it
+  -- needs time for a connection and an answer.
   self.needed = math.max(SHORTEST_TRY, expected)
   local delay = not self.scheduler.is_abandoned and delay_before_next(self, retryable, answer.retry_after)
   if not delay or self.deadline - (now + delay) < self.needed then return nil end

@@ -1,5 +1,6 @@
 -- Events: what on_event hears of each try of a call.
--- Owns: their form; the result or error of an abandoned call, kept where no dump of the table shows it.
+-- Owns: their form; the result or error of an abandoned call, kept where no dump of the
+-- table shows it.
 -- Does not know: how a call goes.
 
 local event = {}
@@ -29,7 +30,8 @@ function Event:__index(name)
   if name == "result" or name == "error" then return aside[self] and aside[self][name] end
 end
 
---- Takes the table over. The result or error of an abandoned call stays reachable, and is not shown.
+--- Takes the table over. The result or error of an abandoned call stays reachable, and is
+--- not shown.
 function event.new(fields, res, err)
   if res or err then aside[fields] = { result = res, error = err } end
   return setmetatable(fields, Event)

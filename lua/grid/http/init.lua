@@ -1,5 +1,6 @@
 -- HTTP for any service: grid.http.
--- Owns: one holder of the shared engine, the options of its calls, and the schedulers that carry them.
+-- Owns: one holder of the shared engine, the options of its calls, and the schedulers
+-- that carry them.
 -- Does not know: any service, and what an answer means.
 
 local answers = require "grid.http.answer"
@@ -47,7 +48,8 @@ function Http:__tostring()
   return ("grid.http: %s"):format(self.closed and "closed" or self.options.base_url or "open")
 end
 
--- The engine of this process: after a fork the child gets its own. -> engine | nil, error: no descriptor or memory is left
+-- The engine of this process: after a fork the child gets its own. -> engine | nil,
+-- error: no descriptor or memory is left
 local function engine_of(self)
   if self.holder and self.holder:is_usable() then return self.holder end
   if self.holder then self.holder:close() end
@@ -57,7 +59,8 @@ local function engine_of(self)
   return holder
 end
 
---- Notes how long the connection and the answer took. -> seconds that the next try is expected to take; 0: no answer came yet
+--- Notes how long the connection and the answer took. -> seconds that the next try is
+--- expected to take; 0: no answer came yet
 function Http:note_times(answer)
   local times = self.times
   if answer.connect_seconds > 0 then times.connect = answer.connect_seconds end
@@ -65,7 +68,8 @@ function Http:note_times(answer)
   return times.answer and times.answer + times.connect or 0
 end
 
---- A call that is ready to be sent | nil, error: the host cannot wait here. Takes the request over, see call.new.
+--- A call that is ready to be sent | nil, error: the host cannot wait here. Takes the
+--- request over, see call.new.
 function Http:prepare(request)
   local obstacle = self.host.obstacle and self.host.obstacle()
   if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
@@ -83,7 +87,8 @@ local function single(self)
   return one
 end
 
---- Sends the request, and waits for what becomes of it. -> what its `judge` makes of the answer | nil, error
+--- Sends the request, and waits for what becomes of it. -> what its `judge` makes of the
+--- answer | nil, error
 function Http:perform(request)
   local one, err = self:prepare(request)
   if not one then return nil, err end
@@ -97,8 +102,8 @@ function Http:perform(request)
   return one.res, one.err
 end
 
---- Carries the calls that `source()` gives, at most `limit` at once. `on_done(call)` takes each that is over.
---- -> nil | error: calls that `source` still has cannot be sent
+--- Carries the calls that `source()` gives, at most `limit` at once. `on_done(call)`
+--- takes each that is over. -> nil | error: calls that `source` still has cannot be sent
 function Http:perform_all(source, limit, on_done)
   local engine, err = engine_of(self)
   if not engine then return err end
@@ -109,14 +114,16 @@ function Http:perform_all(source, limit, on_done)
   return (self.closed and errors.cancelled or errors.forked) "no"
 end
 
--- The waiters hold the object, so that the collector finds no call to end. When the program ends, their hosts may be gone.
+-- The waiters hold the object, so that the collector finds no call to end. When the
+-- program ends, their hosts may be gone.
 local function let_go(self)
   self.closed = true
   if self.holder then self.holder:close() end
   self.holder = false
 end
 
---- Lets go of the connections, once no other object needs them. Calls in flight end as `cancelled`.
+--- Lets go of the connections, once no other object needs them. Calls in flight end as
+--- `cancelled`.
 function Http:close()
   if getmetatable(self) ~= Http then argument.raise "http:close: call it with a colon, on an object of grid.http.new" end
   let_go(self)
@@ -181,8 +188,8 @@ local function judge(answer, one)
   }
 end
 
---- Sends one request, which each try executes at most once. -> the answer, whatever its status, before its meaning is looked at |
---- nil, error: no whole answer came
+--- Sends one request, which each try executes at most once. -> the answer, whatever its
+--- status, before its meaning is looked at | nil, error: no whole answer came
 ---@param request grid.HttpRequest
 ---@param given? grid.HttpCallOptions
 ---@return grid.HttpAnswer?, grid.Error?

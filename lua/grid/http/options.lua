@@ -26,7 +26,8 @@ local function host_of(authority)
   return authority:match("^%[[%x.]*:[%x:.]*%]") or authority:match("^[^:%[%]]+")
 end
 
--- Scheme and host in any case (RFC 3986 3.1, 3.2.2). -> what the URL must be instead | nil
+-- Scheme and host in any case (RFC 3986 3.1, 3.2.2). -> what the URL must be instead |
+-- nil
 local function check_origin(scheme, authority)
   scheme, authority = (scheme or ""):lower(), (authority or ""):lower()
   if not (scheme == "https" or scheme == "http") or authority:find("@", 1, true) then
@@ -54,7 +55,8 @@ function options.check_url(url)
   return check_origin(scheme, authority)
 end
 
--- libcurl takes the text before a "#" for the host: a user name, say, which it would look up.
+-- libcurl takes the text before a "#" for the host: a user name, say, which it would look
+-- up.
 local function check_proxy(url)
   if url:find("#", 1, true) then return "a URL without '#', which is %23 in a user name or a password" end
   return schema.without_controls(url)
@@ -107,8 +109,8 @@ function options.join(one, other)
   return both
 end
 
---- A new table of the options that `declared` names, with each default filled in. `fallback(name)` may give a value in place of
---- the default.
+--- A new table of the options that `declared` names, with each default filled in.
+--- `fallback(name)` may give a value in place of the default.
 function options.resolve(what, declared, given, fallback)
   schema.check(what, declared, given)
   if given.host then hosts.check(what, given.host) end
@@ -122,7 +124,8 @@ function options.resolve(what, declared, given, fallback)
   return resolved
 end
 
--- They frame the message, or belong to one connection (RFC 9110 7.6.1): libcurl writes them.
+-- They frame the message, or belong to one connection (RFC 9110 7.6.1): libcurl writes
+-- them.
 local FRAMING = {}
 for _, name in ipairs {
   "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -132,7 +135,8 @@ for _, name in ipairs {
 -- A token of RFC 9110 5.6.2.
 local NAME = "^[%w!#$%%&'*+.^_`|~-]+$"
 
---- Raises unless `headers` maps names of fields to strings. A value with control characters is refused when it is sent.
+--- Raises unless `headers` maps names of fields to strings. A value with control
+--- characters is refused when it is sent.
 function options.check_headers(what, headers)
   for name, value in pairs(headers) do
     if type(name) ~= "string" or not name:find(NAME) then

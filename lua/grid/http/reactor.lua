@@ -1,13 +1,16 @@
--- The reactor: steps the engine that all objects of a Lua state share, and tells each scheduler what has landed.
--- Owns: which transfer belongs to which call; for each event loop, the driver that steps the engine while schedulers wait.
--- Does not know: calls beyond that, and how a host waits: it composes the host's `condition`, `poller` and `spawn`.
+-- The reactor: steps the engine that all objects of a Lua state share, and tells each
+-- scheduler what has landed.
+-- Owns: which transfer belongs to which call; for each event loop, the driver that steps
+-- the engine while schedulers wait.
+-- Does not know: calls beyond that, and how a host waits: it composes the host's
+-- `condition`, `poller` and `spawn`.
 
 local core = require "grid.core"
 
 local reactor = {}
 
--- Id of a transfer -> its call, until the answer is read. Weak: a scheduler that the collector finds takes its calls, and so their
--- transfers, with it.
+-- Id of a transfer -> its call, until the answer is read. Weak: a scheduler that the
+-- collector finds takes its calls, and so their transfers, with it.
 local in_flight = setmetatable({}, { __mode = "v" })
 
 --- A transfer has begun, for that call.
@@ -32,8 +35,8 @@ function reactor.step(engine)
   return landed
 end
 
--- Loop -> the driver that steps the engine while schedulers wait there, in a coroutine of the loop's: so it does not end with any
--- of them. A host with one loop stands for that.
+-- Loop -> the driver that steps the engine while schedulers wait there, in a coroutine of
+-- the loop's: so it does not end with any of them. A host with one loop stands for that.
 local drivers = setmetatable({}, { __mode = "k" })
 
 local function driver_of(host)
@@ -48,7 +51,8 @@ end
 
 local ROUND = 1 -- seconds between two looks for waiters that have disappeared
 
--- The answers of an abandoned scheduler are read when they land, until the host's grace is over.
+-- The answers of an abandoned scheduler are read when they land, until the host's grace
+-- is over.
 local function look_after_abandoned(driver, now)
   local host = driver.host
   for scheduler, since in pairs(driver.abandoned) do
@@ -84,8 +88,9 @@ local function drive(driver, engine)
   end
 end
 
--- A poller must close before the engine's descriptor does, and the engine goes with its last holder: the driver is one. When a
--- driver stops by an error (out of memory, a hook that raises), those that wait ask for another one.
+-- A poller must close before the engine's descriptor does, and the engine goes with its
+-- last holder: the driver is one. When a driver stops by an error (out of memory, a hook
+-- that raises), those that wait ask for another one.
 local function run_driver(driver)
   if driver.poller then return end
   local engine = assert(core.engine())
@@ -100,7 +105,8 @@ local function run_driver(driver)
   error("the driver stopped: " .. tostring(problem), 0)
 end
 
--- A loop may drop what was spawned, as nginx does when lua_max_running_timers is reached: then it is asked again.
+-- A loop may drop what was spawned, as nginx does when lua_max_running_timers is reached:
+-- then it is asked again.
 local PATIENCE = 0.1
 local SHORTEST_WAIT, LONGEST_WAIT = 0.001, 60
 
@@ -127,7 +133,8 @@ local function wait_in_loop(scheduler, seconds)
   return driver.poller ~= false
 end
 
--- Outside of the loop's coroutines. The step may have moved the date for which the loop's poller waits.
+-- Outside of the loop's coroutines. The step may have moved the date for which the loop's
+-- poller waits.
 local function block(scheduler, seconds)
   local host, engine = scheduler.host, scheduler.engine
   engine:wait(seconds)
@@ -135,8 +142,8 @@ local function block(scheduler, seconds)
   if driver and driver.poller then driver.poller:wake(0) end
 end
 
---- Waits until a transfer of the scheduler's has finished, or something woke the scheduler; `seconds` at most. Steps the engine
---- where no driver does.
+--- Waits until a transfer of the scheduler's has finished, or something woke the
+--- scheduler; `seconds` at most. Steps the engine where no driver does.
 function reactor.wait(scheduler, seconds)
   local host, is_driven = scheduler.host, false
   if host.can_yield and not host.can_yield() then
@@ -157,8 +164,9 @@ local function carry(scheduler, waiter)
   waiter.condition:signal()
 end
 
---- Runs the scheduler in a coroutine of the loop's, and waits for that: the scheduler goes on if the waiter disappears. Where the
---- loop has no coroutine to give, the scheduler runs here.
+--- Runs the scheduler in a coroutine of the loop's, and waits for that: the scheduler
+--- goes on if the waiter disappears. Where the loop has no coroutine to give, the
+--- scheduler runs here.
 function reactor.run_detached(scheduler)
   local host = scheduler.host
   local waiter = { condition = host.spawn and host.condition(), has_begun = false, is_over = false, problem = false }

@@ -1,7 +1,9 @@
 -- What must not be shown of what was sent: services echo what they refuse.
--- Owns: what in a request is a secret, and its removal from foreign text. Knows neither calls nor errors.
+-- Owns: what in a request is a secret, and its removal from foreign text. Knows neither
+-- calls nor errors.
 --
--- What was sent is walked through once, and so is each text: the time it takes grows with both, and not with their product.
+-- What was sent is walked through once, and so is each text: the time it takes grows with
+-- both, and not with their product.
 
 local core = require "grid.core"
 local display = require "grid.display"
@@ -60,8 +62,9 @@ local function add_members(self, value, name)
   end
 end
 
--- A body comes back as it was read, or as it was written. That differs where it has escapes, where a name stands twice, and where
--- a payload of the greatest depth lies in it, so that the whole is one level too deep to be read.
+-- A body comes back as it was read, or as it was written. That differs where it has
+-- escapes, where a name stands twice, and where a payload of the greatest depth lies in
+-- it, so that the whole is one level too deep to be read.
 local function add_body(self, body)
   add_members(self, json.decode(body), "")
   add_long_words(self, (body:gsub('"[%w_]+"%s*:', " ")))
@@ -90,7 +93,8 @@ local function word_end(self, text, first)
   end
 end
 
--- What is not seen is left out first: it could stand between the letters of a secret. A piece may end within a character.
+-- What is not seen is left out first: it could stand between the letters of a secret. A
+-- piece may end within a character.
 local function redact(self, text)
   text = core.visible(text)
   local pieces, short = self.pieces, next(self.words) ~= nil
@@ -110,8 +114,9 @@ local function redact(self, text)
   return core.visible(table.concat(kept))
 end
 
---- A text of a few words, without what is a secret | nil: that cannot be told. The search in full takes as long as a call does; it
---- is spared where text and secrets have nothing in common, unless escapes of the body may hide that.
+--- A text of a few words, without what is a secret | nil: that cannot be told. The search
+--- in full takes as long as a call does; it is spared where text and secrets have nothing
+--- in common, unless escapes of the body may hide that.
 function secrets.strike(text, api_key, body, cookie)
   local shortest = #api_key + #body + #cookie > MOST_SENT and PIECE or SHORTEST
   if not core.overlaps(text, shortest, api_key, body, cookie) and not body:find("\\u", 1, true) then return text end
@@ -119,7 +124,8 @@ function secrets.strike(text, api_key, body, cookie)
   return hidden and redact(hidden, text)
 end
 
---- The beginning of a text, of about that many bytes, without what is a secret, nor the beginning of one that reaches further.
+--- The beginning of a text, of about that many bytes, without what is a secret, nor the
+--- beginning of one that reaches further.
 function secrets:beginning(text, length)
   if #text <= length then return redact(self, text) end
   return redact(self, text:sub(1, length)):sub(1, -PIECE)
@@ -130,8 +136,9 @@ local function is_plain_name(text)
   return text:find "^%l[%l_.-]*$" or text:find "^%u[%u_.-]*$"
 end
 
---- A machine name, without what is a secret. Plain words stand in other names by chance: only a whole secret hides them, or one
---- that they were cut out of, unless it is made of plain words too.
+--- A machine name, without what is a secret. Plain words stand in other names by chance:
+--- only a whole secret hides them, or one that they were cut out of, unless it is made of
+--- plain words too.
 function secrets:name(text)
   text = core.visible(text)
   if not is_plain_name(text) then return redact(self, text) end
@@ -142,7 +149,8 @@ function secrets:name(text)
   return next(self.words) and redact(setmetatable({ pieces = {}, words = self.words }, Secrets), text) or text
 end
 
---- Text and numbers, or tables of them, without what is one of the secrets too. Tables are changed.
+--- Text and numbers, or tables of them, without what is one of the secrets too. Tables
+--- are changed.
 function secrets:harmless(value)
   if type(value) == "string" then return redact(self, value) end
   if type(value) == "number" then return redact(self, tostring(value)) == tostring(value) and value or REDACTED end

@@ -1,4 +1,5 @@
--- A scheduler carries calls to their end: it starts their tries, reads what has landed, and waits in between.
+-- A scheduler carries calls to their end: it starts their tries, reads what has landed,
+-- and waits in between.
 -- Owns: which of its calls are in flight, and which wait for their next try.
 -- Does not know: HTTP, the decisions of a call, and how a host waits (the reactor does).
 
@@ -8,7 +9,8 @@ local reactor = require "grid.http.reactor"
 local scheduler = {}
 local Scheduler = { __index = scheduler }
 
---- For calls of one object of grid.http, at most `limit` in flight. `on_done(call)` takes each that is over.
+--- For calls of one object of grid.http, at most `limit` in flight. `on_done(call)` takes
+--- each that is over.
 function scheduler.new(http, limit, on_done)
   return setmetatable({
     http = http,
@@ -99,16 +101,17 @@ function scheduler:fill()
   end
 end
 
--- Why no call can go on: the maker of the error that says so, or nil. A handler or another
--- coroutine may have closed the object, and a handler may have forked: then this is the child,
--- and the calls are its parent's.
+-- Why no call can go on: the maker of the error that says so, or nil. A handler or
+-- another coroutine may have closed the object, and a handler may have forked: then this
+-- is the child, and the calls are its parent's.
 function scheduler:obstacle()
   if self.http.closed then return errors.cancelled end
   if not self.engine:is_usable() then return errors.forked end
 end
 
--- An error that is raised while an answer is read, such as that of a debug hook or "not enough memory", must not cost the answers
--- that landed beside it. -> time of the next try | nil, what was raised
+-- An error that is raised while an answer is read, such as that of a debug hook or "not
+-- enough memory", must not cost the answers that landed beside it. -> time of the next
+-- try | nil, what was raised
 local function conclude(call, now)
   local ok, again = pcall(call.conclude, call, now)
   call.transfer:close()
@@ -117,8 +120,8 @@ local function conclude(call, now)
   return nil, again == nil and "an error without a message" or again
 end
 
--- Reads the answers that have landed. Raises what was raised meanwhile, after the last of them.
--- -> false: there were none
+-- Reads the answers that have landed. Raises what was raised meanwhile, after the last of
+-- them. -> false: there were none
 function scheduler:read()
   local landed, raised = self.landed, nil
   if #landed == 0 then return false end
@@ -173,15 +176,16 @@ end
 
 local function ignore() end
 
---- The waiter has disappeared. Its functions are not called any more: nginx uses the stack of an ended thread again, and their
---- upvalues lie there. No further try begins.
+--- The waiter has disappeared. Its functions are not called any more: nginx uses the
+--- stack of an ended thread again, and their upvalues lie there. No further try begins.
 function scheduler:forsake()
   self.is_abandoned = true
   self.source, self.on_done = false, ignore
 end
 
---- After `forsake`: an answer that has landed may hold the only living token, so the handlers are told of it. With `cancels`,
---- transfers in flight end. A handler may yield, so this runs in a coroutine of its own.
+--- After `forsake`: an answer that has landed may hold the only living token, so the
+--- handlers are told of it. With `cancels`, transfers in flight end. A handler may yield,
+--- so this runs in a coroutine of its own.
 function scheduler:abandon(cancels)
   local ok, problem = pcall(self.read, self)
   if cancels then self:cancel(errors.abandoned) end
@@ -191,8 +195,9 @@ end
 -- Long enough to cost nothing, short enough to notice a clock that misbehaves.
 local LONGEST_WAIT = 60
 
---- Does all that can be done now, without a wait and without a step: a try that begins is sent, and its answer takes
---- time. -> seconds until there may be more, or nil: every call is over.
+--- Does all that can be done now, without a wait and without a step: a try that begins is
+--- sent, and its answer takes time. -> seconds until there may be more, or nil: every
+--- call is over.
 function scheduler:advance()
   while true do
     if self.source then self:fill() end
