@@ -100,7 +100,8 @@ describe("a record", function()
   it("with unknown, repeated or missing fields is refused", function()
     local blob = record.pack(full())
     local function with_length(changed)
-      return (changed:gsub("record (%d+):", function(length) return ("record %d:"):format(length + #changed - #blob) end, 1))
+      local length = tonumber(blob:match "record (%d+):")
+      return (changed:gsub("record %d+:", ("record %d:"):format(length + #changed - #blob), 1))
     end
     for _, change in ipairs {
       { "gen 1:7\n", "" }, { "gen 1:7\n", "gen 1:7\ngen 1:7\n" }, { "gen 1:7\n", "gen 1:7\nnew 1:7\n" },
@@ -119,7 +120,9 @@ describe("a record", function()
     assert.is_nil(codec.map.read "a 1:x\na 1:y\n")
     local texts = codec.list(codec.text)
     assert.same({ "x", "y" }, texts.read "1 1:x\n2 1:y\n")
-    for _, bytes in ipairs { "2 1:x\n", "1 1:x\n1 1:y\n", "2 1:x\n1 1:y\n", "1 1:x\n3 1:y\n" } do assert.is_nil(texts.read(bytes)) end
+    for _, bytes in ipairs { "2 1:x\n", "1 1:x\n1 1:y\n", "2 1:x\n1 1:y\n", "1 1:x\n3 1:y\n" } do
+      assert.is_nil(texts.read(bytes))
+    end
   end)
 
   it("lacks nothing that its state needs", function()
@@ -151,7 +154,9 @@ end)
 describe("a sealed record", function()
   it("shows no secret", function()
     local blob = record.pack(full(), KEYS)
-    for _, secret in ipairs { "refresh_token", "pid:[2]", "alice", "invalid_grant", "timeout" } do assert.is_nil(blob:find(secret, 1, true)) end
+    for _, secret in ipairs { "refresh_token", "pid:[2]", "alice", "invalid_grant", "timeout" } do
+      assert.is_nil(blob:find(secret, 1, true))
+    end
   end)
 
   it("is another one each time it is sealed", function()

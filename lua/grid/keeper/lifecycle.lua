@@ -41,7 +41,7 @@ local function due_in(record, env)
   local age = timing.since(record.obtained, env.clock, env.me)
   local schedule = timing.schedule(record.id, record.gen, record.life)
   local intent = record.intent
-  if not intent then return math.max(schedule.advisory - age, merge.backoff_left(record, env)) end
+  if not intent then return schedule.advisory - age end
   if intent.open then return owner.time_left(intent.owner, env.me, env.clock, {}) end
   local rule = intents.replay(intent, env, {}, false)
   return math.max(rule == "hold" and schedule.life - age or 0, merge.backoff_left(record, env))

@@ -49,7 +49,7 @@ end
 
 -- In a child of fork the instance is that of its parent, while the pid is its own.
 local function is_own(self, me)
-  return is_same(self, me, "instance") and self.pid == me.pid
+  return is_same(self, me, "instance") and self.pid == me.pid and self.pid_namespace == me.pid_namespace
 end
 
 --- The pid to look at, as text | nil: it would tell nothing here.
