@@ -30,7 +30,8 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
         free(block);
         return NULL;
     }
-    if (lua_fails && new_size > old_size && failing_now()) /* Lua takes it for granted that shrinking works */
+    /* Lua takes it for granted that shrinking works. */
+    if (lua_fails && new_size > old_size && failing_now())
         return NULL;
     moved = realloc(block, new_size);
     if (moved)

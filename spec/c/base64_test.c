@@ -63,7 +63,8 @@ static void what_is_not_canonical_is_refused(void)
     static const char *const bad[] = {
         "Z",      "Zg",        "Zg=",      "Zm9vY",                         /* length */
         "====",   "Z===",      "=Zg=",     "Zg=v",  "Zg==Zg==", "Zm9v====", /* padding */
-        "Zh==",   "Zm9=",      "Zm9vYh==",                                  /* bits left over */
+        /* Bits left over. */
+        "Zh==",   "Zm9=",      "Zm9vYh==",
         "Zm9v\n", "Zm9v\r\n ", " Zm9v",    "Zm 9",  "Zm-_",     "Zm9\xff",  "Zm9*",
     };
 
@@ -110,7 +111,8 @@ static void base64url_has_no_padding_and_an_alphabet_of_its_own(void)
         {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"\xfb\xff\xbf", "-_-_"}, {"\xff\xef", "_-8"},
     };
     static const char *const bad[] = {
-        "Z",    "Zm9vY", "Zg==", "Zm8=", "====", "=",  "Zh",    "Zm9", /* length, padding, bits left over */
+        /* Length, padding, bits left over. */
+        "Z",    "Zm9vY", "Zg==", "Zm8=", "====", "=",  "Zh",    "Zm9",
         "+/+/", "Zm 9",  "Zm9v\n", "*",  "Zm9\xff", "-_-_=",
     };
     grid_buffer out;

@@ -1,4 +1,4 @@
-/* Memory, buffers and errors: ceilings hold, what was secret is gone from memory that is
+/* Memory, buffers and errors: limits hold, what was secret is gone from memory that is
  * given back, and an allocation that fails leaves everything as it was. */
 #include "check.h"
 
@@ -39,7 +39,8 @@ static void an_empty_buffer_holds_nothing(void)
 static void a_buffer_fills_up_to_its_ceiling_and_no_further(void)
 {
     static const size_t limits[] = {0, 1, 255, 256, 257, 1000, 4096};
-    const volatile size_t huge = SIZE_MAX; /* a constant that the compiler sees is one that it warns of */
+    /* A constant that the compiler sees is one that it warns of. */
+    const volatile size_t huge = SIZE_MAX;
     grid_error err = {0};
 
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
@@ -56,7 +57,8 @@ static void a_buffer_fills_up_to_its_ceiling_and_no_further(void)
         CHECK_INT(err.kind, GRID_PROTOCOL);
         CHECK_INT(buffer.size, limits[i]);
         CHECK(!buffer.size || (buffer.data[buffer.size - 1] == 'x' && buffer.data[buffer.size] == '\0'));
-        CHECK(!grid_buffer_append(&buffer, "y", huge, &err)); /* no sum of sizes may overflow */
+        /* No sum of sizes may overflow. */
+        CHECK(!grid_buffer_append(&buffer, "y", huge, &err));
         CHECK_STR(err.code, "too_large");
         grid_buffer_clear(&buffer);
     }
@@ -128,7 +130,7 @@ static void lend(grid_buffer *buffer, size_t limit)
     grid_buffer_lend(buffer, lent, sizeof lent);
 }
 
-/* Its owner finds `size` bytes wiped, and after them what nobody wrote to. */
+/* `size` bytes of the owner's memory are wiped, and the bytes after them unchanged. */
 static bool lent_is_wiped(size_t size)
 {
     bool wiped = true;
@@ -146,7 +148,8 @@ static void a_buffer_fills_lent_memory_before_it_asks_for_its_own(void)
     grid_buffer buffer;
     grid_error err = {0};
 
-    for (size_t size = 0; size < LENT; size++) { /* the last one fits exactly, with its NUL */
+    /* The last one fits exactly, with its NUL. */
+    for (size_t size = 0; size < LENT; size++) {
         lend(&buffer, 1000);
         grid_alloc_set_gate(refuse_all);
         CHECK(grid_buffer_append(&buffer, text, size, &err));
@@ -191,7 +194,8 @@ static void lent_memory_is_wiped_and_left_to_its_owner_when_it_is_outgrown(void)
     CHECK_INT(grid_alloc_live(), before + 1);
     grid_buffer_clear(&buffer);
     CHECK_INT(grid_alloc_live(), before);
-    CHECK(grid_buffer_append_text(&buffer, "again", &err)); /* once cleared, it begins there anew */
+    /* Once cleared, it begins there anew. */
+    CHECK(grid_buffer_append_text(&buffer, "again", &err));
     CHECK(buffer.data == lent);
     CHECK_INT(grid_alloc_live(), before);
     grid_buffer_clear(&buffer);
@@ -236,7 +240,7 @@ static void a_buffer_without_memory_keeps_what_is_lent_as_it_was(void)
 /* ---- What is given back ------------------------------------------------------------ */
 
 /* Was the block that held `size` secret bytes clean when it was freed? glibc hands a
- * freed block out again to the next one who asks for as much; sanitizers and valgrind do
+ * freed block out again to the next one of the same size; sanitizers and valgrind do
  * not, and there this says nothing. The allocator's own links take 16 bytes. */
 static bool came_back_clean(const volatile void *freed, size_t block, size_t size)
 {

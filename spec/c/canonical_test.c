@@ -205,7 +205,8 @@ static void half_a_surrogate_pair_is_refused(void)
     refused_with(slice("\"\\ud800\\ud800\\udc00\""), "lone_surrogate");
     refused_with(slice("\"\\udc00\\ud800\""), "lone_surrogate");
     refused_with(slice("{\"\\\\\\ud83d\":1}"), "lone_surrogate");
-    canonical_is("\"\\\\ud800\"", "\"\\\\ud800\""); /* an escaped backslash, then letters */
+    /* An escaped backslash, then letters. */
+    canonical_is("\"\\\\ud800\"", "\"\\\\ud800\"");
 }
 
 static void a_number_beyond_a_double_is_refused(void)

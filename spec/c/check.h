@@ -4,9 +4,9 @@
  *     static void a_closed_buffer_is_empty(void) { CHECK(grid_buffer_length(&b) == 0); }
  *     int main(void) { a_closed_buffer_is_empty(); return check_report(); }
  *
- * A failed check prints where it stands and the test goes on; every check counts as one.
- * The last line, "N passed, N failed", is what spec/support/suite reads. Knows nothing of
- * the core. */
+ * A failed check prints where it stands and the test goes on; every check counts as
+ * one. The last line, "N passed, N failed", is what spec/support/suite reads. Does not
+ * know: the core. */
 #ifndef GRID_SPEC_CHECK_H
 #define GRID_SPEC_CHECK_H
 

@@ -23,8 +23,7 @@ static bool allowed(void)
     return countdown < 0 || countdown-- > 0;
 }
 
-/* The one that failed, failed; what comes after it works again, which finds more than a
- * memory that stays empty. */
+/* Later allocations succeed again, which finds more than a memory that stays empty. */
 static bool allowed_but_one(void)
 {
     bool now = countdown != 0;
@@ -68,7 +67,8 @@ static int blocks_with_secret;
 
 static bool holds(const unsigned char *block, size_t size, const bytes *what)
 {
-    size_t half = what->size / 2; /* enough to tell, and found even when the allocator's own marks cover an end */
+    /* Enough to tell, and found even when the allocator's own marks cover an end. */
+    size_t half = what->size / 2;
 
     for (size_t i = 0; half && i + half <= size; i++)
         if (memcmp(block + i, what->data + half / 2, half) == 0)
@@ -286,7 +286,8 @@ static long fail_each(bool (*work)(grid_error *err), bool of_openssl, bool (*gat
         countdown = -1;
         CHECK(done || (err.message[0] && ERR_peek_error() == 0));
         CHECK(done || strcmp(err.code, "crypto_failed") == 0 || strcmp(err.code, "out_of_memory") == 0);
-        ERR_clear_error(); /* OpenSSL can do without some blocks, and says so in the queue of a success */
+        /* OpenSSL can do without some blocks, and says so in the queue of a success. */
+        ERR_clear_error();
         CHECK_INT(grid_alloc_live(), live);
         if (!CHECK_INT(outstanding, blocks))
             printf("    after allocation %ld failed\n", n);

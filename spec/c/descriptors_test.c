@@ -122,7 +122,8 @@ int main(void)
 {
     if (!CHECK(remote_open(&server)))
         return check_report();
-    grid_engine_unref(grid_engine_new(NULL, &(grid_error){0})); /* what libcurl opens once for the process is open now */
+    /* libcurl opens what it opens once for the process. */
+    grid_engine_unref(grid_engine_new(NULL, &(grid_error){0}));
     a_lack_is_told_from_a_fault_of_the_network(true);
     a_lack_is_told_from_a_fault_of_the_network(false);
     so_it_is_where_a_name_is_looked_up();

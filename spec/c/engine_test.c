@@ -150,7 +150,8 @@ static void finished_transfers_come_oldest_first(void)
         transfers[i] = start_get(engine);
         CHECK(finish_within(engine, &server, transfers[i], 10));
     }
-    grid_transfer_free(transfers[2]); /* in the middle, at the end, and at the beginning of the queue */
+    /* In the middle, at the end, and at the beginning of the queue. */
+    grid_transfer_free(transfers[2]);
     grid_transfer_free(transfers[4]);
     CHECK(grid_transfer_take_finished(engine) == transfers[0]);
     grid_transfer_free(transfers[1]);
@@ -289,7 +290,7 @@ static void what_fails_before_it_connects_is_not_waited_for(void)
     grid_engine_unref(engine);
 }
 
-/* libcurl looks at no time limit of a transfer that waits for the connection that another
+/* libcurl checks no timeout of a transfer that waits for the connection that another
  * one is opening. */
 static void a_transfer_that_waits_for_another_ones_connection_ends_in_time(void)
 {
@@ -300,9 +301,11 @@ static void a_transfer_that_waits_for_another_ones_connection_ends_in_time(void)
     char url[64];
 
     loopback_answer(&server, "", LOOPBACK_KEEP);
-    snprintf(url, sizeof url, "https://127.0.0.1:%d/", server.port); /* nobody there shakes hands */
+    /* It does not answer a TLS handshake. */
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", server.port);
     exchange.url = url;
-    exchange.insecure_skip_tls_verify = true; /* reading authorities takes seconds under memcheck */
+    /* Reading authorities takes seconds under memcheck. */
+    exchange.insecure_skip_tls_verify = true;
     exchange.timeout = exchange.connect_timeout = 20;
     patient = start(engine, &exchange);
     exchange.timeout = exchange.connect_timeout = 0.3;
@@ -349,7 +352,7 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     return -1;
 }
 
-static void a_socket_that_epoll_does_not_take_harms_nobody_else(void)
+static void a_socket_that_epoll_does_not_take_harms_no_other_transfer(void)
 {
     grid_engine *engine = new_engine();
     grid_transfer *before = waiting_for_an_answer(engine), *unwatched;
@@ -399,7 +402,7 @@ static void ask_once(grid_engine *engine)
 }
 
 /* Its socket is watched still, for the next call. */
-static void a_connection_at_rest_that_the_server_closes_keeps_nobody_awake(void)
+static void an_idle_connection_that_the_server_closes_causes_no_wakeups(void)
 {
     grid_engine *engine = new_engine();
     int fd = grid_engine_fd(engine);
@@ -545,10 +548,10 @@ int main(void)
     a_transfer_that_waits_for_another_ones_connection_ends_in_time();
     what_has_failed_is_not_forgotten_when_another_is_cancelled();
 #ifndef GRID_NO_EPOLL
-    a_socket_that_epoll_does_not_take_harms_nobody_else();
+    a_socket_that_epoll_does_not_take_harms_no_other_transfer();
 #endif
     the_descriptor_is_readable_when_a_step_has_work();
-    a_connection_at_rest_that_the_server_closes_keeps_nobody_awake();
+    an_idle_connection_that_the_server_closes_causes_no_wakeups();
     a_wakeup_keeps_the_descriptor_readable_and_ends_no_wait();
     the_timeout_leads_to_the_transfers_own();
     a_wait_ends_when_an_answer_comes();

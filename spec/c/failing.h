@@ -1,8 +1,8 @@
 /* Makes the Nth allocation fail, for every N, until a run needs no more than N.
  *
- * Owns: the countdown, for whichever allocator a test lets ask failing_now. Two ways to
- * fail: that one alone (what comes after it works again, which finds more), or that one
- * and all after it (memory stays empty). */
+ * Owns: the countdown, for the allocators in which a test calls failing_now. Two ways
+ * to fail: that allocation alone (which finds more), or that one and all after it
+ * (memory stays empty). Does not know: what is allocated. */
 #ifndef GRID_SPEC_FAILING_H
 #define GRID_SPEC_FAILING_H
 
@@ -10,7 +10,7 @@
 
 static long failing_at;             /* the one that fails in this run */
 static long failing_countdown = -1; /* negative: nothing fails */
-static bool failing_on;             /* what comes after it fails too */
+static bool failing_on;             /* all allocations after it fail too */
 static bool failing_happened;       /* in this run */
 
 /* What `work` puts around the part in which memory may fail. */

@@ -25,7 +25,8 @@ static char path[PATH_MAX];
 static bool over_nfs;      /* a descriptor that cannot write is refused */
 static int locks_fail;     /* with this errno */
 static int interruptions;  /* so many calls end with EINTR */
-static const char *usurper; /* a file that is put into the place of `path` before the next lock */
+/* A file that is put into the place of `path` before the next lock. */
+static const char *usurper;
 
 int flock(int fd, int operation)
 {
@@ -135,7 +136,7 @@ static void a_child_leaves_its_parents_file_alone(void)
     content_is("new");
 }
 
-enum { NOBODY = 65534 };
+enum { ANOTHER_USER = 65534 };
 
 static bool is_refused_as(const char *name, const char *code)
 {
@@ -184,9 +185,9 @@ static void what_goes_to_standard_error_is_not_for_the_file(void)
     content_is("alone");
 }
 
-static bool nobody_is_refused(void)
+static bool another_user_is_refused(void)
 {
-    return seteuid(NOBODY) == 0 && is_refused(path);
+    return seteuid(ANOTHER_USER) == 0 && is_refused(path);
 }
 
 static bool is_begun_by_one(void)
@@ -309,14 +310,15 @@ static void a_file_with_other_names_is_not_begun(void)
 }
 
 /* Root may write what is read-only. */
-static bool become_nobody(void)
+static bool become_another_user(void)
 {
-    return geteuid() != 0 || (chmod(folder, 01777) == 0 && chown(path, NOBODY, NOBODY) == 0 && seteuid(NOBODY) == 0);
+    return geteuid() != 0 || (chmod(folder, 01777) == 0 && chown(path, ANOTHER_USER, ANOTHER_USER) == 0 &&
+                              seteuid(ANOTHER_USER) == 0);
 }
 
 static bool read_only_is_locked_and_replaced(void)
 {
-    if (!become_nobody() || chmod(path, 0400) != 0 || !is_begun_by_one())
+    if (!become_another_user() || chmod(path, 0400) != 0 || !is_begun_by_one())
         return false;
     over_nfs = true;
     return is_refused_as(path, "not_locked");
@@ -324,7 +326,7 @@ static bool read_only_is_locked_and_replaced(void)
 
 static bool not_even_readable_is_refused(void)
 {
-    return become_nobody() && chmod(path, 0000) == 0 && is_refused_as(path, "not_locked");
+    return become_another_user() && chmod(path, 0000) == 0 && is_refused_as(path, "not_locked");
 }
 
 static void a_file_that_may_only_be_read_is_begun_where_its_lock_can_be_had(void)
@@ -342,10 +344,10 @@ static void a_file_stays_its_owners(void)
     if (geteuid() != 0)
         return;
     CHECK(chmod(folder, 01777) == 0);
-    in_a_child(nobody_is_refused);
-    CHECK(chown(path, NOBODY, NOBODY) == 0);
+    in_a_child(another_user_is_refused);
+    CHECK(chown(path, ANOTHER_USER, ANOTHER_USER) == 0);
     write_whole("his");
-    CHECK(stat(path, &status) == 0 && status.st_uid == NOBODY && status.st_gid == NOBODY);
+    CHECK(stat(path, &status) == 0 && status.st_uid == ANOTHER_USER && status.st_gid == ANOTHER_USER);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Header lines: what an answer brings is kept within a ceiling, block by block, and what
+/* Header lines: what an answer brings is kept within a limit, block by block, and what
  * a request may not carry is refused. */
 #include "check.h"
 
@@ -86,7 +86,7 @@ static void only_a_status_line_begins_a_block(void)
 }
 
 /* A status of 503, say, would let an executed request be repeated. */
-static void a_status_line_amid_headers_or_in_trailers_is_none(void)
+static void a_status_line_within_headers_or_in_trailers_is_none(void)
 {
     grid_headers headers;
 
@@ -112,7 +112,7 @@ static void garbage_is_walked_like_anything_else(void)
     grid_headers_clear(&headers);
 }
 
-static void a_block_has_a_ceiling(void)
+static void a_block_has_a_limit(void)
 {
     grid_headers headers;
     grid_error err;
@@ -144,7 +144,7 @@ static int taken(grid_headers *headers, const char *line)
     return lines;
 }
 
-static void an_answer_has_a_ceiling_of_lines(void)
+static void an_answer_has_a_limit_of_lines(void)
 {
     static const char *const lines[] = {"a: b\r\n", " b\r\n", "\tb\r\n", " \r\n", "no colon\r\n"};
 
@@ -157,7 +157,7 @@ static void an_answer_has_a_ceiling_of_lines(void)
     }
 }
 
-static void trailers_count_against_the_ceilings_of_their_answer(void)
+static void trailers_count_against_the_limits_of_their_answer(void)
 {
     static const char *const lines[] = {"a: b\r\n", " b\r\n", " \r\n", "no colon\r\n", "HTTP/1.1 503 x\r\n"};
 
@@ -185,7 +185,7 @@ static int interim_blocks(const char *line)
     return blocks;
 }
 
-static void interim_blocks_count_against_the_ceilings_of_their_answer(void)
+static void interim_blocks_count_against_the_limits_of_their_answer(void)
 {
     char line[1024];
 
@@ -280,7 +280,7 @@ static void a_line_without_memory_is_an_error(void)
     grid_headers_clear(&headers);
 }
 
-/* ---- What goes out ----------------------------------------------------------------- */
+/* ---- The request ----------------------------------------------------------------- */
 
 static bool may_go_out(const char *line, size_t size)
 {
@@ -340,12 +340,12 @@ int main(void)
     a_block_is_kept_in_its_order();
     a_later_block_replaces_an_interim_one();
     only_a_status_line_begins_a_block();
-    a_status_line_amid_headers_or_in_trailers_is_none();
+    a_status_line_within_headers_or_in_trailers_is_none();
     garbage_is_walked_like_anything_else();
-    a_block_has_a_ceiling();
-    an_answer_has_a_ceiling_of_lines();
-    trailers_count_against_the_ceilings_of_their_answer();
-    interim_blocks_count_against_the_ceilings_of_their_answer();
+    a_block_has_a_limit();
+    an_answer_has_a_limit_of_lines();
+    trailers_count_against_the_limits_of_their_answer();
+    interim_blocks_count_against_the_limits_of_their_answer();
     a_folded_line_goes_on_with_the_field_before();
     a_folded_line_without_a_field_is_refused();
     trailers_are_dropped_with_their_folded_lines();

@@ -210,7 +210,8 @@ static void every_flipped_bit_of_the_encapsulated_key_is_refused(void)
 
     for (size_t bit = 0; bit < 8 * message.enc.size; bit++) {
         message.enc.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
-        CHECK_STR(plain_open(&message), "bad_point"); /* the mirrored point would be one of the curve, but takes many bits */
+        /* The mirrored point would be one of the curve, but takes many bits. */
+        CHECK_STR(plain_open(&message), "bad_point");
         message.enc.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
     }
     grid_key_free(message.recipient);
@@ -249,9 +250,11 @@ static void points_that_are_none_of_the_curve_are_refused(void)
         "00",                   /* infinity in its own form */
         "04" POINT_X POINT_X,   /* off the curve */
         "06" POINT_X POINT_Y,   /* hybrid form */
-        "02" POINT_X,           /* compressed: a point, but not the form of RFC 9180 7.1.1 */
+        /* Compressed: a point, but not the form of RFC 9180 7.1.1. */
+        "02" POINT_X,
         "04" ZERO ZERO,         /* not on the curve either */
-        "04ffffffff00000001000000000000000000000000ffffffffffffffffffffffff" POINT_Y, /* x = p */
+        /* x = p. */
+        "04ffffffff00000001000000000000000000000000ffffffffffffffffffffffff" POINT_Y,
     };
     sealed message = seal(secret_text);
 

@@ -61,11 +61,16 @@ static void what_is_no_key_is_refused(void)
     CHECK(refuses(pem("PRIVATE KEY", SEC1_121), "bad_key"));
     CHECK(refuses(pem("EC PRIVATE KEY", KEY_138), "bad_key"));
     CHECK(refuses("-----BEGIN PRIVATE KEY-----\nMEEC", "bad_key"));
-    CHECK(refuses_der("302e020100300506032b657004220420" SCALAR, "bad_key"));      /* Ed25519 */
-    CHECK(refuses_der("3041020102" ALGORITHM "042730250201010420" SCALAR, "bad_key")); /* version 2 */
-    CHECK(refuses_der("3041020100" ALGORITHM "042730250201020420" SCALAR, "bad_key")); /* ECPrivateKey version 2 */
-    CHECK(refuses_der("3042020100" ALGORITHM "042830260201010421" "01" SCALAR, "bad_key")); /* 33 bytes of scalar */
-    CHECK(refuses_der("3021020100" ALGORITHM "0407300502010104" "00", "bad_key"));          /* none */
+    /* Ed25519. */
+    CHECK(refuses_der("302e020100300506032b657004220420" SCALAR, "bad_key"));
+    /* Version 2. */
+    CHECK(refuses_der("3041020102" ALGORITHM "042730250201010420" SCALAR, "bad_key"));
+    /* ECPrivateKey version 2. */
+    CHECK(refuses_der("3041020100" ALGORITHM "042730250201020420" SCALAR, "bad_key"));
+    /* 33 bytes of scalar. */
+    CHECK(refuses_der("3042020100" ALGORITHM "042830260201010421" "01" SCALAR, "bad_key"));
+    /* None. */
+    CHECK(refuses_der("3021020100" ALGORITHM "0407300502010104" "00", "bad_key"));
 }
 
 static void der_is_strict(void)
@@ -76,11 +81,14 @@ static void der_is_strict(void)
     CHECK(refuses_der(KEY_138 "00", "bad_key"));
     CHECK(refuses_der(KEY_67 "00", "bad_key"));
     CHECK(refuses_der(SDK_68 "00", "bad_key"));
-    CHECK(refuses_der("308141020100" ALGORITHM "042730250201010420" SCALAR, "bad_key")); /* a length in more bytes than it takes */
+    /* A length in more bytes than it takes. */
+    CHECK(refuses_der("308141020100" ALGORITHM "042730250201010420" SCALAR, "bad_key"));
     CHECK(refuses_der("30820041020100" ALGORITHM "042730250201010420" SCALAR, "bad_key"));
-    CHECK(refuses_der("3080020100" ALGORITHM "042730250201010420" SCALAR "0000", "bad_key")); /* BER's open length */
+    /* BER's open length. */
+    CHECK(refuses_der("3080020100" ALGORITHM "042730250201010420" SCALAR "0000", "bad_key"));
     CHECK(refuses_der("3043020100" ALGORITHM "042730250201010420" SCALAR "a100", "bad_key"));
-    CHECK(refuses_der("3045020100" ALGORITHM "042b30290201010420" SCALAR "a1020300", "bad_key")); /* a public key of no bytes */
+    /* A public key of no bytes. */
+    CHECK(refuses_der("3045020100" ALGORITHM "042b30290201010420" SCALAR "a1020300", "bad_key"));
     for (size_t cut = 0; cut < key.size; cut++) {
         memcpy(hex, KEY_138, 2 * cut);
         hex[2 * cut] = '\0';

@@ -1,10 +1,10 @@
-/* An HTTP server of one thread for the tests of the engine: it lives beside the engine in
- * the test's own loop.
+/* An HTTP server of one thread for the tests of the engine: it lives beside the engine
+ * in the test's own loop.
  *
- * Owns: a listening socket on loopback and the connections it accepted. It reads requests
- * to their end, counts them, and answers each with the same bytes, whatever was asked;
- * the test says which bytes, and what follows.
- * Refuses to know: the core. It allocates nothing, so that a test may make every
+ * Owns: a listening socket on loopback and the connections it accepted. It reads
+ * requests to their end, counts them, and answers each with the same bytes, whatever
+ * was asked; the test says which bytes, and what follows.
+ * Does not know: the core. Allocates no memory, so that a test may make every
  * allocation fail. */
 #ifndef GRID_SPEC_LOOPBACK_H
 #define GRID_SPEC_LOOPBACK_H

@@ -109,7 +109,8 @@ static void the_clock_counts_from_boot_on(void)
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
     CHECK(before >= 0);
     CHECK(grid_machine_boottime() >= before);
-    CHECK(grid_machine_boottime() >= (double)monotonic.tv_sec); /* which leaves suspension out */
+    /* Which leaves suspension out. */
+    CHECK(grid_machine_boottime() >= (double)monotonic.tv_sec);
 }
 
 int main(void)

@@ -13,7 +13,8 @@ enum { PATIENCE = 10 }; /* seconds */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int asked, waiting; /* calls of getaddrinfo: all, and those that have not returned */
+/* Calls of getaddrinfo: all, and those that have not returned. */
+static int asked, waiting;
 static bool answers, gave_up;
 
 /* Takes the place of the C library's.
@@ -131,7 +132,8 @@ static void the_end_of_an_engine_does_not_wait(void)
 
 int main(void)
 {
-    if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x075700) { /* an older one waits: see README */
+    /* An older one waits: see README. */
+    if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x075700) {
         a_transfer_that_is_given_up_does_not_wait();
         a_transfer_whose_time_is_over_does_not_wait();
         the_end_of_an_engine_does_not_wait();

@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 
-/* ---- What reaches the disk: this program's own fsync and rename -------------------- */
+/* ---- What reaches the disk: this program's own fsync and rename ------------------- */
 
-static char steps[4096]; /* "sync NAME;", "rename NAME;": of the temporary file and the folder */
+/* "sync NAME;", "rename NAME;": of the temporary file and the folder. */
+static char steps[4096];
 static const char *sync_fails;   /* for a path that holds this */
 static int sync_errno;
 

@@ -1,5 +1,5 @@
 /* Retry-After: seconds of any length and the three forms of a date become whole seconds
- * within a ceiling; anything else is not said at all. */
+ * within a limit; anything else is not said at all. */
 #include "check.h"
 
 #include "base/alloc.h"
@@ -50,7 +50,7 @@ static void check_readings(const reading *readings, size_t count)
 
 #define CHECK_READINGS(readings) check_readings((readings), sizeof(readings) / sizeof(readings)[0])
 
-static void seconds_are_cut_to_the_ceiling(void)
+static void seconds_are_cut_to_the_limit(void)
 {
     static const reading readings[] = {
         {"0", 0}, {"7", 7}, {" \t7\t ", 7}, {"007", 7}, {"-0", -1}, {"31535999", MAX - 1}, {"31536000", MAX},
@@ -121,7 +121,7 @@ int main(void)
 {
     long before = grid_alloc_live();
 
-    seconds_are_cut_to_the_ceiling();
+    seconds_are_cut_to_the_limit();
     a_fraction_is_rounded_up();
     a_date_becomes_seconds_from_now_on();
     what_is_neither_is_not_said();

@@ -108,7 +108,8 @@ static void a_raw_signature_holds_and_has_64_bytes(void)
             grid_buffer_clear(&text);
         }
     }
-    CHECK(with_leading_zero > 0); /* 1 in 128: none in 2,000 comes once in 6,000,000 runs */
+    /* 1 in 128: none in 2,000 comes once in 6,000,000 runs. */
+    CHECK(with_leading_zero > 0);
     grid_key_free(key);
 }
 

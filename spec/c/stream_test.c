@@ -82,7 +82,8 @@ static void check_closed(const char *line, bool expected)
 
     read_line(&stream, line);
     CHECK(stream.is_closed == expected);
-    CHECK(!grid_stream_has_answer(&stream, easy, CURLE_HTTP2_STREAM, 0)); /* of no told length */
+    /* Of no told length. */
+    CHECK(!grid_stream_has_answer(&stream, easy, CURLE_HTTP2_STREAM, 0));
 }
 
 /* The request of this handle was never sent: that libcurl is silent proves nothing. */
@@ -93,7 +94,8 @@ static void check_retry(void)
     read_line(&stream, "Using Stream ID: 5\n");
     read_line(&stream, "Connection died, retrying a fresh connect (retry count: 1)\n");
     CHECK(!stream.is_refused);
-    CHECK(!read_line(&stream, "received GOAWAY, error=0, last_stream=1\n")); /* of the next connection */
+    /* Of the next connection. */
+    CHECK(!read_line(&stream, "received GOAWAY, error=0, last_stream=1\n"));
     CHECK(!grid_stream_refuse(&stream, CONNECTION, 1));
 }
 

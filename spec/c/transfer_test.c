@@ -1,5 +1,5 @@
-/* One exchange against a server in the same loop: what goes out, what comes in, and what
- * each limit and fault leaves behind. */
+/* One exchange with a server in the same loop: the request, the answer, and the result
+ * of each limit and fault. */
 #include "http_support.h"
 
 #include <stdint.h>
@@ -35,7 +35,7 @@ static void fails_like(grid_transfer *transfer, grid_kind kind, const char *code
     grid_transfer_free(transfer);
 }
 
-/* ---- What goes out ----------------------------------------------------------------- */
+/* ---- The request ----------------------------------------------------------------- */
 
 static void a_post_goes_out_as_it_was_given(void)
 {
@@ -119,7 +119,7 @@ static void only_http_goes_out(void)
     }
 }
 
-/* ---- What comes in ----------------------------------------------------------------- */
+/* ---- The answer ----------------------------------------------------------------- */
 
 static void an_answer_comes_in_whole(void)
 {
@@ -427,7 +427,8 @@ static void what_was_handed_over_is_not_sent_again(void)
     exchange.body = &body;
     fails_like(run(&exchange), GRID_NETWORK, "connection_lost", GRID_SENT_UNKNOWN);
     CHECK_INT(server.executed, 1);
-    CHECK(server.accepted <= 1); /* libcurl may connect anew, as 7.88 does and 7.81 does not: it is stopped there */
+    /* Libcurl may connect anew, as 7.88 does and 7.81 does not: it is stopped there. */
+    CHECK(server.accepted <= 1);
 }
 
 static void a_certificate_that_cannot_be_read_is_named(void)

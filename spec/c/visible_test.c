@@ -43,9 +43,11 @@ static void text_that_is_seen_stays_as_it_is(void)
 {
     becomes("", "");
     becomes("plain ~ text", "plain ~ text");
-    becomes("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D", /* é € 😀 shalom */
+    /* É € 😀 shalom. */
+    becomes("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D",
             "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D");
-    becomes("\xC2\xA0\xEF\xBF\xBD\xEE\x80\x80", "\xC2\xA0\xEF\xBF\xBD\xEE\x80\x80"); /* no-break space, U+FFFD, private use */
+    /* No-break space, U+FFFD, private use. */
+    becomes("\xC2\xA0\xEF\xBF\xBD\xEE\x80\x80", "\xC2\xA0\xEF\xBF\xBD\xEE\x80\x80");
 }
 
 static void what_breaks_a_line_becomes_one_blank(void)
@@ -73,7 +75,8 @@ static void what_is_no_character_is_replaced(void)
     becomes("a\x80" "b\xC3", "a\xEF\xBF\xBD" "b\xEF\xBF\xBD");
     becomes("\xC3\xA9\x80", "\xC3\xA9\xEF\xBF\xBD");
     becomes("\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); /* a surrogate */
-    becomes("\xC0\x8A", "\xEF\xBF\xBD\xEF\xBF\xBD");                 /* a line feed that is too long */
+    /* A line feed that is too long. */
+    becomes("\xC0\x8A", "\xEF\xBF\xBD\xEF\xBF\xBD");
     becomes("\xFF\xFE" "a", "\xEF\xBF\xBD\xEF\xBF\xBD" "a");
 }
 
@@ -111,7 +114,8 @@ static void every_character_is_judged_and_what_comes_out_is_visible(void)
         got = rewritten(grid_visible_json, given);
         CHECK(got.size == (c < 0x20 ? 1 : c < 0x10000 ? 6 : 12));
     }
-    CHECK_INT(0x110000 - 0x800 - passed, 65 + 2 + 81 + 4096); /* controls, separators, what is not seen, tags */
+    /* Controls, separators, what is not seen, tags. */
+    CHECK_INT(0x110000 - 0x800 - passed, 65 + 2 + 81 + 4096);
 }
 
 static void json_says_the_same_as_before(void)

@@ -1,5 +1,5 @@
-/* What epoll knows of sockets: one that libcurl has let go of stays, is told of once at
- * most, and is gone when it is closed. */
+/* The sockets in epoll: one that libcurl has removed stays, is reported once at most,
+ * and is gone when it is closed. */
 #include "check.h"
 
 #include "base/alloc.h"
@@ -108,9 +108,9 @@ static void a_socket_that_can_be_written_to_does_not_stay(void)
     end();
 }
 
-/* A forked child holds the parent's sockets, as `other` does here: closed by one alone
- * they would stay in epoll for ever. */
-static void a_closed_socket_is_gone_whoever_holds_it_too(void)
+/* A forked child has the parent's sockets open, as `other` does here: closed by the
+ * parent alone they would stay in epoll. */
+static void a_closed_socket_is_gone_though_another_process_has_it_open(void)
 {
     curl_socket_t fd, other;
 
@@ -179,7 +179,7 @@ static void close_without_a_word(curl_socket_t fd)
     CHECK_INT(close(fd), 0);
 }
 
-static void a_socket_that_was_closed_without_a_word_is_nobodys(void)
+static void a_socket_that_was_closed_without_a_callback_is_forgotten(void)
 {
     curl_socket_t fd;
     int pair[2];
@@ -298,10 +298,10 @@ int main(void)
     a_wanted_socket_is_told_of();
     a_socket_that_is_left_stays_and_is_told_of_once();
     a_socket_that_can_be_written_to_does_not_stay();
-    a_closed_socket_is_gone_whoever_holds_it_too();
+    a_closed_socket_is_gone_though_another_process_has_it_open();
     a_number_that_comes_again_is_another_socket();
     a_socket_that_was_opened_elsewhere_does_not_stay();
-    a_socket_that_was_closed_without_a_word_is_nobodys();
+    a_socket_that_was_closed_without_a_callback_is_forgotten();
     its_number_is_watched_on_where_it_is_wanted_still();
     its_number_may_be_wanted_in_another_way();
     without_memory_a_socket_is_watched_all_the_same();

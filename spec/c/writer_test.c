@@ -65,7 +65,7 @@ static void let_go(int count)
         sem_post(&leave);
 }
 
-/* ---- Helpers ----------------------------------------------------------------------- */
+/* ---- Helpers ---------------------------------------------------------------------- */
 
 static const char *path_of(const char *name)
 {
@@ -120,7 +120,7 @@ static grid_writer *new_writer(void)
     return writer;
 }
 
-/* ---- The tests --------------------------------------------------------------------- */
+/* ---- The tests -------------------------------------------------------------------- */
 
 static void the_caller_goes_on_while_the_disk_does_not(void)
 {
@@ -240,7 +240,8 @@ static void a_file_is_removed_in_its_turn(void)
         CHECK(grid_write_succeeded(write, &err));
         CHECK_INT(grid_write_id(write), i + 1);
         grid_write_free(write);
-        CHECK(!is_readable(writer, SHORT)); /* the removal is not reported before it is durable */
+        /* The removal is not reported before it is durable. */
+        CHECK(!is_readable(writer, SHORT));
         let_go(1 - i);
     }
     CHECK(access(path_of("two"), F_OK) != 0);
@@ -307,7 +308,8 @@ static void a_signal_of_the_process_is_handled_by_the_caller(void)
     sigemptyset(&mask);
     sigaddset(&mask, SIGUSR1);
     start(writer, "one", "signal");
-    pthread_sigmask(SIG_BLOCK, &mask, &old); /* a thread that has it open would take it now */
+    /* A thread that has it open would take it now. */
+    pthread_sigmask(SIG_BLOCK, &mask, &old);
     kill(getpid(), SIGUSR1);
     usleep(1000 * SHORT);
     CHECK(!handled_by_main);

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 
-enum { FIRST_CAPACITY = 2048 }; /* fits the text of a session, and the headers of an answer */
+enum { FIRST_CAPACITY = 2048 }; /* the text of a session, the headers of an answer */
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit)
 {

@@ -86,7 +86,7 @@ static void finish(grid_writer *writer, grid_write *write)
     pthread_mutex_lock(&writer->mutex);
     writer->current = NULL;
     append(&writer->finished, write);
-    eventfd_write(writer->fd, 1); /* cannot block: take_finished reads the count down to zero */
+    eventfd_write(writer->fd, 1); /* cannot block: take_finished sets the count to 0 */
     pthread_mutex_unlock(&writer->mutex);
 }
 

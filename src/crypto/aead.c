@@ -96,7 +96,7 @@ bool grid_aead_open(const unsigned char key[GRID_AEAD_KEY_SIZE],
            run(cipher, aad, ciphertext, out);
     EVP_CIPHER_CTX_free(cipher);
     if (!done)
-        grid_wipe(out, ciphertext.size); /* RFC 5116 2.2: no plaintext if the tag is wrong */
+        grid_wipe(out, ciphertext.size); /* RFC 5116 2.2: no plaintext for a wrong tag */
     else
         plaintext->size += ciphertext.size;
     plaintext->data[plaintext->size] = '\0';

@@ -10,11 +10,11 @@
 #include <sys/socket.h>
 
 typedef struct grid_connection {
-    unsigned opened; /* 0: no socket of libcurl's that is known here */
+    unsigned opened; /* 0: no socket of libcurl, or not added */
     unsigned users;
     unsigned requests; /* ever */
-    double heard; /* when a part of an answer came last, on grid_clock_now */
-    int local_port; /* 0: not asked for yet */
+    double heard; /* the last part of an answer, on grid_clock_now */
+    int local_port; /* 0: not read yet */
     int remote_port;
 } grid_connection;
 
@@ -78,9 +78,9 @@ static int port_of(curl_socket_t fd, int (*ask)(int, struct sockaddr *, socklen_
                                                    : address.v4.sin_port);
 }
 
-/* The ports are asked for until they match once: libcurl 7.88 to 8.2 closes sockets that
+/* The ports are read until they match once: libcurl 7.88 to 8.2 closes sockets that
  * were never connected without a callback (curl pull 11439), and another part of the
- * program may use the descriptor since then. */
+ * program may have opened the same descriptor since. */
 static bool has_ports(grid_connection *connection, curl_socket_t fd, int local_port,
                       int remote_port)
 {
@@ -108,8 +108,9 @@ static curl_socket_t find(const grid_connections *connections, int local_port, i
     return CURL_SOCKET_BAD;
 }
 
-/* Input that waits is discarded, since libcurl before 8.16 would look at it, and take the
- * connection for usable. More of it makes the system reset the connection. */
+/* Input that is buffered is discarded, since libcurl before 8.16 would peek at it, and
+ * take the connection for usable. After further input the system resets the
+ * connection. */
 static void end(curl_socket_t fd)
 {
     enum { MOST_READS = 1024 };
@@ -143,7 +144,7 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
 {
     curl_socket_t fd = find(connections, local_port, remote_port);
     grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
-    /* What comes for the other users of an HTTP/2 connection is not unasked for. */
+    /* On an HTTP/2 connection in use, input may belong to the other transfers. */
     bool is_idle = is_reused(easy) && (!connection || connection->users == 0);
 
     if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {

@@ -1,7 +1,7 @@
-/* Are file descriptors left? libcurl does not say when a lack of them was what made
- * a transfer fail.
+/* Are file descriptors left? libcurl does not report that a transfer failed for want of
+ * them.
  *
- * Owns: nothing; what it opens to find out is closed again. */
+ * Owns: nothing; the descriptors that it opens to find out are closed again. */
 #ifndef GRID_HTTP_DESCRIPTORS_H
 #define GRID_HTTP_DESCRIPTORS_H
 

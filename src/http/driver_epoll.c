@@ -33,9 +33,9 @@ struct grid_driver {
     grid_connections *connections;
     int epoll;
     grid_watch watch;
-    int wakeup; /* an eventfd, always readable, polled while it is set; -1 before the first use */
+    int wakeup; /* an eventfd, always readable, polled while set; -1: not opened yet */
     bool is_awake;
-    double resume_at; /* to poll for writing again, on grid_clock_now; negative: not at all */
+    double resume_at; /* to poll for writing, on grid_clock_now; negative: never */
     unsigned entry; /* number of calls into libcurl */
     double read_until; /* see grid_tls_limit_reads */
     int ready_count;
@@ -43,8 +43,8 @@ struct grid_driver {
 };
 
 /* CURLMOPT_SOCKETFUNCTION. A socket that epoll has no memory for is not polled, and its
- * transfer ends at its deadline: an error returned here would end every transfer, and stop
- * libcurl's timer for good. */
+ * transfer ends at its deadline: an error returned here would end every transfer, and
+ * stop libcurl's timer for good. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     grid_lane *lane = context;
@@ -146,8 +146,8 @@ static void poll_ready(grid_driver *driver, int milliseconds)
     driver->ready_count = count > 0 ? count : 0;
 }
 
-/* curl_multi_socket_action: for a mask of 0 (EPOLLERR or EPOLLHUP alone) libcurl polls the
- * socket. */
+/* curl_multi_socket_action: for a mask of 0 (EPOLLERR or EPOLLHUP alone) libcurl polls
+ * the socket. */
 static int action_mask(uint32_t events)
 {
     return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
@@ -207,7 +207,7 @@ bool grid_driver_step(grid_driver *driver)
         if (driver->ready[i].events != EPOLLOUT)
             grid_watch_read(&driver->watch, fd);
         act(lane, fd, action_mask(driver->ready[i].events), share);
-        if (driver->ready[i].events == EPOLLOUT && grid_watch_rest(&driver->watch, fd))
+        if (driver->ready[i].events == EPOLLOUT && grid_watch_pause(&driver->watch, fd))
             driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
     }
     for (i = 0; i < GRID_LANES; i++)

@@ -69,8 +69,8 @@ void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi)
     driver->multis[lane] = multi;
 }
 
-/* curl_multi_perform would serve all transfers of the lane: the new one starts in the next
- * step. */
+/* curl_multi_perform would serve all transfers of the lane: the new one starts in the
+ * next step. */
 void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 {
     (void)open;
@@ -172,5 +172,6 @@ void grid_driver_clear_wakeup(grid_driver *driver)
 }
 
 #else
-typedef int grid_driver_portable_is_left_out; /* ISO C requires a declaration in each file */
+/* ISO C requires a declaration in each file. */
+typedef int grid_driver_portable_is_left_out;
 #endif

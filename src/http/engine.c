@@ -34,7 +34,7 @@ struct grid_engine {
     bool has_heard;       /* parts of answers, in this step */
     bool has_refused;     /* HTTP/2 streams, whose tasks are still running */
     double stepped;       /* when the last step began, on grid_clock_now */
-    double next_deadline; /* not later than the first of the running; negative: none runs */
+    double next_deadline; /* not after the first of the running; negative: none runs */
     int deferrals;        /* of passed deadlines, steps in a row */
 };
 
@@ -307,9 +307,9 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
-/* Passed deadlines are deferred while parts of answers come in and more is ready: one step
- * does not read all that is buffered. Input that is part of no answer does not defer
- * them. */
+/* Passed deadlines are deferred while parts of answers come in and more is ready: one
+ * step does not read all that is buffered. Input that is part of no answer does not
+ * defer them. */
 static void end_or_defer(grid_engine *engine, bool more)
 {
     more = more || (engine->has_heard && grid_driver_is_ready(engine->driver));

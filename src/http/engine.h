@@ -1,17 +1,12 @@
-/* The engine runs tasks over libcurl multi handles: connections are reused and shared by
- * all tasks.
+/* The engine runs tasks over libcurl multi handles: connections are reused and shared
+ * by all tasks.
  *
- * Owns: the lanes (multi handles), their driver, the table of connections, and the queue
- * of finished tasks.
- * Does not know: transfers, Lua, JSON, retries, and who waits. The engine starts no
- * thread, and grid_engine_step never blocks.
- * Reference-counted: each holder and each task in flight has one reference, so that the
- * order in which they are freed does not matter.
- *
- * An engine belongs to the process that made it. In a child of that process the engine is
- * inert, since the sockets and the epoll descriptor are the parent's too: a step and a
- * wait return at once, no task is in flight, and none finishes. The child frees the engine
- * and makes its own. */
+ * Owns: the lanes (multi handles), their driver, the table of connections, and the
+ * queue of finished tasks.
+ * Does not know: transfers, Lua, JSON, retries, and what waits for a task. The engine
+ * starts no thread, and grid_engine_step never blocks.
+ * Reference-counted: each holder and each task in flight has one reference, so that
+ * the order in which they are freed does not matter. */
 #ifndef GRID_HTTP_ENGINE_H
 #define GRID_HTTP_ENGINE_H
 
@@ -30,13 +25,17 @@ void grid_engine_leave_home(grid_engine *engine);
 grid_engine *grid_engine_ref(grid_engine *engine);
 void grid_engine_unref(grid_engine *engine);
 
-/* False in a child of the process that made the engine. */
+/* False in a child of the process that made the engine. There the engine is inert, since
+ * the sockets and the epoll descriptor are the parent's too: a step and a wait return at
+ * once, no task is in flight, and none finishes. The child frees the engine and makes its
+ * own. */
 bool grid_engine_is_ours(const grid_engine *engine);
 
 /* Serves ready sockets, due timers and passed deadlines. Never blocks. */
 void grid_engine_step(grid_engine *engine);
 
-/* Sleeps until a step has work to do, `seconds` at most. The only call here that blocks. */
+/* Sleeps until a step has work to do, `seconds` at most. The only call here that
+ * blocks. */
 void grid_engine_wait(grid_engine *engine, double seconds);
 
 /* Seconds until a step is due even if the descriptor does not become readable; negative:
@@ -47,9 +46,9 @@ double grid_engine_timeout(const grid_engine *engine);
  * grid_engine_wake; -1 where the platform has none. */
 int grid_engine_fd(const grid_engine *engine);
 
-/* A wakeup: the descriptor is readable, whatever is stepped meanwhile, until the wakeup is
- * cleared. For a caller in an event loop that waits for something else than a socket.
- * Steps and waits ignore wakeups. */
+/* A wakeup: the descriptor is readable, whatever is stepped meanwhile, until the wakeup
+ * is cleared. For a caller in an event loop that waits for something else than a
+ * socket. Steps and waits ignore wakeups. */
 void grid_engine_wake(grid_engine *engine);
 void grid_engine_clear_wakeup(grid_engine *engine);
 

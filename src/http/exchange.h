@@ -1,5 +1,5 @@
-/* What one HTTP exchange asks for, and the times that were measured of it. Owns nothing: all
- * pointers are the caller's. Does not know: how the exchange is made. */
+/* What one HTTP exchange asks for, and the times that were measured of it. Owns
+ * nothing: all pointers are the caller's. Does not know: how the exchange is made. */
 #ifndef GRID_HTTP_EXCHANGE_H
 #define GRID_HTTP_EXCHANGE_H
 

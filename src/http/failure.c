@@ -44,7 +44,7 @@ static const failure *find(CURLcode code)
     return &unknown;
 }
 
-/* libcurl quotes a proxy's address that it cannot read, with the password in it. */
+/* libcurl quotes a proxy's address that it cannot parse, with the password in it. */
 static bool quotes_proxy(const char *detail)
 {
     static const char beginning[] = "Unsupported proxy";
@@ -52,7 +52,8 @@ static bool quotes_proxy(const char *detail)
     return strncmp(detail, beginning, sizeof beginning - 1) == 0;
 }
 
-/* libcurl quotes what a peer said now and then: one line of printable text is what may pass. */
+/* libcurl quotes the peer in some messages: they are cut to one line of printable
+ * text. */
 static void make_one_line(char *text)
 {
     for (; *text; text++)
@@ -65,7 +66,7 @@ static void describe_code(grid_error *err, CURLcode code, const char *detail)
     const failure *known = find(code);
 
     if (quotes_proxy(detail)) {
-        grid_error_set(err, GRID_REQUEST, "bad_proxy", "the proxy's address is none that libcurl takes");
+        grid_error_set(err, GRID_REQUEST, "bad_proxy", "libcurl cannot parse the proxy's address");
         return;
     }
     grid_error_set(err, known->kind, known->code, "%s",
@@ -81,8 +82,8 @@ static void describe_timeout(grid_error *err, const grid_ending *ending)
                    is_answered ? "no whole answer" : ending->handed_over ? "no answer" : "no connection", ending->seconds);
 }
 
-/* CURLE_TOO_LARGE, where libcurl before 8.6 says that it is out of memory, of a
- * trailer by these words. */
+/* CURLE_TOO_LARGE. libcurl before 8.6 reports CURLE_OUT_OF_MEMORY, and a trailer that
+ * is too large by the text below. */
 static const CURLcode TOO_LARGE = (CURLcode)100;
 
 static bool is_too_large(const grid_ending *ending)
@@ -91,27 +92,26 @@ static bool is_too_large(const grid_ending *ending)
            strcmp(ending->detail, "Out of memory in chunked-encoding") == 0;
 }
 
-/* Of CURLE_RECV_ERROR and CURLE_HTTP2 libcurl's words tell whether it could not
- * read, or could not understand: a chunk, as "Malformed encoding found in
- * chunked-encoding" or "chunk hex-length longer than 16"; or HTTP/2, where nghttp2
- * gave up. */
-static bool is_misunderstood(const grid_ending *ending)
+/* For CURLE_RECV_ERROR and CURLE_HTTP2 the text of libcurl tells whether reading or
+ * parsing failed: of a chunk, as "Malformed encoding found in chunked-encoding" or
+ * "chunk hex-length longer than 16"; or of HTTP/2, by nghttp2. */
+static bool is_unparsable(const grid_ending *ending)
 {
     return (ending->code == CURLE_RECV_ERROR || ending->code == CURLE_HTTP2) &&
            (strstr(ending->detail, "chunk") || strstr(ending->detail, "nghttp2_session_mem_recv() returned") ||
             strstr(ending->detail, "nghttp2 recv error") || strstr(ending->detail, "nghttp2 shuts down connection"));
 }
 
-/* Once the request has gone out, these are no longer about the exchange: an answer of HTTP/0.9;
- * a folded line before the first field (libcurl 7.83 to 8.x), or in trailers. */
+/* Once the request has gone out, these codes are about the answer: HTTP/0.9; a folded
+ * line before the first field (libcurl 7.83 to 8.x), or in trailers. */
 static bool is_about_the_answer(const grid_ending *ending)
 {
     bool is_either = ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_BAD_FUNCTION_ARGUMENT;
 
-    return ending->handed_over && (is_either || is_misunderstood(ending));
+    return ending->handed_over && (is_either || is_unparsable(ending));
 }
 
-/* libcurl could not open a socket, a CA file, or what it needs to look up a name. */
+/* libcurl could not open a socket, a CA file, or a descriptor to look up a name. */
 static bool lacks_descriptors(const grid_ending *ending)
 {
     grid_kind kind = find(ending->code)->kind;
@@ -126,14 +126,14 @@ static void describe_lack(grid_error *err)
                    "no file descriptor is left: close files, make fewer calls at once, or raise the limit (ulimit -n)");
 }
 
-/* The same code of libcurl can mean two things: it depends on how far the exchange came. */
+/* Some codes mean one thing before the request has gone out, and another one after. */
 void grid_failure_describe(grid_error *err, const grid_ending *ending)
 {
     if (ending->proxy_status)
         grid_error_set(err, GRID_NETWORK, "proxy_failed", "the proxy refused with status %ld", ending->proxy_status);
     else if (ending->is_refused && ending->status < 200)
         grid_error_set(err, GRID_NETWORK, "stream_refused",
-                       "the server refused the request's HTTP/2 stream and processed nothing of it: send it again");
+                       "the server refused the HTTP/2 stream and did not process the request: send it again");
     else if (ending->code == CURLE_OPERATION_TIMEDOUT)
         describe_timeout(err, ending);
     else if (is_too_large(ending))

@@ -8,6 +8,15 @@
 #include <signal.h>
 #include <time.h>
 
+/* SIGPIPE: a libcurl that raises it (grid_libcurl_raises_sigpipe) would end the
+ * program when a peer resets a TLS connection. The signal is blocked in this thread
+ * meanwhile, and removed if it was raised. One that was pending before stays
+ * pending.
+ *
+ * OpenSSL's error queue: libcurl leaves errors there after a failed handshake. Other
+ * code of the same thread that uses OpenSSL, such as nginx, would take them for its
+ * own. */
+
 static sigset_t only_sigpipe(void)
 {
     sigset_t set;

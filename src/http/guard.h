@@ -1,15 +1,6 @@
 /* A guard is entered before libcurl and left after it, so that the program's signals
  * and OpenSSL's error queue stay as they were.
  *
- * SIGPIPE: a libcurl that raises it (grid_libcurl_raises_sigpipe) would end the
- * program when a peer resets a TLS connection. The signal is blocked in this thread
- * meanwhile, and taken away when it was raised. One that was pending before stays
- * pending.
- *
- * OpenSSL's error queue: libcurl leaves errors there after a failed handshake. Other
- * code of the same thread that uses OpenSSL, such as nginx, would take them for its
- * own.
- *
  * Needed by every entry that may write to a socket or use TLS; curl_multi_poll and
  * curl_multi_timeout do neither. Guards nest.
  * Owns: nothing that outlives the call. */

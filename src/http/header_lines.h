@@ -10,8 +10,9 @@
 
 #include <curl/curl.h>
 
-/* Appends the exchange's lines to *lines, and what keeps libcurl from adding lines of its
- * own. Fails with code "bad_header" or "out_of_memory"; *lines is to be freed then too. */
+/* Appends the exchange's lines to *lines, and what keeps libcurl from adding lines of
+ * its own. Fails with code "bad_header" or "out_of_memory"; *lines is to be freed then
+ * too. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err);
 
 void grid_header_lines_free(struct curl_slist *lines);

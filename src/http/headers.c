@@ -71,7 +71,7 @@ static bool count_line(grid_headers *headers, grid_slice line, grid_error *err)
     return true;
 }
 
-/* The first status line is not counted: an answer has the whole room for its fields. */
+/* The first status line is not counted: the limits are those of the fields. */
 static bool begin_block(grid_headers *headers, grid_slice line, int status, grid_error *err)
 {
     if (headers->status && !count_line(headers, line, err))
@@ -83,8 +83,9 @@ static bool begin_block(grid_headers *headers, grid_slice line, int status, grid
     return true;
 }
 
-/* libcurl before 8.18 hands over each line of a folded value by itself; a fold stands for a blank
- * (RFC 9112 section 5.2). One right after the status line continues no field (section 2.2). */
+/* libcurl before 8.18 passes each line of a folded value by itself. A fold stands for a
+ * blank (RFC 9112 section 5.2). A fold after the status line continues no field
+ * (section 2.2). */
 static bool unfold(grid_headers *headers, grid_slice rest, grid_error *err)
 {
     grid_buffer *lines = &headers->lines;
@@ -101,7 +102,7 @@ static bool add_field(grid_headers *headers, grid_slice line, grid_error *err)
 {
     headers->is_open = memchr(line.data, ':', line.size) && !memchr(line.data, '\n', line.size);
     if (!headers->is_open)
-        return true; /* no header line; newer libcurl lets none pass, but nothing here depends on that */
+        return true; /* no header line: newer libcurl rejects it, older passes it */
     return grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
            grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
@@ -167,7 +168,8 @@ bool grid_header_check(grid_slice line, grid_error *err)
 
     if (!is_token((grid_slice){line.data, name}))
         return grid_error_set(err, GRID_REQUEST, "bad_header", "a header's name is not a token");
-    if (!trim((grid_slice){line.data + name + 1, line.size - name - 1}).size) /* libcurl would leave it out */
+    /* libcurl would not send an empty value. */
+    if (!trim((grid_slice){line.data + name + 1, line.size - name - 1}).size)
         return grid_error_set(err, GRID_REQUEST, "bad_header", "the value of header %.*s is empty",
                               (int)(name < 64 ? name : 64), line.data);
     for (i = name + 1; i < line.size; i++) {

@@ -12,8 +12,8 @@ enum {
  * not use their streams. */
 enum { MAX_SHARED_CONNECTIONS = 32 };
 
-/* By default libcurl keeps four for each transfer in flight, and closes some that the next
- * transfers would use. */
+/* By default libcurl keeps four for each transfer in flight, and closes some that the
+ * next transfers would use. */
 enum { MAX_IDLE_CONNECTIONS = 1024 };
 
 /* CURLMOPT_QUICK_EXIT: the end of a multi handle does not wait for the threads that

@@ -1,7 +1,7 @@
-/* What the libcurl that runs can do. It may be newer or older than the headers that
- * this was compiled with.
+/* The abilities of the libcurl that runs, which may be newer or older than the headers at
+ * compile time.
  *
- * Owns: the answers, asked for once in a process: curl_version_info of some versions
+ * Owns: the answers, read once in a process: curl_version_info of some versions
  * is not thread-safe. */
 #ifndef GRID_HTTP_LIBCURL_H
 #define GRID_HTTP_LIBCURL_H

@@ -1,6 +1,7 @@
-/* What an exchange asks of libcurl: the options of one easy handle.
+/* The options of one easy handle for an exchange.
  *
- * Owns: nothing; the handle is the caller's. Refuses to know: header lines, callbacks, and what comes of the exchange. */
+ * Owns: nothing; the handle is the caller's. Does not know: header lines, callbacks,
+ * and the result of the exchange. */
 #ifndef GRID_HTTP_OPTIONS_H
 #define GRID_HTTP_OPTIONS_H
 
@@ -9,7 +10,8 @@
 
 #include <curl/curl.h>
 
-/* Remembers in `code` that libcurl could not take the option: it copies strings, so memory may run out. */
+/* Sets an option, and notes in `code` that this failed: libcurl copies strings, for which
+ * memory may run out. */
 #define GRID_SET_OPTION(easy, code, option, value)                   \
     do {                                                             \
         CURLcode set_code = curl_easy_setopt((easy), option, (value)); \
@@ -17,13 +19,16 @@
             (code) = set_code;                                       \
     } while (0)
 
-/* `body` are the bytes of exchange->body in memory that outlives the handle. Fails with the code of an option that did not fit. */
+/* `body` are the bytes of exchange->body in memory that outlives the handle. Returns
+ * the code of an option that could not be set. */
 CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body);
 
-/* Before a transfer is added: it shares connections only with transfers of the same series. */
+/* Before a transfer is added: it shares connections only with transfers of the same
+ * series. */
 void grid_options_set_series(CURL *easy, unsigned series);
 
-/* May the exchange share its connection with others? HTTP/2, which allows that, is negotiated in the TLS handshake. */
+/* True: the exchange may share its connection with others. HTTP/2, which allows that, is
+ * negotiated in the TLS handshake. */
 bool grid_options_may_share(const grid_exchange *exchange);
 
 #endif

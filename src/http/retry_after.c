@@ -23,7 +23,8 @@ static void skip_blanks(grid_slice *rest)
         skip(rest);
 }
 
-/* Digits, any number of them. The RFC knows no fraction; one that is sent is rounded up. */
+/* Digits, any number of them. The RFC has no fractions; one that is sent is rounded
+ * up. */
 static long read_seconds(grid_slice *rest)
 {
     long seconds = 0;
@@ -61,7 +62,8 @@ static long read_list_of_seconds(grid_slice rest)
     }
 }
 
-/* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate takes more. */
+/* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate
+ * accepts more. */
 static long read_date(grid_slice value, time_t now)
 {
     char text[64];

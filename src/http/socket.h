@@ -1,4 +1,5 @@
-/* Opens a socket for libcurl. A program that this one starts does not inherit it, and so cannot keep the connection open. */
+/* Opens a socket for libcurl. A program that this one starts does not inherit the socket,
+ * and cannot keep the connection open. */
 #ifndef GRID_HTTP_SOCKET_H
 #define GRID_HTTP_SOCKET_H
 

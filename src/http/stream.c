@@ -6,8 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* libcurl takes the option while a transfer runs. Earlier text is of no use here, and costs
- * time: certificates, and each TLS record of a connection that was opened under it. */
+/* A server that refuses a stream guarantees that it did not process the request: by
+ * RST_STREAM with REFUSED_STREAM (RFC 9113 8.7), or by GOAWAY with a smaller last
+ * stream (RFC 9113 6.8). No result code of libcurl says so; its text does, by version:
+ *
+ *   GOAWAY                            7.88 and later name the last stream
+ *   REFUSED_STREAM, new connection    every version tells
+ *   REFUSED_STREAM, reused connection 8.19 and later tell; 8.0 to 8.6 do not; 7.81 to
+ *                                     7.88 and 8.7 to 8.18 show it as the one error
+ *                                     without a text
+ *
+ * A stream that no text proves to be refused is not called refused: the outcome is
+ * unknown. */
+
+/* The option can be set while a transfer runs. Text before the request is not needed,
+ * and costs time: certificates, and each TLS record of a connection that is opened with
+ * it. */
 void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection)
 {
     stream->connection = connection;
@@ -25,8 +39,9 @@ static long number_after(const char *line, const char *beginning)
     return begins(line, beginning) ? strtol(line + strlen(beginning), NULL, 10) : 0;
 }
 
-/* "Using Stream ID: 3 (…)", which 7.81 to 7.83 write in hexadecimal digits, but these give no
- * last stream to compare it with; "[HTTP/2] [3] OPENED stream for …" from 8.3 on. */
+/* "Using Stream ID: 3 (…)", which 7.81 to 7.83 write in hexadecimal digits, but these
+ * give no last stream to compare it with; "[HTTP/2] [3] OPENED stream for …" from 8.3
+ * on. */
 static long id_in(const char *line)
 {
     long id = number_after(line, "Using Stream ID: ");
@@ -48,9 +63,10 @@ static bool read_goaway(grid_stream *stream, const char *line)
     return stream->last != before;
 }
 
-/* libcurl is about to send the request again. A broken connection has given an error text
- * before; one that ended without an error, a report of progress since libcurl was entered.
- * What remains is a refused stream. Of a request that could not be sent, nothing is known. */
+/* libcurl is about to send the request again. If the connection broke, libcurl has
+ * written an error text before; if it ended without an error, libcurl has reported
+ * progress in the same call. Otherwise the stream was refused. A request that was not
+ * sent proves neither. */
 static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const char *detail,
                                   unsigned entry)
 {
@@ -64,7 +80,8 @@ static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const c
     return sent > 0;
 }
 
-/* "stream 3 closed" up to 8.0, "HTTP/2 stream 3 was reset" in 8.0, of a reset with NO_ERROR. */
+/* "stream 3 closed" up to 8.0, "HTTP/2 stream 3 was reset" in 8.0, of a reset with
+ * NO_ERROR. */
 static bool tells_close(const char *line)
 {
     return (begins(line, "stream ") && strstr(line, " closed")) ||

@@ -1,18 +1,8 @@
-/* The HTTP/2 stream of a transfer, as far as libcurl's verbose text tells of it.
+/* The HTTP/2 stream of a transfer, as far as libcurl's verbose text reports it.
  *
- * A server that refuses a stream promises that it processed nothing of the request: by
- * RST_STREAM with REFUSED_STREAM (RFC 9113 8.7), or by GOAWAY with a smaller last stream
- * (RFC 9113 6.8). No result code of libcurl says so; its text does, by version:
- *
- *   GOAWAY                            7.88 and later name the last stream
- *   REFUSED_STREAM, new connection    every version tells
- *   REFUSED_STREAM, reused connection 8.19 and later tell; 7.81 to 7.88 and 8.7 to 8.18 show
- *                                     it as the one error without a text; 8.0 to 8.6 do not
- *
- * What no text proves is not called refused: the outcome stays unknown.
- *
- * Owns: what is known of one stream. Does not know: other streams; who reads the text of a
- * GOAWAY, which libcurl gives to one transfer of the connection, tells the others. */
+ * Owns: the state of one stream. Does not know: other streams. libcurl passes the text
+ * of a GOAWAY to one transfer of the connection; the engine passes it on to the
+ * others. */
 #ifndef GRID_HTTP_STREAM_H
 #define GRID_HTTP_STREAM_H
 
@@ -28,29 +18,30 @@ typedef struct grid_stream {
     long last;           /* stream of the latest GOAWAY that was read; -1: none */
     unsigned progressed; /* the entry in which libcurl reported progress last */
     bool is_refused;
-    bool is_closed; /* by the server, without an error, before it took the whole request */
+    bool is_closed; /* by the server, without an error, before the request ended */
 } grid_stream;
 
-/* The request is about to go out on that connection: from now on libcurl gives its text. */
+/* The request is about to go out on that connection: from now on libcurl passes its
+ * text. */
 void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection);
 
-/* A line of libcurl's text for this transfer. `detail` is its CURLOPT_ERRORBUFFER, `entry` as in
- * grid_driver_entry. True: the line is a GOAWAY with another last stream than before, which is
- * in stream->last. */
+/* A line of libcurl's text for this transfer. `detail` is its CURLOPT_ERRORBUFFER,
+ * `entry` as in grid_driver_entry. True: the line is a GOAWAY with another last stream
+ * than before, which is in stream->last. */
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text);
 
 /* A GOAWAY on that connection named that last stream. True: it refuses this one. */
 bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last);
 
-/* The transfer failed with that code, and so many bytes of a body came: is the answer whole? A
- * server may answer before it has taken the whole request (RFC 9113 8.1): it closes the stream
- * without an error, or never takes the rest. libcurl before 8.1 reports both as failures. The
- * answer has to tell its length. */
+/* The transfer failed with that code, and so many bytes of a body came: is the answer
+ * whole? A server may answer before it has taken the whole request (RFC 9113 8.1): it
+ * closes the stream without an error, or never takes the rest. libcurl before 8.1
+ * reports both as failures. The answer has to tell its length. */
 bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size);
 
-/* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, since RST_STREAM came
- * with it; 0: none. */
+/* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, because
+ * RST_STREAM followed; 0: none. */
 int grid_stream_status(CURL *easy);
 
 #endif

@@ -1,4 +1,4 @@
-/* The times that libcurl measured of an exchange, and what they were spent on. Owns nothing. */
+/* The times that libcurl measured of an exchange. Owns nothing. */
 #ifndef GRID_HTTP_TIMING_H
 #define GRID_HTTP_TIMING_H
 

@@ -22,7 +22,8 @@ bool grid_tls_has_input(CURL *easy)
     return session && SSL_has_pending(session);
 }
 
-/* BIO_set_callback_ex(3): a result of 0 or less in place of a read is the result of BIO_read. */
+/* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
+ * by BIO_read. */
 static long on_read(BIO *bio, int operation, const char *data, size_t size, int number,
                     long longer, int result, size_t *processed)
 {

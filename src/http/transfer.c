@@ -172,9 +172,10 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
 }
 
 /* With the easy handle all pointers into this transfer that libcurl held are gone. The
- * handle is not used again: libcurl before 8.1.1 would then write to freed memory when an
- * answer's headers begin with a blank (curl issue 11101), and a new handle costs a
- * microsecond. In a child of the engine's process it is not freed, see grid_engine_unref. */
+ * handle is not used again: libcurl before 8.1.1 would then write to freed memory when
+ * an answer's headers begin with a blank (curl issue 11101), and a new handle costs a
+ * microsecond. In a child of the engine's process it is not freed, see
+ * grid_engine_unref. */
 static void release_request(grid_transfer *transfer)
 {
     if (transfer->task.easy && grid_engine_is_ours(transfer->engine))
@@ -220,8 +221,8 @@ static void report_connection(const grid_transfer *transfer, CURLcode code)
         grid_engine_end_silent(transfer->engine, &transfer->task);
 }
 
-/* libcurl is content with a 101 that was not asked for, and with headers that end within a
- * line. */
+/* libcurl is content with a 101 that was not asked for, and with headers that end
+ * within a line. */
 static CURLcode check_answer(const grid_transfer *transfer, CURLcode code)
 {
     const grid_headers *headers = &transfer->headers;

@@ -11,7 +11,7 @@ struct grid_url {
     char text[];
 };
 
-/* FNV-1a of what comes before the path, in lower case (RFC 3986 6.2.2.1). */
+/* FNV-1a of the scheme and the authority, in lower case (RFC 3986 6.2.2.1). */
 static uint64_t hash_origin(const char *text)
 {
     const char *authority = strstr(text, "://");

@@ -14,10 +14,10 @@
 typedef struct grid_watched {
     bool is_open;
     bool is_wanted;
-    bool is_resting;      /* epoll does not look for room to write */
+    bool is_paused;       /* not polled for writing */
     unsigned char writes; /* in a row */
     unsigned char lane;   /* of the multi handle that wants it */
-    uint32_t events; /* that epoll has been asked for; 0: it does not know the socket */
+    uint32_t events; /* that are polled for; 0: the socket is not in epoll */
 } grid_watched;
 
 enum { FIRST_SIZE = 64 };
@@ -58,8 +58,9 @@ static bool has_place(grid_watch *watch, curl_socket_t fd)
     return true;
 }
 
-/* Where another process holds the socket too, it would not leave epoll by being closed here. One that epoll does not know any
- * more was closed without a word to us: libcurl 7.88 to 8.2 does so with those that were never connected (curl pull 11439). */
+/* A socket that another process has open too does not leave epoll when it is closed here.
+ * One that epoll no longer has was closed without a callback: libcurl 7.88 to 8.2 does so
+ * with sockets that were never connected (curl pull 11439). */
 static void forget(const grid_watch *watch, curl_socket_t fd, grid_watched *known)
 {
     if (known->events && epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL) != 0)
@@ -105,8 +106,9 @@ bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int l
     return true;
 }
 
-/* One that there is no place for is watched like those that were opened elsewhere. Where a socket with that number was closed
- * without a word, libcurl may take the new one for watched already. */
+/* A socket that there is no memory for is polled like those that were opened elsewhere.
+ * If a socket with that number was closed without a callback, libcurl may take the new
+ * one for added already. */
 curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address)
 {
     curl_socket_t fd = grid_socket_open(address);
@@ -121,7 +123,7 @@ curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *add
     return fd;
 }
 
-/* A connection at rest can always be written to: that is no news. */
+/* An idle connection is always writable: EPOLLOUT would be reported at once. */
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
@@ -151,15 +153,15 @@ bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd)
 
 enum { MANY_WRITES = 64 };
 
-bool grid_watch_rest(grid_watch *watch, curl_socket_t fd)
+bool grid_watch_pause(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
 
     if (!known || ++known->writes < MANY_WRITES)
         return false;
     known->writes = 0;
-    known->is_resting = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT, known->lane);
-    return known->is_resting;
+    known->is_paused = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT, known->lane);
+    return known->is_paused;
 }
 
 void grid_watch_resume(grid_watch *watch)
@@ -169,9 +171,9 @@ void grid_watch_resume(grid_watch *watch)
     for (fd = 0; fd < watch->size; fd++) {
         grid_watched *known = &watch->sockets[fd];
 
-        if (known->is_open && known->is_resting && known->events)
+        if (known->is_open && known->is_paused && known->events)
             tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events, known->lane);
-        known->is_resting = false;
+        known->is_paused = false;
     }
 }
 

@@ -1,11 +1,12 @@
-/* The sockets that epoll watches for libcurl.
+/* The sockets that epoll polls for libcurl.
  *
- * When a call has ended, libcurl lets go of its socket, and wants the same one again for the next call on that connection. In
- * between epoll keeps it, which spares two system calls of each call. Whether it is wanted is remembered here.
+ * When a transfer has ended, libcurl removes its socket, and adds the same one again
+ * for the next transfer on that connection. The socket stays in epoll in between, which
+ * saves two system calls for each transfer; whether libcurl wants it is noted here.
  *
- * Owns: what is known of each socket that was opened through here. Others, such as those that libcurl opens for looking up names,
- * leave epoll as soon as libcurl lets go of them.
- * Refuses to know: transfers and time. The epoll descriptor is the driver's. */
+ * Owns: a table of the sockets that were opened through it. Other sockets, such as
+ * those that libcurl opens to look up names, leave epoll when libcurl removes them.
+ * Does not know: transfers and time. The epoll descriptor is the driver's. */
 #ifndef GRID_HTTP_WATCH_H
 #define GRID_HTTP_WATCH_H
 
@@ -16,21 +17,23 @@
 
 typedef struct grid_watch {
     int epoll;
-    int size; /* descriptors below it have a place */
+    int size; /* of the table; descriptors are its indexes */
     struct grid_watched *sockets;
 } grid_watch;
 
 void grid_watch_init(grid_watch *watch, int epoll);
 void grid_watch_clear(grid_watch *watch);
 
-/* A new socket, or CURL_SOCKET_BAD; and its end, which some versions of libcurl keep to themselves. */
+/* Opens a socket; CURL_SOCKET_BAD on failure. Closes it; some versions of libcurl close
+ * some sockets without this call. */
 curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address);
 int grid_watch_close(grid_watch *watch, curl_socket_t fd);
 
-/* EPOLLIN, EPOLLOUT, or both, wanted by the multi handle of that lane. False: the system has no memory for it. */
+/* Polls for EPOLLIN, EPOLLOUT, or both, for the multi handle of that lane. False: the
+ * system has no memory for it. */
 bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int lane);
 
-/* What the data of an epoll event is. */
+/* The data of an epoll event. */
 static inline uint64_t grid_watch_pack(curl_socket_t fd, int lane)
 {
     return (uint64_t)(unsigned)lane << 32 | (uint32_t)fd;
@@ -46,18 +49,20 @@ static inline int grid_watch_lane(uint64_t data)
     return (int)(data >> 32);
 }
 
+/* libcurl does not want the socket for now. */
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd);
 
-/* A socket is ready. False: libcurl does not want it, as when the peer has closed an idle connection; epoll does not report it
- * again. */
+/* A socket is ready. False: libcurl does not want it, as when the peer has closed an idle
+ * connection; the socket leaves epoll. */
 bool grid_watch_is_wanted(grid_watch *watch, curl_socket_t fd);
 
-/* It could be written to, and nothing came. True: so often in a row that nobody looks for that any more, until grid_watch_resume.
- * Where an HTTP/2 window is full, libcurl waits for room to write (curl issue 10618), of which there is plenty. */
-bool grid_watch_rest(grid_watch *watch, curl_socket_t fd);
+/* The socket was writable, and no input came. True: so often in a row that it is no
+ * longer polled for writing, until grid_watch_resume. When an HTTP/2 window is full,
+ * libcurl polls for writing although the socket is writable (curl issue 10618). */
+bool grid_watch_pause(grid_watch *watch, curl_socket_t fd);
 void grid_watch_resume(grid_watch *watch);
 
-/* There is something to read. */
+/* The socket is readable. */
 void grid_watch_read(grid_watch *watch, curl_socket_t fd);
 
 #endif

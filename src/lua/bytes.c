@@ -31,9 +31,10 @@ static int bytes_string(lua_State *L)
     return 1;
 }
 
-/* bytes:decode(array_metatable, step, …): the results of json_decode for these bytes, behind
- * a byte order mark. LuaJIT interns strings and hashes a few bytes of each: the bodies of one
- * service collide, so that each new string would be compared with all of them. */
+/* bytes:decode(array_metatable, step, …): the results of json_decode for these bytes,
+ * behind a byte order mark. LuaJIT interns strings and hashes a few bytes of each: the
+ * bodies of one service collide, so that each new string would be compared with all of
+ * them. */
 static int bytes_decode(lua_State *L)
 {
     return gridL_decode(L, grid_json_skip_mark(check_bytes(L)));

@@ -1,5 +1,5 @@
-/* grid.core: what a command, as opposed to a library, needs of its process and Lua does not
- * offer.
+/* grid.core: what a command, as opposed to a library, needs of its process and Lua does
+ * not offer.
  *
  * Owns: nothing. Does not know: which command. */
 #include "lua/command.h"

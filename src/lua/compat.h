@@ -7,7 +7,7 @@
 #include <lua.h>
 
 #if LUA_VERSION_NUM == 501
-#include <luajit.h> /* PUC Lua 5.1 lacks parts of the API that LuaJIT has, and this header */
+#include <luajit.h> /* PUC Lua 5.1 lacks this header, and parts of LuaJIT's API */
 #elif LUA_VERSION_NUM != 504
 #error "lua-grid runs on Lua 5.4 and LuaJIT 2.1"
 #endif

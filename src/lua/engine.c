@@ -1,7 +1,8 @@
 /* grid.core.engine: a holder of the engine that all clients of one Lua state share.
  *
- * Owns: one reference per holder; the last one to go takes the connections with it.
- * Refuses to know: who waits for what. It finds the shared engine through a home, a weak reference that lives in the state. */
+ * Owns: one reference per holder; the last one to be closed closes the connections.
+ * Does not know: what waits for which transfer. The shared engine is found through a
+ * home, a weak reference in the Lua state. */
 #include "lua/engine.h"
 
 #include "http/libcurl.h"
@@ -37,7 +38,7 @@ grid_engine *gridL_check_engine(lua_State *L, int argument)
     return self->engine;
 }
 
-/* An engine from before a fork is left to the parent. */
+/* An engine that was made before a fork is left to the parent. */
 static grid_engine *share(home *shared, grid_error *err)
 {
     if (shared->engine && !grid_engine_is_ours(shared->engine))

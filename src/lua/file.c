@@ -1,8 +1,8 @@
-/* grid.core.file: a file that is being replaced; and the calls that read, replace or remove
- * a file at once.
+/* grid.core.file: a file that is being replaced; and the calls that read, replace or
+ * remove a file at once.
  *
- * Owns: the lock and the new file, until the file is committed, closed, or collected (which
- * removes the new file).
+ * Owns: the lock and the new file, until the file is committed, closed, or collected
+ * (which removes the new file).
  * Does not know: what is in the files. */
 #include "lua/file.h"
 

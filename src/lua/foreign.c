@@ -1,4 +1,4 @@
-/* Text that others wrote: what may be shown of it.
+/* Foreign text: what may be shown of it.
  *
  * Owns: nothing. Does not know: which text is secret. */
 #include "lua/foreign.h"
@@ -9,7 +9,7 @@
 
 typedef bool (*rewrite)(grid_slice text, grid_buffer *out, grid_error *err);
 
-/* What is visible already comes back as it is, without a copy. */
+/* Visible text is returned unchanged, without a copy. */
 static int push_visible(lua_State *L, rewrite write_visible)
 {
     grid_slice text = gridL_check_slice(L, 1);
@@ -38,7 +38,8 @@ static int visible_json(lua_State *L)
     return push_visible(L, grid_visible_json);
 }
 
-/* overlaps(text, size, other, …) -> has it `size` bytes in a row that one of the others has, too? */
+/* overlaps(text, size, other, …) -> boolean: does another text have `size` bytes in a
+ * row in common with it? */
 static int overlaps(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1);

@@ -40,8 +40,8 @@ static int uuid(lua_State *L)
     return 1;
 }
 
-/* is_yieldable() -> can the running coroutine yield? Not across a C function such as string.gsub or
- * require. ngx_lua has no coroutine.isyieldable. */
+/* is_yieldable() -> can the running coroutine yield? Not across a C function such as
+ * string.gsub or require. ngx_lua has no coroutine.isyieldable. */
 static int is_yieldable(lua_State *L)
 {
     lua_pushboolean(L, lua_isyieldable(L));

@@ -1,7 +1,8 @@
 /* grid.core.transfer: one exchange, from a Lua table and into one.
  *
  * Owns: the C transfer, from start until it is closed, or collected (which cancels it).
- * Refuses to know: the meaning of a status and of a body. Tables are read, never kept and never written to. */
+ * Does not know: the meaning of a status and of a body. Tables of the caller are neither
+ * kept nor written to. */
 #include "lua/transfer.h"
 
 #include "http/transfer.h"
@@ -16,10 +17,11 @@ enum { MAX_HEADERS = 64 };
 
 typedef struct box {
     grid_transfer *transfer; /* NULL once closed */
-    bool is_lent; /* to a function that asks Lua for memory: a finalizer, which may run there, must not take it away */
+    bool is_lent; /* to a function that allocates: a finalizer must not free it */
 } box;
 
-/* The strings stay where they are as long as the table does: it is an argument. What is false is left out. */
+/* The strings are valid as long as the table, which is an argument. An entry that is
+ * false is left out. */
 static size_t read_headers(lua_State *L, int index, grid_slice *headers)
 {
     size_t count, i, kept = 0;
@@ -60,7 +62,7 @@ static const char *string_field(lua_State *L, int index, const char *name)
     return text;
 }
 
-/* A limit that no size can reach is none. */
+/* A limit above every size is no limit. */
 static size_t size_field(lua_State *L, int index, const char *name)
 {
     double number = gridL_number_field(L, index, name);
@@ -87,8 +89,8 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
 
 int gridL_transfer_start(lua_State *L)
 {
-    box *self = gridL_new_object(L, sizeof *self, TRANSFER); /* may run finalizers, one of which may close the engine */
-    grid_engine *engine = gridL_check_engine(L, 1);
+    box *self = gridL_new_object(L, sizeof *self, TRANSFER);
+    grid_engine *engine = gridL_check_engine(L, 1); /* a finalizer may have closed it */
     grid_slice headers[MAX_HEADERS], body;
     grid_exchange exchange;
     grid_error err;
@@ -108,7 +110,7 @@ static void close_box(box *self)
     self->transfer = NULL;
 }
 
-/* One that is lent is left to the collector. */
+/* A transfer that is lent is left to the collector. */
 static int transfer_close(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, TRANSFER);
@@ -147,7 +149,8 @@ static void push_sent(lua_State *L, const grid_transfer *transfer)
     lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
 }
 
-/* transfer:sent() -> "no" | "unknown" | "yes": has the request gone out so far, and has an answer come? */
+/* transfer:sent() -> "no" | "unknown" | "yes": has the request gone out so far, and
+ * has an answer come? */
 static int transfer_sent(lua_State *L)
 {
     push_sent(L, check_open(L)->transfer);
@@ -164,7 +167,8 @@ static void push_lower(lua_State *L, grid_slice name)
     lua_pushlstring(L, lower, i);
 }
 
-/* A header that comes again is joined with ", " (RFC 9110 section 5.3). Expects the headers' table on top. */
+/* Values of the same header are joined with ", " (RFC 9110 section 5.3). Expects the
+ * headers' table on top. */
 static void add_header(lua_State *L, grid_slice name, grid_slice value)
 {
     push_lower(L, name);
@@ -192,7 +196,8 @@ static bool is_set_cookie(grid_slice name)
     return name.size == sizeof lower - 1;
 }
 
-/* Sets `headers` and `cookies` of the table on top. Cookies hold commas, so they are never joined. */
+/* Sets `headers` and `cookies` of the table on top. Cookies contain commas, and are not
+ * joined. */
 static void set_headers(lua_State *L, const grid_headers *headers)
 {
     grid_slice name, value;
@@ -255,8 +260,8 @@ static box *check_finished(lua_State *L)
     return self;
 }
 
-/* transfer:answer() -> table: the answer as far as it came, its body as grid.core.bytes; and
- * kind, code, message if the answer is not whole. */
+/* transfer:answer() -> table: the answer as far as it came, its body as
+ * grid.core.bytes; and kind, code, message if the answer is not whole. */
 static int transfer_answer(lua_State *L)
 {
     box *self = check_finished(L);

@@ -65,7 +65,8 @@ grid_json_token grid_json_type(grid_slice value);
  * an object/array. If a name occurs twice, the last one counts, as in lua-cjson. Names
  * are compared unescaped. */
 bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
-bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value); /* U+0000 included */
+/* The same for a name that may contain U+0000. */
+bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value);
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
 /* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone

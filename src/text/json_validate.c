@@ -13,7 +13,7 @@ typedef struct scanner {
     const char *end;
     uint64_t objects; /* a bit for each open level, the innermost lowest: 0 is an array */
     unsigned depth;
-    unsigned char open[GRID_JSON_MAX_DEPTH]; /* of each open level, its index in the counts */
+    unsigned char open[GRID_JSON_MAX_DEPTH]; /* index in the counts, by open level */
     grid_json_counts *counts;
     grid_error *err;
 } scanner;

@@ -220,7 +220,7 @@ size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX])
     double value;
 
     read_decimal(number, &found);
-    if (found.count == 0 || found.point < -323) { /* below half of the least double, or -0 */
+    if (found.count == 0 || found.point < -323) { /* rounds to 0, or is -0 */
         text[0] = '0';
         return 1;
     }

@@ -1,6 +1,6 @@
 /* Do two texts have a run of bytes in common? One walk through each.
  *
- * Owns: nothing. Refuses to know: what the bytes mean, and which text is the secret. */
+ * Owns: nothing. Does not know: what the bytes mean, and which text is the secret. */
 #ifndef GRID_TEXT_OVERLAP_H
 #define GRID_TEXT_OVERLAP_H
 

@@ -80,7 +80,7 @@ bool grid_visible_text(grid_slice text, grid_buffer *out, grid_error *err)
 {
     static const char *const shown[] = {[BREAKING] = " ", [UNSEEN] = "", [BROKEN] = "\xEF\xBF\xBD"};
     const char *at = text.data, *end = text.data + text.size, *next;
-    bool is_broken_here = false; /* a blank stands for what breaks the line here already */
+    bool is_broken_here = false; /* a blank has replaced a line break here */
     character other = {.kind = SEEN};
 
     while (at < end) {

@@ -1,26 +1,26 @@
-/* Text that others wrote, fit for a terminal or a log.
+/* Foreign text, made fit for a terminal or a log.
  *
- * Owns: which characters do something to a line, or are not seen in it. Refuses to know:
- * whose text it is, and which of it is secret.
- * Controls (C0, C1, DEL) and line separators break a line or command a terminal;
- * directional marks change what order it is read in; the ignorable characters of Unicode
- * (zero width, BOM, tags, fillers) make two texts look alike that are not. */
+ * Owns: which characters act on a line, or are not visible in it. Does not know: where
+ * the text comes from, and which of it is secret. Controls (C0, C1, DEL) and line
+ * separators break a line or command a terminal; directional marks change the order of
+ * reading; the ignorable characters of Unicode (zero width, BOM, tags, fillers) make
+ * two texts look alike that are not. */
 #ifndef GRID_TEXT_VISIBLE_H
 #define GRID_TEXT_VISIBLE_H
 
 #include "base/buffer.h"
 #include "base/slice.h"
 
-/* Every character of it is valid UTF-8 and of no such kind. */
+/* True: the text is valid UTF-8 without such characters. */
 bool grid_is_visible(grid_slice text);
 
 /* Appends the text as valid UTF-8 on one line: what would break a line becomes a blank
- * (one for several in a row), what is not seen goes, and bytes that are no character
- * become U+FFFD. */
+ * (one for several in a row), invisible characters are removed, and bytes that are no
+ * character become U+FFFD. */
 bool grid_visible_text(grid_slice text, grid_buffer *out, grid_error *err);
 
-/* Appends valid JSON text with such characters as \uXXXX: it says the same to its
- * reader. */
+/* Appends valid JSON text with such characters as \uXXXX: it means the same to a
+ * parser. */
 bool grid_visible_json(grid_slice json, grid_buffer *out, grid_error *err);
 
 #endif
