@@ -31,7 +31,7 @@ describe("an account", function()
 
   it("is named in the path as it should be, whatever the address holds", function()
     client:get_account "a/b ?c"
-    assert.equal("/accounts/a/b ?c", server:last().path) -- as nginx understood it: nothing of it was a query
+    assert.equal("/accounts/a/b ?c", server:last().path) -- as nginx understood it: no part of it was a query
   end)
 
   it("is changed by a prepared, signed and submitted transaction", function()

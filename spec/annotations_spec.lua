@@ -216,7 +216,7 @@ describe("the annotations", function()
     for class, metatable in pairs(debug.getregistry()) do
       local owner = type(class) == "string" and class:match "^grid%.core%.(%l+)$"
       local methods = owner and sorted(metatable.__index)
-      if owner and #methods > 1 then -- the others are nobody's to call
+      if owner and #methods > 1 then -- the others are not for callers
         local annotated = definitions_of(meta, owner)
         assert.same(methods, sorted(annotated), class)
         for name, definition in pairs(annotated) do assert_parameters(class .. ":" .. name, definition) end

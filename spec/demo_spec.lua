@@ -99,7 +99,7 @@ describe("the demo #slow", function()
       assert_silent({ before, after }, out, err)
     end)
 
-    it("sends the private key to nobody", function()
+    it("never sends the private key", function()
       run:login "s.json"
       run:write_session("bare.json", true)
       local sent = run.server:stats().requests

@@ -336,7 +336,7 @@ describe("an error", function()
       return err
     end
 
-    it("nobody listens", function()
+    it("the port is closed", function()
       assert_error(unreachable { base_url = "http://127.0.0.1:1" },
         { kind = "network", code = "connect_failed", sent = "no", retryable = true, attempts = 1 })
     end)
@@ -346,7 +346,7 @@ describe("an error", function()
         { sent = "no", retryable = true })
     end)
 
-    it("somebody takes the connection and never speaks TLS", function()
+    it("the peer takes the connection and never speaks TLS", function()
       local port, close = rig.silent_port()
       assert_error(unreachable { base_url = "https://127.0.0.1:" .. port, connect_timeout = 0.2 },
         { kind = "timeout", sent = "no", retryable = true })
@@ -366,7 +366,7 @@ describe("an error", function()
       close()
     end)
 
-    it("somebody speaks no TLS", function()
+    it("the peer speaks no TLS", function()
       assert_error(unreachable { base_url = server.http:gsub("^http:", "https:") }, { kind = "tls", sent = "no" })
     end)
 

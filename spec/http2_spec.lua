@@ -292,7 +292,7 @@ describe("an HTTP/2 stream", function()
     engine:close()
   end)
 
-  describe("amid frames that answer nothing", function()
+  describe("between frames that answer nothing", function()
     -- Steps until the transfer has finished. -> how many
     local function count_steps(engine, transfer)
       local steps = 0

@@ -31,7 +31,7 @@ describe("grid.http", function()
     return headers
   end
 
-  it("sends a form, its exact bytes and its headers, and nothing of Grid's", function()
+  it("sends a form, its exact bytes and its headers, and no header of Grid's", function()
     start(OK)
     local body = "grant_type=refresh_token&refresh_token=a%2Bb&x=\0\255"
     local answer = assert(http:send {

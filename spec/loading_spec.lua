@@ -1,5 +1,5 @@
 -- What it takes to load the library: no input or output, no environment, no global name,
--- nothing of libcurl.
+-- no libcurl.
 
 local rig = require "spec.support.rig"
 

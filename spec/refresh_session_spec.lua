@@ -242,7 +242,7 @@ describe("client:refresh_session", function()
       assert.equal(('{"encryption_public_key":"%s","kms_payload":%s}'):format(rig.KEY, text), server:last().body)
     end)
 
-    it("a payload that is a table so that nothing of it is lost", function()
+    it("a payload that is a table so that no part of it is lost", function()
       server:set { unknown_fields = true }
       local payload = json.decode((rig.session(server)))
       assert.equal(0, #payload.x_future.list)

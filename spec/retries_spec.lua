@@ -89,7 +89,7 @@ describe("a call", function()
       end)
     end
 
-    it("when nobody listened, since nothing was executed", function()
+    it("when the port was closed, since nothing was executed", function()
       local _, err = refresh { base_url = "http://127.0.0.1:1" }
       assert_error(err, { kind = "network", sent = "no", outcome = "none", attempts = 3, retryable = true })
       assert.equal(2, #waits)
@@ -138,7 +138,7 @@ describe("a call", function()
     local unknown = {
       ["a connection that broke after execution"] = { kind = "drop", execute = true },
       ["a connection that was reset after execution"] = { kind = "drop", execute = true, reset = true },
-      ["a connection that broke before execution, which nobody can tell apart"] = { kind = "drop" },
+      ["a connection that broke before execution, which cannot be told apart"] = { kind = "drop" },
       ["no answer within the timeout"] = { kind = "delay", hold = true },
     }
     for title, fault in pairs(unknown) do

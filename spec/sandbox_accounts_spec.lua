@@ -199,7 +199,7 @@ describe("the sandbox's accounts", function()
       assert.equal(409, submit(session.address, prepared, signature).status)
     end)
 
-    it("by nobody who has only been a signer", function()
+    it("not by a former signer", function()
       local early = prepare(session)
       local prepared = prepare(session, { signers = { { address = OWN, permissions = VOTER } } })
       assert.equal(200, submit(session.address, prepared, sign(session, prepared)).status)

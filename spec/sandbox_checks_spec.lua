@@ -75,7 +75,7 @@ describe("the sandbox refuses", function()
       local extra = exchange(client.request(payload), "{", '{"extra":1,')
       assert_invalid(call(server, client.REFRESH, extra), "extra", "unknown_field")
       assert_invalid(call(server, "/auth", '{"email":1}'), "email", "invalid_type")
-      assert_invalid(call(server, "/auth", '{"email":"nobody"}'), "email", "invalid_format")
+      assert_invalid(call(server, "/auth", '{"email":"no-address"}'), "email", "invalid_format")
       assert_invalid(call(server, "/auth", '{"email":"a@b.c","provider":"turnkey"}'), "provider", "invalid_value")
       local config = { encryption_public_key = client.KEY }
       for field, body in pairs {

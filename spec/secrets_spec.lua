@@ -87,7 +87,7 @@ describe("no secret is shown", function()
     return table.concat(parts)
   end
 
-  check("nobody listens", nil, { base_url = "http://127.0.0.1:1" })
+  check("a closed port", nil, { base_url = "http://127.0.0.1:1" })
   check("the service knows the key no more")
   check("the connection breaks", { kind = "drop", execute = true })
   check("the answer does not come in time", { kind = "delay", hold = true }, { timeout = 0.1 })

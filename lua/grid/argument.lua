@@ -1,6 +1,6 @@
--- Misuse of the interface: raised at the line of the caller's code, naming the field.
--- Owns: the search for that line, and the nearest name that the caller may have meant.
--- Knows no option by name.
+-- Misuse of the interface: raises at the line of the caller's code, and names the field.
+-- Owns: the search for that line, and for the known name nearest to an unknown one.
+-- Does not know: options by name.
 
 local core = require "grid.core"
 
@@ -12,9 +12,9 @@ local function is_ours(info)
   return info.what == "C" or here ~= nil and info.source:sub(1, #here) == here
 end
 
---- Raises. The position is that of the first function on the stack which is not part of
---- this library. Where there is none, as in a coroutine that runs a method and nothing
---- else, no line is to blame, and none is named.
+--- Raises at the position of the first function on the stack that is not part of this
+--- library. If there is none, as in a coroutine whose only function is a method, the
+--- message has no position.
 function argument.raise(format, ...)
   local level = 2
   local info = debug.getinfo(level, "S")
@@ -22,7 +22,7 @@ function argument.raise(format, ...)
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a field's name may be anything
+  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a name may hold any byte
   error("grid: " .. message, info and level or 0)
 end
 

@@ -1,6 +1,7 @@
--- Text that others wrote: services, servers, files. What is shown of it passes here.
--- Owns: how much of it is looked at, and how much is shown. Which characters may pass is
--- grid.core's say, what is secret that of grid.secrets.
+-- Text of services, servers and files, for messages.
+-- Owns: how many bytes of a text are read, and how many are shown.
+-- Does not know: which characters are visible, which is in grid.core; secrets, which are
+-- in grid.http.redact.
 
 local core = require "grid.core"
 
@@ -9,14 +10,14 @@ local display = {}
 local MAX_READ = 4096 -- bytes
 local MAX_SHOWN = 300
 
---- Without the blanks around it. A pattern that ends in `%s*$` would take the square of
---- the longest run of them.
+--- The text without blanks at its ends. A pattern that ends in `%s*$` would take
+--- quadratic time in the longest run of blanks.
 function display.trim(text)
   local first = text:find "%S"
   return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
 end
 
---- What there is to see of a value that may be a text | nil: nothing.
+--- The visible text of a value | nil: the value is not a string, or has none
 function display.seen(value)
   if type(value) ~= "string" then return nil end
   local text = display.trim(core.visible(value:sub(1, MAX_READ)))

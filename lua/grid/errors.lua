@@ -1,10 +1,9 @@
--- Errors as values: what the world did, in one table.
--- Owns: their form, the line they print as, and the raw body and cookies of an answer,
--- kept where no dump of the table shows them.
--- Knows nothing of how a call came to fail.
+-- Errors as values: a call that failed for a reason outside of the program, as a table.
+-- Owns: the form of an error, its line of text, and the raw body and cookies of its
+-- answer, which no dump of the table shows.
+-- Does not know: how a call fails.
 
 local core = require "grid.core"
-
 local display = require "grid.display"
 local outcome = require "grid.outcome"
 
@@ -48,10 +47,10 @@ function Error.__concat(a, b)
   return tostring(a) .. tostring(b)
 end
 
-local SHOWN = { "code", "message", "request_id" } -- others may have had a part in their words
+local SHOWN = { "code", "message", "request_id" } -- may hold words of a service
 
---- Takes the table over. Body and cookies of `answer`, if there is one, stay reachable,
---- and are not shown.
+--- Makes an error of the table itself. `body` and `cookies` of `answer`, if there is one,
+--- can be read, and are not shown.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
   fields.outcome = outcome.of(fields.sent, fields.status)
@@ -66,8 +65,8 @@ function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }
 end
 
---- Adds to the error of a call's last try what the tries before it came to. `earlier` is
---- the error of the last of those.
+--- Adds to the error of a call's last try the outcome of the tries before it. `earlier`
+--- is the error of the last of those.
 function errors.add_earlier(err, earlier)
   local is_doubtful, is_cancelled = earlier.outcome == "unknown", err.kind == "cancelled"
   err.outcome = outcome.of(err.sent, err.status, earlier.outcome)
@@ -75,14 +74,13 @@ function errors.add_earlier(err, earlier)
   if is_doubtful or is_cancelled then err.cause = err.cause or earlier end
 end
 
---- For a call whose client was closed. `sent` tells of the try in flight, "no" if there
---- is none.
+--- For a call whose client was closed. `sent` is that of the try in flight; "no": there
+--- is none
 function errors.cancelled(sent)
   return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
 end
 
---- For a call that is not over when its process forks: in the child. The parent sends
---- what has not been sent yet.
+--- For a call in flight when its process forks, in the child. The parent continues it.
 function errors.forked()
   return errors.new {
     kind = "cancelled", code = "forked", sent = "unknown",
@@ -90,15 +88,14 @@ function errors.forked()
   }
 end
 
---- For a call whose waiter is gone: its coroutine was closed, or nginx has ended its
---- request.
+--- For a call whose coroutine was closed, or whose request nginx has ended.
 function errors.abandoned(sent)
   return errors.new {
     kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent,
   }
 end
 
---- For a call whose answer came, while an error was raised as it was read.
+--- For a call whose answer arrived, and whose reading raised an error.
 function errors.not_read(problem)
   return errors.new {
     kind = "protocol", code = "not_read", sent = "yes",
@@ -106,7 +103,7 @@ function errors.not_read(problem)
   }
 end
 
---- Of `value`: is it an error of ours, and of that kind if one is named?
+--- Is `value` an error of this library, and of that kind if one is given?
 function errors.is_error(value, kind)
   return getmetatable(value) == Error and (kind == nil or value.kind == kind)
 end

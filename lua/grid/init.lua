@@ -1,8 +1,8 @@
 -- lua-grid: sessions that stay fresh.
--- Owns: the module's face, and the clients behind grid.refresh_session. Everything else
--- is in the modules it names.
+-- Owns: the public names, and the clients behind grid.refresh_session.
+-- Does not know: how anything is done, which is in the modules that it names.
 
--- PUC Lua 5.1 finds the modules of LuaJIT, and could not load the C core.
+-- PUC Lua 5.1 finds the modules of LuaJIT, but cannot load the C core.
 if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
   error(("lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s"):format(_VERSION), 0)
 end
@@ -46,7 +46,7 @@ local MAX_CLIENTS = 32
 
 local clients = {} -- newest last: { key, client }
 
--- Functions and tables are told apart by identity.
+-- Functions and tables are compared by identity.
 local identities, identity_count = setmetatable({}, { __mode = "k" }), 0
 
 local function identity(value)

@@ -1,7 +1,8 @@
--- JSON between Lua values and text, alike with every lua-cjson.
--- Owns: the mark of an array. What null and an empty array are is lua-cjson's say, so
--- that values can go to and from a program's own lua-cjson, which is never touched;
--- reading and writing are in grid.core.
+-- JSON between Lua values and text, with the same results for every build of lua-cjson.
+-- Owns: the mark of an array. JSON null and the marks of arrays are those of lua-cjson,
+-- so that values can be passed to and from a program's own lua-cjson, which is never
+-- changed.
+-- Does not know: the parser and the writer, which are in grid.core.
 
 local cjson = require "cjson"
 local core = require "grid.core"
@@ -12,17 +13,17 @@ local json = {}
 --- JSON null, the same value as cjson.null and ngx.null.
 json.null = cjson.null
 
--- OpenResty's lua-cjson knows such a mark; what carries ours is then an array for the
--- program's own lua-cjson too.
+-- OpenResty's lua-cjson has such a mark. Tables with it are arrays for the program's own
+-- lua-cjson too.
 local array_metatable = cjson.array_mt or { __name = "grid.array" }
 
---- Marks a table as a JSON array, also when it is empty; without an argument: a new one.
+--- Marks a table, or a new one, as a JSON array, also when it is empty.
 function json.array(items)
   if items ~= nil and type(items) ~= "table" then argument.raise("grid.array: a table is expected, got %s", type(items)) end
   return setmetatable(items or {}, array_metatable)
 end
 
---- Was it decoded from an array, or marked as one?
+--- Was the value decoded from an array, or marked as one?
 function json.is_array(value)
   return getmetatable(value) == array_metatable
 end

@@ -1,7 +1,7 @@
 -- Keys: the pair that receives authorization keys, and the authorization keys that sign.
--- Owns: the friendly face of grid.core's key. The secret stays in C, is wiped when closed
--- or collected; it prints as a fingerprint.
--- Knows nothing of HTTP and of how sessions are kept.
+-- Owns: the methods around grid.core's key. The private key stays in C, which wipes it
+-- when it is closed or collected; a key prints as its fingerprint.
+-- Does not know: HTTP, stored sessions.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -10,20 +10,20 @@ local argument = require "grid.argument"
 
 local keys = {}
 
---- What both kinds of key are: a C key, its public half, and how they end.
+--- The members and methods of both kinds of key.
 ---@class grid.Key
 ---@field public_key string base64 of the 91-byte SPKI DER
 local Key = {}
 
---- What receives an authorization key: its public half goes into a request, and `open`
---- opens the answer.
+--- Receives an authorization key: its public key is part of a request, and `open` opens
+--- the answer.
 ---@class grid.KeyPair: grid.Key
 local KeyPair = { __name = "grid.keypair" }
 
---- What signs transactions.
+--- Signs transactions.
 ---@class grid.AuthorizationKey: grid.Key
----@field opened_at number seconds, on core.now's clock
----@field signers table<string, true>? addresses that it may sign for, where the session named them
+---@field opened_at number seconds on the clock of core.now
+---@field signers table<string, true>? addresses that it may sign for, if the session names them
 local AuthorizationKey = { __name = "grid.authorization_key" }
 keys.AuthorizationKey = AuthorizationKey
 
@@ -43,7 +43,7 @@ function Key:__tostring()
   return ("%s (%s)"):format(getmetatable(self).__name, self.closed and "closed" or self.key:fingerprint() or "unknown")
 end
 
---- The private key: base64 of its PKCS#8 DER. A secret.
+--- The private key, a secret: base64 of its PKCS#8 DER.
 ---@return string?, grid.Error?
 function Key:export()
   keys.check("keys:export", self, check_colon("keys:export", self))
@@ -52,7 +52,7 @@ function Key:export()
   return text
 end
 
---- Wipes the key. May be called again.
+--- Wipes the key. Idempotent.
 function Key:close()
   check_colon("keys:close", self)
   self.closed = true
@@ -99,7 +99,7 @@ local function refuse(code, message)
   return nil, errors.new { kind = "crypto", code = code, message = message }
 end
 
--- The innermost session of a kms_payload; any other table is what it is.
+-- The innermost session of a kms_payload. Any other table is returned as it is.
 local function key_session_of(value)
   for _, step in ipairs { "session", "Privy", "session" } do
     if type(value[step]) == "table" then value = value[step] end
@@ -116,7 +116,7 @@ local function signers_of(session)
   return signers
 end
 
--- What an answer lacks is no misuse: nil and null are as good as any table without a key.
+-- A key that is missing in an answer is an error, not misuse: nil and null are accepted.
 local function read_encrypted(value)
   if type(value) == "table" or value == nil or value == json.null then return value end
   if type(value) ~= "string" then argument.raise("keys:open: a table or a string is expected, got %s", type(value)) end
@@ -125,9 +125,9 @@ local function read_encrypted(value)
   return decoded
 end
 
---- Opens what the service sealed to this pair (HPKE, RFC 9180).
---- Takes the API's encrypted_authorization_key, or a whole kms_payload around it, which
---- also tells whom the key may sign for; each as a table or as JSON text.
+--- Opens what the service sealed to this pair (HPKE, RFC 9180): the API's
+--- encrypted_authorization_key, or a whole kms_payload around it, which also names the
+--- addresses that the key may sign for; as a table or as JSON text.
 ---@param encrypted table|string
 ---@return grid.AuthorizationKey?, grid.Error?
 function KeyPair:open(encrypted)

@@ -1,6 +1,7 @@
--- A module that is loaded when a field of it is first read: a program that makes one call
--- and ends spends more time on loading than on calling. Inside nginx it is loaded at
--- once, in init_by_lua: later its file may have changed, or be out of the worker's reach.
+-- A module that is loaded when a field of it is first read, since a program that makes
+-- one call spends more time on loading than on the call. Inside nginx it is loaded at
+-- once, in init_by_lua: a worker may not be able to read its file.
+-- Does not know: the modules.
 
 ---@param name string
 ---@return table

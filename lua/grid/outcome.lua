@@ -1,22 +1,23 @@
--- What became of a call, in one word. Every decision to repeat a request is made by it.
+-- The outcome of a call in one word. Every decision to repeat a request is made by it.
 -- Pure: values in, values out.
+-- Does not know: errors, calls.
 
 local outcome = {}
 
 ---@alias grid.Outcome
----| "none" nothing was executed: ask again freely
----| "unknown" the request may have been executed: repeat the same key and bytes, or nothing
+---| "none" nothing was executed: the call may be repeated as a new one
+---| "unknown" it may have been executed: repeat it with the same key and bytes only
 ---| "final" the service refused the request
 
 local NOT_EXECUTED = { [429] = true, [503] = true }
 
--- 408 says that the request did not arrive whole, but gateways also send it when the
--- service behind them has not answered in time.
+-- 408 means that the request did not arrive whole, but gateways also send it when the
+-- service behind them did not answer in time.
 local function is_refusal(status)
   return status >= 400 and status < 500 and status ~= 408
 end
 
---- Of one try that gave no result.
+--- The outcome of one try that failed.
 ---@param sent "no"|"yes"|"unknown"
 ---@param status? integer of the answer, if at least its status line came
 ---@param earlier? grid.Outcome of the tries before it, whose effect a later one does not undo

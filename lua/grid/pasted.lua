@@ -1,12 +1,13 @@
--- Text that people paste and editors save: keys, one-time passwords, settings.
--- Owns: what is not meant to be part of it: blanks of any kind, the byte order mark,
--- characters that are not seen.
+-- Text that was pasted, or saved by an editor: keys, one-time passwords, settings.
+-- Owns: which characters are not part of it: blanks, the byte order mark, invisible
+-- characters.
+-- Does not know: what the text means.
 
 local core = require "grid.core"
 
 local pasted = {}
 
--- White_Space of Unicode beyond ASCII; line separators are controls.
+-- White_Space of Unicode beyond ASCII. core.visible treats line separators as controls.
 local BLANKS = {}
 for _, blank in ipairs { "\194\160", "\225\154\128", "\226\128\175", "\226\129\159", "\227\128\128" } do BLANKS[blank] = true end
 for last = 128, 138 do BLANKS["\226\128" .. string.char(last)] = true end
@@ -17,7 +18,7 @@ local function is_noise(character)
   return character:find "^%s$" ~= nil or BLANKS[character] or core.visible(character) == ""
 end
 
---- Without what is not meant at both ends.
+--- The text without such characters at its ends.
 function pasted.trim(text)
   local first, last = 1, 0
   for position, character in text:gmatch("()(" .. CHARACTER .. ")") do
@@ -29,12 +30,12 @@ function pasted.trim(text)
   return text:sub(first, last)
 end
 
---- Without what is not meant anywhere.
+--- The text without such characters.
 function pasted.squeeze(text)
   return (text:gsub(CHARACTER, function(character) return is_noise(character) and "" or nil end))
 end
 
---- Without the byte order mark that some editors put before a text.
+--- The text without a byte order mark, which some editors write, at its beginning.
 function pasted.without_mark(text)
   return (text:gsub("^\239\187\191", ""))
 end

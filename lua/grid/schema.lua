@@ -1,10 +1,11 @@
--- Tables that come from a caller, checked against one declared schema.
--- Owns: the checking. Knows no schema itself; reads tables, never writes to them. What a
--- table has by its metatable counts too.
+-- Checks tables of a caller against a declared schema.
+-- Owns: the checks, and the messages of misuse. Tables are read through their metatables,
+-- and never written to.
+-- Does not know: any schema.
 --
--- A schema maps a field's name to { type = "string" | "number" | … (or a list of types),
--- or_null, required, check, default }. `check(value)` returns nothing, or what the field
--- must be instead. `or_null`: JSON null will do as well.
+-- A schema maps the name of a field to { type, or_null, required, check, default }.
+-- `type` is a name or a list of names; `or_null` accepts JSON null as well;
+-- `check(value)` returns nil, or what the value must be instead.
 
 local json = require "grid.json"
 local argument = require "grid.argument"
@@ -23,7 +24,7 @@ local function type_name(field)
   return type(field.type) == "string" and field.type or table.concat(field.type, " or ")
 end
 
---- Checks one value that was given for `name`.
+--- Raises unless `value` fits the field `name`.
 function schema.check_field(what, name, field, value)
   if not accepts(field, value) then
     argument.raise("%s: '%s' must be a %s, got %s", what, name, type_name(field), type(value))
@@ -54,7 +55,7 @@ local function sorted_names(of)
   return names
 end
 
--- Of several faults always the same one is told.
+-- Of several faults the same one is reported each time, whatever the order of `pairs`.
 local function complain(what, declared, given)
   for _, name in ipairs(sorted_names(given)) do
     if not declared[name] then
@@ -70,8 +71,8 @@ local function complain(what, declared, given)
   end
 end
 
---- Raises unless `given` is a table of that schema. `noun` says what it is to the caller:
---- the options, if nothing else.
+--- Raises unless `given` is a table of that schema. `noun` names the table in a message;
+--- default "options".
 function schema.check(what, declared, given, noun)
   if type(given) ~= "table" then
     argument.raise("%s: as %s a table is expected, got %s", what, noun or "options", type(given))
@@ -79,7 +80,7 @@ function schema.check(what, declared, given, noun)
   if not fits(declared, given) then complain(what, declared, given) end
 end
 
--- Checks that several schemas share.
+-- Checks for several schemas.
 
 local MAX_SECONDS = 1e6 -- whose milliseconds fit 31 bits
 local MAX_COUNT = 2 ^ 31 - 1

@@ -1,5 +1,5 @@
--- The version of this code, in one place: grid._VERSION and the user agent are made of
--- it. `-dev` is what comes before that release; the rock is called scm meanwhile. A
--- release takes the `-dev` off here, in the README's table and in options.lua's
--- annotation, which specs compare, and gives the changelog its date.
+-- The version of this code: part of grid._VERSION and of the user agent. `-dev` marks the
+-- code before that release; the rock is then called scm. For a release, remove `-dev`
+-- here, in the README's table and in the annotation of options.lua, which specs compare,
+-- and give the changelog its date.
 return "0.1.0-dev"

@@ -1,6 +1,7 @@
 -- Measuring in pairs: two or more ways to do the same work, in turn, round after round,
--- so that a machine that changes its speed changes it for all of them. Owns: the rounds,
--- medians, and the printing. Knows nothing of what is measured.
+-- so that a machine that changes its speed changes it for all of them.
+-- Owns: the rounds, medians, and the printing.
+-- Does not know: what is measured.
 
 local measure = {}
 

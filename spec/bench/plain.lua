@@ -1,9 +1,9 @@
 -- Calls from plain Lua against the least that libcurl can do, and against the curl
 -- command. Both sides have the same peer, a sandbox: at its work (it reads the request,
 -- checks it, seals a key); the same with random bytes in place of a sealed key; and with
--- the same answer for everybody at once, which costs next to nothing and so shows most of
--- what the library costs. Of two equal rounds of calls the second is measured: that of a
--- program that goes on.
+-- the same answer to each request at once, which costs next to nothing and so shows most
+-- of what the library costs. Of two equal rounds of calls the second is measured: that of
+-- a program that goes on.
 -- `plain.lua [--quick]`, started by `run`.
 
 local core = require "grid.core"
@@ -23,7 +23,7 @@ local VMS = { "lua5.4", "luajit" }
 local PATH = "/api/grid/v1/auth/refresh-session"
 local build, dir = os.getenv "BUILD", os.getenv "BENCH_DIR"
 
--- A P-256 point that nobody holds the key of.
+-- A P-256 point whose private key is not known.
 local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
   .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
 

@@ -104,7 +104,7 @@ describe("the command", function()
     assert.not_equal(text, run.folder:read "pair")
   end)
 
-  it("gives a private key to a pipe, and with --json to nobody", function()
+  it("gives a private key to a pipe, and with --json no key", function()
     local code, out, err = run:grid "keygen"
     assert.equal(0, code)
     assert.truthy(err:find(assert(grid.keypair(out)).public_key, 1, true))

@@ -67,7 +67,7 @@ describe("grid move-signer", function()
     assert.same({ before, 0 }, { signers(), submissions() })
   end)
 
-  it("does nothing where nobody can be asked", function()
+  it("does nothing without a terminal and --yes", function()
     local requests = run.server:stats().requests
     local code, _, err = run:grid("move-signer s.json --to " .. NEW)
     assert.equal(2, code)
@@ -137,7 +137,7 @@ describe("grid move-signer", function()
     assert.equal(2, #signers())
   end)
 
-  it("stops when the service tells of signers that nobody can be shown", function()
+  it("stops when the signers that the service tells cannot be shown", function()
     local function odd(list, threshold)
       return ('{"data":{"policies":{"signers":%s,"threshold":%s}}}'):format(list, threshold)
     end
@@ -168,7 +168,7 @@ describe("grid move-signer", function()
     assert.equal(NEW, signers()[1].address)
   end)
 
-  it("refuses a list of signers, or a session, that names nobody", function()
+  it("refuses a list of signers, or a session, without an address", function()
     for _, list in ipairs { "{}", "7", "[null]", '[{"address":"x"}]', ('[{"address":"%s","permissions":[7]}]'):format(NEW) } do
       run.folder:write("list.json", list)
       local code, out = run:grid "move-signer s.json --yes --json --signers list.json"

@@ -144,7 +144,7 @@ describe("grid refresh-all", function()
     assert.equal(2, run.server:stats().executions)
   end)
 
-  it("loses no session when nobody reads what it says any more", function()
+  it("loses no session when the reader of its output has ended", function()
     local made = write_sessions(120)
     local code, _, err = run:shell(("{ %s refresh-all all --json; echo $? >code; } | head -n 1 >/dev/null"):format(harness.GRID))
     assert.equal(0, code)

@@ -155,7 +155,7 @@ describe("grid refresh", function()
     assert.equal("s.json\ntmp", run.folder:list())
   end)
 
-  it("saves an answer that makes no sense where nobody else reads it, and says where", function()
+  it("saves an answer that makes no sense in a file that only the owner can read, and says where", function()
     run:write_session "s.json"
     local text = run.folder:read "s.json"
     run.server:set { tier = "2" }

@@ -7,7 +7,7 @@ local grid = require "grid"
 
 local app = {}
 
---- P-256 in SPKI DER: the base point, so nobody needs its private key here.
+--- P-256 in SPKI DER: the base point; its private key is not needed here.
 app.public_key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li"
   .. "/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 

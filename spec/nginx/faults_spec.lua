@@ -1,5 +1,5 @@
--- What the world can do to a call, inside nginx: each fault of the sandbox comes back as
--- the same error as in plain Lua, nobody hangs or crashes, and nothing stays behind.
+-- Faults of a call inside nginx: each fault of the sandbox comes back as the same error
+-- as in plain Lua, no call hangs or crashes, and nothing stays behind.
 
 local app = require "spec.nginx.app"
 local grid = require "grid"
@@ -121,11 +121,11 @@ for _, version in ipairs { "2", "1.1" } do
       assert.is_true(outcome.ok, outcome.message)
     end)
 
-    -- Nobody listens at the discard port; .invalid has no addresses (RFC 6761).
+    -- The discard port is closed; .invalid has no addresses (RFC 6761).
     for _, row in ipairs {
       { "a refused connection", "http://127.0.0.1:9", "network" },
-      { "a certificate that nobody trusts", "@SANDBOX@&ca_file=/etc/ssl/certs/ca-certificates.crt", "tls" },
-      { "a name that nobody has", "https://grid.invalid", "network" },
+      { "a certificate that is not trusted", "@SANDBOX@&ca_file=/etc/ssl/certs/ca-certificates.crt", "tls" },
+      { "a name that does not exist", "https://grid.invalid", "network" },
     } do
       it(row[1] .. " is told as such, and nothing was sent", function()
         local outcome = scene:ask("/alone?base_url=" .. row[2]:gsub("@SANDBOX@", scene.sandbox.https))

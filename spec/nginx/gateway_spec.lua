@@ -67,7 +67,7 @@ describe("the example gateway", function()
     return json.decode(body), status, files.read(gateway.dir .. "/headers"):match "[Ss]et%-[Cc]ookie: ([^;]+)"
   end
 
-  -- A cookie of somebody who has logged in, with a session of these lifetimes.
+  -- A cookie of a user who has logged in, with a session of these lifetimes.
   local function log_in(settings)
     grid_side:reset()
     grid_side:set(settings)
@@ -95,7 +95,7 @@ describe("the example gateway", function()
 
   local function executions() return grid_side:stats().executions end
 
-  it("lets nobody pass without a session", function()
+  it("lets no request pass without a session", function()
     assert.equal(401, (select(2, gateway:get "/")))
     assert.equal(401, (select(2, gateway:get("/", "-b grid_session=made-up"))))
   end)
@@ -118,7 +118,7 @@ describe("the example gateway", function()
   it("passes on who has logged in, and tells the program who it is, whatever the caller claims", function()
     local address
     cookie, address = log_in { key_lifetime = 900 }
-    local body, status = visit "-H 'X-Grid-Address: somebody-else'"
+    local body, status = visit "-H 'X-Grid-Address: another-address'"
     assert.equal(200, status)
     assert.equal(address, body:match "^%S+")
     assert.is_true(tonumber(body:match "(%d+)$") > os.time() + 600)

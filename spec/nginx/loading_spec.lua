@@ -70,7 +70,7 @@ describe("loaded in init_by_lua, the library", function()
       env = { SCENE_KEY = keys:export(), SCENE_ADDRESS = session.address, SCENE_PAYLOAD = session.kms_payload_json },
       http = [[
         init_by_lua_block {
-          require "spec.nginx.app" -- loads the library, and nothing of it that it does not load itself
+          require "spec.nginx.app" -- loads the library, and no module that it does not load itself
           package.path, package.cpath = "", ""
         }]],
       locations = "location = /steps { content_by_lua_block {" .. STEPS .. "} }" .. [[

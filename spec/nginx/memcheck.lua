@@ -64,7 +64,7 @@ local FAULTS = {
 -- between, and closing a Lua state takes it long.
 local function terminate(server)
   server:signal "TERM"
-  server:get("/ready", "--max-time 10") -- the next event; nobody need answer
+  server:get("/ready", "--max-time 10") -- the next event; no answer is needed
   return server:wait()
 end
 
@@ -93,8 +93,8 @@ for name, code_cache in pairs { ["with the code cache"] = true, ["without the co
       local closed = scene:ask "/closed"
       assert.equal(2, #closed, closed.body)
       for _, outcome in ipairs(closed) do assert.equal("cancelled", outcome.kind) end
-      -- Without the cache ngx_lua itself complains of any semaphore that somebody waits
-      -- for at the end.
+      -- Without the cache ngx_lua itself complains of any semaphore with a waiter at
+      -- the end.
       if code_cache then scene.nginx:get "/left_in_flight" end
       local code = terminate(scene.nginx)
       local said = files.read(scene.nginx.dir .. "/stderr")

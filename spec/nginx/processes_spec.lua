@@ -82,7 +82,7 @@ describe("nginx", function()
     assert.equal(0, scene.nginx:wait())
   end
 
-  it("may make a client before the fork: nothing of libcurl starts there, and every worker gets an engine of its own", function()
+  it("may make a client before the fork: libcurl does not start there, and every worker gets an engine of its own", function()
     scene = start { workers = 3, http = BEFORE_THE_FORK, listen = "reuseport" }
     assert.equal(1, threads_of(scene.nginx.pid))
     assert.falsy(list("/proc/" .. scene.nginx.pid .. "/fd"):find "eventpoll")

@@ -7,9 +7,10 @@ local nginx = require "spec.support.nginx"
 -- What stays outside, and why.
 local OUTSIDE = {
   ["spec/nginx/"] = "starts nginx itself",
-  ["spec/sandbox"] = "is about the sandbox and calls nothing of the library",
+  ["spec/sandbox"] = "is about the sandbox and does not call the library",
   ["spec/annotations_spec"] = "compares texts and makes no call",
   ["spec/setup"] = "runs shell scripts",
+  ["spec/words"] = "runs a shell script",
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/demo_spec"] = "runs a program of its own",
   ["spec/readme_spec"] = "runs programs of their own",

@@ -220,7 +220,7 @@ describe("calls of one worker", function()
     assert.is_true(scene:ask("/refresh").ok)
   end)
 
-  it("end as cancelled when their client is closed and the driver has nobody else to carry", function()
+  it("end as cancelled when their client is closed and the driver has no other call", function()
     assert_cancelled(scene, "/closed_detached", 1)
   end)
 end)

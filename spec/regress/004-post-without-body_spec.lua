@@ -9,7 +9,7 @@ describe("a POST without a body", function()
   setup(function() server = sandbox.share() end)
   teardown(function() server:stop() end)
 
-  it("says nothing of a content type, and that its length is 0", function()
+  it("sends no content type, and that its length is 0", function()
     rig.mark()
     local client = rig.client(server)
     client:request("POST", "/anything")

@@ -1,8 +1,8 @@
--- Finalizers run wherever memory is asked for, also amid a function of the core, and last
--- of all when the program ends. One that encoded garbled the text that was being encoded;
--- one that closed an engine or a key took it from under the function that used it; and a
--- client that was collected woke a coroutine of a loop that was gone. Whole programs,
--- since some of them crashed.
+-- Finalizers run wherever memory is asked for, also within a function of the core, and
+-- last of all when the program ends. One that encoded garbled the text that was being
+-- encoded; one that closed an engine or a key took it from under the function that used
+-- it; and a client that was collected woke a coroutine of a loop that was gone. Whole
+-- programs, since some of them crashed.
 
 local child = require "spec.support.child"
 
@@ -142,7 +142,7 @@ describe("a finalizer", function()
         return transfer
       end
 
-      local amid = 0
+      local during = 0
       for _ = 1, 200 do
         local transfer = fetch()
         local closed = false
@@ -153,7 +153,7 @@ describe("a finalizer", function()
         for _ = 1, 20 do
           local ok, answer = pcall(transfer.answer, transfer)
           if not ok then break end
-          if closed then amid = amid + 1 end
+          if closed then during = during + 1 end
           assert(answer.bytes == #body and answer.headers["x-100"] == "text 100")
           assert(answer.headers["content-length"] == tostring(#body))
           assert(answer.content:string() == body)
@@ -162,12 +162,12 @@ describe("a finalizer", function()
         end
         transfer:close()
       end
-      assert(amid > 0, "no finalizer ran amid the reading")
+      assert(during > 0, "no finalizer ran during the reading")
       io.write "good"
     ]])
   end)
 
-  it("of a client wakes nobody when the program ends amid a call", function()
+  it("of a client wakes no waiter when the program ends during a call", function()
     assert.equal("left", run [[
       local grid = require "grid"
       local uv = require "luv"

@@ -35,7 +35,7 @@ describe("the body of an answer", function()
     client:close()
   end)
 
-  it("becomes one where somebody may want to read it", function()
+  it("becomes one where the caller may want to read it", function()
     local client = rig.client(server)
     server:fault { kind = "status", status = 500 }
     local _, err = client:refresh_session(rig.request(server))

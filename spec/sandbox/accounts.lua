@@ -1,6 +1,7 @@
 -- Accounts: an address, the policies that say who may sign for it, and the user behind it
 -- with the one wallet that the user's sessions hold. An email address leads to the same
--- account at every log-in. Knows nothing of tokens and of HTTP.
+-- account at every log-in.
+-- Does not know: tokens, HTTP.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"
@@ -22,7 +23,7 @@ local function wallets_text(account)
     .. '","public_key":null,"exported_at":null,"imported_at":null}]'
 end
 
---- An account that nobody can ask for.
+--- An account that no request can name.
 function accounts.stranger()
   local account = {
     address = new_address(), email = "stranger@example.com", grid_user_id = bytes.uuid(), created_at = ngx.now(),

@@ -1,5 +1,5 @@
--- Random bytes and the spellings of bytes: strict base64, base64url, base58, UUIDs. Knows
--- nothing of what they mean here.
+-- Random bytes and the spellings of bytes: strict base64, base64url, base58, UUIDs.
+-- Does not know: what they mean here.
 
 local ffi = require "ffi"
 local decode_base64, encode_base64 = ngx.decode_base64, ngx.encode_base64

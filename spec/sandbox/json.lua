@@ -3,8 +3,8 @@
 -- The sandbox judges what clients send, so it shares no JSON code with the library it
 -- tests. Unlike lua-cjson this reader tells `[]` from `{}`, keeps the digits of big
 -- integers, refuses doubled names, and says where each member of the outermost object
--- stood, so that a payload can be compared byte for byte. It knows nothing of nginx:
--- specs use it from either VM.
+-- stood, so that a payload can be compared byte for byte.
+-- Does not know: nginx; specs use it from either VM.
 
 local byte, char, concat, find, format, match, sub =
   string.byte, string.char, table.concat, string.find, string.format, string.match, string.sub

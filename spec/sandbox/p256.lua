@@ -1,6 +1,7 @@
 -- P-256 keys on libcrypto: pairs, Diffie-Hellman, signatures checked. A private key is an
 -- EVP_PKEY that Lua's collector frees; a public key is its point in uncompressed form, 65
--- bytes. Knows nothing of base64.
+-- bytes.
+-- Does not know: base64.
 
 local ffi = require "ffi"
 local libcrypto = require "sandbox.libcrypto"

@@ -22,7 +22,7 @@ local LONGEST_HOLD, HOLD_STEP = 60, 0.01 -- seconds
 local NO_QUERY = shape.object {}
 local RETIRED = "The Grid API has been retired. Accounts can be moved until 2027-02-05"
 
--- The generator of P-256: a valid key, whose private half (1) everybody knows.
+-- The generator of P-256: a valid key, whose private half is 1.
 router.SAMPLE_KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/"
   .. "hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 

@@ -28,7 +28,7 @@ end
 
 local PREFIXES = { none = "", ["wallet-auth"] = "wallet-auth:", ["wallet-api"] = "wallet-api:" }
 
---- A new authorization key for whoever holds the private half of `public_key` (base64
+--- A new authorization key for the holder of the private half of `public_key` (base64
 --- SPKI, checked before).
 ---@return string encapsulated_key, string ciphertext, string|nil point  both base64; its public half, nil if opaque
 function seal.authorization_key(public_key)

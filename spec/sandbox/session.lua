@@ -1,7 +1,8 @@
 -- Sessions as Grid and Privy keep them: a user token with an expiry, a refresh token that
 -- rotates, an authorization key. One session is one log-in to an account; its refresh
--- tokens form a family that is revoked as a whole when a spent one comes again. It knows
--- nothing of HTTP: what it refuses, it refuses with a failure `{status, code, message}`.
+-- tokens form a family that is revoked as a whole when a spent one comes again. A
+-- refusal is a failure `{status, code, message}`.
+-- Does not know: HTTP.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"

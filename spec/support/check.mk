@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 30
 fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
-OURS := $(filter-out spec/sandbox% spec/demo% spec/readme% spec/setup%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
+OURS := $(filter-out spec/sandbox% spec/demo% spec/readme% spec/setup% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
@@ -25,7 +25,7 @@ CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3
 SANITIZED = $(if $(BOTH),lua5.4 luajit,$(CHOSEN))
 STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
 
-SUITES = c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns layers \
+SUITES = c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
           asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
@@ -48,8 +48,8 @@ portable:  ## the tests on the build without epoll
 
 # ---- Reading the sources ----------------------------------------------------------------------
 
-.PHONY: lint lint-gcc lint-clang lint-tidy lint-lua lint-columns layers
-lint: lint-gcc lint-clang lint-tidy lint-lua lint-columns  ## warnings as errors, clang-tidy, luacheck, long lines
+.PHONY: lint lint-gcc lint-clang lint-tidy lint-lua lint-columns lint-words layers
+lint: lint-gcc lint-clang lint-tidy lint-lua lint-columns lint-words  ## warnings as errors, clang-tidy, luacheck, long lines, words
 
 lint-gcc lint-clang: lint-%:
 	@$(SUITE) check $* $(MAKE) -k -j2 B=$(BUILD)/lint-$* CC=$* \
@@ -70,6 +70,10 @@ lint-lua:
 # As .clang-format says; luacheck holds Lua to the same.
 lint-columns:
 	@LC_ALL=C.UTF-8 $(SUITE) check columns sh -c '! grep -nE "^.{133,}" $$(find src spec -name "*.[ch]")'
+
+# Words that comments and texts do not use, and the width of comments.
+lint-words:
+	@$(SUITE) check words spec/support/words
 
 layers: all  ## the walls between the rooms, and what core.so exports
 	@$(SUITE) check layers spec/support/layers $(VMS:%=$(B)/%/grid/core.so)

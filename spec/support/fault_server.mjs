@@ -1,6 +1,6 @@
 // A server that executes requests and then breaks, for the specs that count executions.
 //
-// Owns: a folder for its certificate, two free loopback ports, and the list of what it executed. It knows nothing of Grid:
+// Owns: a folder for its certificate, two free loopback ports, and the list of what it executed. It does not know Grid:
 // the last step of the path says what happens after the request was read to its end, and counted:
 //
 //   ok             an answer
@@ -118,7 +118,7 @@ function retire(socket, res) {
 
 function twice(socket, res) {
   ok(socket, res);
-  setTimeout(() => !socket.destroyed && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"nobody"}'), LITTLE);
+  setTimeout(() => !socket.destroyed && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"unused"}'), LITTLE);
 }
 
 function flood(stream, res) {
@@ -177,7 +177,7 @@ function serve(req, res) {
   req.on("data", (chunk) => req.chunks.push(chunk));
   req.on("end", () => {
     const second = req.httpVersionMajor === 2;
-    if (second && !req.stream.session) return; // given up amid its body
+    if (second && !req.stream.session) return; // given up during its body
     execute(name, req, second ? req.stream.session : req.socket);
     const acts = second ? faultsOfStream : faultsOfSocket;
     if (Object.hasOwn(acts, fault)) return acts[fault](second ? req.stream : req.socket, res, req);

@@ -12,7 +12,7 @@ local sandbox = require "spec.support.sandbox"
 
 local rig = {}
 
---- A valid public key, whose private half (1) everybody knows.
+--- A valid public key, whose private half is 1.
 rig.KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li"
   .. "/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 

@@ -1,5 +1,5 @@
 -- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs
--- a shell and luasocket, and nothing of the library, and works on Lua 5.4 and LuaJIT. A
+-- a shell and luasocket, and no part of the library, and works on Lua 5.4 and LuaJIT. A
 -- sandbox also ends by itself when the process that started it has gone, and is of a
 -- session of its own: a signal to that process's group leaves it time to clean up.
 
@@ -44,7 +44,7 @@ function sandbox.start(options)
   end
   local self = setmetatable({ pipe = pipe, api_key = options and options.api_key or "sandbox-api-key" }, Sandbox)
   for name, value in pairs(ready(line)) do self[name] = value end
-  -- The collector would close the pipe of one that nobody has stopped, and wait for its
+  -- The collector would close the pipe of one that was not stopped, and wait for its
   -- end.
   self.guard = finalizer(function() self:stop() end)
   return self

@@ -13,7 +13,7 @@ from_tree "grid.core"
 require "grid.core"
 local grid = require "grid"
 
--- A P-256 point that nobody holds the key of.
+-- A P-256 point whose private key is not known.
 local public_key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
   .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
 

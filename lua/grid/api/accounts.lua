@@ -1,7 +1,6 @@
--- The account calls of Grid's API, and the signing between their two halves: prepare,
--- sign, submit.
--- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign. Knows
--- nothing of connections, tries and hosts.
+-- The account calls of Grid's API, and the signing between prepare and submit.
+-- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign.
+-- Does not know: connections, tries and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -47,7 +46,7 @@ local CHANGES = {
 
 local LISTS = { "signers", "transaction_signers" }
 
--- A list may be empty, and still goes out as one. The caller's tables stay as they are.
+-- Empty lists are sent as JSON arrays. The caller's tables are not changed.
 local function with_lists(changes)
   local fields = {}
   for name, value in pairs(changes) do fields[name] = value end
@@ -100,7 +99,7 @@ local function sign_one(payload, auth)
   return { provider = "privy", signature = signature }
 end
 
---- Signs every payload of a prepared transaction: what `submit` takes | nil, error.
+--- Signs each payload of a prepared transaction. -> the argument of `submit` | nil, error
 function accounts.sign(what, prepared, auth)
   keys.check(what, auth, keys.AuthorizationKey)
   if type(prepared) ~= "table" then argument.raise("%s: a prepared transaction is expected, got %s", what, type(prepared)) end
@@ -138,7 +137,7 @@ function accounts.submit(what, address, signed, again)
   }
 end
 
--- The service's caches lag: a key may be refused for about a second after it was made
+-- The service may refuse a key for about a second after it was made, since its caches lag
 -- (Privy's documentation).
 local FRESH_SECONDS, PATIENCE = 2, 1
 
@@ -146,8 +145,8 @@ local function speaks_of_the_key(err)
   return err.kind == "auth" or err.sent == "yes" and err.kind == "api" and err.message:find("session key", 1, true) ~= nil
 end
 
---- Submits, and once more with the same bytes if the key is so young that the service may
---- not know it yet.
+--- Submits, and once more with the same bytes if the key is refused and was opened less
+--- than FRESH_SECONDS ago.
 function accounts.submit_fresh(what, address, signed, auth)
   local waited = false
   return accounts.submit(what, address, signed, function(refusal)

@@ -1,8 +1,8 @@
--- The session calls of Grid's API, and the door to any other: what goes out, and what the
--- answer must hold.
--- Owns: paths, fields and bodies of /auth. Each builder returns an operation, or nil and
--- an error.
--- Knows nothing of connections, tries and hosts.
+-- The session calls of Grid's API, and calls of any other endpoint: what is sent, and
+-- what the answer must hold.
+-- Owns: paths, fields and bodies of /auth. Each builder returns an operation | nil,
+-- error.
+-- Does not know: connections, tries and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -37,8 +37,8 @@ local function is_present(value)
   return value ~= nil and value ~= json.null
 end
 
--- Returns the body and the text of its payload. grid.core validates text of the caller.
--- Text that json.encode wrote is valid, and its table tells the kind of session.
+-- The body, and the text of its payload. grid.core validates text of the caller. Text
+-- that json.encode wrote is valid, and its table tells the kind of session.
 -- -> body, text | nil, kind, code, message
 local function refresh_body(key, payload)
   local is_checked = false
@@ -53,12 +53,12 @@ local function refresh_body(key, payload)
   return body, body and payload or kind, code, message
 end
 
--- What grid.keypair and grid.authorization_key take: PEM, "wallet-auth:", and base64 of
--- DER that begins with a version, 0 (PKCS#8) or 1 (SEC 1). A public key's begins with an
--- algorithm (RFC 5280 section 4.1).
+-- The texts that grid.keypair and grid.authorization_key accept: PEM, "wallet-auth:", and
+-- base64 of DER that begins with a version, 0 (PKCS#8) or 1 (SEC 1). The DER of a public
+-- key begins with an algorithm (RFC 5280 section 4.1).
 local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
 
--- keys:export() in place of keys.public_key, say: it must not leave the machine.
+-- A private key must not be sent: keys:export() in place of keys.public_key.
 local function check_public_key(text)
   for _, pattern in ipairs(PRIVATE_KEYS) do
     if text:find(pattern) then
@@ -69,7 +69,7 @@ local function check_public_key(text)
   end
 end
 
---- A request as it is now, for later. Raises where auth.refresh_session would.
+--- A copy of a request. Raises where auth.refresh_session would.
 function auth.check_refresh(what, request)
   schema.check(what, REFRESH, request, "request")
   return { encryption_public_key = request.encryption_public_key, kms_payload = request.kms_payload }
@@ -120,7 +120,7 @@ local COMPLETE_AUTH = {
   otp_id = { type = "string", check = schema.not_empty },
 }
 
--- The first authentication of the answer is what refresh-session takes as kms_payload.
+-- The first authentication of the answer is the kms_payload of refresh-session.
 local function check_verified(data)
   local authentication = type(data) == "table" and data.authentication
   local problem = check_session(type(authentication) == "table" and authentication[1])

@@ -288,8 +288,8 @@ function transfer:is_finished() end
 ---@return "no"|"unknown"|"yes"
 function transfer:sent() end
 
---- The answer as far as it came, its body as grid.core.bytes in `content`; and kind, code and
---- message if the answer is not whole.
+--- The answer as far as it came, its body as grid.core.bytes in `content`; and kind, code
+--- and message if the answer is not whole.
 ---@return table answer
 function transfer:answer() end
 

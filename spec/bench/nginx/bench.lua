@@ -15,7 +15,7 @@ local ANSWER_DELAY = 0.05
 local LONG_CALL = quick and 2 or 10
 local SCRIPT = "spec/bench/nginx/load.lua"
 
--- A P-256 point that nobody holds the key of.
+-- A P-256 point whose private key is not known.
 local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
   .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
 
