@@ -1,8 +1,8 @@
 -- An explicit-state model checker for the keeper's protocol.
--- Explores each world that can be reached, and tells how many there are, in how many of them
--- the session is lost whatever happens next, and which invariants were broken on the way.
--- Two worlds are one when they differ only in names (random ids, tokens, revs) and in times
--- that make no difference any more.
+-- Explores each world that can be reached, and tells how many there are, in how many of
+-- them the session is lost whatever happens next, and which invariants were broken on the
+-- way. Two worlds are one when they differ only in names (random ids, tokens, revs) and
+-- in times that make no difference any more.
 -- Does not know: what happens in a world, which is in model_world.lua.
 
 local world = require "spec.keeper.model_world"
@@ -15,7 +15,8 @@ Writer.__index = Writer
 
 local function new_writer(self, scenario)
   return setmetatable({
-    parts = {}, names = {}, count = 0, attempts = {}, now = self.now, read = self.server.read, scenario = scenario,
+    parts = {}, names = {}, count = 0, attempts = {}, now = self.now, read = self.server.read, stored = self.record,
+    scenario = scenario,
   }, Writer)
 end
 
@@ -107,7 +108,7 @@ function Writer:flight(flight, effect)
   self:put(flight.failure and flight.failure.kind)
   if flight.step == "look" then return end
   self:name(flight.rev)
-  self:record(flight.record)
+  if flight.record == self.stored then self:put "=" else self:record(flight.record) end
   if flight.intent and not (flight.record and flight.intent == flight.record.intent) then self:intent(flight.intent) end
   self:put(flight.lineage)
   if flight.entry then self:entry(flight.entry) end
@@ -137,7 +138,8 @@ function Writer:worker(worker)
   end
 end
 
--- Answers by key and the first key of a token count as long as both are known to somebody.
+-- Answers by key and the first key of a token count as long as another part
+-- of the state names both.
 local function write_server(self, server)
   self:put(server.omits)
   for name = 1, 2 do
@@ -248,9 +250,10 @@ end
 
 local LIMIT = 400000
 
---- -> { states, lost, problems: text -> how often, example: steps to the first lost state }.
---- Raises above a number of states that no scenario is meant to have.
+--- -> { states, lost, problems, example }: problems as text -> how often, example the
+--- steps to the first lost state. Raises above a number of states that no scenario has.
 function model.explore(scenario)
+  if jit then jit.off() end -- LuaJIT gives up most traces here, and takes twice the time
   local search = setmetatable({
     scenario = scenario, states = 0, index = {}, queue = {}, good = {}, before = {}, cause = {}, problems = {},
   }, Search)
@@ -261,6 +264,7 @@ function model.explore(scenario)
     i = i + 1
     assert(search.states <= LIMIT, "the model has more states than expected")
   end
+  if jit then jit.on() end
   local lost, seen = count_lost(search.good, search.before, search.states)
   local example
   for state = 1, search.states do

@@ -1,7 +1,8 @@
--- A token endpoint with rotation, as a value: server, request and time in, server and answer out.
--- Owns: what the kinds of server do with a token that comes twice. Does not know: the protocol.
--- Kinds: "idempotent", "grace", "strict" as in the keeper's table, "refusing": a token that
--- comes twice is refused, and the session lives on.
+-- A token endpoint with rotation, as a value: server, request and time in, server and
+-- answer out.
+-- Owns: what the kinds of server do with a token that comes twice. Does not know: the
+-- protocol. Kinds: "idempotent", "grace", "strict" as in the keeper's table, "refusing":
+-- a token that comes twice is refused, and the session lives on.
 
 local server = {}
 
@@ -47,7 +48,8 @@ end
 
 local REJECT = { kind = "reject", code = "invalid_grant" }
 
---- Executes a request { key, token }. The third result names a broken promise of the client.
+--- Executes a request { key, token }. The third result names a broken promise of the
+--- client.
 function server.execute(self, request, now)
   local name = server.session_of(request.token)
   local session = self.sessions[name]

@@ -1,8 +1,10 @@
--- A world in which workers refresh one record: store, network, clock, server, faults.
--- Each worker is a flight of grid.keeper.protocol itself; the world carries out its effects.
--- Worlds are values. `world.steps` gives all that may happen next.
--- Owns: effects, faults and their budget, invariants. Does not know: how worlds are explored.
+-- A state in which workers refresh one record: store, network, clock, server, faults.
+-- Each worker is a flight of grid.keeper.protocol itself; the world carries out its
+-- effects. Worlds are values. `world.steps` gives all that may happen next.
+-- Owns: effects, faults and their budget, invariants. Does not know: how worlds are
+-- explored.
 
+local codec = require "grid.keeper.record"
 local lifecycle = require "grid.keeper.lifecycle"
 local owner = require "grid.keeper.owner"
 local protocol = require "grid.keeper.protocol"
@@ -96,7 +98,8 @@ local function holds(record, token)
   return false
 end
 
--- Is the answer that a flight has read still there, where it says that it is done with it?
+-- Is the answer that a flight has read still there, where it says that it is done with
+-- it?
 local function check_done(self, flight, effect)
   local mine, record = flight.entry, self.record
   if not mine or not record or record.state == "removed" or record.lineage ~= flight.lineage then return nil end
@@ -176,7 +179,8 @@ function act.put(self, i, scenario, steps)
     return steps:add("conflict", advance(self, i, { name = "put", result = "conflict" }, scenario))
   end
   local rev = "r" .. self.ids + 1
-  local stored = { record = effect.record, rev = rev }
+  local kept = scenario.is_packed and assert(codec.unpack(codec.pack(effect.record), "id")) or effect.record
+  local stored = { record = kept, rev = rev }
   local problem = check_put(self.record, effect.record, self.workers[i].flight) or check_record(effect.record)
   local after, other = advance(self, i, { name = "put", result = "ok", rev = rev }, scenario, stored)
   steps:add("put", after, problem or other)

@@ -1,4 +1,5 @@
--- Each decision of grid.keeper.protocol, one at a time. Their interplay is in model_spec.lua.
+-- Each decision of grid.keeper.protocol, one at a time. Their interplay is in
+-- model_spec.lua.
 
 local protocol = require "grid.keeper.protocol"
 local record = require "grid.keeper.record"
@@ -234,7 +235,7 @@ describe("a failure", function()
     assert.equal(0.5, rig.after(rig.record(), env "idempotent", busy).backoff.seconds)
   end)
 
-  it("does not make anyone wait whose wall clock was set back", function()
+  it("does not make a process wait whose wall clock was set back", function()
     local left = rig.after(rig.record(), env "idempotent", { kind = "refused", code = "x", retry_after = 100 })
     assert.equal("back_off", (decide(left, env("idempotent", 1, { me = rig.remote }))))
     assert.equal("take_over", (decide(left, env("idempotent", -3600, { me = rig.remote }))))

@@ -1,5 +1,5 @@
--- Values for specs of the keeper's pure core: processes, records, and a flight that is led
--- through its steps. Does not know: clocks, stores.
+-- Values for specs of the keeper's pure core: processes, records, and a flight that is
+-- led through its steps. Does not know: clocks, stores.
 
 local lifecycle = require "grid.keeper.lifecycle"
 local protocol = require "grid.keeper.protocol"

@@ -1,4 +1,5 @@
--- When a session is refreshed: grid.keeper.timing and grid.keeper.lifetime. No clock is read.
+-- When a session is refreshed: grid.keeper.timing and grid.keeper.lifetime. No clock is
+-- read.
 
 local core = require "grid.core"
 local lifetime = require "grid.keeper.lifetime"

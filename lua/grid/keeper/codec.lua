@@ -2,7 +2,8 @@
 -- A struct is its fields, one behind the other: name, blank, length of the value, colon,
 -- value, line feed. Values are exact bytes; numbers are written as text, times in whole
 -- milliseconds; a struct, a map or a list in a field is written the same way.
--- Reading is strict: unknown, repeated and missing fields, and what is left over, are faults.
+-- Reading is strict: unknown, repeated and missing fields, and what is left over, are
+-- faults.
 -- Does not know: records, versions, seals.
 
 local codec = {}

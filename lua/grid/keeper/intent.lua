@@ -1,5 +1,5 @@
--- The intent: what is written down before a refresh token is spent, and when it may be sent
--- again. Pure. An intent is
+-- The intent: what is written down before a refresh token is spent, and when it may be
+-- sent again. Pure. An intent is
 --   key         idempotency key; one per parent generation, but for `renew_key`
 --   keys        how many keys the intent has had
 --   grant       text fields: the parameters of the request, the same bytes at each send
@@ -27,8 +27,9 @@ function intent.may_be_executed(self)
   return self.open or self.doubt
 end
 
--- Seconds for which the server still gives the answer of the first execution, or takes the
--- old token. In doubt, an idempotent server does, and the grace of another one is over.
+-- Seconds for which the server still gives the answer of the first execution, or takes
+-- the old token. In doubt, an idempotent server does, and the grace of another one is
+-- over.
 local function reuse_left(self, env)
   local exchange = env.exchange
   if exchange.reuse == "strict" then return 0 end
@@ -38,8 +39,9 @@ local function reuse_left(self, env)
   return (exchange.reuse_seconds or is_idempotent and math.huge or 0) - elapsed
 end
 
---- May an intent without living owner be sent again? "hold": not before nothing is left to
---- lose; "wait": after so many seconds, as the server may still execute the last attempt.
+--- May an intent without living owner be sent again? "hold": not before nothing is left
+--- to lose; "wait": after so many seconds, as the server may still execute the last
+--- attempt.
 ---@return "send"|"hold"|"wait" rule, number? seconds
 function intent.replay(self, env, facts, is_last_chance)
   if not intent.may_be_executed(self) or reuse_left(self, env) > 0 then return "send" end
@@ -79,8 +81,8 @@ function intent.next(self, generation, env, is_last_chance)
   }
 end
 
---- Until when the request of an attempt may go out, on CLOCK_BOOTTIME. A replay that relies
---- on the memory of the server must not go out when that is over.
+--- Until when the request of an attempt may go out, on CLOCK_BOOTTIME. A replay that
+--- relies on the memory of the server must not go out when that is over.
 function intent.not_after(self, env)
   local limit = owner.not_after(self.owner)
   local left = self.doubt and reuse_left(self, env) or 0
@@ -104,8 +106,8 @@ function intent.free(self, failure)
   return copy
 end
 
---- The moment from which the life of an answer counts: an idempotent server may repeat the
---- answer of the first send.
+--- The moment from which the life of an answer counts: an idempotent server may repeat
+--- the answer of the first send.
 function intent.obtained(self, env, sent)
   if self.doubt and env.exchange.reuse == "idempotent" then return self.first_sent end
   return sent

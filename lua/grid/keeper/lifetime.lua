@@ -1,7 +1,8 @@
 -- How long a session lives, and how far the clock of the server is from ours.
--- Pure. Owns: which of `expires_in`, `expires_at`, the life before, and the `exp` of a JWT
--- is believed; the reading of an HTTP date.
--- Does not know: windows and states, which are in timing.lua; records; who sent the answer.
+-- Pure. Owns: which of `expires_in`, `expires_at`, the life before, and the `exp` of a
+-- JWT is believed; the reading of an HTTP date.
+-- Does not know: windows and states, which are in timing.lua; records; who sent the
+-- answer.
 
 local jwt = require "grid.jwt"
 
@@ -16,7 +17,7 @@ local function is_life(value)
 end
 
 --- Seconds that the session of an answer lives, counted from the moment of sending.
----@param answer { expires_in: any, expires_at: any, access_token: any } times as the server gave them
+---@param answer table `expires_in`, `expires_at`, `access_token`, as the server gave them
 ---@param sent_wall number seconds since 1970 on our clock
 ---@param skew number of the server's clock against ours
 ---@param previous_life? number
@@ -55,8 +56,8 @@ function lifetime.http_date(text)
   return days(tonumber(year), month, tonumber(day)) * 86400 + hour * 3600 + minute * 60 + second
 end
 
---- Seconds that the clock of the server is ahead of ours. `date` is cut to whole seconds and
---- was written between sending and receiving: what that explains is no skew.
+--- Seconds that the clock of the server is ahead of ours. `date` is cut to whole seconds
+--- and was written between sending and receiving: what that explains is no skew.
 ---@param date? string the header `Date`
 ---@param sent_wall number
 ---@param received_wall number

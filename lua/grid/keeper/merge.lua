@@ -120,8 +120,8 @@ local function is_replayed_at_once(intent, failure, env)
   return failure.kind == "unknown" and failure.status ~= 409 and not intent.doubt and env.exchange.reuse ~= "strict"
 end
 
---- The record after an attempt that brought no answer that counts: its intent is free, the
---- next attempt waits.
+--- The record after an attempt that brought no answer that counts: its intent is free,
+--- the next attempt waits.
 function merge.fail(record, failure, env)
   local intent = record.intent
   return merge.derive(record, {
@@ -166,8 +166,8 @@ function merge.keep_raw(record, lineage, raw, write_id, failure, env)
   return "put", kept
 end
 
---- The record after the server refused the refresh token, for a put on the very rev of the
---- attempt: a "no" must not overwrite anything newer. A spare takes the place of the
+--- The record after the server refused the refresh token, for a put on the very rev of
+--- the attempt: a "no" must not overwrite anything newer. A spare takes the place of the
 --- refused tokens; without one the session is dead, and the record is kept.
 function merge.reject(record, failure)
   local spares = record.spares

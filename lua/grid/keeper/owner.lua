@@ -1,8 +1,8 @@
 -- The owner of an intent: how a process names itself, and whether an owner is dead.
--- Pure; no wall clock is compared. `me` is what core.machine tells of the running process,
--- read at each intent, with `instance`, a random name of the keeper, all of it text.
--- An owner is `me` with `time`, how long it may take, and `deadline`, when that is over on
--- its CLOCK_BOOTTIME: both in whole milliseconds, as text.
+-- Pure; no wall clock is compared. `me` is what core.machine tells of the running
+-- process, read at each intent, with `instance`, a random name of the keeper, all of it
+-- text. An owner is `me` with `time`, how long it may take, and `deadline`, when that is
+-- over on its CLOCK_BOOTTIME: both in whole milliseconds, as text.
 -- Facts are what the caller has seen of an owner:
 --   in_flight     a flight of this keeper is under way for the record
 --   is_local      the store serves one host

@@ -1,26 +1,27 @@
 -- The keeper's protocol: a refresh as a machine of pure steps. The intent is the lease.
--- `protocol.begin` and `protocol.next` give a flight, which is a value, and an effect, which
--- the caller carries out; what came of it is the next event:
+-- `protocol.begin` and `protocol.next` give a flight, which is a value, and an effect,
+-- which the caller carries out; what came of it is the next event:
 --
---   effect                                event
---   read                                  read { record, rev, facts } | { is_error }
---   put { record, rev, due_at }           put { result = "ok" | "conflict" | "error", rev }
---   send { intent, not_after }            answer { result, sent, skew }
---   read_raws { raws }                    answer { result, raw } (result nil: none is readable)
---   wait { seconds }, keep { flight }     again
---   done { outcome, record, failure }     none: the flight is over
+--   effect                          event
+--   read                            read { record, rev, facts } | { is_error }
+--   put { record, rev, due_at }     put { result = "ok" | "conflict" | "error", rev }
+--   send { intent, not_after }      answer { result, sent, skew }
+--   read_raws { raws }              answer { result, raw } (no result: none is readable)
+--   wait { seconds }, keep          again
+--   done { outcome, record, … }     none: the flight is over
 --
---   look -read-> put -ok-> send -answer-> save -ok-> done     (commit, raw answer)
+--   look -read-> put -ok-> send -answer-> save -ok-> done    (commit, raw answer)
 --     ^           |error                   |conflict, error
 --     |           v                        v
---     |         check                    merge -read-> save   (never fenced)
---     +-conflict-- put, note             note -ok-> done      ("no", failure: same rev only)
+--     |         check                    merge -read-> save  (never fenced)
+--     +-conflict-- put, note             note -ok-> done    (failure, "no": same rev)
 --
--- The caller looks at `protocol.may_send` in the very moment a request goes out, and gives an
--- answer that is ready before it tells that time is over. An effect `keep` means that the
--- store takes no answer: it goes to the spool or stays in memory until the store is back.
--- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
--- unit }, and for a new intent grant and opener. `facts`: see owner.lua, and has_read_raws.
+-- The caller looks at `protocol.may_send` in the very moment a request goes out, and
+-- gives an answer that is ready before it tells that time is over. An effect `keep` means
+-- that the store takes no answer: it goes to the spool or stays in memory until the store
+-- is back. `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key,
+-- write_id, unit }, and for a new intent grant and opener. `facts`: see owner.lua, and
+-- has_read_raws.
 -- Does not know: stores, exchanges, hosts, waiters.
 
 local intents = require "grid.keeper.intent"
@@ -55,12 +56,12 @@ local function decide_refresh(record, want, env, facts)
   return "take_over"
 end
 
---- What is to be done about a record as the store has it. `want`: `known` { lineage, gen },
---- the session in memory; `min_ttl`; `is_forced`: refresh a fresh session, too;
---- `is_last_chance`: nothing is left to lose.
---- "serve": no refresh is due · "hold": an unknown outcome, serve what is valid until the
---- end of the session · "back_off", "wait": look again after so many seconds, "wait" also
---- when the record changes · "forget": the tombstone may go.
+--- What is to be done about a record as the store has it. `want`: `known`, the lineage
+--- and gen of the session in memory; `min_ttl`; `is_forced`: refresh a fresh session,
+--- too; `is_last_chance`: nothing is left to lose.
+--- "serve": no refresh is due; "hold": an unknown outcome, serve what is valid until the
+--- end of the session; "back_off", "wait": look again after so many seconds, "wait" also
+--- when the record changes; "forget": the tombstone may go.
 ---@return string act, number? seconds
 function protocol.decide(record, want, env, facts)
   if not record then return "missing" end
@@ -73,7 +74,8 @@ function protocol.decide(record, want, env, facts)
   return decide_refresh(record, want, env, facts)
 end
 
---- For the callback right before a request goes out, a second one of the attempt included.
+--- For the callback right before a request goes out, a second one of the attempt
+--- included.
 function protocol.may_send(not_after, clock)
   return clock.boot < not_after
 end
@@ -244,7 +246,8 @@ function on.merge(flight, event, env)
   return save(with(flight, { rev = event.rev }), event.record, env)
 end
 
--- After a conflict something newer is in the record: look again, if a "no" was to be told.
+-- After a conflict something newer is in the record: look again, if a "no" was to be
+-- told.
 function on.note(flight, event)
   local failure, record = flight.failure, flight.record
   if event.result == "conflict" then return look_again(flight) end

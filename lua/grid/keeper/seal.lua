@@ -1,7 +1,7 @@
--- Sealed records: ChaCha20-Poly1305 with a key of its own for each write, which HKDF makes of
--- a seal key and a random salt. Id, lineage and write counter are associated data, so that
--- sealed records cannot be exchanged for one another. An older copy of the same record that
--- is put back is not noticed.
+-- Sealed records: ChaCha20-Poly1305 with a key of its own for each write, which HKDF
+-- makes of a seal key and a random salt. Id, lineage and write counter are associated
+-- data, so that sealed records cannot be exchanged for one another. An older copy of the
+-- same record that is put back is not noticed.
 -- Owns: the form of a sealed record. The first seal key seals, all of them open.
 -- Does not know: what is inside; stores. An error here means: write nothing.
 
