@@ -56,6 +56,7 @@ end
 
 function Writer:owner(held)
   self:name(held.instance)
+  self:name(held.boot_id)
   self:left(tonumber(held.deadline) / 1000)
 end
 
@@ -65,7 +66,10 @@ function Writer:intent(intent)
   self:name(intent.write_id)
   self:attempt(intent.attempt)
   self:put(("%d%s%s%d"):format(intent.parent, intent.open and "o" or "", intent.doubt and "d" or "", math.min(intent.stuck, 3)))
-  if self.scenario.grace then self:left(intent.first_sent.boot + self.scenario.grace) end
+  if self.scenario.grace then
+    self:name(intent.first_sent.boot_id)
+    self:left(intent.first_sent.boot + self.scenario.grace)
+  end
   self:owner(intent.owner)
 end
 
@@ -114,11 +118,13 @@ function Writer:flight(flight, effect)
   if flight.entry then self:entry(flight.entry) end
   if flight.raw then self:raw(flight.raw) end
   if effect.not_after then self:left(effect.not_after) end
+  if effect.deadline then self:left(effect.deadline) end
 end
 
 function Writer:worker(worker)
   self:put "W"
   self:name(worker.me.instance)
+  self:name(worker.me.boot_id)
   local watch = worker.flight and worker.flight.watch or worker.watch
   if watch and self.scenario.topology == "remote" then
     self:name(watch.rev)
@@ -171,7 +177,7 @@ local function rank(self)
   end
 end
 
-local FAULTS = { "crash", "lose", "store", "double", "gateway", "unreadable", "remove", "replace" }
+local FAULTS = { "crash", "lose", "store", "double", "gateway", "unreadable", "remove", "replace", "reboot" }
 
 function model.key(self, scenario)
   local writer = new_writer(self, scenario)

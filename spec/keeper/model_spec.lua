@@ -76,6 +76,10 @@ describe("the protocol, in every interleaving,", function()
     end
   end)
 
+  it("loses nothing to a reboot with an idempotent server", function()
+    is_safe { server = "idempotent", faults = { reboot = 1, lose = 1 } }
+  end)
+
   it("loses nothing when an answer cannot be read", function()
     is_safe { server = "idempotent", faults = { unreadable = 1, crash = 1 } }
     is_safe { server = "refusing", faults = { unreadable = 1 } }

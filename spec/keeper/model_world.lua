@@ -29,9 +29,9 @@ world.NONE = {}
 local NONE = world.NONE
 
 -- Where a worker runs, by topology. `birth` counts the processes that were ever started.
-local function machine(scenario, i, birth)
+local function machine(scenario, i, birth, boot)
   local me = {
-    machine_id = "m", boot_id = "b", pid_namespace = "p", time_namespace = "t",
+    machine_id = "m", boot_id = boot, pid_namespace = "p", time_namespace = "t",
     pid = tostring(100 + birth), start_time = tostring(birth), instance = "i" .. birth,
   }
   if scenario.topology == "containers" then me.pid_namespace = "p" .. i end
@@ -45,11 +45,11 @@ end
 
 function world.new(scenario)
   local self = {
-    now = START, ids = 0, births = scenario.workers, net = {}, workers = {},
+    now = START, boot = "b1", ids = 0, births = scenario.workers, net = {}, workers = {},
     server = server.new(scenario.server, scenario), budget = scenario.faults,
   }
   self.record, self.rev = lifecycle.add(nil, "id", entry(self.server.sessions["1"].current), "L1"), "r0"
-  for i = 1, scenario.workers do self.workers[i] = { me = machine(scenario, i, i) } end
+  for i = 1, scenario.workers do self.workers[i] = { me = machine(scenario, i, i, self.boot) } end
   return self
 end
 
@@ -221,7 +221,7 @@ function act.send(self, i, scenario, steps)
   if not effect.intent.grant.refresh_token then return end
   local problem = check_send(self, effect.intent)
   local request = { key = effect.intent.key, token = effect.intent.grant.refresh_token, id = "q" .. self.ids + 1 }
-  local waiting = with(worker, { effect = { act = "answer", not_after = effect.not_after, id = request.id, sent = clock } })
+  local waiting = with(worker, { effect = { act = "answer", deadline = effect.deadline, id = request.id, sent = clock } })
   local net = with(self.net, { [#self.net + 1] = request })
   steps:add("send", set_worker(self, i, waiting, { net = net }), problem)
   steps:add("request lost", set_worker(self, i, waiting), problem, "lose")
@@ -235,7 +235,7 @@ function act.answer(self, i, scenario, steps)
     local after, problem = advance(self, i, event, scenario)
     return steps:add("answer", after, problem)
   end
-  if self.now >= effect.not_after then
+  if self.now >= effect.deadline then
     local result = { kind = "unknown", code = "timeout" }
     steps:add("timeout", advance(self, i, { name = "answer", result = result, sent = effect.sent }, scenario))
   end
@@ -311,8 +311,16 @@ end
 
 local function crash(self, i, steps, scenario)
   if not self.workers[i].flight then return end
-  local me = machine(scenario, i, self.births + 1)
+  local me = machine(scenario, i, self.births + 1, self.boot)
   steps:add("crash", set_worker(self, i, { me = me }, { births = self.births + 1 }), nil, "crash")
+end
+
+-- All processes of the machine end; the record and what is on its way stay.
+local function reboot(self, steps, scenario)
+  local boot, workers = "b" .. self.ids + 2, {}
+  for i in ipairs(self.workers) do workers[i] = { me = machine(scenario, i, self.births + i, boot) } end
+  local changes = { boot = boot, workers = workers, births = self.births + #workers, ids = self.ids + 1 }
+  steps:add("reboot", with(self, changes), nil, "reboot")
 end
 
 -- The program replaces the session, or removes it.
@@ -344,6 +352,11 @@ local function may_pause(self, steps, scenario)
   return true
 end
 
+local function act_on_all(self, steps, scenario)
+  if self.budget.reboot then reboot(self, steps, scenario) end
+  if self.budget.replace or self.budget.remove then replace(self, steps, scenario) end
+end
+
 --- All that may happen next: { label, world, problem, is_fault }. Nothing counts any more
 --- once the server has revoked the session.
 function world.steps(self, scenario)
@@ -358,12 +371,12 @@ function world.steps(self, scenario)
     if not worker.effect then begin(self, i, steps, scenario) end
     crash(self, i, steps, scenario)
   end
+  act_on_all(self, steps, scenario)
   local busy = {}
   for n, step in ipairs(steps) do
     if not step.is_fault and (n <= before or scenario.is_eager) then busy[#busy + 1] = step end
   end
   if may_pause(self, busy, scenario) then steps:add("tick", with(self, { now = self.now + world.TICK })) end
-  if (self.budget.replace or 0) + (self.budget.remove or 0) > 0 then replace(self, steps, scenario) end
   return steps
 end
 

@@ -49,6 +49,14 @@ describe("an intent", function()
     effect = self:put()
     assert.equal("send", effect.act)
     assert.equal(rig.BOOT + 10, effect.not_after)
+    assert.equal(rig.BOOT + 10, effect.deadline)
+  end)
+
+  it("spends the refresh token of the record, whatever is in memory", function()
+    local grant = { refresh_token = "r0", scope = "s" }
+    local intent = rig.sending(rig.record(), env("strict", 0, { grant = grant })).effect.intent
+    assert.same({ refresh_token = "r1", scope = "s" }, intent.grant)
+    assert.equal("r0", grant.refresh_token)
   end)
 
   it("of a living owner is waited for", function()
@@ -137,6 +145,7 @@ describe("an unknown outcome", function()
     assert.equal("hold", (decide(left, env("idempotent", 30))))
     local near = rig.sending(left, env("idempotent", 29))
     assert.equal(rig.BOOT + 30, near.effect.not_after)
+    assert.equal(rig.BOOT + 39, near.effect.deadline)
   end)
 
   it("is replayed within the grace of the server, and in doubt held back", function()

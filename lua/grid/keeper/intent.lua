@@ -62,15 +62,26 @@ function intent.next_key(self, env, is_last_chance)
   return self.key, self.keys
 end
 
---- The intent to put before the next send: a new one, or `self` with us as owner.
-function intent.next(self, generation, env, is_last_chance)
+-- `parameters` may be made of a session in memory; the token that is spent is that of the
+-- record.
+local function new_grant(parameters, tokens)
+  local grant = {}
+  for name, value in pairs(parameters) do grant[name] = value end
+  grant.refresh_token = tokens.refresh_token
+  return grant
+end
+
+--- The intent of `record` to put before the next send: a new one, or the one in the
+--- record with us as owner.
+function intent.next(record, env, is_last_chance)
+  local self = record.intent
   local key, keys = intent.next_key(self, env, is_last_chance)
   local is_repeated = self ~= nil and intent.may_be_executed(self)
   return {
     key = key, keys = keys,
-    grant = self and self.grant or env.grant,
+    grant = self and self.grant or new_grant(env.grant, record.tokens),
     opener = self and self.opener or env.opener,
-    parent = generation,
+    parent = record.gen,
     first_sent = is_repeated and self.first_sent or timing.stamp(env.me, env.clock),
     attempt = self and self.attempt + 1 or 1,
     open = true,
@@ -81,7 +92,7 @@ function intent.next(self, generation, env, is_last_chance)
   }
 end
 
---- Until when the request of an attempt may go out, on CLOCK_BOOTTIME. A replay that
+--- Until when a request of the attempt may go out, on CLOCK_BOOTTIME. A replay that
 --- relies on the memory of the server must not go out when that is over.
 function intent.not_after(self, env)
   local limit = owner.not_after(self.owner)

@@ -2,13 +2,13 @@
 -- `protocol.begin` and `protocol.next` give a flight, which is a value, and an effect,
 -- which the caller carries out; what came of it is the next event:
 --
---   effect                          event
---   read                            read { record, rev, facts } | { is_error }
---   put { record, rev, due_at }     put { result = "ok" | "conflict" | "error", rev }
---   send { intent, not_after }      answer { result, sent, skew }
---   read_raws { raws }              answer { result, raw } (no result: none is readable)
---   wait { seconds }, keep          again
---   done { outcome, record, … }     none: the flight is over
+--   effect                                event
+--   read                                  read { record, rev, facts } | { is_error }
+--   put { record, rev, due_at }           put { result, rev }: "ok", "conflict", "error"
+--   send { intent, not_after, deadline }  answer { result, sent, skew }
+--   read_raws { raws }                    answer { result, raw }; none: not readable
+--   wait { seconds }, keep                again
+--   done { outcome, record, failure }     none: the flight is over
 --
 --   look -read-> put -ok-> send -answer-> save -ok-> done    (commit, raw answer)
 --     ^           |error                   |conflict, error
@@ -16,11 +16,12 @@
 --     |         check                    merge -read-> save  (never fenced)
 --     +-conflict-- put, note             note -ok-> done    (failure, "no": same rev)
 --
--- The caller looks at `protocol.may_send` in the very moment a request goes out, and
--- gives an answer that is ready before it tells that time is over. An effect `keep` means
--- that the store takes no answer: it goes to the spool or stays in memory until the store
--- is back. `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key,
--- write_id, unit }, and for a new intent grant and opener. `facts`: see owner.lua, and
+-- The caller asks `protocol.may_send` in the very moment a request goes out, ends the
+-- exchange at the deadline (both on CLOCK_BOOTTIME), and gives an answer that is ready
+-- before it tells that time is over. An effect `keep` means that the store takes no
+-- answer, which goes to the spool or stays in memory until the store is back.
+-- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
+-- unit }, and for a new intent grant (texts) and opener. `facts`: see owner.lua, and
 -- has_read_raws.
 -- Does not know: stores, exchanges, hosts, waiters.
 
@@ -107,7 +108,7 @@ local function done(flight, outcome, fields)
 end
 
 local function begin_attempt(flight, record, env, is_last_chance)
-  local intent = intents.next(record.intent, record.gen, env, is_last_chance)
+  local intent = intents.next(record, env, is_last_chance)
   return put(flight, "put", merge.derive(record, { intent = intent }), env, { intent = intent })
 end
 
@@ -156,7 +157,8 @@ local function send(flight, env)
   if not protocol.may_send(not_after, env.clock) then
     return put(flight, "note", merge.fail(flight.record, LATE, env), env, { failure = LATE })
   end
-  return with(flight, { step = "send" }), { act = "send", intent = flight.intent, not_after = not_after }
+  local deadline = owner.not_after(flight.intent.owner)
+  return with(flight, { step = "send" }), { act = "send", intent = flight.intent, not_after = not_after, deadline = deadline }
 end
 
 function on.put(flight, event, env)
