@@ -228,10 +228,8 @@ describe("an HTTP/2 stream", function()
 
   -- A transfer without a client.
   local function start(engine, body, timeout)
-    return assert(engine:start {
-      method = "POST", url = server.https .. "/x", headers = {}, body = body, timeout = timeout or 30, connect_timeout = 5,
-      max_response_bytes = 2 ^ 20, ca_file = server.ca, http1_only = false, insecure_skip_tls_verify = false,
-    })
+    local request = { method = "POST", url = server.https .. "/x", headers = {}, body = body }
+    return assert(engine:start(request, { max_response_bytes = 2 ^ 20, ca_file = server.ca }, timeout or 30, 5))
   end
 
   it("is refused by a GOAWAY that another one reads, and one below it is answered", function()

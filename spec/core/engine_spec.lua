@@ -41,6 +41,10 @@ describe("grid.core", function()
     return one
   end
 
+  local function start(engine, one)
+    return engine:start(one, one, one.timeout, one.connect_timeout)
+  end
+
   local function await(engine, transfer)
     local deadline = core.now() + 10
     while not transfer:is_finished() and core.now() < deadline do
@@ -60,7 +64,7 @@ describe("grid.core", function()
   end
 
   local function fetch(engine, path, fields)
-    return finish(engine, assert(engine:start(exchange(path, fields))))
+    return finish(engine, assert(start(engine, exchange(path, fields))))
   end
 
   it("tells time and makes UUIDs", function()
@@ -156,7 +160,7 @@ describe("grid.core", function()
       local engine = core.engine()
       assert.is_nil(engine:timeout())
       assert.equal(0, engine:in_flight())
-      local transfer = engine:start(exchange "/silent")
+      local transfer = start(engine, exchange "/silent")
       assert.is_true(engine:timeout() >= 0)
       assert.equal(1, engine:in_flight())
       local fd = engine:fd()
@@ -171,7 +175,7 @@ describe("grid.core", function()
       local engine = core.engine()
       if not engine:fd() then engine:close() close() return pending "only a descriptor can be slept on" end
       local url = ("https://127.0.0.1:%d/"):format(port)
-      local first, second = engine:start(exchange("", { url = url })), engine:start(exchange("", { url = url }))
+      local first, second = start(engine, exchange("", { url = url })), start(engine, exchange("", { url = url }))
       for _ = 1, 5 do
         engine:wait(0.02)
         engine:step()
@@ -188,7 +192,7 @@ describe("grid.core", function()
       if not engine:fd() then engine:close() return pending "the portable driver has libcurl wait" end
       if rig.no_http2 then engine:close() return pending(rig.no_http2) end
       fetch(engine, "", { url = server.narrow .. "/ok", ca_file = server.ca }) -- and the server's settings
-      local transfer = engine:start(exchange("", {
+      local transfer = start(engine, exchange("", {
         url = server.narrow .. "/ok", method = "POST", body = ("x"):rep(2000), ca_file = server.ca, timeout = 1,
       }))
       local steps, deadline = 0, core.now() + 0.5
@@ -205,8 +209,8 @@ describe("grid.core", function()
 
     it("names each finished transfer once, by its id", function()
       local engine = core.engine()
-      local first, first_id = engine:start(exchange "/ok")
-      local second, second_id = engine:start(exchange "/ok")
+      local first, first_id = start(engine, exchange "/ok")
+      local second, second_id = start(engine, exchange "/ok")
       assert.equal("userdata", type(first_id))
       assert.are_not.equal(first_id, second_id)
       local seen, count, deadline = {}, 0, core.now() + 10
@@ -247,7 +251,7 @@ describe("grid.core", function()
     it("goes out as it was given, and its table is left alone", function()
       local given = exchange("/echo", { method = "POST", body = "a\0b", headers = { "X-One: 1", "X-Two: caf\195\169" } })
       local copy = exchange("/echo", { method = "POST", body = "a\0b", headers = { "X-One: 1", "X-Two: caf\195\169" } })
-      local answer = finish(engine, engine:start(given))
+      local answer = finish(engine, start(engine, given))
       assert.same(copy, given)
       assert.truthy(answer.body:find('"x-one":"1"', 1, true))
       assert.truthy(answer.body:find('"method":"POST"', 1, true))
@@ -269,9 +273,9 @@ describe("grid.core", function()
     end)
 
     it("keeps its own URL while others begin", function()
-      local echo = assert(engine:start(exchange "/echo"))
-      local ok = assert(engine:start(exchange "/ok"))
-      local headers = assert(engine:start(exchange "/headers"))
+      local echo = assert(start(engine, exchange "/echo"))
+      local ok = assert(start(engine, exchange "/ok"))
+      local headers = assert(start(engine, exchange "/headers"))
       assert.equal('{"data":{}}', finish(engine, ok).body)
       assert.truthy(finish(engine, echo).body:find '"method":"GET"')
       assert.equal("one, two", finish(engine, headers).headers["x-twice"])
@@ -279,7 +283,7 @@ describe("grid.core", function()
 
     it("to no URL at all is refused", function()
       for _, url in ipairs { "", "http://", "http://[::1", "http://a b/" } do
-        local transfer, kind = engine:start(exchange("", { url = url }))
+        local transfer, kind = start(engine, exchange("", { url = url }))
         local answer = transfer and finish(engine, transfer) or { kind = kind }
         assert.equal("request", answer.kind, url)
       end
@@ -322,7 +326,7 @@ describe("grid.core", function()
     it("that cannot go out is an error at once", function()
       local cases = { "X: a\r\nEvil: 1", "X: \0", "no colon", ": no name", "", "X:", "X: \t " }
       for _, line in ipairs(cases) do
-        local transfer, kind, code, message = engine:start(exchange("/ok", { headers = { line } }))
+        local transfer, kind, code, message = start(engine, exchange("/ok", { headers = { line } }))
         assert.is_nil(transfer)
         assert.equal("request", kind)
         assert.equal("bad_header", code)
@@ -334,20 +338,24 @@ describe("grid.core", function()
     it("with a field of the wrong type raises and names it", function()
       local wrong = {
         method = { false, 1, {} }, url = { false, {} }, headers = { false, "X: y", { 1 }, { {} } },
-        timeout = { false, "soon" }, connect_timeout = { false }, max_response_bytes = { {} },
+        max_response_bytes = { {} },
       }
       for name, values in pairs(wrong) do
         for _, value in ipairs(values) do
-          local ok, message = pcall(engine.start, engine, exchange("/ok", { [name] = value }))
+          local ok, message = pcall(start, engine, exchange("/ok", { [name] = value }))
           assert.is_false(ok)
           assert.truthy(message:find(name, 1, true) or message:find("table", 1, true), message)
         end
       end
       local many = {}
       for i = 1, 65 do many[i] = "X: y" end
-      assert.is_false(pcall(engine.start, engine, exchange("/ok", { headers = many })))
+      assert.is_false(pcall(start, engine, exchange("/ok", { headers = many })))
+      local one = exchange "/ok"
       assert.is_false(pcall(engine.start, engine))
-      assert.is_false(pcall(engine.start, engine, "GET"))
+      assert.is_false(pcall(engine.start, engine, "GET", one, 1, 1))
+      assert.is_false(pcall(engine.start, engine, one, "GET", 1, 1))
+      assert.is_false(pcall(engine.start, engine, one, one, "soon", 1))
+      assert.is_false(pcall(engine.start, engine, one, one, 1))
       assert.equal(0, engine:in_flight())
     end)
   end)
@@ -359,7 +367,7 @@ describe("grid.core", function()
     after_each(function() engine:close() end)
 
     it("raises a clean error for each method once it is closed", function()
-      local transfer = engine:start(exchange "/ok")
+      local transfer = start(engine, exchange "/ok")
       transfer:close()
       for name, method in pairs(getmetatable(transfer).__index) do
         if is_open(name) then
@@ -373,7 +381,7 @@ describe("grid.core", function()
     end)
 
     it("cannot be read before it has finished, and then again and again", function()
-      local transfer = engine:start(exchange "/ok")
+      local transfer = start(engine, exchange "/ok")
       local ok, message = pcall(transfer.answer, transfer)
       assert.is_false(ok)
       assert.truthy(message:find("has not finished", 1, true))
@@ -387,7 +395,7 @@ describe("grid.core", function()
     end)
 
     it("gives a body that outlives it, and becomes a string when asked for", function()
-      local transfer = engine:start(exchange "/ok")
+      local transfer = start(engine, exchange "/ok")
       await(engine, transfer)
       local kept = transfer:answer().content
       transfer:close()
@@ -400,7 +408,7 @@ describe("grid.core", function()
     end)
 
     it("gives a body that is decoded as a text is", function()
-      local transfer = engine:start(exchange "/echo")
+      local transfer = start(engine, exchange "/echo")
       await(engine, transfer)
       local content, list = transfer:answer().content, {}
       assert.same({ core.json_decode(content:string(), list, "method") }, { content:decode(list, "method") })
@@ -410,7 +418,8 @@ describe("grid.core", function()
     end)
 
     it("may be closed at any time, and again", function()
-      local before, flying, finished = engine:start(exchange "/ok"), engine:start(exchange "/silent"), engine:start(exchange "/ok")
+      local before, flying = start(engine, exchange "/ok"), start(engine, exchange "/silent")
+      local finished = start(engine, exchange "/ok")
       before:close()
       await(engine, finished)
       for _ = 1, 2 do
@@ -423,7 +432,7 @@ describe("grid.core", function()
     end)
 
     it("is cancelled when it is collected in flight", function()
-      for _ = 1, 10 do engine:start(exchange "/silent") end
+      for _ = 1, 10 do start(engine, exchange "/silent") end
       engine:step()
       collect()
       assert.equal(0, engine:in_flight())
@@ -431,7 +440,7 @@ describe("grid.core", function()
     end)
 
     it("keeps the engine alive after the last holder has gone", function()
-      local transfer = engine:start(exchange "/late")
+      local transfer = start(engine, exchange "/late")
       engine:close()
       local other = core.engine()
       assert.equal(1, other:in_flight())
@@ -442,7 +451,7 @@ describe("grid.core", function()
     it("may be collected in any order with its engine", function()
       for order = 1, 3 do
         local holder = core.engine()
-        local transfer = holder:start(exchange "/silent")
+        local transfer = start(holder, exchange "/silent")
         holder:step()
         if order == 1 then holder = nil end
         if order == 2 then transfer = nil end

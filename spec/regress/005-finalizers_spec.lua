@@ -76,7 +76,7 @@ describe("a finalizer", function()
         local engine = core.engine()
         with_finalizer(function() engine:close() end)
         for _ = 1, 50 do
-          local ok, transfer = pcall(engine.start, engine, exchange)
+          local ok, transfer = pcall(engine.start, engine, exchange, exchange, 1, 1)
           if not ok then break end
           if transfer then transfer:close() end
         end
@@ -133,7 +133,7 @@ describe("a finalizer", function()
       end
 
       local function fetch()
-        local transfer = engine:start(exchange)
+        local transfer = engine:start(exchange, exchange, 10, 5)
         while not transfer:is_finished() do
           engine:step()
           serve()

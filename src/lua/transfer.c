@@ -70,7 +70,7 @@ static size_t size_field(lua_State *L, int index, const char *name)
     return number < (double)(SIZE_MAX / 4) ? (size_t)number : SIZE_MAX / 4;
 }
 
-static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
+static void read_request(lua_State *L, int index, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
 {
     luaL_checktype(L, index, LUA_TTABLE);
     exchange->method = string_field(L, index, "method");
@@ -78,8 +78,11 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
     exchange->headers = headers;
     exchange->header_count = read_headers(L, index, headers);
     exchange->body = read_body(L, index, body);
-    exchange->timeout = gridL_number_field(L, index, "timeout");
-    exchange->connect_timeout = gridL_number_field(L, index, "connect_timeout");
+}
+
+static void read_settings(lua_State *L, int index, grid_exchange *exchange)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
     exchange->max_response_bytes = size_field(L, index, "max_response_bytes");
     exchange->ca_file = gridL_opt_string_field(L, index, "ca_file");
     exchange->proxy = gridL_opt_string_field(L, index, "proxy");
@@ -87,6 +90,8 @@ static void read_exchange(lua_State *L, int index, grid_exchange *exchange, grid
     exchange->insecure_skip_tls_verify = gridL_boolean_field(L, index, "insecure_skip_tls_verify");
 }
 
+/* engine:start(request, settings, timeout, connect_timeout) -> transfer, id | nil, kind, code,
+ * message. Most requests of a program share one table of settings. */
 int gridL_transfer_start(lua_State *L)
 {
     box *self = gridL_new_object(L, sizeof *self, TRANSFER);
@@ -95,7 +100,10 @@ int gridL_transfer_start(lua_State *L)
     grid_exchange exchange;
     grid_error err;
 
-    read_exchange(L, 2, &exchange, headers, &body);
+    read_request(L, 2, &exchange, headers, &body);
+    read_settings(L, 3, &exchange);
+    exchange.timeout = luaL_checknumber(L, 4);
+    exchange.connect_timeout = luaL_checknumber(L, 5);
     self->transfer = grid_transfer_start(engine, &exchange, &err);
     if (!self->transfer)
         return gridL_fail(L, &err);

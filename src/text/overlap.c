@@ -4,16 +4,29 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MARKS = 4096 }; /* few of them are set by a text of some hundred bytes */
+enum { GRAM = 2, MARKS = 1 << 8 * GRAM };
 
 static size_t mark_of(const char *at)
 {
-    uint32_t first_bytes;
+    uint16_t gram;
 
-    memcpy(&first_bytes, at, sizeof first_bytes);
-    return first_bytes * 0x9E3779B1u >> 20;
+    memcpy(&gram, at, sizeof gram);
+    return gram;
 }
 
+/* Does `text` hold one of the runs of `other` that reach over the gram at `at`? */
+static bool holds_run(grid_slice text, grid_slice other, size_t at, size_t size)
+{
+    size_t first = at + GRAM > size ? at + GRAM - size : 0;
+
+    for (; first <= at && first + size <= other.size; first++)
+        if (memmem(text.data, text.size, other.data + first, size))
+            return true;
+    return false;
+}
+
+/* A run of `size` bytes has size - GRAM + 1 grams, so that one of them is at a position that
+ * the second loop looks at. */
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
 {
     uint64_t marks[MARKS / 64] = {0};
@@ -21,13 +34,13 @@ bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
 
     if (text.size < size || other.size < size)
         return false;
-    for (i = 0; i + size <= text.size; i++) {
+    for (i = 0; i + GRAM <= text.size; i++) {
         mark = mark_of(text.data + i);
         marks[mark / 64] |= (uint64_t)1 << mark % 64;
     }
-    for (i = 0; i + size <= other.size; i++) {
+    for (i = 0; i + GRAM <= other.size; i += size - GRAM + 1) {
         mark = mark_of(other.data + i);
-        if (marks[mark / 64] >> mark % 64 & 1 && memmem(text.data, text.size, other.data + i, size))
+        if (marks[mark / 64] >> mark % 64 & 1 && holds_run(text, other, i, size))
             return true;
     }
     return false;

@@ -168,7 +168,7 @@ function Client:refresh_sessions(requested, given)
     return self.http:prepare(request)
   end)
   local function source() return many:next() end
-  local function on_done(one) many:finish(one.position, one.res, one.err) end
+  local function on_done(one) many:finish(one.request.position, one.res, one.err) end
   return many:finish_all(self.http:perform_all(source, many.concurrency, on_done))
 end
 

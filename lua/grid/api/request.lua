@@ -20,24 +20,23 @@ function request.constant_lines(options)
   }
 end
 
--- -> line, or false if the caller's headers have that name
-local function unless_given(given, name, line)
-  for other in pairs(given or {}) do
-    if other:lower() == name then return false end
-  end
-  return line
-end
-
 local function lines_of(constant, operation, key, given)
-  local lines = {
-    unless_given(given.headers, "accept", "Accept: application/json"),
-    constant.authorization, constant.user_agent, constant.environment,
-    operation.body and unless_given(given.headers, "content-type", "Content-Type: application/json") or false,
+  return {
+    "Accept: application/json", constant.authorization, constant.user_agent, constant.environment,
+    operation.body and "Content-Type: application/json" or false,
     key and "x-idempotency-key: " .. key or false,
     given.cookie and "Cookie: " .. given.cookie or false,
   }
-  for name, value in pairs(given.headers or {}) do lines[#lines + 1] = name .. ": " .. value end
-  return lines
+end
+
+-- The caller's headers go out in place of ours of the same name.
+local function add_lines(lines, headers)
+  for name, value in pairs(headers) do
+    for i, line in ipairs(lines) do
+      if line and line:match("^[^:]*"):lower() == name:lower() then lines[i] = false end
+    end
+    lines[#lines + 1] = name .. ": " .. value
+  end
 end
 
 local function refuse(code, message)
@@ -52,11 +51,13 @@ function request.new(client, operation, given)
     return refuse("bad_idempotency_key", "an idempotency key holds letters, digits, '-' and '_' only")
   end
   if not key and WITH_KEY[method] then key = core.uuid() end
+  local lines = lines_of(client.constant_lines, operation, key, given)
+  if given.headers then add_lines(lines, given.headers) end
   return {
     method = method,
     url = client.endpoint .. operation.path,
-    path = operation.path:match "^[^?]*",
-    headers = lines_of(client.constant_lines, operation, key, given),
+    path = operation.path,
+    headers = lines,
     body = operation.body,
     idempotent = SAFE[method] or false,
     idempotency_key = key,

@@ -1,6 +1,6 @@
 -- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
 -- Owns: the reading of success and error bodies as the service documents them. Pure: see
--- grid.http.Answer for what an answer is; `call` is the grid.http.Request that was sent.
+-- grid.http.Answer for what an answer is; `request` is the grid.http.Request that was sent.
 -- Does not know: tries and connections.
 
 local answers = require "grid.http.answer"
@@ -43,17 +43,17 @@ local function table_or_empty(value)
 end
 
 -- What of a call must not be shown.
-local function secrets_of(call)
-  return call.api_key, call.body or "", call.cookie or ""
+local function secrets_of(request)
+  return request.api_key, request.body or "", request.cookie or ""
 end
 
 -- Services make it of what they were sent, now and then.
-local function request_id_of(call, answer, body)
+local function request_id_of(request, answer, body)
   body = table_or_empty(body)
   local id = display.seen(answer.headers["x-request-id"])
     or display.seen(table_or_empty(body.metadata).request_id)
     or display.seen(body.request_id)
-  id = id and redact.strike(id, secrets_of(call))
+  id = id and redact.strike(id, secrets_of(request))
   return id and display.one_line(id)
 end
 
@@ -84,8 +84,8 @@ local function breaks_off(answer)
 end
 
 -- The exchange did not bring a whole answer. Where it broke off after the status of a
--- refusal, that says what became of the call.
-local function failure(answer, call)
+-- refusal, that says what became of the request.
+local function failure(answer, request)
   local fields = {}
   if breaks_off(answer) and (answer.status or 0) >= 400 then
     fields.cause = errors.new {
@@ -94,23 +94,23 @@ local function failure(answer, call)
     fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
     fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
   end
-  if answer.headers then fields.request_id = request_id_of(call, answer) end
+  if answer.headers then fields.request_id = request_id_of(request, answer) end
   return answers.error(answer, fields)
 end
 
 -- A whole answer came, and makes no sense.
-local function nonsense(call, answer, code, message, body, cause)
+local function nonsense(request, answer, code, message, body, cause)
   return nil, answers.error(answer, {
-    kind = "protocol", code = code, message = message, cause = cause, request_id = request_id_of(call, answer, body),
+    kind = "protocol", code = code, message = message, cause = cause, request_id = request_id_of(request, answer, body),
   })
 end
 
 local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
 local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
 
-local function api_error(call, answer)
+local function api_error(request, answer)
   local body = json.decode_body(answer.content)
-  local hidden = redact.new(secrets_of(call))
+  local hidden = redact.new(secrets_of(request))
   local said = hidden and read_error_body(body) or {}
   local function shown(text, default)
     return text and display.one_line(hidden:beginning(text, MAX_SHOWN)) or default
@@ -121,7 +121,7 @@ local function api_error(call, answer)
     code = said.code and display.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status,
     message = shown(said.message, "the service answered with status " .. answer.status),
     details = has_details and hidden:harmless(said.details) or nil,
-    request_id = request_id_of(call, answer, body),
+    request_id = request_id_of(request, answer, body),
   })
 end
 
@@ -137,13 +137,13 @@ local function session_of(answer, operation, data, found)
 end
 
 -- `found` are the bytes that data and then the operation's `session_at` lead to.
-local function read_success(call, answer, body, found)
-  local operation = call.operation
+local function read_success(request, answer, body, found)
+  local operation = request.operation
   local wrapped = body.data ~= nil
   local data = body
   if wrapped then data = body.data end
   local problem = operation.check and operation.check(data)
-  if problem then return nonsense(call, answer, "bad_answer", problem, body) end
+  if problem then return nonsense(request, answer, "bad_answer", problem, body) end
   local payload, bytes = session_of(answer, operation, data, found)
   local res = setmetatable({
     data = data,
@@ -151,9 +151,9 @@ local function read_success(call, answer, body, found)
     kms_payload_json = payload and session.to_store(bytes, payload, operation.session_sent),
     expires_at = payload and session.expires_at(payload),
     status = answer.status,
-    request_id = request_id_of(call, answer, body),
-    idempotency_key = call.idempotency_key,
-    attempts = call.attempts,
+    request_id = request_id_of(request, answer, body),
+    idempotency_key = request.idempotency_key,
+    attempts = answer.attempts,
     cookies = answer.cookies,
     headers = answer.headers,
   }, Result)
@@ -164,21 +164,21 @@ end
 local NO_CONTENT = { [204] = true, [205] = true }
 local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
---- What the answer to `call` means. -> grid.Result | nil, grid.Error
-function response.judge(answer, call)
-  if answer.kind then return nil, failure(answer, call) end
+--- What the answer to `request` means. -> grid.Result | nil, grid.Error
+function response.judge(answer, request)
+  if answer.kind then return nil, failure(answer, request) end
   local status = answer.status
-  if status >= 400 then return api_error(call, answer) end
+  if status >= 400 then return api_error(request, answer) end
   if NO_REDIRECT[status] then
-    return nonsense(call, answer, "bad_status", ("status %d is no answer to this request"):format(status))
+    return nonsense(request, answer, "bad_status", ("status %d is no answer to this request"):format(status))
   end
   if status >= 300 then
-    return nonsense(call, answer, "redirect", "the service answered with a redirect, which is never followed")
+    return nonsense(request, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
-  if answer.bytes == 0 and (NO_CONTENT[status] or call.method == "HEAD") then
-    return read_success(call, answer, {})
+  if answer.bytes == 0 and (NO_CONTENT[status] or request.method == "HEAD") then
+    return read_success(request, answer, {})
   end
-  local steps = call.operation.session_at
+  local steps = request.operation.session_at
   local body, found, code, message
   if steps then
     body, found, code, message = json.decode_body(answer.content, "data", unpack(steps))
@@ -187,12 +187,12 @@ function response.judge(answer, call)
   end
   if body == nil then
     local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
-    return nonsense(call, answer, code, "the answer cannot be read: " .. message, nil, cause)
+    return nonsense(request, answer, code, "the answer cannot be read: " .. message, nil, cause)
   end
   if type(body) ~= "table" then
-    return nonsense(call, answer, "bad_answer", "the answer is neither a JSON object nor a list")
+    return nonsense(request, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
-  return read_success(call, answer, body, found)
+  return read_success(request, answer, body, found)
 end
 
 return response

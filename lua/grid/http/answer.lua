@@ -12,6 +12,7 @@ local answer = {}
 ---@field cookies? string[] values of Set-Cookie
 ---@field bytes? integer size of the body
 ---@field content? grid.core.bytes the body
+---@field attempts integer tries that were made, the one of this answer included
 ---@field seconds number
 ---@field connect_seconds number 0 on a reused connection
 ---@field retry_after? integer

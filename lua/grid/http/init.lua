@@ -23,11 +23,23 @@ local http = {}
 local Http = { __name = "grid.http" }
 Http.__index = Http
 
+-- As engine:start takes them.
+local function settings_of(resolved)
+  return {
+    max_response_bytes = resolved.max_response_bytes,
+    ca_file = resolved.ca_file,
+    proxy = resolved.proxy,
+    http1_only = resolved.http_version == "1.1",
+    insecure_skip_tls_verify = resolved.insecure_skip_tls_verify,
+  }
+end
+
 --- For a service of this library: the options are resolved.
 ---@return grid.Http
 function http.open(resolved)
   return setmetatable({
     options = resolved,
+    settings = settings_of(resolved),
     host = hosts.choose(resolved.host),
     closed = false,
     holder = false,
@@ -97,7 +109,7 @@ function Http:perform(request)
   if not engine then return nil, err end
   local alone = single(self)
   alone:begin(one, engine)
-  if one.detached then reactor.run_detached(alone) else alone:run() end
+  if request.detached then reactor.run_detached(alone) else alone:run() end
   self.spare[#self.spare + 1] = alone
   return one.res, one.err
 end
@@ -180,11 +192,11 @@ end
 ---@field attempts integer tries that were made
 
 -- Any whole answer is one, whatever its status.
-local function judge(answer, one)
+local function judge(answer)
   if answer.kind then return nil, answers.error(answer) end
   return {
     status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answer.content:string(),
-    seconds = answer.seconds, attempts = one.attempts,
+    seconds = answer.seconds, attempts = answer.attempts,
   }
 end
 
@@ -205,7 +217,7 @@ function Http:send(request, given)
   if idempotent == nil then idempotent = SAFE[request.method] or false end
   local url = url_of(self, what, request.url)
   return self:perform {
-    method = request.method, url = url, path = url:match "^%a+://[^/?]*([^?]*)", headers = lines_of(self, headers),
+    method = request.method, url = url, path = url:match "^%a+://[^/?]*(.*)$", headers = lines_of(self, headers),
     body = request.body, idempotent = idempotent, judge = judge,
     timeout = given.timeout, retries = given.retries, detached = given.detached,
   }

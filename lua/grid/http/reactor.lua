@@ -133,25 +133,23 @@ local function wait_in_loop(scheduler, seconds)
   return driver.poller ~= false
 end
 
--- Outside of the loop's coroutines. The step may have moved the date for which the loop's
--- poller waits.
+-- Outside of the loop's coroutines. The step after it may change the date that the loop's
+-- poller waits for.
 local function block(scheduler, seconds)
-  local host, engine = scheduler.host, scheduler.engine
-  engine:wait(seconds)
-  local driver = host.poller and driver_of(host)
-  if driver and driver.poller then driver.poller:wake(0) end
+  scheduler.engine:wait(seconds)
+  local poller = driver_of(scheduler.host).poller
+  if poller then poller:wake(0) end
+  return false
 end
 
 --- Waits until a transfer of the scheduler's has finished, or something woke the
 --- scheduler; `seconds` at most. Steps the engine where no driver does.
 function reactor.wait(scheduler, seconds)
   local host, is_driven = scheduler.host, false
-  if host.can_yield and not host.can_yield() then
-    block(scheduler, seconds)
-  elseif host.poller then
-    is_driven = wait_in_loop(scheduler, seconds)
-  else
+  if not host.poller then
     scheduler:condition_of():wait(seconds, scheduler.engine)
+  else
+    is_driven = (host.can_yield and not host.can_yield() and block or wait_in_loop)(scheduler, seconds)
   end
   if not is_driven and scheduler:needs_step() then reactor.step(scheduler.engine) end
 end

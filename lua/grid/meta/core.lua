@@ -236,11 +236,14 @@ function core.signal_caught() end
 ---@class grid.core.engine
 local engine = {}
 
---- Begins one HTTP exchange. Of its headers, a list, what is false is left out. The id is
---- what next_finished gives once it is over.
----@param exchange table
+--- Begins one HTTP exchange. Of the request's headers, a list, `false` is left out. The id is
+--- the value that next_finished returns once the exchange is over.
+---@param request table method, url, headers, body?
+---@param settings table max_response_bytes, ca_file?, proxy?, http1_only?, insecure_skip_tls_verify?
+---@param timeout number seconds
+---@param connect_timeout number seconds, for name lookup, connection and TLS
 ---@return grid.core.transfer? transfer, any id, string? code, string? message
-function engine:start(exchange) end
+function engine:start(request, settings, timeout, connect_timeout) end
 
 --- Does what is ready and what is due. Never blocks.
 function engine:step() end
