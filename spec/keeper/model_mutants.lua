@@ -92,6 +92,17 @@ mutants.list = {
     },
   },
   {
+    title = "a dead record that a late answer does not revive",
+    scenario = { server = "refusing", pauses = "workers", faults = {} },
+    module = merge, name = "commit",
+    change = function(commit)
+      return function(record, lineage, entry)
+        if record and record.state == "dead" then return "adopt" end
+        return commit(record, lineage, entry)
+      end
+    end,
+  },
+  {
     title = "a missing refresh token that overwrites the old one",
     scenario = { server = "idempotent", omits = 1, pauses = "none", faults = {} },
     module = merge, name = "tokens",
