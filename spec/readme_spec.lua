@@ -8,42 +8,15 @@ local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
 local options = require "grid.api.options"
+local pages = require "spec.support.pages"
 local sandbox = require "spec.support.sandbox"
 
 local vm = rawget(_G, "jit") and "luajit" or "lua5.4"
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read = pages.read
 
 local README = read "README.md"
-
--- Fenced blocks in order: language, text, line, and the name in a comment `<!-- test:
--- name -->` right before.
-local function blocks_of(text)
-  local blocks, block, name, number = {}, nil, nil, 0
-  for line in text:gmatch "([^\n]*)\n" do
-    number = number + 1
-    local fence = line:match "^```(.*)$"
-    if block and fence then
-      block.text = table.concat(block, "\n") .. "\n"
-      blocks[#blocks + 1], block, name = block, nil, nil
-    elseif block then
-      block[#block + 1] = line
-    elseif fence then
-      block = { language = fence, line = number, name = name }
-    elseif line ~= "" then
-      name = line:match "^<!%-%- test: (.-) %-%->$"
-    end
-  end
-  assert(not block, "README.md ends inside a block")
-  return blocks
-end
-
-local BLOCKS = blocks_of(README)
+local BLOCKS = pages.blocks(README)
 
 -- ---- Lua ------------------------------------------------------------------------------
 
@@ -234,21 +207,6 @@ local function is_what_rock_test_does(_, command)
   assert.matches("luarocks make %-%-deps%-mode=none %-%-lua%-version 5%.[14]$", command)
 end
 
-local function can_be_made(folder, command)
-  local code, _, err = folder:run("unset MAKEFLAGS MFLAGS MAKELEVEL; " .. command:gsub("^sudo ", "") .. " -n", {}, child.root)
-  assert.equal("", err)
-  assert.equal(0, code)
-end
-
-local function starts_a_sandbox(folder, command)
-  local code, out = folder:run(([[
-    %s >out & pid=$!
-    while kill -0 $pid && ! grep -q '^export GRID_ENVIRONMENT' out; do sleep 0.05; done
-    cat out; kill $pid; wait $pid]]):format(command:gsub("^", child.root .. "/")), { TMPDIR = folder.path })
-  assert.equal(0, code)
-  assert.matches("export GRID_BASE_URL=https://localhost:%d+\n", out)
-end
-
 -- With what it needs in the folder: a session file, a folder of them, a prepared
 -- transaction, a code on standard input.
 local function works_on_a_sandbox(_, command)
@@ -273,9 +231,9 @@ end
 local COMMANDS = {
   ["sudo apt-get install "] = is_installed_by_setup,
   ["sudo luarocks make "] = is_what_rock_test_does,
-  ["sudo make install "] = can_be_made,
+  ["sudo make install "] = pages.can_be_made,
   ["grid "] = works_on_a_sandbox,
-  ["spec/sandbox/run"] = starts_a_sandbox,
+  ["spec/sandbox/run"] = pages.starts_a_sandbox,
 }
 
 local function coverage_of(command)
@@ -380,15 +338,12 @@ describe("the README #slow", function()
     })
   end)
 
-  for _, block in ipairs(BLOCKS) do
-    for line in (block.language == "sh" and block.text or ""):gmatch "([^\n]+)\n" do
-      local command = line:gsub("%s*#.*$", "")
-      it("tells a command that works: " .. command, function()
-        local check = coverage_of(command)
-        assert.is_truthy(check, "nothing here knows the command")
-        check(folder, command)
-      end)
-    end
+  for _, command in ipairs(pages.commands(BLOCKS)) do
+    it("tells a command that works: " .. command, function()
+      local check = coverage_of(command)
+      assert.is_truthy(check, "nothing here knows the command")
+      check(folder, command)
+    end)
   end
 
   it("has no block in another language", function()
@@ -421,15 +376,7 @@ describe("the README #slow", function()
   end)
 
   it("names only make targets, files and headings that exist", function()
-    for target in README:gmatch "`make ([%l-]+)" do can_be_made(folder, "make " .. target) end
-    local headings = {}
-    for heading in README:gmatch "\n#+ ([^\n]+)" do headings[heading:lower():gsub(" ", "-")] = true end
-    for link in README:gmatch "%]%(([^)]+)%)" do
-      if link:sub(1, 1) == "#" then
-        assert.is_true(headings[link:sub(2)], link)
-      elseif not link:find "^https:" then
-        read(link)
-      end
-    end
+    for target in README:gmatch "`make ([%l-]+)" do pages.can_be_made(folder, "make " .. target) end
+    pages.check_links(README, "")
   end)
 end)

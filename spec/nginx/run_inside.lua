@@ -14,6 +14,7 @@ local OUTSIDE = {
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/demo_spec"] = "runs a program of its own",
   ["spec/readme_spec"] = "runs programs of their own",
+  ["spec/pages_spec"] = "runs programs of their own",
   ["spec/hosts_spec"] = "is about other event loops, which would block nginx's",
   ["spec/core/"] = "waits in the engine itself, which is what plain Lua does and nginx must not",
 }

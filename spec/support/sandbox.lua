@@ -64,7 +64,7 @@ function Sandbox:control(method, path, body)
   return value
 end
 
---- Sets a fault, see the sandbox's README: `s:fault {kind = "drop", execute = true}`.
+--- Sets a fault, see doc/sandbox.md: `s:fault {kind = "drop", execute = true}`.
 function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
 
 --- Changes settings: `s:set {tier = "2"}`.
