@@ -14,16 +14,19 @@ local service = {}
 --- Was the program told to end, by ^C, SIGTERM or SIGHUP?
 service.is_interrupted = core.signal_caught
 
--- The first signal ends a wait of the engine early; the second one of its kind ends the
--- program. `on_idle` is described at service.client.
+-- A host that blocks in the engine, as in plain Lua. The first signal ends a wait of the
+-- engine early; the second one of its kind ends the program. `on_idle` is described at
+-- service.client.
 local function signal_host(on_idle)
   local is_told = false
-  return { name = "command", now = core.now, idle = function(engine, seconds)
+  local condition = { signal = function() end, is_abandoned = function() return false end }
+  function condition:wait(seconds, engine) -- luacheck: no self
     engine:wait(on_idle and math.min(seconds, on_idle()) or seconds)
     if is_told or not service.is_interrupted() then return end
     is_told = true
     io.stderr:write "grid: interrupted: waiting for the calls in flight; ^C again ends at once\n"
-  end }
+  end
+  return { name = "command", now = core.now, condition = function() return condition end }
 end
 
 -- An escape sequence, or bytes of another encoding, are not part of an API key.
