@@ -3,7 +3,7 @@
  *
  * Owns: the requests, read from files that spec/bench/plain.lua writes, until the program
  * ends.
- * Refuses to know: Lua, JSON, retries. An answer is counted and thrown away. */
+ * Does not know: Lua, JSON, retries. An answer is counted and thrown away. */
 #ifndef GRID_BENCH_BARE_H
 #define GRID_BENCH_BARE_H
 

@@ -1,6 +1,7 @@
 -- Opening an authorization key and signing with it, against the bare OpenSSL operations
 -- that this takes; and canonical JSON. `crypto.lua [--quick]`, started by `run`;
 -- `crypto.lua --ours MODE COUNT` is the library's side, on the VM that runs it.
+-- Does not know: how rounds are measured, which is in measure.lua.
 
 local core = require "grid.core"
 local grid = require "grid"

@@ -1,4 +1,6 @@
 -- A whole program: one refresh, and the end.
+-- Does not know: how it is measured.
+
 local grid = require "grid"
 
 local function read(name)

@@ -1,6 +1,7 @@
 -- The library's side of each measurement, on the VM that runs it: `ours.lua MODE CALLS
 -- [CONCURRENCY]`. Prints seconds (or bytes); the request comes from files that plain.lua
 -- wrote into $BENCH_DIR.
+-- Does not know: what it is compared with.
 
 local grid = require "grid"
 local core = require "grid.core"

@@ -5,6 +5,7 @@
 -- of what the library costs. Of two equal rounds of calls the second is measured: that of
 -- a program that goes on.
 -- `plain.lua [--quick]`, started by `run`.
+-- Does not know: how rounds are measured, which is in measure.lua.
 
 local core = require "grid.core"
 local json = require "grid.json"

@@ -3,6 +3,7 @@
 -- the sandbox as it is: it checks every request and seals every key. `refresh_all.lua
 -- [--quick]`, started by `run`; `refresh_all.lua --memory FILE` is the side without
 -- files.
+-- Does not know: how rounds are measured, which is in measure.lua.
 
 local core = require "grid.core"
 local grid = require "grid"

@@ -1,4 +1,5 @@
 -- `make demo`: refreshes a session, and shows it before and after.
+-- Does not know: how a session is refreshed, which is in grid.cli.
 --
 -- Without variables it starts the sandbox server, logs in there, refreshes, and ends the
 -- sandbox. `make demo SESSION=file`, with the API key in $GRID_API_KEY, refreshes a

@@ -1,6 +1,6 @@
 -- A state in which workers refresh one record: store, network, clock, server, faults.
--- Each worker is a flight of grid.keeper.protocol itself; the world carries out its
--- effects. Worlds are values. `world.steps` gives all that may happen next.
+-- Each worker is a flight of grid.keeper.protocol itself, whose effects this carries
+-- out. Such a state is a value. `world.steps` gives all that may happen next.
 -- Owns: effects, faults and their budget, invariants. Does not know: how worlds are
 -- explored.
 

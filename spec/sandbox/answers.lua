@@ -1,6 +1,7 @@
 -- Makes answers: the success wrapping and the three documented error bodies. An answer is
 -- a plain table `{status, body, content_type, request_id, headers}`; who sends it, and
 -- how badly, is decided elsewhere.
+-- Does not know: endpoints, faults.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"

@@ -1,6 +1,7 @@
 -- The canonical form of JSON (RFC 8785), as the sandbox understands it: read by json.lua,
 -- written anew here. It shares nothing with the library's canonical form, which it is to
 -- check, and is no quicker than it needs to be.
+-- Does not know: the library's canonical form.
 
 local room = (...):match "^(.-)[^.]*$"
 local json = require(room .. "json")

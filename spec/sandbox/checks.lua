@@ -1,6 +1,7 @@
 -- What every request to the API must have, whichever endpoint it is for: the API key, the
 -- headers, a JSON object. Each check answers nil when all is well, else the answer to
 -- send.
+-- Does not know: sessions, faults.
 
 local answers = require "sandbox.answers"
 local json = require "sandbox.json"

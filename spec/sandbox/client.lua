@@ -1,5 +1,6 @@
 -- A client for the specs of the sandbox: the curl command and nothing else, so that no
 -- code of the library under test judges the server that is to judge it.
+-- Does not know: the library.
 
 local json = require "spec.sandbox.json"
 

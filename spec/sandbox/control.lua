@@ -1,6 +1,7 @@
 -- The control address, /_control/…: what a test sets and reads. JSON both ways; it
 -- answers 400 `{"error": …}` to what it does not understand. It is reachable on loopback
 -- only, because the whole sandbox is.
+-- Does not know: how a fault or a setting takes effect.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"

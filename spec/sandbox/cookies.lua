@@ -1,6 +1,7 @@
 -- The cookie flow's cookies. Grid's names for them are not known; here `grid_session`
 -- carries the refresh token, and `grid_user` is there so that clients meet more than one
 -- Set-Cookie line.
+-- Does not know: tokens.
 
 local cookies = {}
 

@@ -1,5 +1,6 @@
 -- Sends answers: whole, or as a fault wants it. 444 is nginx's word for closing without
 -- another byte: the connection on HTTP/1.1, the stream (by RST_STREAM) on HTTP/2.
+-- Does not know: how the answer was made.
 
 local wire = require "sandbox.wire"
 

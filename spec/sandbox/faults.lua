@@ -1,6 +1,7 @@
 -- Faults waiting for requests. Each is a flat table that was checked when it was set; it
 -- says which requests it is for, how many of them, whether they are executed, and what
 -- becomes of the answer. The first fault that fits a request gets it.
+-- Does not know: how a fault takes effect.
 
 local json = require "sandbox.json"
 local state = require "sandbox.state"

@@ -1,6 +1,7 @@
 -- HPKE (RFC 9180) base mode, sealing, of the one suite that Grid names: DHKEM(P-256,
 -- HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305; one message, sequence number 0. Bytes in,
 -- bytes out. Names are the RFC's.
+-- Does not know: sessions.
 
 local ffi = require "ffi"
 local libcrypto = require "sandbox.libcrypto"

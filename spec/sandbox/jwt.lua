@@ -1,5 +1,6 @@
 -- User tokens: JSON Web Tokens signed with a key of this process (HS256), so that a token
 -- tells its session and expiry by itself and nothing has to be remembered for it.
+-- Does not know: sessions.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"

@@ -1,6 +1,7 @@
 -- Reads `encryption_public_key`: base64 of a P-256 SubjectPublicKeyInfo whose point lies
 -- on the curve. libcrypto, which nginx has loaded anyway, does the curve; nothing here is
 -- shared with the library under test.
+-- Does not know: what a key is used for.
 
 local ffi = require "ffi"
 local bytes = require "sandbox.bytes"

@@ -2,6 +2,7 @@
 -- deprecated. nginx has loaded the library anyway. Owns: the declarations, HMAC, and how
 -- a failure is reported. Shares nothing with the library under test, which is judged by
 -- what is built on this.
+-- Does not know: keys of sessions.
 
 local ffi = require "ffi"
 

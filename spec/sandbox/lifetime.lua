@@ -1,6 +1,7 @@
 -- When the sandbox ends by itself: it watches the processes named at its start and quits
 -- when one of them is gone, so that a killed test leaves no server behind. It also tells
 -- the starting script, through a file, that requests can come.
+-- Does not know: sessions, faults.
 
 local ffi = require "ffi"
 

@@ -1,5 +1,6 @@
 -- One-time passwords: six random digits per email address, three tries, fifteen minutes.
 -- Nothing is mailed; the control address shows them.
+-- Does not know: accounts, sessions.
 
 local bytes = require "sandbox.bytes"
 local ffi = require "ffi"

@@ -1,6 +1,7 @@
 -- The text that a session's authorization key is to sign: a request to Privy to sign a
 -- transaction. It is sound JSON and far from canonical, so that only who brings it into
 -- canonical form (RFC 8785) makes a valid signature.
+-- Does not know: keys, signatures.
 
 local bytes = require "sandbox.bytes"
 

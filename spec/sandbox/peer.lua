@@ -1,4 +1,5 @@
 -- Calls peer.mjs, the other side of the sandbox's cryptography, from a spec.
+-- Does not know: the sandbox.
 
 local json = require "spec.sandbox.json"
 

@@ -1,5 +1,6 @@
 -- Answers kept for idempotency keys, used in mode `idempotent`: the same key with the
 -- same bytes gets the stored answer again.
+-- Does not know: what an answer holds.
 
 local settings = require "sandbox.settings"
 local state = require "sandbox.state"

@@ -1,5 +1,6 @@
 -- The way of a request to the API through the sandbox: counted, perhaps met by a fault,
 -- checked, executed, answered. Which endpoint it is for is routes.lua's to say.
+-- Does not know: endpoints, which routes.lua finds.
 
 local answers = require "sandbox.answers"
 local checks = require "sandbox.checks"

@@ -2,6 +2,7 @@
 -- a path in which a step may be a `{name}`, a shape of the body (none where there is no
 -- body) and of the query, whether it survives the end of the others, and what to do. A
 -- new one is added to the list below.
+-- Does not know: what an endpoint does.
 
 local routes = {}
 

@@ -2,6 +2,7 @@
 -- with empty info and aad).
 -- Owns: how the private key is written before it is sealed, and the opaque stand-in of
 -- the setting `seal`.
+-- Does not know: tokens, HTTP.
 
 local bytes = require "sandbox.bytes"
 local hpke = require "sandbox.hpke"

@@ -1,6 +1,7 @@
 -- How the sandbox behaves: one declared list, filled from the command line at start and
 -- changed through the control address. Times are seconds. Who reads a setting takes it
 -- from `settings.current` at the moment of use.
+-- Does not know: what a setting does.
 
 local settings = {}
 

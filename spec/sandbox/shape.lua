@@ -1,6 +1,7 @@
 -- Small combinators that say what a JSON value must look like. A shape is a function
 -- `(value, path, problems)` that appends a problem `{field, code, message}` for whatever
 -- is amiss; the documented bodies at the end are made of them.
+-- Does not know: endpoints.
 
 local bytes = require "sandbox.bytes"
 local json = require "sandbox.json"

@@ -1,6 +1,7 @@
 -- Transactions as Solana writes them, as far as a client may look into one: signatures
 -- still to be made, who signs, which account is meant. What the instruction says is
 -- random bytes. Addresses come as base58.
+-- Does not know: accounts of the sandbox.
 
 local bytes = require "sandbox.bytes"
 

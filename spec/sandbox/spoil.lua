@@ -1,6 +1,7 @@
 -- Ways to spoil an answer: each takes a sound answer and the fault, and changes the
 -- answer in place. How the answer then goes out (whole, cut off, slowly, not at all) is
 -- deliver.lua's.
+-- Does not know: how an answer is sent.
 
 local answers = require "sandbox.answers"
 

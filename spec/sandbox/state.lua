@@ -1,5 +1,6 @@
 -- Everything the sandbox remembers, in the tables of its one nginx worker. It owns no
 -- behaviour beyond counting and forgetting.
+-- Does not know: what the values mean.
 
 local state = {}
 

@@ -1,6 +1,7 @@
 -- Transactions between their two halves: prepared for an account, signed elsewhere,
 -- submitted once. Owns the rules of who may sign and with which key. What it refuses, it
 -- refuses with a failure `{status, code, message}`.
+-- Does not know: HTTP.
 
 local accounts = require "sandbox.accounts"
 local bytes = require "sandbox.bytes"

@@ -1,6 +1,7 @@
 -- Ends the TCP connection of the request at hand. nginx closes no more than the stream on
 -- HTTP/2, so its socket is looked for here among the process's own and shut down; nginx
 -- then finds the end of the connection and clears up.
+-- Does not know: HTTP.
 
 local bit = require "bit"
 local ffi = require "ffi"

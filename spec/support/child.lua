@@ -1,6 +1,7 @@
 -- For specs that run whole programs: a folder of its own for each, and a VM like the one
 -- that runs the spec.
 -- Owns: the folder, until `folder:remove`. Works on Lua 5.4 and LuaJIT.
+-- Does not know: what a program does.
 
 local child = {}
 local Folder = { __name = "spec.folder" }

@@ -2,6 +2,7 @@
 -- what it executed, stops it. Needs a shell, node and the curl command, no sockets and no
 -- C module. The server is of a session of its own: a signal to the process group of the
 -- spec leaves it time to remove its certificate.
+-- Does not know: the library.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local json = require "spec.sandbox.json"

@@ -3,6 +3,7 @@
 -- on Lua 5.4 and LuaJIT. The library under test is the one of this tree, in LuaJIT's form
 -- of the build that this process would load. An nginx also ends by itself when the
 -- process that started it has gone.
+-- Does not know: what the locations do.
 --
 -- Owns: a folder with the configuration and the error log, a free loopback port, and the
 -- processes; `stop` takes all of it away.

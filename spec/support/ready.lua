@@ -1,5 +1,6 @@
 -- The line that a server for tests prints when it serves: `ready http=… ca=… pid=…`. A
 -- value may hold blanks.
+-- Does not know: the servers.
 
 ---@param line string
 ---@return table<string, string>

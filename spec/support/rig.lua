@@ -1,7 +1,8 @@
 -- What the specs of the client share: a sandbox and clients for it, a clock that a spec
 -- can turn, a server of raw bytes in this very process, the place where misuse must be
--- raised, and the check that nothing is left. Knows no behaviour of the client. Needs
--- lfs, which comes with busted, and cqueues for the raw server.
+-- raised, and the check that nothing is left. Needs lfs, which comes with busted, and
+-- cqueues for the raw server.
+-- Does not know: what the client should do.
 
 local assert = require "luassert"
 local child = require "spec.support.child"

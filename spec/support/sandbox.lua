@@ -2,6 +2,7 @@
 -- a shell and luasocket, and no part of the library, and works on Lua 5.4 and LuaJIT. A
 -- sandbox also ends by itself when the process that started it has gone, and is of a
 -- session of its own: a signal to that process's group leaves it time to clean up.
+-- Does not know: what the sandbox answers.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local finalizer = require "spec.support.finalizer"

@@ -1,6 +1,7 @@
 -- Loads what was installed, from whatever folder this runs in, and makes one call that
 -- cannot be sent: nothing listens on the port, so the error must say that nothing was
 -- executed. Takes the folder that everything must have come from.
+-- Does not know: the checkout; it may run from any folder.
 local tree = assert(arg[1], "usage: smoke.lua TREE")
 
 local function from_tree(name)

@@ -1,5 +1,6 @@
 -- Prints what the tests run with: the libcurl and the OpenSSL that LuaJIT's module loads,
 -- LuaJIT itself, and nginx.
+-- Does not know: which versions are supported.
 local ffi = require "ffi"
 
 ffi.cdef "const char *curl_version(void);"

@@ -25,8 +25,8 @@ static bool holds_run(grid_slice text, grid_slice other, size_t at, size_t size)
     return false;
 }
 
-/* A run of `size` bytes has size - GRAM + 1 grams, so that one of them is at a position that
- * the second loop looks at. */
+/* A run of `size` bytes has size - GRAM + 1 grams, so that one of them is at a position
+ * that the second loop looks at. */
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
 {
     uint64_t marks[MARKS / 64] = {0};

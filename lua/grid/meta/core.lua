@@ -236,8 +236,8 @@ function core.signal_caught() end
 ---@class grid.core.engine
 local engine = {}
 
---- Begins one HTTP exchange. Of the request's headers, a list, `false` is left out. The id is
---- the value that next_finished returns once the exchange is over.
+--- Begins one HTTP exchange. Of the request's headers, a list, `false` is left out. The
+--- id is the value that next_finished returns once the exchange is over.
 ---@param request table method, url, headers, body?
 ---@param settings table max_response_bytes, ca_file?, proxy?, http1_only?, insecure_skip_tls_verify?
 ---@param timeout number seconds

@@ -1,6 +1,7 @@
 -- Base64 in both alphabets, and the addresses of Solana, as bytes. Not for secrets: Lua
 -- strings are not wiped.
 -- Owns: the arithmetic of base58, without bit operators, since the two VMs share none.
+-- Does not know: transactions.
 
 local core = require "grid.core"
 
