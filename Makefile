@@ -11,6 +11,7 @@ SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 BINDING := $(wildcard src/lua/*.c)
 MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
 COMMAND := lua/bin/grid
+DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(wildcard doc/*.md)
 
 # CURL_PREFIX=/path builds and runs with the libcurl that was installed there, in a build folder of its own.
 BUILD  := build$(if $(CURL_PREFIX),/curl$(subst /,-,$(CURL_PREFIX:%/=%)))
@@ -111,6 +112,7 @@ INST_BINDIR ?= $(PREFIX)/bin
 INST_LUADIR ?= $(PREFIX)/share/lua/$(ABI)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(ABI)
 INST_ANYDIR ?= $(INST_BINDIR)
+INST_DOCDIR ?= $(PREFIX)/share/doc/lua-grid
 INTERPRETER  = $(or $(if $(DESTDIR),,$(filter /%,$(shell command -v $(VM)))),/usr/bin/env $(VM))
 to           = $(call quoted,$(DESTDIR)$1)
 
@@ -123,6 +125,8 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 	sed '1s|^#!.*|#!$(INTERPRETER)|' $(COMMAND) > $(call to,$(INST_BINDIR)/grid-$(VM))
 	chmod 755 $(call to,$(INST_BINDIR)/grid-$(VM))
 	install -m 755 $(COMMAND)-any $(call to,$(INST_ANYDIR)/grid)
+	for file in $(DOCUMENTS); do \
+	  install -D -m 644 $$file $(call to,$(INST_DOCDIR))/$$file || exit 1; done
 
 # ---- Tests ------------------------------------------------------------------------------------
 

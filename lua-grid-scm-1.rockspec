@@ -38,7 +38,11 @@ build = {
     INST_LIBDIR = "$(LIBDIR)",
     INST_LUADIR = "$(LUADIR)",
     INST_ANYDIR = "$(CONFDIR)",
+    INST_DOCDIR = "$(PREFIX)",
   },
+  -- The Makefile installs README.md beside this folder. Without the line LuaRocks would add a
+  -- README.md within it, whose links would lead nowhere.
+  copy_directories = { "doc" },
 }
 -- The command finds its modules from where it stands and names its VM itself: LuaRocks' wrapper would
 -- run it on PUC Lua 5.1 where LuaJIT was meant.

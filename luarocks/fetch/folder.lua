@@ -8,8 +8,10 @@ local fs = require "luarocks.fs"
 
 local folder = {}
 
--- What `make` and `make install` read, and what people do.
-local SOURCES = { "Makefile", "lua", "src", "spec/support/check.mk", "README.md", "CHANGELOG.md", "LICENSE" }
+-- What `make` and `make install` read.
+local SOURCES = {
+  "Makefile", "lua", "src", "spec/support/check.mk", "doc", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+}
 
 --- As luarocks.fetch calls it. -> name of the folder with the sources, the folder around
 --- it | nil, problem

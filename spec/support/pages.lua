@@ -14,26 +14,34 @@ function pages.read(path)
   return text
 end
 
---- Fenced blocks in order: language, text, line, and the name in a comment `<!-- test:
---- name -->` right before.
+--- Fenced blocks in order: `language` and `name` are the first word after the fence and
+--- what follows it, `line` that of the fence.
 function pages.blocks(text)
-  local blocks, block, name, number = {}, nil, nil, 0
+  local blocks, block, number = {}, nil, 0
   for line in text:gmatch "([^\n]*)\n" do
     number = number + 1
-    local fence = line:match "^```(.*)$"
-    if block and fence then
+    local language, name = line:match "^```(%S*)%s*(.*)$"
+    if block and language then
       block.text = table.concat(block, "\n") .. "\n"
-      blocks[#blocks + 1], block, name = block, nil, nil
+      blocks[#blocks + 1], block = block, nil
     elseif block then
       block[#block + 1] = line
-    elseif fence then
-      block = { language = fence, line = number, name = name }
-    elseif line ~= "" then
-      name = line:match "^<!%-%- test: (.-) %-%->$"
+    elseif language then
+      block = { language = language, name = name ~= "" and name or nil, line = number }
     end
   end
   assert(not block, "the page ends inside a block")
   return blocks
+end
+
+--- README.md, then the pages of doc: path, text, blocks.
+function pages.documents()
+  local documents = {}
+  for path in child.capture("cd '" .. child.root .. "' && ls README.md doc/*.md"):gmatch "[^\n]+" do
+    local text = pages.read(path)
+    documents[#documents + 1] = { path = path, text = text, blocks = pages.blocks(text) }
+  end
+  return documents
 end
 
 --- The commands of a page's blocks of shell, without comments.
@@ -47,15 +55,23 @@ function pages.commands(blocks)
   return commands
 end
 
---- Raises unless each link leads to a file, from the folder of the page, or to a heading.
+-- The anchors that GitHub makes of headings.
+local function anchors_of(text)
+  local anchors = {}
+  for heading in ("\n" .. text):gmatch "\n#+ ([^\n]+)" do
+    anchors[heading:lower():gsub("[^%w%s_-]", ""):gsub(" ", "-")] = true
+  end
+  return anchors
+end
+
+--- Raises unless each link leads to a file, from the folder of the page, and to a heading
+--- of that file, if it names one.
 function pages.check_links(text, folder)
-  local headings = {}
-  for heading in text:gmatch "\n#+ ([^\n]+)" do headings[heading:lower():gsub(" ", "-")] = true end
   for link in text:gmatch "%]%(([^)]+)%)" do
-    if link:sub(1, 1) == "#" then
-      assert(headings[link:sub(2)], link)
-    elseif not link:find "^https:" then
-      pages.read(folder .. link)
+    local path, anchor = link:match "^([^#]*)#?(.*)$"
+    if not link:find "^https:" then
+      local target = path == "" and text or pages.read(folder .. path)
+      assert(anchor == "" or anchors_of(target)[anchor], link)
     end
   end
 end

@@ -1,35 +1,34 @@
--- The README is true: every block of Lua runs against the sandbox on this VM, every
--- command of a block of shell runs or is checked in the way named here, and the tables
--- name what the code has. A block that nothing here knows fails.
+-- Every block of Lua in README.md and doc runs against the sandbox, on this VM. A block
+-- whose name no example here has fails.
 
 local child = require "spec.support.child"
 local grid = require "grid"
-local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
-local options = require "grid.api.options"
 local pages = require "spec.support.pages"
 local sandbox = require "spec.support.sandbox"
 
 local vm = rawget(_G, "jit") and "luajit" or "lua5.4"
 
-local read = pages.read
+local BLOCKS = {}
+for _, page in ipairs(pages.documents()) do
+  for _, block in ipairs(page.blocks) do
+    block.page = page.path
+    if block.language == "lua" then BLOCKS[#BLOCKS + 1] = block end
+  end
+end
 
-local README = read "README.md"
-local BLOCKS = pages.blocks(README)
-
--- ---- Lua ------------------------------------------------------------------------------
-
--- What the README says a block may count on; a block that requires grid itself is a whole
--- program and gets nothing.
+-- What the README says an example uses; a block that requires grid itself is a whole
+-- program, which gets none of this.
 local PRELUDE = [[
 local grid = require "grid" local client = grid.new() local keys = grid.keypair()
 local saved = io.open("kms_payload.json", "rb"):read "*a"
+local request = { encryption_public_key = keys.public_key, kms_payload = saved }
 ]]
 
--- By name: `prelude` comes before the block, `before(server)` prepares the sandbox,
--- `after(out, server, folder)` looks at what came of it; `empty` says that there is no
--- session yet. Blocks without a name have to run and print no error.
+-- By name: `prelude` comes before the block, `before(server, folder)` prepares the
+-- sandbox, `after(out, server, folder, saved, err)` checks the result; `empty`: there is
+-- no session yet; `run(block, server, saved, folder)` stands for all of that.
 local EXAMPLES = {}
 
 local function privy_of(text)
@@ -115,15 +114,17 @@ EXAMPLES["many sessions"] = {
     requests[3].kms_payload = "[]"
     local function save(i, text) print("saved", i, #text) end ]],
   after = function(out, server)
-    assert.matches("\r3 of 3\n", out)
+    assert.matches("1\t3\n.*2\t3\n.*3\t3\n", out)
     assert.matches("saved\t1\t%d+\nsaved\t2\t%d+\n3\tgrid: request error %(bad_payload%)", out)
     assert.equal(2, server:stats().requests)
   end,
 }
 
 EXAMPLES.events = {
-  postlude = " client:refresh_session { encryption_public_key = keys.public_key, kms_payload = saved }",
-  after = function(_, _, _, _, err) assert.matches("^POST /auth/refresh%-session: 200 in 0%.%d%d%d s, try 1\n$", err) end,
+  postlude = " client:refresh_session(request)",
+  after = function(_, _, _, _, err)
+    assert.matches("^request /auth/refresh%-session: %d+\nresponse /auth/refresh%-session: 200\n$", err)
+  end,
 }
 
 EXAMPLES["other endpoint"] = { after = function(out, server)
@@ -190,61 +191,28 @@ EXAMPLES.nginx = {
   end,
 }
 
--- ---- Shell ----------------------------------------------------------------------------
-
-local function is_installed_by_setup(folder, command)
-  local setup = read "spec/support/setup"
-  for package in command:match("apt%-get install (.*)"):gmatch "%S+" do
-    assert.is_truthy((" " .. setup:gsub("[|'\n]", " ")):find(" " .. package .. " ", 1, true), package)
-  end
-  assert.equal("", folder:list())
-end
-
--- Root and LuaRocks' own tree stay out of it: `make rock-test` runs the same command with
--- a tree of its own.
-local function is_what_rock_test_does(_, command)
-  assert.matches("luarocks make --deps-mode=none --lua-version", read "spec/support/rock-test", 1, true)
-  assert.matches("luarocks make %-%-deps%-mode=none %-%-lua%-version 5%.[14]$", command)
-end
-
--- With what it needs in the folder: a session file, a folder of them, a prepared
--- transaction, a code on standard input.
-local function works_on_a_sandbox(_, command)
-  local run = harness.start()
-  local address = run:write_session("ann.json").address
-  run.folder:run "mkdir sessions"
-  run:write_session "sessions/bob.json"
-  local login = command:find "^grid login"
-  local code, _, err = run:shell(([[
-    curl -s -X PATCH $GRID_BASE_URL/api/grid/v1/accounts/%s -H "Authorization: Bearer $GRID_API_KEY" \
-      -H 'Content-Type: application/json' -H 'x-grid-environment: sandbox' -d '{"threshold":1}' >prepared.json
-    %s]]):format(address, login and [[rm ann.json; mkfifo code; ]] .. command .. [[ <code & exec 3>code
-    until otp=$(curl -sf "$CONTROL/otp?email=ann@example.com"); do sleep 0.05; done
-    echo "$otp" | sed 's/.*"otp_code":"\([0-9]*\)".*/\1/' >&3; exec 3>&-; wait $!]] or command), {
-    GRID_BASE_URL = run.server.http, NEW_SIGNER = "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
-  })
-  run:stop()
-  assert.same({ 0, "" }, { code, err })
-end
-
--- By how a command begins, without what comes after a '#'.
-local COMMANDS = {
-  ["sudo apt-get install "] = is_installed_by_setup,
-  ["sudo luarocks make "] = is_what_rock_test_does,
-  ["sudo make install "] = pages.can_be_made,
-  ["grid "] = works_on_a_sandbox,
-  ["spec/sandbox/run"] = pages.starts_a_sandbox,
+-- A service that is not Grid takes the place of the one that the block names.
+EXAMPLES.http = {
+  run = function(block, _, _, folder)
+    local service = nginx.start {
+      locations = [[location = /oauth/token { content_by_lua_block {
+        ngx.req.read_body()
+        local headers = ngx.req.get_headers()
+        ngx.status = 400
+        ngx.print(headers.content_type, " ", ngx.req.get_body_data(), " ", tostring(headers["x-grid-environment"]))
+      } }]],
+    }
+    local text, replaced = block.text:gsub("https://auth%.example%.com", service.http)
+    folder:write("snippet.lua", PRELUDE .. text)
+    local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua", {})
+    service:stop()
+    assert.equal(1, replaced)
+    assert.equal(0, code, err)
+    assert.equal("400\tapplication/x-www-form-urlencoded grant_type=refresh_token&refresh_token=abc nil\n", out)
+  end,
 }
 
-local function coverage_of(command)
-  for prefix, check in pairs(COMMANDS) do
-    if command:sub(1, #prefix) == prefix then return check end
-  end
-end
-
--- ---- The specs ------------------------------------------------------------------------
-
-describe("the README #slow", function()
+describe("the documentation #slow", function()
   local server, folder
 
   setup(function() server = sandbox.share() end)
@@ -264,14 +232,14 @@ describe("the README #slow", function()
   end
 
   local function run_lua(block, given)
-    local example = given or block.name and assert(EXAMPLES[block.name], "nothing is known of the block " .. block.name) or {}
+    local example = given or block.name and assert(EXAMPLES[block.name], "no example is named " .. block.name) or {}
     local saved = server:sessions()[1].kms_payload_json
     if not example.empty then
       folder:write("kms_payload.json", saved)
       folder:write("private.key", select(2, folder:run "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
     end
     folder:write("snippet.lua", program(block, example))
-    if example.run then return example.run(block, server, saved) end
+    if example.run then return example.run(block, server, saved, folder) end
     if example.before then example.before(server, folder) end
     local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua", {
       GRID_BASE_URL = server.http, GRID_API_KEY = server.api_key, GRID_ENVIRONMENT = "sandbox",
@@ -283,9 +251,7 @@ describe("the README #slow", function()
   end
 
   for _, block in ipairs(BLOCKS) do
-    if block.language == "lua" then
-      it(("runs on %s: the block at line %d"):format(vm, block.line), function() run_lua(block) end)
-    end
+    it(("runs on %s: %s, line %d"):format(vm, block.page, block.line), function() run_lua(block) end)
   end
 
   local function run_named(name, example)
@@ -338,45 +304,16 @@ describe("the README #slow", function()
     })
   end)
 
-  for _, command in ipairs(pages.commands(BLOCKS)) do
-    it("tells a command that works: " .. command, function()
-      local check = coverage_of(command)
-      assert.is_truthy(check, "nothing here knows the command")
-      check(folder, command)
-    end)
-  end
-
-  it("has no block in another language", function()
-    for _, block in ipairs(BLOCKS) do
-      assert.is_true(block.language == "lua" or block.language == "sh", "line " .. block.line)
-    end
-  end)
-
   it("uses every example that is prepared here", function()
-    for name in pairs(EXAMPLES) do
-      assert.is_truthy(README:find("<!-- test: " .. name .. " -->", 1, true), name)
-    end
+    local used = {}
+    for _, block in ipairs(BLOCKS) do used[block.name or ""] = true end
+    for name in pairs(EXAMPLES) do assert.is_true(used[name], name) end
   end)
 
   it("starts with at most 15 lines of Lua", function()
-    local _, lines = BLOCKS[4].text:gsub("[^\n]+", "")
-    assert.equal("quick start", BLOCKS[4].name)
+    local first = BLOCKS[1]
+    local _, lines = first.text:gsub("[^\n]+", "")
+    assert.equal("README.md", first.page)
     assert.is_true(lines <= 15)
-  end)
-
-  it("names every option, with its default", function()
-    for name, option in pairs(options.both) do
-      local row = README:match("\n(| `" .. name .. "` |[^\n]*)")
-      assert.is_truthy(row, name)
-      if option.default ~= nil then
-        local default = (type(option.default) == "string" and '`"%s"`' or "`%s`"):format(tostring(option.default))
-        assert.is_truthy(row:find(default, 1, true), name)
-      end
-    end
-  end)
-
-  it("names only make targets, files and headings that exist", function()
-    for target in README:gmatch "`make ([%l-]+)" do pages.can_be_made(folder, "make " .. target) end
-    pages.check_links(README, "")
   end)
 end)

@@ -1,0 +1,156 @@
+-- README.md and doc name what the code has, and nothing else: options, methods, kinds of
+-- errors, fields, files, links.
+
+local grid = require "grid"
+local http_options = require "grid.http.options"
+local options = require "grid.api.options"
+local pages = require "spec.support.pages"
+
+local README = pages.read "README.md"
+
+-- The part of the README below that heading, up to the next one of its level.
+local function section(heading)
+  local level = heading:match "^#+"
+  local first = assert(README:find("\n" .. heading .. "\n", 1, true), heading)
+  local text = README:sub(first + #heading + 2)
+  return text:match("^(.-)\n" .. level .. " ") or text
+end
+
+-- The names that the rows of the section's tables begin with.
+local function row_names(text)
+  local names = {}
+  for cell in text:gmatch "\n| (`[^|]*) |" do
+    for name in cell:gmatch "`([^`]+)`" do names[name] = true end
+  end
+  return names
+end
+
+local function keys_of(table)
+  local keys = {}
+  for key in pairs(table) do keys[key] = true end
+  return keys
+end
+
+-- Names of the fields of a class, as its annotation declares them.
+local function fields_of(path, class)
+  local text = pages.read(path)
+  local fields, block = {}, text:match("%-%-%-@class [^\n]*" .. class:gsub("%.", "%%.") .. "%f[^%w_][^\n]*\n(.-)\n[^-]")
+  for name in block:gmatch "@field ([%w_]+)" do fields[name] = true end
+  return fields
+end
+
+local function methods_of(object)
+  local methods = {}
+  for name, value in pairs(getmetatable(object).__index) do
+    if type(value) == "function" and not name:find "^__" then methods[name] = true end
+  end
+  return methods
+end
+
+describe("the documentation", function()
+  it("names every option of a client and of a call, with its default, and no other", function()
+    local text = section "## Options"
+    assert.same(keys_of(options.both), row_names(text))
+    for name, option in pairs(options.client) do
+      local row = text:match("\n(| `" .. name .. "` |[^\n]*)")
+      if option.default ~= nil then
+        local default = (type(option.default) == "string" and '`"%s"`' or "`%s`"):format(tostring(option.default))
+        assert.is_truthy(row:find(default, 1, true), name)
+      end
+    end
+  end)
+
+  it("names every option of grid.http and of its calls", function()
+    local text = section "## grid.http"
+    for name in pairs(http_options.transport) do assert.is_table(options.client[name], name) end
+    for name in pairs(options.client) do
+      if not http_options.transport[name] then assert.is_truthy(text:find("`" .. name .. "`", 1, true), name) end
+    end
+    for name in pairs(http_options.call) do assert.is_truthy(text:find("`" .. name .. "`", 1, true), name) end
+  end)
+
+  it("has an entry for every method and function, and for no other", function()
+    local expected = {}
+    for name, value in pairs(grid) do
+      if type(value) == "function" or name == "null" then expected["grid." .. name] = true end
+    end
+    local keys = assert(grid.keypair())
+    for name in pairs(methods_of(keys)) do expected["keys:" .. name] = true end
+    keys:close()
+    for _, name in ipairs { "keys.public_key", "auth:sign", "grid.http.new", "http:send", "http:close" } do
+      expected[name] = true
+    end
+    local client = grid.new()
+    for name in pairs(methods_of(client)) do expected["client:" .. name] = true end
+    client:close()
+    local entries = {}
+    for heading in README:gmatch "\n### ([^\n]+)" do
+      for name in heading:gmatch "[%l.:_]+" do
+        if name:find "[.:]" then entries[name] = true end
+      end
+    end
+    assert.same(expected, entries)
+  end)
+
+  it("gives each entry the same form: syntax, returns, phases, errors", function()
+    for heading, text in README:gmatch "### ([%l.:_]+[^\n]*)\n(%- %*%*syntax.-)\n\n" do
+      for _, part in ipairs { "syntax", "returns", "phases", "errors" } do
+        if heading ~= "grid.refresh_session" then -- as of client:refresh_session
+          assert.is_truthy(text:find("**" .. part .. "**", 1, true), heading .. ": " .. part)
+        end
+      end
+    end
+  end)
+
+  it("has one row for every kind of error, and for no other", function()
+    local kinds = {}
+    local declared = pages.read("lua/grid/errors.lua"):match "@field kind ([^\n]+)"
+    for kind in declared:gmatch '"([%l_]+)"' do kinds[kind] = true end
+    local tables = section "## Errors"
+    assert.same(kinds, row_names(tables:match "(\n| `kind` | when.-)\n\n" :gsub("\n| `kind` |[^\n]*", "")))
+    assert.same(fields_of("lua/grid/errors.lua", "grid.Error"), row_names(tables:match "\n| field | |(.*)"))
+  end)
+
+  it("names every field of a result and of an event, and no other", function()
+    assert.same(fields_of("lua/grid/api/response.lua", "grid.Result"), row_names(section "## Results"))
+    assert.same(fields_of("lua/grid/http/event.lua", "grid.Event"), row_names(section "## Events"))
+  end)
+
+  it("names only files and headings that exist", function()
+    for _, page in ipairs(pages.documents()) do
+      pages.check_links(page.text, page.path:match "^(.*/)" or "")
+      for path in page.text:gmatch "`([%w_]+/[%w_/.-]+%.[%l]+)`" do
+        if path:find "^src/" or path:find "^lua/grid/" or path:find "^spec/" or path:find "^doc/" then
+          assert.is_true(pcall(pages.read, path), page.path .. ": " .. path)
+        end
+      end
+    end
+  end)
+
+  it("draws the call tree of a refresh with functions that are in the files named beside them", function()
+    local tree = pages.read("doc/design.md"):match "```text\n(client:refresh_session.-)```"
+    local count = 0
+    for line in tree:gmatch "[^\n]+" do
+      local name, path = line:match "^%s*%S-([%l_]+)%s+(%l+/%l+%.lua)"
+      if name then
+        count = count + 1
+        assert.is_truthy(pages.read("lua/grid/" .. path):find("[.:]" .. name .. "%f[^%w_]"), line)
+      end
+      for file in line:gmatch "%l+/%l+%.c" do assert.is_true(pcall(pages.read, "src/" .. file), line) end
+    end
+    assert.is_true(count >= 8)
+  end)
+
+  it("has blocks of Lua, of shell, and of text only", function()
+    for _, page in ipairs(pages.documents()) do
+      for _, block in ipairs(page.blocks) do
+        assert.is_truthy(({ lua = true, sh = true, text = true })[block.language], ("%s, line %d"):format(page.path, block.line))
+      end
+    end
+  end)
+
+  it("keeps the README a reference that can be read in one go: 450 lines", function()
+    local _, lines = README:gsub("\n", "")
+    assert.is_true(lines <= 450)
+  end)
+end)
