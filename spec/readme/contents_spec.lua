@@ -127,20 +127,6 @@ describe("the documentation", function()
     end
   end)
 
-  it("draws the call tree of a refresh with functions that are in the files named beside them", function()
-    local tree = pages.read("doc/design.md"):match "```text\n(client:refresh_session.-)```"
-    local count = 0
-    for line in tree:gmatch "[^\n]+" do
-      local name, path = line:match "^%s*%S-([%l_]+)%s+(%l+/%l+%.lua)"
-      if name then
-        count = count + 1
-        assert.is_truthy(pages.read("lua/grid/" .. path):find("[.:]" .. name .. "%f[^%w_]"), line)
-      end
-      for file in line:gmatch "%l+/%l+%.c" do assert.is_true(pcall(pages.read, "src/" .. file), line) end
-    end
-    assert.is_true(count >= 8)
-  end)
-
   it("has blocks of Lua, of shell, and of text only", function()
     for _, page in ipairs(pages.documents()) do
       for _, block in ipairs(page.blocks) do

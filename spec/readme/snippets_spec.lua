@@ -304,6 +304,54 @@ describe("the documentation #slow", function()
     })
   end)
 
+  -- The functions of lua/grid that run, in turn: their file, and where they are defined.
+  local function calls_of(f)
+    local calls = {}
+    local function note()
+      local info = debug.getinfo(2, "Sn")
+      local path = info.source:match "lua/grid/(%S+%.lua)$"
+      if path then calls[#calls + 1] = { path = path, name = info.name, line = info.linedefined } end
+    end
+    if rawget(_G, "jit") then require("jit").off() end -- compiled code calls no hook
+    debug.sethook(note, "c")
+    f()
+    debug.sethook()
+    if rawget(_G, "jit") then require("jit").on() end
+    return calls
+  end
+
+  -- The line that begins a function's definition.
+  local function definition_of(one)
+    local number = 0
+    for line in pages.read("lua/grid/" .. one.path):gmatch "([^\n]*)\n" do
+      number = number + 1
+      if number == one.line then return line end
+    end
+  end
+
+  it("draws the call tree of a refresh as it is", function()
+    local expected = {}
+    for line in pages.read("doc/design.md"):match("```text\n(client:refresh_session.-)```"):gmatch "[^\n]+" do
+      local name, path = line:match "^%s*%S-([%l_]+)%s+(%l+/%l+%.lua)"
+      expected[#expected + 1] = name and { path = path, name = name }
+      for file in line:gmatch "%l+/%l+%.c" do pages.read("src/" .. file) end
+    end
+    assert.is_true(#expected >= 8)
+    local client = grid.new { base_url = server.http, api_key = server.api_key, environment = "sandbox" }
+    local keys = grid.keypair()
+    local request = { encryption_public_key = keys.public_key, kms_payload = server:sessions()[1].kms_payload_json }
+    local calls = calls_of(function() assert(client:refresh_session(request)) end)
+    client:close()
+    local at = 1
+    for _, step in ipairs(expected) do
+      local function is_it(one)
+        return one.path == step.path and (one.name == step.name or definition_of(one):find("[.:]" .. step.name .. "%("))
+      end
+      while calls[at] and not is_it(calls[at]) do at = at + 1 end
+      assert.is_truthy(calls[at], step.path .. ": " .. step.name)
+    end
+  end)
+
   it("uses every example that is prepared here", function()
     local used = {}
     for _, block in ipairs(BLOCKS) do used[block.name or ""] = true end
