@@ -90,8 +90,8 @@ static void read_settings(lua_State *L, int index, grid_exchange *exchange)
     exchange->insecure_skip_tls_verify = gridL_boolean_field(L, index, "insecure_skip_tls_verify");
 }
 
-/* engine:start(request, settings, timeout, connect_timeout) -> transfer, id | nil, kind, code,
- * message. Most requests of a program share one table of settings. */
+/* engine:start(request, settings, timeout, connect_timeout) -> transfer, id | nil, kind,
+ * code, message. Most requests of a program share one table of settings. */
 int gridL_transfer_start(lua_State *L)
 {
     box *self = gridL_new_object(L, sizeof *self, TRANSFER);

@@ -1,8 +1,8 @@
 -- A batch: many refreshes, from the list of requests to the list of results.
--- Owns: whose turn it is, the requests that wait for theirs, the results, and what the
--- handlers hear of each.
--- Knows nothing of clients, connections and tries: calls are made by whoever runs it, and
--- it hands them out one by one.
+-- Owns: which request is next, the requests that have not begun, the results, and the
+-- calls of the handlers.
+-- Does not know: clients, connections and tries. `prepare` makes a call of a request, and
+-- the scheduler takes the calls one by one.
 
 local auth = require "grid.api.auth"
 local errors = require "grid.errors"

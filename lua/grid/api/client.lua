@@ -20,7 +20,7 @@ local client = {}
 local Client = { __name = "grid.client" }
 Client.__index = Client
 
---- A client. Nothing is sent and nothing of libcurl starts before its first call.
+--- A client. It sends nothing, and does not start libcurl, before its first call.
 ---@param given? grid.Options
 ---@return grid.Client
 function client.new(given)
@@ -150,10 +150,10 @@ function Client:request(verb, path, body, given)
 end
 
 --- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i]
---- is { res } or { nil, err }. What on_result raised for it stands beside that as
---- `problem`, and costs nobody an answer. A request may be a function, called right
---- before it is sent: it gives the request, or nil and the reason why there is none,
---- which becomes the result.
+--- is { res } or { nil, err }; an error that on_result raised for it is its `problem`,
+--- and changes no other result. A request may be a function, which is called right before
+--- the request is sent: it returns the request, or nil and a reason, which becomes the
+--- result.
 ---@param requested (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
 ---@return { [1]: grid.Result?, [2]: any, problem: any }[]

@@ -1,6 +1,7 @@
 -- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
 -- Owns: the reading of success and error bodies as the service documents them. Pure: see
--- grid.http.Answer for what an answer is; `request` is the grid.http.Request that was sent.
+-- grid.http.Answer for what an answer is; `request` is the grid.http.Request that was
+-- sent.
 -- Does not know: tries and connections.
 
 local answers = require "grid.http.answer"

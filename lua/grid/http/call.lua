@@ -14,8 +14,8 @@ local Call = { __index = call }
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 local SHORTEST_TRY = 0.1 -- seconds
 
---- What is sent: method, url, headers and body as engine:start takes them. The same in each
---- try.
+--- What is sent: method, url, headers and body as engine:start takes them. The same in
+--- each try.
 ---@class grid.http.Request
 ---@field method string
 ---@field url string
@@ -63,7 +63,8 @@ function call:fail(err)
   self.res, self.err = nil, err
 end
 
---- Begins a try. -> transfer, id; or nil, and the call is over with `self.res` or `self.err`.
+--- Begins a try. -> transfer, id; or nil, and the call is over with `self.res` or
+--- `self.err`.
 function call:start(engine, now)
   if self.attempts > 0 and self.deadline - now < self.needed then return nil end
   local http, request = self.http, self.request
@@ -89,14 +90,15 @@ function call:sent_so_far()
 end
 
 -- A request that cannot be sent as asked cannot be sent the next time either, but a
--- descriptor may be free then. An answer that makes no sense will make none the next time.
+-- descriptor may be free then. An answer that makes no sense will make none the next
+-- time.
 local function may_repeat(self, err)
   if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
   return err.outcome == "unknown" and self.request.idempotent and err.kind ~= "protocol"
 end
 
--- An answer that `judge` takes may still be a refusal that a further try can change, as of
--- 503.
+-- An answer that `judge` takes may still be a refusal that a further try can change, as
+-- of 503.
 local function is_retryable(self, answer, err)
   if err then return may_repeat(self, err) end
   if answer.status < 400 then return false end
@@ -104,7 +106,8 @@ local function is_retryable(self, answer, err)
   return became == "none" or became == "unknown" and self.request.idempotent
 end
 
--- Between half of the delay and all of it, so that many clients do not come back together.
+-- Between half of the delay and all of it, so that many clients do not come back
+-- together.
 local function jittered(delay)
   local fraction = tonumber(core.uuid():sub(1, 8), 16) / 2 ^ 32
   return delay * (0.5 + fraction / 2)
@@ -140,8 +143,8 @@ function call:give_up(err)
   if self.http.options.on_event then tell_response(self, {}) end
 end
 
---- Reads the answer of a try. -> nothing: the call is over, with `self.res` or `self.err`;
---- or the time of the next try.
+--- Reads the answer of a try. -> nothing: the call is over, with `self.res` or
+--- `self.err`; or the time of the next try.
 function call:conclude(now)
   local answer = self.transfer:answer()
   answer.attempts = self.attempts
@@ -157,8 +160,8 @@ function call:conclude(now)
   local on_event = self.http.options.on_event
   if on_event then tell_response(self, answer) end
   if res and not retryable then return nil end
-  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it needs
-  -- time for a connection and an answer.
+  -- A try that the deadline cuts off turns a clear refusal into an unknown outcome: it
+  -- needs time for a connection and an answer.
   self.needed = math.max(SHORTEST_TRY, expected)
   local delay = not self.scheduler.is_abandoned and delay_before_next(self, retryable, answer.retry_after)
   if not delay or self.deadline - (now + delay) < self.needed then return nil end

@@ -49,7 +49,8 @@ function http.open(resolved)
   }, Http)
 end
 
---- Nothing is sent and nothing of libcurl starts before its first call.
+--- An object for any HTTP service. It sends nothing, and does not start libcurl, before
+--- its first call.
 ---@param given? grid.HttpOptions
 ---@return grid.Http
 function http.new(given)

@@ -52,11 +52,11 @@ end
 local ROUND = 1 -- seconds between two looks for waiters that have disappeared
 
 -- The answers of an abandoned scheduler are read when they land, until the host's grace
--- is over.
+-- is over. An answer that has arrived lands within a few steps.
 local function look_after_abandoned(driver, now)
   local host = driver.host
   for scheduler, since in pairs(driver.abandoned) do
-    local is_late = now - since >= (host.grace or 0)
+    local is_late = now - since >= (host.grace or ROUND)
     if is_late or #scheduler.landed > 0 then host.spawn(scheduler.abandon, scheduler, is_late) end
     if is_late or next(scheduler.calls) == nil then driver.abandoned[scheduler] = nil end
   end
@@ -72,7 +72,6 @@ local function count_out(driver, now)
       condition:close()
     end
   end
-  look_after_abandoned(driver, now)
 end
 
 local function drive(driver, engine)
@@ -85,6 +84,7 @@ local function drive(driver, engine)
       looked_at = now
       count_out(driver, now)
     end
+    if next(driver.abandoned) then look_after_abandoned(driver, now) end
   end
 end
 
