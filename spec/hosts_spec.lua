@@ -209,6 +209,26 @@ for name, new_program in pairs(programs) do
       assert.equal(2, outcome[1].attempts)
     end)
 
+    if not OWN then
+      it("goes on when its driver has stopped by an error", function()
+        local reactor = require "grid.http.reactor"
+        local step, stderr = reactor.step, io.stderr
+        local session, outcome, written = server:sessions({ count = 1 })[1], nil, ""
+        reactor.step = function()
+          reactor.step = step
+          error "stumbled"
+        end
+        io.stderr = { write = function(_, ...) written = written .. table.concat { ... } end } -- luv: a traceback
+        program.spawn(function() outcome = { refresh(session) } end)
+        local _, problem = pcall(program.run) -- cqueues: the loop's error
+        io.stderr = stderr
+        program.run()
+        assert.equal(step, reactor.step)
+        assert.is_truthy((written .. tostring(problem)):find("the driver stopped: .*stumbled"))
+        assert(outcome[1], tostring(outcome[2]))
+      end)
+    end
+
     it("carries refresh_sessions", function()
       local results
       program.spawn(function()

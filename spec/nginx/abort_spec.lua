@@ -134,6 +134,12 @@ describe("a client that goes away", function()
     assert_back_to(before)
   end)
 
+  it("leaves the answer of a detached call to on_event", function()
+    local saved = answers_saved()
+    abandon "/detached"
+    assert.is_true(nginx.wait_for(10, function() return answers_saved() == saved + 1 end))
+  end)
+
   it("does not keep a detached call from its next try", function()
     local told = responses()
     scene.sandbox:control("DELETE", "/faults")
