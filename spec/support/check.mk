@@ -13,6 +13,10 @@ fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress
 
+.PHONY: model
+model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol, and broken rules that must be found
+	@$(call lua_env,luajit) $(SUITE) tests model luajit $(BUSTED) $(MODEL)
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \
@@ -25,7 +29,7 @@ CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3
 SANITIZED = $(if $(BOTH),lua5.4 luajit,$(CHOSEN))
 STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
 
-SUITES = c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
+SUITES = model c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
           asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
@@ -38,7 +42,7 @@ check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test || true
+	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
