@@ -1,6 +1,7 @@
--- Misuse of the interface: raises at the line of the caller's code, and names the field.
--- Owns: the search for that line, and for the known name nearest to an unknown one.
--- Does not know: options by name.
+-- Raises errors of misuse at the line of the calling program.
+-- Owns: the search for that line, and for the known name that is most similar to an
+-- unknown one.
+-- Does not know: any option.
 
 local core = require "grid.core"
 
@@ -22,11 +23,11 @@ function argument.raise(format, ...)
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a name may hold any byte
+  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a name may contain any byte
   error("grid: " .. message, info and level or 0)
 end
 
--- Levenshtein distance of two short names.
+-- The Levenshtein distance of two short names.
 local function distance(a, b)
   local row = {}
   for j = 0, #b do row[j] = j end
@@ -41,12 +42,12 @@ local function distance(a, b)
   return row[#b]
 end
 
--- maxResponseBytes, MAX_RESPONSE_BYTES and max_response_bytes are one name.
+-- maxResponseBytes, MAX_RESPONSE_BYTES and max_response_bytes are compared as equal.
 local function plain(name)
   return (name:lower():gsub("_", ""))
 end
 
---- ", did you mean 'x'?" or "" when no known name is near.
+--- ", did you mean 'x'?" | "": no known name is similar
 function argument.suggest(name, known)
   local best, best_distance = nil, 3
   for candidate in pairs(known) do

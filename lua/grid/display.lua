@@ -1,5 +1,5 @@
--- Text of services, servers and files, for messages.
--- Owns: how many bytes of a text are read, and how many are shown.
+-- Prepares foreign text, of services and files, for messages.
+-- Owns: the limits of bytes that are read and shown.
 -- Does not know: which characters are visible, which is in grid.core; secrets, which are
 -- in grid.http.redact.
 
@@ -10,14 +10,15 @@ local display = {}
 local MAX_READ = 4096 -- bytes
 local MAX_SHOWN = 300
 
---- The text without blanks at its ends. A pattern that ends in `%s*$` would take
---- quadratic time in the longest run of blanks.
+--- The text without blanks at its ends. A pattern that ends in `%s*$` needs quadratic
+--- time for a long run of blanks.
 function display.trim(text)
   local first = text:find "%S"
   return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
 end
 
---- The visible text of a value | nil: the value is not a string, or has none
+--- The visible text of a value | nil: the value is not a string, or has no visible
+--- character
 function display.seen(value)
   if type(value) ~= "string" then return nil end
   local text = display.trim(core.visible(value:sub(1, MAX_READ)))
@@ -28,7 +29,7 @@ end
 function display.one_line(text)
   text = core.visible(text)
   if #text <= MAX_SHOWN then return text end
-  return text:sub(1, MAX_SHOWN):gsub("[\192-\255][\128-\191]*$", "") .. "…" -- not in the middle of a character of UTF-8
+  return text:sub(1, MAX_SHOWN):gsub("[\192-\255][\128-\191]*$", "") .. "…" -- not within a UTF-8 character
 end
 
 return display

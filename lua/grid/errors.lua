@@ -1,7 +1,7 @@
--- Errors as values: a call that failed for a reason outside of the program, as a table.
--- Owns: the form of an error, its line of text, and the raw body and cookies of its
--- answer, which no dump of the table shows.
--- Does not know: how a call fails.
+-- Builds error values: tables that describe why a call failed.
+-- Owns: the fields of an error, its text, and the raw body and cookies of its answer,
+-- which `pairs` does not list.
+-- Does not know: the causes of a failure.
 
 local core = require "grid.core"
 local display = require "grid.display"
@@ -13,25 +13,25 @@ local errors = {}
 ---@field kind "request"|"network"|"timeout"|"tls"|"api"|"auth"|"rate_limit"|"retired"|"protocol"|"crypto"|"store"|"cancelled"
 ---@field code string stable machine name: the API's own, else ours
 ---@field message string one line, without secrets
----@field outcome grid.Outcome what became of the call; see grid.outcome
+---@field outcome grid.Outcome the effect of the call; see grid.outcome
 ---@field sent "no"|"yes"|"unknown" was the request executed? "yes": it was answered
----@field retryable boolean the same call may be made again as it is
----@field status integer? HTTP status, when an answer came
+---@field retryable boolean the same call may be repeated unchanged
+---@field status integer? HTTP status, if an answer was received
 ---@field request_id string?
----@field details table? as the API gave them
+---@field details table? of the answer
 ---@field headers table<string, string>? lower-case name to value
 ---@field retry_after integer? seconds, 0 to a year
----@field attempts integer? tries that were made
+---@field attempts integer? tries in total
 ---@field idempotency_key string? as sent
----@field cause grid.Error? of a broken answer: its reader's; of a call cancelled between two tries: the last one's
----@field body string? the raw bytes of the answer, as far as they came; not shown by pairs
----@field cookies string[]? the Set-Cookie values of the answer; not shown by pairs
+---@field cause grid.Error? of an invalid answer: the decoder's; of a call cancelled between two tries: that of the last try
+---@field body string? the raw bytes of the answer that were received; not listed by pairs
+---@field cookies string[]? the Set-Cookie values of the answer; not listed by pairs
 local Error = { __name = "grid.error" }
 
-local aside = setmetatable({}, { __mode = "k" })
+local hidden = setmetatable({}, { __mode = "k" })
 
 function Error:__index(name)
-  if name == "body" or name == "cookies" then return aside[self] and aside[self][name] end
+  if name == "body" or name == "cookies" then return hidden[self] and hidden[self][name] end
 end
 
 function Error:__tostring()
@@ -47,26 +47,26 @@ function Error.__concat(a, b)
   return tostring(a) .. tostring(b)
 end
 
-local SHOWN = { "code", "message", "request_id" } -- may hold words of a service
+local SHOWN = { "code", "message", "request_id" } -- may contain text of a service
 
---- Makes an error of the table itself. `body` and `cookies` of `answer`, if there is one,
---- can be read, and are not shown.
+--- Makes `fields` an error. `body` and `cookies` of the optional `answer` can be read by
+--- name, and are not listed by `pairs`.
 function errors.new(fields, answer)
   fields.sent = fields.sent or "no"
   fields.outcome = outcome.of(fields.sent, fields.status)
   fields.retryable = fields.retryable or false
   for _, name in ipairs(SHOWN) do fields[name] = fields[name] and core.visible(fields[name]) end
-  aside[fields] = answer
+  hidden[fields] = answer
   return setmetatable(fields, Error)
 end
 
---- The three values with which grid.core reports a failure.
+--- The error of the three values that grid.core returns on failure.
 function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }
 end
 
---- Adds to the error of a call's last try the outcome of the tries before it. `earlier`
---- is the error of the last of those.
+--- Combines the error of a call's last try with `earlier`, the error of the previous try,
+--- which includes the tries before.
 function errors.add_earlier(err, earlier)
   local is_doubtful, is_cancelled = earlier.outcome == "unknown", err.kind == "cancelled"
   err.outcome = outcome.of(err.sent, err.status, earlier.outcome)
@@ -74,13 +74,14 @@ function errors.add_earlier(err, earlier)
   if is_doubtful or is_cancelled then err.cause = err.cause or earlier end
 end
 
---- For a call whose client was closed. `sent` is that of the try in flight; "no": there
---- is none
+--- The error of a call whose client was closed. `sent`: that of the try in flight; "no":
+--- none is in flight
 function errors.cancelled(sent)
   return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
 end
 
---- For a call in flight when its process forks, in the child. The parent continues it.
+--- The error, in the child, of a call in flight when the process forks. The parent
+--- continues the call.
 function errors.forked()
   return errors.new {
     kind = "cancelled", code = "forked", sent = "unknown",
@@ -88,14 +89,14 @@ function errors.forked()
   }
 end
 
---- For a call whose coroutine was closed, or whose request nginx has ended.
+--- The error of a call whose coroutine was closed, or whose request nginx has ended.
 function errors.abandoned(sent)
   return errors.new {
     kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent,
   }
 end
 
---- For a call whose answer arrived, and whose reading raised an error.
+--- The error of a call whose answer was received, if an error is raised while it is read.
 function errors.not_read(problem)
   return errors.new {
     kind = "protocol", code = "not_read", sent = "yes",

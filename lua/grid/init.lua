@@ -1,8 +1,8 @@
--- lua-grid: sessions that stay fresh.
+-- lua-grid: sessions that stay fresh. This file is the module `grid`.
 -- Owns: the public names, and the clients behind grid.refresh_session.
--- Does not know: how anything is done, which is in the modules that it names.
+-- Does not know: HTTP, JSON and keys, which are in the modules that it loads.
 
--- PUC Lua 5.1 finds the modules of LuaJIT, but cannot load the C core.
+-- PUC Lua 5.1 has the same module path as LuaJIT, but cannot load the C core.
 if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
   error(("lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s"):format(_VERSION), 0)
 end
@@ -21,12 +21,12 @@ local keys = lazy "grid.keys"
 
 ---@class (exact) grid
 ---@field _VERSION string
----@field null any JSON null: the null of lua-cjson, and of nginx
+---@field null any JSON null; equal to cjson.null and ngx.null
 ---@field array fun(items?: table): table marks a table as a JSON array, also when it is empty
 ---@field new fun(options?: grid.Options): grid.Client
 ---@field http { new: fun(options?: grid.HttpOptions): grid.Http } any HTTP service
 ---@field is_error fun(value: any, kind?: string): boolean
----@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or that of a private key
+---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or the pair of a private key
 ---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
 ---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
 ---@field refresh_session fun(request: grid.RefreshRequest, given?: grid.Options|grid.CallOptions): grid.Result?, grid.Error?
@@ -65,8 +65,8 @@ local function key_of(resolved)
   return table.concat(parts, "\0")
 end
 
--- The client for these options, made once: connections are reused. The longest unused one
--- is forgotten first.
+-- The client for these options. Clients are kept, so that connections are reused; the
+-- least recently used one is dropped first.
 local function client_for(given)
   local key = key_of(options.resolve("grid.refresh_session", given))
   for i, entry in ipairs(clients) do
@@ -90,7 +90,7 @@ local function split(given)
   return for_client, for_call
 end
 
---- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
+--- Returns a session with a new key, and possibly new tokens: POST /auth/refresh-session.
 function grid.refresh_session(request, given)
   local what = "grid.refresh_session"
   if given == nil then given = {} end

@@ -1,6 +1,7 @@
--- JSON between Lua values and text, with the same results for every build of lua-cjson.
+-- Converts between JSON text and Lua values, with the same results for every build of
+-- lua-cjson.
 -- Owns: the mark of an array. JSON null and the marks of arrays are those of lua-cjson,
--- so that values can be passed to and from a program's own lua-cjson, which is never
+-- so that values can be exchanged with the program's lua-cjson, whose settings are not
 -- changed.
 -- Does not know: the parser and the writer, which are in grid.core.
 
@@ -13,8 +14,8 @@ local json = {}
 --- JSON null, the same value as cjson.null and ngx.null.
 json.null = cjson.null
 
--- OpenResty's lua-cjson has such a mark. Tables with it are arrays for the program's own
--- lua-cjson too.
+-- The mark of OpenResty's lua-cjson, if it has one: then the program's lua-cjson encodes
+-- these tables as arrays too.
 local array_metatable = cjson.array_mt or { __name = "grid.array" }
 
 --- Marks a table, or a new one, as a JSON array, also when it is empty.
@@ -28,9 +29,9 @@ function json.is_array(value)
   return getmetatable(value) == array_metatable
 end
 
---- -> value, exact | nil, kind, code, message. Objects and arrays become tables, whole
---- numbers integers where Lua has them. `exact` are the bytes of the value that names and
---- positions lead to.
+--- -> value, exact | nil, kind, code, message. Objects and arrays become tables, and
+--- whole numbers integers if the VM has integers. `exact`: the bytes of the value at the
+--- path of names and positions `...`
 function json.decode(text, ...)
   return core.json_decode(text, array_metatable, ...)
 end
@@ -41,20 +42,21 @@ function json.decode_body(content, ...)
   return content:decode(array_metatable, ...)
 end
 
---- -> text | nil, "request", code, message. Names are sorted; what json.decode gave comes
---- back as it was.
+--- -> text | nil, "request", code, message. Names are sorted. A value of json.decode is
+--- encoded to the same JSON.
 function json.encode(value)
   return core.json_encode(value, array_metatable, cjson.empty_array_mt, cjson.empty_array)
 end
 
---- The exact bytes of a value inside a JSON text, and where they begin: names and
---- positions lead to it. Nil if there is none.
+--- The exact bytes of the value at a path of names and positions in a JSON text, and the
+--- position of the first byte | nil: no such value
 json.slice = core.json_slice
 
---- Each member of a JSON object: its name and its exact bytes, name included, in turn.
+--- Iterates over the members of a JSON object: the name, and the exact bytes including
+--- the name.
 json.members = core.json_members
 
---- The member that names and positions lead to | nil: there is none, or it is null
+--- The value at a path of names and positions in a decoded value | nil: none, or null
 function json.at(value, ...)
   for i = 1, select("#", ...) do
     if type(value) ~= "table" then return nil end

@@ -1,4 +1,4 @@
--- JSON Web Tokens (RFC 7519): the claims that a client reads.
+-- Reads claims of JSON Web Tokens (RFC 7519).
 -- Pure: values in, values out.
 -- Does not know: sessions; signatures, which the server of a token checks.
 

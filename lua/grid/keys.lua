@@ -1,6 +1,6 @@
--- Keys: the pair that receives authorization keys, and the authorization keys that sign.
--- Owns: the methods around grid.core's key. The private key stays in C, which wipes it
--- when it is closed or collected; a key prints as its fingerprint.
+-- Key pairs, which open authorization keys, and authorization keys, which sign.
+-- Owns: the methods around the key of grid.core. The private key stays in C, and is wiped
+-- when the key is closed or collected. tostring returns a fingerprint.
 -- Does not know: HTTP, stored sessions.
 
 local core = require "grid.core"
@@ -15,15 +15,15 @@ local keys = {}
 ---@field public_key string base64 of the 91-byte SPKI DER
 local Key = {}
 
---- Receives an authorization key: its public key is part of a request, and `open` opens
---- the answer.
+--- Its public key is sent in a request, and `open` decrypts the authorization key of the
+--- answer.
 ---@class grid.KeyPair: grid.Key
 local KeyPair = { __name = "grid.keypair" }
 
 --- Signs transactions.
 ---@class grid.AuthorizationKey: grid.Key
 ---@field opened_at number seconds on the clock of core.now
----@field signers table<string, true>? addresses that it may sign for, if the session names them
+---@field signers table<string, true>? addresses that the key may sign for, if the session lists them
 local AuthorizationKey = { __name = "grid.authorization_key" }
 keys.AuthorizationKey = AuthorizationKey
 
@@ -116,7 +116,8 @@ local function signers_of(session)
   return signers
 end
 
--- A key that is missing in an answer is an error, not misuse: nil and null are accepted.
+-- nil and null are accepted here, since a key that is missing in an answer is an error of
+-- data, not misuse.
 local function read_encrypted(value)
   if type(value) == "table" or value == nil or value == json.null then return value end
   if type(value) ~= "string" then argument.raise("keys:open: a table or a string is expected, got %s", type(value)) end
@@ -125,9 +126,10 @@ local function read_encrypted(value)
   return decoded
 end
 
---- Opens what the service sealed to this pair (HPKE, RFC 9180): the API's
---- encrypted_authorization_key, or a whole kms_payload around it, which also names the
---- addresses that the key may sign for; as a table or as JSON text.
+--- Opens an authorization key that the service sealed to this pair (HPKE, RFC 9180).
+--- `encrypted` is the API's encrypted_authorization_key, or a whole kms_payload around
+--- it, which also lists the addresses that the key may sign for; as a table or as JSON
+--- text.
 ---@param encrypted table|string
 ---@return grid.AuthorizationKey?, grid.Error?
 function KeyPair:open(encrypted)
@@ -150,8 +152,8 @@ function KeyPair:open(encrypted)
   return auth, err
 end
 
---- The signature over a prepared payload: base64 DER of ECDSA P-256/SHA-256 over the
---- canonical JSON (RFC 8785).
+--- Signs a prepared payload. -> base64 DER of an ECDSA P-256/SHA-256 signature over the
+--- canonical JSON (RFC 8785) | nil, error
 ---@param payload string base64 of JSON text
 ---@return string?, grid.Error?
 function AuthorizationKey:sign(payload)

@@ -1,7 +1,8 @@
--- A module that is loaded when a field of it is first read, since a program that makes
--- one call spends more time on loading than on the call. Inside nginx it is loaded at
--- once, in init_by_lua: a worker may not be able to read its file.
--- Does not know: the modules.
+-- Loads a module when a field of it is first read, since loading all modules takes longer
+-- than one call. Inside nginx the module is loaded at once, in init_by_lua, since a
+-- worker may not be able to read its file.
+-- Owns: nothing; a loaded module is in package.loaded.
+-- Does not know: any module.
 
 ---@param name string
 ---@return table

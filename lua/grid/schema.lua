@@ -1,11 +1,12 @@
--- Checks tables of a caller against a declared schema.
+-- Checks tables of a caller against a schema.
 -- Owns: the checks, and the messages of misuse. Tables are read through their metatables,
--- and never written to.
+-- and are not changed.
 -- Does not know: any schema.
 --
 -- A schema maps the name of a field to { type, or_null, required, check, default }.
 -- `type` is a name or a list of names; `or_null` accepts JSON null as well;
--- `check(value)` returns nil, or what the value must be instead.
+-- `check(value)` returns nil if it accepts the value, else a phrase that completes "must
+-- be".
 
 local json = require "grid.json"
 local argument = require "grid.argument"
@@ -55,8 +56,9 @@ local function sorted_names(of)
   return names
 end
 
--- Of several faults the same one is reported each time, whatever the order of `pairs`.
-local function complain(what, declared, given)
+-- Names are sorted, so that of several faults the same one is reported each time,
+-- independent of the order of `pairs`.
+local function raise_first_fault(what, declared, given)
   for _, name in ipairs(sorted_names(given)) do
     if not declared[name] then
       argument.raise("%s: unknown field '%s'%s", what, tostring(name),
@@ -71,18 +73,18 @@ local function complain(what, declared, given)
   end
 end
 
---- Raises unless `given` is a table of that schema. `noun` names the table in a message;
---- default "options".
+--- Raises unless `given` is a table that matches the schema. `noun`: the name of the
+--- table in a message; default "options".
 function schema.check(what, declared, given, noun)
   if type(given) ~= "table" then
     argument.raise("%s: as %s a table is expected, got %s", what, noun or "options", type(given))
   end
-  if not fits(declared, given) then complain(what, declared, given) end
+  if not fits(declared, given) then raise_first_fault(what, declared, given) end
 end
 
 -- Checks for several schemas.
 
-local MAX_SECONDS = 1e6 -- whose milliseconds fit 31 bits
+local MAX_SECONDS = 1e6 -- as milliseconds, fits in 31 bits
 local MAX_COUNT = 2 ^ 31 - 1
 
 function schema.seconds(value)

@@ -1,5 +1,5 @@
--- The account calls of Grid's API, and the signing between prepare and submit.
--- Owns: paths, fields and bodies of /accounts, and which payloads a key may sign.
+-- Builds the account operations of Grid's API, and signs prepared transactions.
+-- Owns: paths, fields and bodies of /accounts; which payloads a key may sign.
 -- Does not know: connections, tries and hosts.
 
 local core = require "grid.core"
@@ -14,7 +14,7 @@ local schema = require "grid.schema"
 local accounts = {}
 
 local function check_address(address)
-  if operations.has_dot_step(address) then return "an address: no step of it is '.' or '..'" end
+  if operations.has_dot_step(address) then return "an address without the steps '.' and '..'" end
   return schema.not_empty(address)
 end
 
@@ -46,7 +46,8 @@ local CHANGES = {
 
 local LISTS = { "signers", "transaction_signers" }
 
--- Empty lists are sent as JSON arrays. The caller's tables are not changed.
+-- A copy in which empty lists are marked as JSON arrays. The caller's tables are not
+-- changed.
 local function with_lists(changes)
   local fields = {}
   for name, value in pairs(changes) do fields[name] = value end
@@ -126,7 +127,7 @@ local function check_submitted(data)
   end
 end
 
---- POST /accounts/{address}/submit. `again` is the operation's.
+--- POST /accounts/{address}/submit. `again`: see grid.Operation.
 function accounts.submit(what, address, signed, again)
   local path = path_of(what, address)
   schema.check(what, SIGNED, signed, "signed transaction")
@@ -137,22 +138,22 @@ function accounts.submit(what, address, signed, again)
   }
 end
 
--- The service may refuse a key for about a second after it was made, since its caches lag
+-- The service may refuse a new key for about a second, until its caches are updated
 -- (Privy's documentation).
-local FRESH_SECONDS, PATIENCE = 2, 1
+local FRESH_SECONDS, RETRY_DELAY = 2, 1
 
-local function speaks_of_the_key(err)
+local function is_key_refused(err)
   return err.kind == "auth" or err.sent == "yes" and err.kind == "api" and err.message:find("session key", 1, true) ~= nil
 end
 
---- Submits, and once more with the same bytes if the key is refused and was opened less
---- than FRESH_SECONDS ago.
+--- Submits. If the key is refused and was opened less than FRESH_SECONDS ago, the same
+--- bytes are submitted once more.
 function accounts.submit_fresh(what, address, signed, auth)
-  local waited = false
+  local has_retried = false
   return accounts.submit(what, address, signed, function(refusal)
-    if waited or not speaks_of_the_key(refusal) or core.now() - auth.opened_at > FRESH_SECONDS then return nil end
-    waited = true
-    return PATIENCE
+    if has_retried or not is_key_refused(refusal) or core.now() - auth.opened_at > FRESH_SECONDS then return nil end
+    has_retried = true
+    return RETRY_DELAY
   end)
 end
 

@@ -1,7 +1,6 @@
--- The session calls of Grid's API, and calls of any other endpoint: what is sent, and
--- what the answer must hold.
--- Owns: paths, fields and bodies of /auth. Each builder returns an operation | nil,
--- error.
+-- Builds the operations of /auth in Grid's API, and operations for any other endpoint.
+-- Owns: paths, fields and bodies of /auth, and the checks of the answers. Each builder
+-- returns an operation | nil, error.
 -- Does not know: connections, tries and hosts.
 
 local core = require "grid.core"
@@ -37,8 +36,8 @@ local function is_present(value)
   return value ~= nil and value ~= json.null
 end
 
--- The body, and the text of its payload. grid.core validates text of the caller. Text
--- that json.encode wrote is valid, and its table tells the kind of session.
+-- The body, and the text of its payload. grid.core validates a text of the caller. A text
+-- that json.encode wrote is valid; only its table is checked for a Turnkey session.
 -- -> body, text | nil, kind, code, message
 local function refresh_body(key, payload)
   local is_checked = false
@@ -58,7 +57,8 @@ end
 -- key begins with an algorithm (RFC 5280 section 4.1).
 local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
 
--- A private key must not be sent: keys:export() in place of keys.public_key.
+-- Refuses a private key: the caller may have passed keys:export() instead of
+-- keys.public_key.
 local function check_public_key(text)
   for _, pattern in ipairs(PRIVATE_KEYS) do
     if text:find(pattern) then
@@ -69,7 +69,7 @@ local function check_public_key(text)
   end
 end
 
---- A copy of a request. Raises where auth.refresh_session would.
+--- A checked copy of a request. Raises the same misuse as auth.refresh_session.
 function auth.check_refresh(what, request)
   schema.check(what, REFRESH, request, "request")
   return { encryption_public_key = request.encryption_public_key, kms_payload = request.kms_payload }
@@ -82,7 +82,7 @@ function auth.refresh_session(what, request)
   if problem then return nil, problem end
   local body, sent, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
   if not body then
-    if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- a payload's text is "bad_payload" then
+    if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- of a payload: "bad_payload"
     return nil, errors.from_core(sent, code, message)
   end
   return operations.new {
@@ -112,7 +112,7 @@ end
 ---@field email string
 ---@field otp_code string
 ---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
----@field otp_id? string of init_auth's answer, where several are pending
+---@field otp_id? string from the answer of init_auth, if several passwords are pending
 local COMPLETE_AUTH = {
   email = { type = "string", required = true, check = schema.not_empty },
   otp_code = { type = "string", required = true, check = schema.not_empty },
@@ -120,7 +120,7 @@ local COMPLETE_AUTH = {
   otp_id = { type = "string", check = schema.not_empty },
 }
 
--- The first authentication of the answer is the kms_payload of refresh-session.
+-- The first element of `authentication` has the form of refresh-session's kms_payload.
 local function check_verified(data)
   local authentication = type(data) == "table" and data.authentication
   local problem = check_session(type(authentication) == "table" and authentication[1])
@@ -157,7 +157,7 @@ local REQUEST = {
   body = { type = { "string", "table" } },
 }
 
---- Any other endpoint.
+--- An operation for any other endpoint.
 function auth.request(what, method, path, body)
   schema.check(what, REQUEST, { method = method, path = path, body = body })
   if type(body) == "table" then return operations.new { method = method, path = path, fields = body } end

@@ -1,8 +1,8 @@
--- A batch: many refreshes, from the list of requests to the list of results.
--- Owns: which request is next, the requests that have not begun, the results, and the
--- calls of the handlers.
--- Does not know: clients, connections and tries. `prepare` makes a call of a request, and
--- the scheduler takes the calls one by one.
+-- Runs the handlers and stores the results of many refreshes.
+-- Owns: the position of the next request, the requests that have not started, the
+-- results, and the calls of the handlers.
+-- Does not know: clients, connections and tries. `prepare` makes a call from an
+-- operation, and the scheduler reads the calls one by one.
 
 local auth = require "grid.api.auth"
 local errors = require "grid.errors"
@@ -13,12 +13,12 @@ local batch = {}
 
 ---@class grid.Batch
 ---@field concurrency integer calls in flight at most
----@field results table[] by position; whole once it has ended
+---@field results table[] by position; complete when the batch has ended
 local Batch = { __index = batch }
 
 ---@class (exact) grid.ManyOptions
 ---@field concurrency? integer calls in flight at most; 64
----@field on_result? fun(position: integer, res: grid.Result?, err: any) as soon as it is there: store each at once
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) for each result at once, so that it can be stored
 ---@field on_progress? fun(done: integer, total: integer) after on_result
 local OPTIONS = {
   concurrency = { type = "number", check = schema.count },
@@ -26,14 +26,14 @@ local OPTIONS = {
   on_progress = { type = "function" },
 }
 
--- Misuse is raised in the name of the request.
+-- The name that messages of misuse begin with.
 local function name_of(what, position)
   return ("%s: request %d"):format(what, position)
 end
 
---- A batch of these requests. Those that are tables are checked here, so that misuse in
---- any of them raises before anything is sent. `prepare(operation, position)` makes a
---- call | nil, error.
+--- A batch of these requests. Requests that are tables are checked here, so that misuse
+--- is raised before any request is sent. `prepare(operation, position)` returns a call |
+--- nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   schema.check(what, OPTIONS, given)
@@ -47,7 +47,7 @@ function batch.new(what, requests, given, prepare)
     prepare = prepare,
     total = #requests,
     begun = 0, done = 0,
-    requests = {}, -- by position: what was given, or the function that gives it, until its turn has come
+    requests = {}, -- by position: a request or the function that returns it; false once started
     results = {},
   }, Batch)
   for i = 1, self.total do
@@ -64,8 +64,8 @@ local function operation_of(what, position, request)
   return auth.refresh_session(name_of(what, position), request)
 end
 
--- The operation of that position | nil, why there is none. An error that is raised in the
--- making of a request is its result.
+-- The operation at a position | nil, error. An error that the function of a request
+-- raises is the result of that request.
 function batch:operation(position)
   local request = self.requests[position]
   self.requests[position] = false
@@ -75,15 +75,15 @@ function batch:operation(position)
   return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
 end
 
--- The call of that position, ready to go | nil, why not.
+-- The call at a position | nil, error
 function batch:make(position)
   local operation, err = self:operation(position)
   if not operation then return nil, err end
   return self.prepare(operation, position)
 end
 
---- The next call that can be sent, or nothing: all have begun. Those that cannot be sent
---- are over at once.
+--- The next call | nil: all have started. A request without a call gets its error as
+--- result at once.
 function batch:next()
   while self.begun < self.total do
     local position = self.begun + 1
@@ -94,8 +94,8 @@ function batch:next()
   end
 end
 
---- Takes what became of a request, and tells the handlers. What they do wrong must not
---- cost results.
+--- Stores the result of a request, and calls the handlers. Errors that a handler raises
+--- are caught: they must not prevent other results.
 function batch:finish(position, res, err)
   local result = { res, err }
   self.results[position] = result
@@ -107,7 +107,7 @@ function batch:finish(position, res, err)
   if self.on_progress then pcall(self.on_progress, self.done, self.total) end
 end
 
---- No further call begins. -> the results, `err` for those that have not begun.
+--- Sets `err` as the result of all requests that have not started. -> the results
 function batch:finish_all(err)
   while self.begun < self.total do
     self.begun = self.begun + 1

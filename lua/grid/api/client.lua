@@ -1,7 +1,6 @@
--- The client: the friendly interface to Grid's API with one key.
--- Owns: its options, and the methods that users call.
--- Does not know: how calls are tried and waited for (grid.http), and what an operation
--- holds.
+-- The client: the methods of Grid's API for one API key.
+-- Owns: the options of a client, and its public methods.
+-- Does not know: tries and waits, which are in grid.http; the fields of an operation.
 
 local argument = require "grid.argument"
 local auth = require "grid.api.auth"
@@ -20,7 +19,7 @@ local client = {}
 local Client = { __name = "grid.client" }
 Client.__index = Client
 
---- A client. It sends nothing, and does not start libcurl, before its first call.
+--- A client. The first call initializes libcurl; nothing is sent before.
 ---@param given? grid.Options
 ---@return grid.Client
 function client.new(given)
@@ -42,8 +41,9 @@ local function check_open(self, what)
   if self.http.closed then argument.raise("%s: the client is closed", what) end
 end
 
---- What every method does: looks at itself and its options, has its operation built from
---- what else it was given, and performs it. `what` is the function that the user called.
+--- The common part of all methods: checks the client and the options, builds the
+--- operation from the other arguments, and performs it. `what` names the public function
+--- in messages.
 local function carry_out(self, what, given, build, ...)
   check_open(self, what)
   if given ~= nil then options.check_call(what, given) end
@@ -64,7 +64,7 @@ local function method(name, build)
   end
 end
 
---- A session with a new key, and perhaps new tokens: POST /auth/refresh-session.
+--- Returns a session with a new key, and possibly new tokens: POST /auth/refresh-session.
 ---@type fun(self: grid.Client, request: grid.RefreshRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.refresh_session = method("refresh_session", auth.refresh_session)
 
@@ -72,12 +72,12 @@ Client.refresh_session = method("refresh_session", auth.refresh_session)
 ---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.init_auth = method("init_auth", auth.init_auth)
 
---- Turns the one-time password into a session: POST /auth/verify. The result carries
+--- Exchanges the one-time password for a session: POST /auth/verify. The result has
 --- kms_payload_json.
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
 Client.complete_auth = method("complete_auth", auth.complete_auth)
 
--- update_account has an option of its own.
+-- Separates `admin`, an option of update_account only, from the options of a call.
 local function split_admin(what, given)
   if given == nil then return nil end
   schema.check(what, options.update, given)
@@ -95,7 +95,7 @@ function Client:get_account(address, given)
 end
 
 --- Prepares a transaction that changes the account: PATCH /accounts/{address}. `res.data`
---- is what client:sign takes.
+--- is the argument of client:sign.
 ---@param address string
 ---@param changes grid.AccountChanges
 ---@param given? { admin?: boolean }|grid.CallOptions
@@ -105,7 +105,7 @@ function Client:update_account(address, changes, given)
   return carry_out(self, "client:update_account", for_call, accounts.update, address, changes, admin)
 end
 
---- Signs a prepared transaction. Nothing is sent.
+--- Signs a prepared transaction. No request is sent.
 ---@param transaction_payload table the data of update_account's result
 ---@param authorization_key grid.AuthorizationKey
 ---@return table?, grid.Error?
@@ -114,18 +114,18 @@ function Client:sign(transaction_payload, authorization_key)
   return accounts.sign("client:sign", transaction_payload, authorization_key)
 end
 
---- POST /accounts/{address}/submit. Never repeated after an unknown outcome, but by the
---- caller with the same idempotency key.
+--- POST /accounts/{address}/submit. Not repeated after an unknown outcome; the caller may
+--- repeat it with the same idempotency key.
 ---@param address string
----@param signed table what client:sign gives
+---@param signed table the result of client:sign
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:submit(address, signed, given)
   return carry_out(self, "client:submit", given, accounts.submit, address, signed)
 end
 
---- Signs and submits. A key younger than about two seconds that is refused is tried once
---- more, with the same signed bytes.
+--- Signs and submits. If a key is refused that was opened less than two seconds ago, the
+--- same signed bytes are submitted once more.
 ---@param address string
 ---@param transaction_payload table
 ---@param authorization_key grid.AuthorizationKey
@@ -139,7 +139,7 @@ function Client:sign_and_submit(address, transaction_payload, authorization_key,
   end)
 end
 
---- Any other endpoint of the service. A body given as text goes out byte for byte.
+--- Calls any other endpoint of the service. A string body is sent byte for byte.
 ---@param verb "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"
 ---@param path string below /api/grid/v1
 ---@param body? string|table
@@ -149,11 +149,11 @@ function Client:request(verb, path, body, given)
   return carry_out(self, "client:request", given, auth.request, verb, path, body)
 end
 
---- Many refreshes, at most `concurrency` (64) at once over shared connections. results[i]
---- is { res } or { nil, err }; an error that on_result raised for it is its `problem`,
---- and changes no other result. A request may be a function, which is called right before
---- the request is sent: it returns the request, or nil and a reason, which becomes the
---- result.
+--- Performs many refreshes, at most `concurrency` (64) at once, over shared connections.
+--- results[i] is { res } or { nil, err }. An error that on_result raises is stored as
+--- results[i].problem, and changes no other result. A request may be a function, which is
+--- called immediately before the request is sent, and returns the request, or nil and an
+--- error, which becomes the result.
 ---@param requested (grid.RefreshRequest|fun(): grid.RefreshRequest?, any)[]
 ---@param given? grid.ManyOptions
 ---@return { [1]: grid.Result?, [2]: any, problem: any }[]
@@ -172,8 +172,8 @@ function Client:refresh_sessions(requested, given)
   return many:finish_all(self.http:perform_all(source, many.concurrency, on_done))
 end
 
---- Lets go of the connections, once no other client needs them. Calls in flight end as
---- `cancelled`.
+--- Releases the engine; the last client that uses an engine closes its connections. Calls
+--- in flight end as `cancelled`.
 function Client:close()
   if getmetatable(self) ~= Client then argument.raise("client:close: call it with a colon, on a client") end
   self.http:close()

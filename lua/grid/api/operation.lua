@@ -1,5 +1,5 @@
--- An operation of the API: what one call sends, and what its answer must hold.
--- Owns: the form, and what may stand in paths.
+-- An operation of the API: the request of one call, and the check of its answer.
+-- Owns: the fields of an operation, and the escaping of paths.
 -- Does not know: any endpoint.
 
 local errors = require "grid.errors"
@@ -11,13 +11,13 @@ local operation = {}
 ---@field method string
 ---@field path string below /api/grid/v1, with its query
 ---@field body? string
----@field check? fun(data: any): string? what is wrong with the answer's data
+---@field check? fun(data: any): string? the fault of the answer's data; nil: accepted
 ---@field session_at? (string|integer)[] names and positions that lead to the session in the answer's data
 ---@field session_sent? string the kms_payload in the body, byte for byte
----@field again? fun(err: grid.Error): number? may ask for one more try: the delay in seconds
+---@field again? fun(err: grid.Error): number? requests one more try: its delay in seconds
 
---- An operation | nil, error. Takes the table over: the fields of an operation, or in
---- place of the body `fields`: a table to be sent as JSON.
+--- Makes `given` an operation: its fields, or in place of `body` a table `fields` to be
+--- sent as JSON. -> operation | nil, error
 function operation.new(given)
   if given.fields then
     local body, kind, code, message = json.encode(given.fields)
@@ -37,8 +37,8 @@ function operation.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
---- Does a step of that path lead elsewhere: "." or "..", in whatever spelling (RFC 3986
---- section 6.2.2)? Servers follow it.
+--- Does the path contain a step "." or "..", escaped or not (RFC 3986 section 6.2.2)?
+--- Servers resolve such steps, so the request would reach another endpoint.
 function operation.has_dot_step(path)
   local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
   return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil

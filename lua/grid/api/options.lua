@@ -1,7 +1,7 @@
--- The options of a client and of its calls, and what they are when they are not given.
--- Owns: what Grid's API adds to the options of the HTTP layer: the key, the environment,
--- the variables that name them.
--- Does not know: how options are used.
+-- Declares and checks the options of a client and of its calls.
+-- Owns: the options that Grid's API adds to those of the HTTP layer, their defaults, and
+-- the environment variables for them.
+-- Does not know: the use of an option.
 
 local argument = require "grid.argument"
 local pasted = require "grid.pasted"
@@ -13,7 +13,7 @@ local options = {}
 local API_PATH = "/api/grid/v1"
 
 ---@class (exact) grid.Options: grid.HttpOptions
----@field api_key? string default $GRID_API_KEY; needed by the first call
+---@field api_key? string default: $GRID_API_KEY; required by the first call
 ---@field environment? "sandbox"|"production"|"devnet"|"mainnet" default $GRID_ENVIRONMENT, else "production"
 ---@field base_url? string default $GRID_BASE_URL, else https://grid.squads.xyz
 options.client = transport.join(transport.transport, {
@@ -22,7 +22,7 @@ options.client = transport.join(transport.transport, {
   base_url = { type = "string", check = transport.check_base_url, default = "https://grid.squads.xyz" },
 })
 
--- Headers that an option sets, and the option.
+-- Header -> the option that sets it.
 local SET_BY_OPTION = {
   authorization = "api_key", cookie = "cookie", ["user-agent"] = "user_agent", ["x-grid-environment"] = "environment",
   ["x-idempotency-key"] = "idempotency_key",
@@ -31,20 +31,20 @@ local SET_BY_OPTION = {
 ---@class (exact) grid.CallOptions: grid.HttpCallOptions
 ---@field idempotency_key? string letters, digits, "-" and "_"; default a new UUID
 ---@field cookie? string value of the Cookie header
----@field headers? table<string, string> further ones, or others in place of Accept and Content-Type
+---@field headers? table<string, string> further headers, or replacements of Accept and Content-Type
 options.call = transport.join(transport.call, {
   idempotency_key = { type = "string", check = schema.not_empty },
   cookie = { type = "string", check = schema.not_empty },
   headers = { type = "table" },
 })
 
---- What grid.refresh_session takes in one table.
+--- The options of grid.refresh_session, in one table.
 options.both = transport.join(options.client, options.call)
 
---- What client:update_account takes.
+--- The options of client:update_account.
 options.update = transport.join(options.call, { admin = { type = "boolean" } })
 
---- Raises unless a call may be given that.
+--- Raises unless `given` are valid options of a call.
 function options.check_call(what, given)
   schema.check(what, options.call, given)
   if not given.headers then return end
@@ -66,13 +66,13 @@ local function from_environment(name)
   return value
 end
 
---- The options of a client: a new table, every default filled in, the environment read
---- now.
+--- The options of a client: a new table, with defaults and the current environment
+--- variables.
 function options.resolve(what, given)
   return transport.resolve(what, options.client, given, from_environment)
 end
 
---- Where paths of the API begin.
+--- The URL that paths of the API are appended to.
 function options.endpoint(base_url)
   local trimmed = base_url:gsub("/+$", ""):gsub("^%a+", string.lower)
   return trimmed:sub(-#API_PATH) == API_PATH and trimmed or trimmed .. API_PATH

@@ -1,6 +1,6 @@
--- From an operation to the HTTP request that carries it.
+-- Makes the HTTP request of an operation.
 -- Owns: the headers of Grid's API, and the idempotency key.
--- Does not know: connections, tries, and what the answer means.
+-- Does not know: connections, tries, and the meaning of an answer.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -11,7 +11,7 @@ local request = {}
 local WITH_KEY = { POST = true, PUT = true, PATCH = true }
 local SAFE = { GET = true, HEAD = true }
 
---- The lines that are the same in each request of a client.
+--- The header lines that are the same in each request of a client.
 function request.constant_lines(options)
   return {
     authorization = "Authorization: Bearer " .. (options.api_key or ""),
@@ -29,7 +29,7 @@ local function lines_of(constant, operation, key, given)
   }
 end
 
--- The caller's headers go out in place of ours of the same name.
+-- Headers of the caller replace those of the same name.
 local function add_lines(lines, headers)
   for name, value in pairs(headers) do
     for i, line in ipairs(lines) do
@@ -43,7 +43,7 @@ local function refuse(code, message)
   return nil, errors.new { kind = "request", code = code, message = message }
 end
 
---- `given` are the options of the call. -> grid.http.Request | nil, error
+--- `given`: the options of the call. -> grid.http.Request | nil, error
 function request.new(client, operation, given)
   local api_key, key, method = client.options.api_key, given.idempotency_key, operation.method
   if (api_key or "") == "" then return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY") end

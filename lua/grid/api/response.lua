@@ -1,7 +1,6 @@
--- From an HTTP answer to what the caller gets: a result, or an error of the right kind.
--- Owns: the reading of success and error bodies as the service documents them. Pure: see
--- grid.http.Answer for what an answer is; `request` is the grid.http.Request that was
--- sent.
+-- Makes a result or an error from an HTTP answer.
+-- Owns: the forms of success and error bodies that the service documents.
+-- Pure: `answer` is a grid.http.Answer, `request` the grid.http.Request that was sent.
 -- Does not know: tries and connections.
 
 local answers = require "grid.http.answer"
@@ -16,17 +15,17 @@ local unpack = table.unpack or unpack
 local response = {}
 
 ---@class (exact) grid.Result
----@field data any what the API answers; an unwrapped answer as a whole
----@field metadata table as the API answers; empty where it gives none
+---@field data any the member `data` of the answer, or the whole answer without such a member
+---@field metadata table the member `metadata` of the answer; empty if it has none
 ---@field kms_payload_json string? the session to store, see session.to_store
 ---@field expires_at integer? expiry of its authorization key, seconds since 1970
 ---@field status integer
 ---@field request_id string?
 ---@field idempotency_key string? as sent
----@field attempts integer tries that were made
+---@field attempts integer tries in total
 ---@field cookies string[] values of Set-Cookie
 ---@field headers table<string, string> lower-case name to value
----@field body string the raw bytes of the answer; not shown by pairs
+---@field body string the raw bytes of the answer; not listed by pairs
 local Result = { __name = "grid.result" }
 
 local bodies = setmetatable({}, { __mode = "k" })
@@ -43,12 +42,12 @@ local function table_or_empty(value)
   return type(value) == "table" and value or {}
 end
 
--- What of a call must not be shown.
+-- The parts of a request that must not be shown.
 local function secrets_of(request)
   return request.api_key, request.body or "", request.cookie or ""
 end
 
--- Services make it of what they were sent, now and then.
+-- A service may copy parts of the request into the id, so secrets are removed.
 local function request_id_of(request, answer, body)
   body = table_or_empty(body)
   local id = display.seen(answer.headers["x-request-id"])
@@ -79,16 +78,16 @@ local function read_error_body(body)
   }
 end
 
--- The rest of the answer did not come, or cannot be read: a broken chunk, say.
-local function breaks_off(answer)
+-- Is the rest of the answer missing or invalid, as after a broken chunk?
+local function is_broken_off(answer)
   return answer.kind == "network" or answer.kind == "timeout" or answer.code == "bad_http"
 end
 
--- The exchange did not bring a whole answer. Where it broke off after the status of a
--- refusal, that says what became of the request.
+-- The error of an incomplete answer. If its status was received and is an error, that
+-- status determines the outcome, and the broken connection is the cause.
 local function failure(answer, request)
   local fields = {}
-  if breaks_off(answer) and (answer.status or 0) >= 400 then
+  if is_broken_off(answer) and (answer.status or 0) >= 400 then
     fields.cause = errors.new {
       kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
     }
@@ -99,36 +98,35 @@ local function failure(answer, request)
   return answers.error(answer, fields)
 end
 
--- A whole answer came, and makes no sense.
-local function nonsense(request, answer, code, message, body, cause)
+-- A complete answer that is not valid.
+local function invalid(request, answer, code, message, body, cause)
   return nil, answers.error(answer, {
     kind = "protocol", code = code, message = message, cause = cause, request_id = request_id_of(request, answer, body),
   })
 end
 
-local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
-local MAX_DETAILS = 16 * 1024 -- bytes of an answer whose details are worth a look
+local MAX_SHOWN = 1024 -- bytes of a text that are searched for secrets; one line shows less
+local MAX_DETAILS = 16 * 1024 -- bytes of the longest answer whose details are searched for secrets
 
 local function api_error(request, answer)
   local body = json.decode_body(answer.content)
   local hidden = redact.new(secrets_of(request))
-  local said = hidden and read_error_body(body) or {}
+  local parsed = hidden and read_error_body(body) or {}
   local function shown(text, default)
     return text and display.one_line(hidden:beginning(text, MAX_SHOWN)) or default
   end
-  local has_details = said.details and answer.bytes <= MAX_DETAILS
+  local has_details = parsed.details and answer.bytes <= MAX_DETAILS
   return nil, answers.error(answer, {
     kind = kind_of(answer.status),
-    code = said.code and display.one_line(hidden:name(said.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status,
-    message = shown(said.message, "the service answered with status " .. answer.status),
-    details = has_details and hidden:harmless(said.details) or nil,
+    code = parsed.code and display.one_line(hidden:name(parsed.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status,
+    message = shown(parsed.message, "the service answered with status " .. answer.status),
+    details = has_details and hidden:harmless(parsed.details) or nil,
     request_id = request_id_of(request, answer, body),
   })
 end
 
--- The session in the answer's data, decoded and as bytes; the operation has checked that
--- it is there. In an answer that is wrapped in `data` the decoder has already found the
--- bytes.
+-- The session in the answer's data, decoded and as bytes. The operation's check has
+-- accepted it. `found`: its bytes, if the answer is wrapped in `data`.
 local function session_of(answer, operation, data, found)
   local steps = operation.session_at
   if not steps then return nil end
@@ -137,14 +135,14 @@ local function session_of(answer, operation, data, found)
   return payload, found or select(2, json.decode_body(answer.content, unpack(steps)))
 end
 
--- `found` are the bytes that data and then the operation's `session_at` lead to.
+-- `found`: the bytes at the path "data" and then `session_at` of the operation | nil
 local function read_success(request, answer, body, found)
   local operation = request.operation
   local wrapped = body.data ~= nil
   local data = body
   if wrapped then data = body.data end
   local problem = operation.check and operation.check(data)
-  if problem then return nonsense(request, answer, "bad_answer", problem, body) end
+  if problem then return invalid(request, answer, "bad_answer", problem, body) end
   local payload, bytes = session_of(answer, operation, data, found)
   local res = setmetatable({
     data = data,
@@ -165,16 +163,16 @@ end
 local NO_CONTENT = { [204] = true, [205] = true }
 local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
---- What the answer to `request` means. -> grid.Result | nil, grid.Error
+--- Judges the answer to `request`. -> grid.Result | nil, grid.Error
 function response.judge(answer, request)
   if answer.kind then return nil, failure(answer, request) end
   local status = answer.status
   if status >= 400 then return api_error(request, answer) end
   if NO_REDIRECT[status] then
-    return nonsense(request, answer, "bad_status", ("status %d is no answer to this request"):format(status))
+    return invalid(request, answer, "bad_status", ("status %d is no answer to this request"):format(status))
   end
   if status >= 300 then
-    return nonsense(request, answer, "redirect", "the service answered with a redirect, which is never followed")
+    return invalid(request, answer, "redirect", "the service answered with a redirect, which is never followed")
   end
   if answer.bytes == 0 and (NO_CONTENT[status] or request.method == "HEAD") then
     return read_success(request, answer, {})
@@ -188,10 +186,10 @@ function response.judge(answer, request)
   end
   if body == nil then
     local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
-    return nonsense(request, answer, code, "the answer cannot be read: " .. message, nil, cause)
+    return invalid(request, answer, code, "the answer cannot be read: " .. message, nil, cause)
   end
   if type(body) ~= "table" then
-    return nonsense(request, answer, "bad_answer", "the answer is neither a JSON object nor a list")
+    return invalid(request, answer, "bad_answer", "the answer is neither a JSON object nor a list")
   end
   return read_success(request, answer, body, found)
 end

@@ -1,8 +1,9 @@
--- The rules of a session as the service writes it (kms_payload): the members that it must
--- have, its expiries, the bytes to store after a refresh, when a refresh is repeated, and
--- what may be shown of it.
+-- The rules of a session as the service writes it (kms_payload): required members,
+-- expiries, the bytes to store after a refresh, the repetition of a refresh, and the
+-- facts that may be shown.
+-- Owns: these rules.
 -- Pure: values in, values out; the caller reads the clock.
--- Does not know: calls, files, or the answer around a session.
+-- Does not know: calls, files, and the answer around a session.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -28,8 +29,8 @@ end
 -- An answer may leave these out, but must not give them another type.
 local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
 
---- The name of the member that makes a decoded kms_payload unusable: missing, or of the
---- wrong type | nil
+--- The name of a member of a decoded kms_payload that is missing or of the wrong type |
+--- nil
 function session.fault(payload)
   local outer = payload.session
   if type(outer) ~= "table" then return "session" end
@@ -71,7 +72,7 @@ end
 -- ---- Expiry ---------------------------------------------------------------------------
 
 local LARGEST_IN_SECONDS = 1e11 -- the year 5138; a larger time is in milliseconds
-local LATEST = 253402300799     -- the end of the year 9999: os.date takes it
+local LATEST = 253402300799     -- the end of the year 9999: os.date accepts it
 
 --- A time of the API, given in milliseconds or seconds, as whole seconds since 1970, cut
 --- to the range from 0 to the end of the year 9999 | nil: `value` is not a number
@@ -87,7 +88,7 @@ function session.expires_at(payload)
   return session.seconds(payload.session.Privy.session.expires_at)
 end
 
---- The same of any kms_payload | nil: it tells none.
+--- The same for any kms_payload | nil: the payload has no expiry
 ---@param kms_payload string
 ---@return integer?
 function session.key_expiry(kms_payload)
@@ -103,7 +104,7 @@ end
 
 -- ---- After a refresh ------------------------------------------------------------------
 
--- The raw JSON string of the refresh token in `sent` | nil: it has none.
+-- The raw JSON string of the refresh token in `sent` | nil: no token
 local function sent_token(sent)
   local raw = json.slice(sent, "session", "Privy", "refresh_token")
   if raw and raw:sub(1, 1) == '"' and raw ~= '""' then return raw end
@@ -119,7 +120,7 @@ local function insert_token(bytes, token)
   local old, first = json.slice(bytes, "session", "Privy", "refresh_token")
   if old then return bytes:sub(1, first - 1) .. token .. bytes:sub(first + #old) end
   local _, brace = json.slice(bytes, "session", "Privy")
-  -- The comma is right: a Privy object has at least the member `token`.
+  -- A comma always follows, since a Privy object has at least the member `token`.
   return bytes:sub(1, brace) .. '"refresh_token":' .. token .. "," .. bytes:sub(brace + 1)
 end
 
@@ -139,16 +140,17 @@ function session.to_store(bytes, payload, sent)
   return insert_token(bytes, token)
 end
 
---- The idempotency key with which the refresh that failed with `err` may be repeated,
---- with the same body: the request may have been executed, and its answer was lost | nil:
---- a later refresh is a new one
+--- The idempotency key for the repetition of a refresh that failed with `err`. The
+--- request may have been executed and its answer lost, so the same key and body must be
+--- sent | nil: a later refresh is a new request
 ---@param err any
 ---@return string?
 function session.repeat_key(err)
   if errors.is_error(err) and err.outcome == "unknown" then return err.idempotency_key end
 end
 
---- The raw body of an answer that was not accepted, if it may hold the new session | nil
+--- The raw body of an answer that was not accepted, if it may contain the new session |
+--- nil
 ---@param err any
 ---@return string?
 function session.rescuable_body(err)
@@ -158,8 +160,8 @@ end
 
 -- ---- What may be shown ----------------------------------------------------------------
 
---- A fingerprint of the refresh token, else of the whole session: the same for two copies
---- of one session.
+--- A fingerprint of the refresh token, or of the whole session without one. Two copies of
+--- one session have the same.
 ---@param kms_payload string
 ---@return string
 function session.identity(kms_payload)
@@ -208,7 +210,7 @@ local function describe_key(payload, key_session, now, pair)
   return fact
 end
 
--- The member of `session` is named as its provider.
+-- Without `provider`, the name of the member of `session` is the provider.
 local function provider_of(payload, privy)
   local named = text_or_nil(at(payload, "provider"))
   if named or privy then return named or "privy" end
@@ -232,8 +234,8 @@ end
 ---@field refresh_token grid.SessionFact?
 ---@field wallets { address: string?, chain_type: string? }[]
 
---- What may be shown of a session, whatever its form: expiries, fingerprints and
---- addresses, no secret.
+--- The facts of a session that may be shown: expiries, fingerprints and addresses, no
+--- secret. Accepts a session of any form.
 ---@param kms_payload string
 ---@param now number seconds since 1970
 ---@param pair? grid.KeyPair that opens the authorization key

@@ -1,4 +1,6 @@
--- The host of plain Lua: a call blocks in the engine itself.
+-- The host of plain Lua: a call blocks in engine:wait.
+-- Owns: nothing.
+-- Does not know: HTTP.
 
 local core = require "grid.core"
 

@@ -1,10 +1,10 @@
--- The host of cqueues programs: a call made inside a controller's thread lets the others
--- run.
--- Owns: what waits. Each controller has a driver of its own.
--- A call blocks outside of a controller, within a C function such as string.gsub, and in
--- a coroutine that a thread of the controller has made itself, which yields to that
--- thread.
--- Does not know: HTTP, and what the calls are for.
+-- The host of cqueues programs: a call in a thread of a controller yields to the
+-- controller.
+-- Owns: the cqueues conditions of waits. Each controller has its own driver. A call
+-- blocks outside of a controller, within a C function such as string.gsub, and in a
+-- coroutine that a thread of the controller has created, since such a coroutine yields to
+-- the thread and not to the controller.
+-- Does not know: HTTP.
 
 local core = require "grid.core"
 local cqueues = require "cqueues"
@@ -13,9 +13,9 @@ local cqueues_condition = require "cqueues.condition"
 ---@type grid.Host
 local host = { name = "cqueues", now = core.now }
 
-local NAP = 0.005 -- between two steps, where the platform has no descriptor to watch
+local NAP = 0.005 -- seconds between two steps if the platform has no descriptor to poll
 
---- The controller that runs | nil
+--- The running controller | nil
 function host.loop()
   return (cqueues.running())
 end
@@ -25,7 +25,8 @@ function host.can_yield()
   return controller ~= nil and is_its_thread and core.is_yieldable()
 end
 
---- Runs f(...) in a thread of the controller that runs. -> true | nil: none does
+--- Runs f(...) in a new thread of the running controller. -> true | nil: no controller
+--- runs
 function host.spawn(f, ...)
   local controller = cqueues.running()
   if not controller then return nil end
@@ -40,7 +41,7 @@ function host.condition()
   return setmetatable({ condition = cqueues_condition.new(), thread = false, is_signalled = false }, Condition)
 end
 
---- Until `signal`, `seconds` at most.
+--- Waits until `signal`, at most `seconds`.
 function Condition:wait(seconds)
   if not self.is_signalled then
     self.thread = coroutine.running()
@@ -71,7 +72,7 @@ function host.poller(engine)
   return setmetatable({ descriptor = engine:fd(), changed = cqueues_condition.new(), seconds = false }, Poller)
 end
 
---- Until the engine's descriptor is readable, `seconds` at most.
+--- Waits until the engine's descriptor is readable, at most `seconds`.
 function Poller:wait(seconds)
   self.seconds = seconds
   if self.descriptor then
@@ -82,12 +83,12 @@ function Poller:wait(seconds)
   self.seconds = false
 end
 
---- Ends a wait that may be longer than `seconds`.
+--- Ends the current wait if its timeout is longer than `seconds`.
 function Poller:wake(seconds)
   if seconds and self.seconds and seconds < self.seconds then self.changed:signal() end
 end
 
---- A descriptor that is polled must be cancelled before it is closed.
+--- cqueues requires cancel() before a polled descriptor is closed.
 function Poller:close()
   if self.descriptor then cqueues.cancel(self.descriptor) end
 end

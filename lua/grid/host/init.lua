@@ -1,7 +1,6 @@
--- Hosts: how a program waits. This module chooses one, and makes a host that a program
--- brings fit for use.
--- Owns: the choice, and the waiting of hosts that can only sleep, or wait for a
--- descriptor.
+-- Chooses the host, which is how a program waits, and completes a host that the program
+-- supplies.
+-- Owns: the choice, and the conditions of hosts that have only `sleep` or `wait`.
 -- Does not know: calls.
 
 local argument = require "grid.argument"
@@ -13,16 +12,16 @@ local host = {}
 
 ---@class grid.Host
 ---@field name string
----@field now fun(): number seconds on a clock that never goes back
----@field sleep? fun(seconds: number) lets others run meanwhile
----@field wait? fun(descriptor: integer, seconds: number) until the descriptor is readable, `seconds` at most
----@field spawn? fun(f: function, ...): true? runs f(...) beside the caller; nil: it cannot now
----@field obstacle? fun(): string? why a call cannot wait where the program is now
----@field condition? fun(): table { wait, signal, is_abandoned, close }; of the hosts that come with the library, as all below
+---@field now fun(): number seconds on a monotonic clock
+---@field sleep? fun(seconds: number) other coroutines run meanwhile
+---@field wait? fun(descriptor: integer, seconds: number) until the descriptor is readable, at most `seconds`
+---@field spawn? fun(f: function, ...): true? runs f(...) concurrently; nil: not possible now
+---@field obstacle? fun(): string? why a call cannot wait in the current phase or function; nil: it can
+---@field condition? fun(): table { wait, signal, is_abandoned, close }; only in the hosts of this library, like all fields below
 ---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_landed), wake(seconds), close }
 ---@field can_yield? fun(): boolean
----@field loop? fun(): any the event loop that runs, where there may be several
----@field grace? number seconds that the answer of a waiter that has disappeared is waited for
+---@field loop? fun(): any the running event loop, if a program may have several
+---@field grace? number seconds that a call of an abandoned waiter continues
 
 local HOST = {
   name = { type = "string", required = true },
@@ -38,8 +37,8 @@ local HOST = {
   grace = { type = "number" },
 }
 
--- Without a descriptor to wait for, steps come often while transfers move, and more and
--- more rarely while they do not.
+-- Without a descriptor to poll, the engine is stepped at intervals: short while transfers
+-- make progress, doubled up to the longest while they do not.
 local SHORTEST_SLEEP, LONGEST_SLEEP = 0.001, 0.01
 
 local Sleeper = {}
@@ -62,8 +61,8 @@ end
 local Watcher = { is_abandoned = Sleeper.is_abandoned }
 Watcher.__index = Watcher
 
--- A descriptor that is waited for must not be closed meanwhile, and the engine goes with
--- its last holder: so there is one here.
+-- A polled descriptor must not be closed during the wait. The last reference closes the
+-- engine and its descriptor, so the wait holds a reference.
 function Watcher:wait(seconds, engine)
   local descriptor = engine and engine:fd()
   if not descriptor then return Sleeper.wait(self, seconds, engine) end
@@ -75,9 +74,9 @@ function Watcher:wait(seconds, engine)
   watched:close()
 end
 
--- The descriptor does not tell that another scheduler's step has ended a call, or that
--- the client was closed: a wakeup keeps it readable until one of those that wait has
--- resumed. The others resume with it, since a loop's poll serves them all.
+-- The descriptor does not become readable if the step of another scheduler has ended a
+-- call, or if the client was closed. The wakeup makes the descriptor readable until one
+-- of the waiting schedulers has resumed. All of them resume in the same poll of the loop.
 function Watcher:signal()
   local watched = self.watched
   self.nap, self.watched = false, false
@@ -96,19 +95,17 @@ local function is_nginx()
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.timer ~= nil
 end
 
--- Loaded in init_by_lua, where files can be read.
+-- Loaded in init_by_lua, since a worker may not be able to read files.
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
---- Raises unless a program's own host is fit for use. `what` is the function that it was
---- given to.
+--- Raises unless `given` is a valid host. `what` is the function that received it.
 function host.check(what, given)
   what = what .. ": host"
   schema.check(what, HOST, given)
   if not given.condition and not given.sleep then argument.raise("%s: field 'sleep' is missing", what) end
 end
 
---- The host that a client uses: the one given, else the one that fits where the program
---- runs.
+--- The host of a client: `given`, completed; without it nginx or blocking.
 function host.choose(given)
   if not given then return nginx or blocking end
   if given.condition then return given end

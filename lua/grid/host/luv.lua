@@ -1,9 +1,9 @@
--- The host of luv programs: a call made inside a coroutine yields, and libuv's loop
--- resumes it.
--- Owns: the handles of what waits. They are closed after the wait, so that the loop ends
--- with the program's own work. Outside of a coroutine, and within a C function such as
--- string.gsub, a call cannot yield: it blocks.
--- Does not know: HTTP, and what the calls are for.
+-- The host of luv programs: a call in a coroutine yields, and libuv's loop resumes the
+-- coroutine. Outside of a coroutine, and within a C function such as string.gsub, a call
+-- cannot yield and blocks.
+-- Owns: the timer and poll handles of waits, which are closed when the waits end, so that
+-- uv.run returns when the program has no active handles.
+-- Does not know: HTTP.
 
 local core = require "grid.core"
 local uv = require "luv"
@@ -11,14 +11,14 @@ local uv = require "luv"
 ---@type grid.Host
 local host = { name = "luv", now = core.now, can_yield = core.is_yieldable }
 
-local NAP = 0.005 -- between two steps, where the platform has no descriptor to watch
+local NAP = 0.005 -- seconds between two steps if the platform has no descriptor to poll
 
 local function resume(thread, ...)
   local ok, problem = coroutine.resume(thread, ...)
   if not ok then io.stderr:write(debug.traceback(thread, tostring(problem)), "\n") end
 end
 
---- Runs f(...) in a coroutine of its own, at once until it yields.
+--- Runs f(...) in a new coroutine. Returns when f yields or ends.
 function host.spawn(f, ...)
   resume(coroutine.create(f), ...)
   return true
@@ -35,7 +35,7 @@ function host.condition()
   return setmetatable({ thread = false, timer = false, on_time = false, is_signalled = false }, Condition)
 end
 
---- Until `signal`, `seconds` at most.
+--- Waits until `signal`, at most `seconds`.
 function Condition:wait(seconds)
   if not self.is_signalled then
     local thread = coroutine.running()
@@ -50,8 +50,8 @@ function Condition:wait(seconds)
   self.is_signalled = false
 end
 
---- Resumes the waiter in the loop's next round, never within this call: the waiter may
---- step the engine.
+--- Resumes the waiter in the loop's next iteration, not within this call, since the
+--- caller may be a step of the engine and the waiter may step the engine too.
 function Condition:signal()
   if self.timer and not self.is_signalled then start(self.timer, 0, self.on_time) end
   self.is_signalled = true
@@ -70,7 +70,7 @@ end
 local Poller = {}
 Poller.__index = Poller
 
---- For the running coroutine.
+--- A poller for the running coroutine.
 function host.poller(engine)
   local self = setmetatable({ timer = uv.new_timer(), watch = engine:fd() and uv.new_poll(engine:fd()), due = false }, Poller)
   local thread = coroutine.running()
@@ -81,7 +81,7 @@ function host.poller(engine)
   return self
 end
 
---- Until the engine's descriptor is readable, `seconds` at most.
+--- Waits until the engine's descriptor is readable, at most `seconds`.
 function Poller:wait(seconds)
   if not self.watch then seconds = math.min(seconds, NAP) end
   self.due = core.now() + seconds
@@ -90,7 +90,7 @@ function Poller:wait(seconds)
   self.due = false
 end
 
---- Ends the wait in `seconds`, unless it ends before.
+--- Shortens the current wait to `seconds` from now.
 function Poller:wake(seconds)
   if self.due and seconds and core.now() + seconds < self.due then
     self.due = core.now() + seconds

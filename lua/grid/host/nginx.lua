@@ -1,14 +1,14 @@
--- The host inside nginx (OpenResty, ngx_http_lua): waiting yields, and the worker serves
--- others meanwhile.
--- Owns: one timer for each Lua VM, whose threads run what is spawned. A timer belongs to
--- no request, so that a client that aborts ends none of them.
--- Does not know: HTTP, and what the calls are for.
+-- The host inside nginx (OpenResty, ngx_http_lua): a wait yields to the event loop of the
+-- worker.
+-- Owns: one timer for each Lua VM, whose threads run spawned functions. A timer belongs
+-- to no request, so an aborted request does not end the threads.
+-- Does not know: HTTP.
 
 local core = require "grid.core"
 local semaphores = require "ngx.semaphore"
 
--- The answer of a call whose request was aborted is waited for that long: it may hold the
--- only living token.
+-- grace: seconds that a call continues after its nginx request was aborted. The answer
+-- may contain the only valid token.
 ---@type grid.Host
 local nginx = { name = "nginx", now = core.now, grace = 5 }
 
@@ -18,15 +18,15 @@ local WAITING_PHASES = {
   precontent = true, proxy_ssl_cert = true, proxy_ssl_verify = true,
 }
 
--- A handler can wait for a session only with OpenResty's patch of OpenSSL, which adds
--- this function. Without it ngx_lua ends the handler.
+-- A handler in ssl_session_fetch can yield only with OpenResty's patch of OpenSSL, which
+-- adds this function. Without the patch, ngx_lua ends the handler.
 local function can_wait_for_session()
   local ffi = require "ffi"
   pcall(ffi.cdef, "void *SSL_magic_pending_session_ptr(void);")
   return (pcall(function() return ffi.C.SSL_magic_pending_session_ptr end))
 end
 
---- Nothing where a call may wait; else the reason why not, and what to do.
+--- -> nil: a call can wait here | the cause and the remedy
 function nginx.obstacle()
   local phase = ngx.get_phase()
   if phase == "ssl_session_fetch" and not can_wait_for_session() then
@@ -46,23 +46,23 @@ function nginx.condition()
   return setmetatable({ semaphore = assert(semaphores.new()), is_waiting = false, is_posted = false }, Condition)
 end
 
---- Until `signal`, `seconds` at most.
+--- Waits until `signal`, at most `seconds`.
 function Condition:wait(seconds)
   self.is_waiting = true
   self.semaphore:wait(seconds)
   self.is_waiting, self.is_posted = false, false
 end
 
--- A semaphore would remember each post.
+-- Posts are counted by the semaphore; one is enough.
 function Condition:signal()
   if self.is_posted then return end
   self.is_posted = true
   self.semaphore:post(1)
 end
 
---- Has nginx ended the thread that waits? It takes such a thread out of the semaphore's
---- queue. The count is that of the posts less that of the threads in the queue: -1 while
---- a thread waits, 0 once it is posted to.
+--- Has nginx ended the waiting thread? nginx removes an ended thread from the queue of
+--- the semaphore. count() is the number of posts minus the number of queued threads: -1
+--- while a thread waits, 0 after a post.
 function Condition:is_abandoned()
   return self.is_waiting and self.semaphore:count() > (self.is_posted and 0 or -1)
 end
@@ -71,9 +71,9 @@ function Condition:close()
   self.is_waiting = false
 end
 
--- nginx cannot watch the engine's descriptor, so the poller naps: for a millisecond (the
--- grain of nginx's timers) while transfers move, and the longer the longer they have not
--- moved.
+-- ngx_lua cannot poll the engine's descriptor, so the poller naps between two steps: for
+-- one millisecond (the resolution of nginx's timers) while transfers make progress, then
+-- for 1/32 of the time since the last progress, up to LONGEST_NAP.
 local SHORTEST_NAP, LONGEST_NAP = 0.001, 0.01
 local NAP_PER_IDLE_SECOND = 1 / 32
 
@@ -87,7 +87,8 @@ function nginx.poller(engine)
   }, Poller)
 end
 
--- Tries that wait for their time need no steps.
+-- While no transfer is in flight, the engine needs no steps: the nap lasts until the
+-- timeout.
 local function nap_of(self, seconds, now)
   if self.in_flight == 0 then return math.max(SHORTEST_NAP, seconds) end
   return math.max(SHORTEST_NAP, math.min((now - self.moved_at) * NAP_PER_IDLE_SECOND, LONGEST_NAP))
@@ -101,7 +102,7 @@ function Poller:wait(seconds, has_landed)
   self.is_woken = self.semaphore:wait(self.nap)
 end
 
--- Once for each nap.
+-- At most one wakeup per nap.
 function Poller:wake()
   if self.nap <= SHORTEST_NAP then return end
   self.nap = SHORTEST_NAP
@@ -110,16 +111,16 @@ end
 
 function Poller:close() end -- luacheck: no self
 
--- ngx_lua notes each thread of a timer until the timer ends, so a timer that has run so
--- many takes no more.
-local MOST_THREADS = 1000
+-- ngx_lua keeps a record of each thread of a timer until the timer ends. After this many
+-- threads, spawned functions go to a new timer.
+local MAX_THREADS = 1000
 
--- nginx drops a timer without a word when lua_max_running_timers is reached: after so
--- long it is asked again.
-local TIMER_PATIENCE = 0.1
+-- nginx drops a timer without an error when lua_max_running_timers is reached. If the
+-- timer has not started after this time, a new one is created.
+local TIMER_TIMEOUT = 0.1
 
-local nursery -- the one that takes what is spawned | nil
-local has_asked = false -- for a timer, ever
+local current -- the timer that runs spawned functions | nil
+local has_created = false -- whether this worker has created a timer
 
 local function run_thread(self, f, ...)
   local ok, problem = pcall(f, ...)
@@ -135,44 +136,44 @@ local function start_threads(self)
     self.alive, self.started = self.alive + 1, self.started + 1
     ngx.thread.spawn(run_thread, self, unpack(task, 1, task.count))
   end
-  if self.started > MOST_THREADS and nursery == self then nursery = nil end
+  if self.started > MAX_THREADS and current == self then current = nil end
 end
 
--- The body of the timer.
-local function keep(_, self)
+-- The callback of the timer.
+local function run_timer(_, self)
   if self.is_running then return end
   self.is_running = true
   repeat
     start_threads(self)
     if #self.tasks == 0 and self.alive > 0 then self.semaphore:wait(60) end
   until #self.tasks == 0 and self.alive == 0
-  if nursery == self then nursery = nil end
+  if current == self then current = nil end
 end
 
--- With the first timer of a worker ngx_lua opens a connection that nginx closes when the
--- worker begins to end; one that is opened later raises an alert. -> true | nil: nginx
--- has no timer to give
-local function ask_for_timer(now)
-  if not has_asked and ngx.worker.exiting() then return nil end
-  has_asked = true
-  local asked = nursery or {
-    tasks = {}, alive = 0, started = 0, is_running = false, asked_at = now, semaphore = assert(semaphores.new()),
+-- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
+-- the worker begins to exit. A connection that is opened later causes an alert, so an
+-- exiting worker creates no first timer. -> true | nil: nginx has no free timer
+local function create_timer(now)
+  if not has_created and ngx.worker.exiting() then return nil end
+  has_created = true
+  local timer = current or {
+    tasks = {}, alive = 0, started = 0, is_running = false, created_at = now, semaphore = assert(semaphores.new()),
   }
-  if not ngx.timer.at(0, keep, asked) then return nil end
-  asked.asked_at = now
-  nursery = asked
+  if not ngx.timer.at(0, run_timer, timer) then return nil end
+  timer.created_at = now
+  current = timer
   return true
 end
 
---- Runs f(...) in a thread that belongs to no request. Give what it needs as arguments:
---- upvalues of the caller are lost when nginx ends the caller's thread. -> true | nil:
---- nginx has no timer to give
+--- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
+--- locals of the caller, since they are lost when nginx ends the caller's thread: pass
+--- such values as arguments. -> true | nil: nginx has no free timer
 function nginx.spawn(f, ...)
   local now = core.now()
-  local is_dropped = nursery and not nursery.is_running and now - nursery.asked_at > TIMER_PATIENCE
-  if (not nursery or is_dropped) and not ask_for_timer(now) then return nil end
-  nursery.tasks[#nursery.tasks + 1] = { count = select("#", ...) + 1, f, ... }
-  if nursery.is_running then nursery.semaphore:post(1) end
+  local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
+  if (not current or is_dropped) and not create_timer(now) then return nil end
+  current.tasks[#current.tasks + 1] = { count = select("#", ...) + 1, f, ... }
+  if current.is_running then current.semaphore:post(1) end
   return true
 end
 

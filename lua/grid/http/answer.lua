@@ -1,5 +1,6 @@
--- An answer as transfer:answer gives it, and the errors that are made of one.
--- Pure. Does not know: what a status or a body means.
+-- The value that transfer:answer returns, and the errors that are made from one.
+-- Pure: values in, values out.
+-- Does not know: the meaning of a status or a body.
 
 local errors = require "grid.errors"
 
@@ -7,21 +8,21 @@ local answer = {}
 
 ---@class grid.http.Answer
 ---@field sent "no"|"yes"|"unknown"
----@field status? integer with headers, cookies, bytes and content: an answer came, whole or not
+---@field status? integer set, with headers, cookies, bytes and content, if a status line was received
 ---@field headers? table<string, string> lower-case name to value
 ---@field cookies? string[] values of Set-Cookie
 ---@field bytes? integer size of the body
 ---@field content? grid.core.bytes the body
----@field attempts integer tries that were made, the one of this answer included
+---@field attempts integer tries so far, including the one of this answer
 ---@field seconds number
 ---@field connect_seconds number 0 on a reused connection
 ---@field retry_after? integer
----@field kind? string with code and message: no whole answer came
+---@field kind? string set, with code and message, if the answer is incomplete
 
---- The error of an answer that is not whole, or that `fields` gives another kind, code
---- and message. Its body and cookies stay reachable.
+--- The error of an incomplete answer. `fields` overrides its kind, code and message. The
+--- body and the cookies of the answer are fields of the error.
 ---@param of grid.http.Answer
----@param fields? table takes it over
+---@param fields? table becomes the error
 ---@return grid.Error
 function answer.error(of, fields)
   fields = fields or {}

@@ -1,7 +1,7 @@
--- Events: what on_event hears of each try of a call.
--- Owns: their form; the result or error of an abandoned call, kept where no dump of the
--- table shows it.
--- Does not know: how a call goes.
+-- Builds the events that on_event receives for each try of a call.
+-- Owns: the fields of an event; the result or error of an abandoned call, which `pairs`
+-- does not list.
+-- Does not know: the order of events.
 
 local event = {}
 
@@ -12,28 +12,28 @@ local event = {}
 ---@field attempt integer
 ---@field bytes integer? of the body, sent or received
 ---@field seconds number? of the exchange
----@field connect_seconds number? of them until connected; 0 on a reused connection
+---@field connect_seconds number? the part of `seconds` until connected; 0 on a reused connection
 ---@field delay number? seconds until the next try
 ---@field status integer?
 ---@field kind string? of the error, as in grid.Error
 ---@field code string?
 ---@field request_id string?
 ---@field idempotency_key string?
----@field abandoned true? the caller is gone: this event alone has the answer
----@field result grid.Result? of an abandoned call; not shown by pairs: it holds secrets
----@field error grid.Error? of an abandoned call; not shown by pairs
+---@field abandoned true? the caller has ended: the answer is in this event only
+---@field result grid.Result? of an abandoned call; not listed by pairs, since it contains secrets
+---@field error grid.Error? of an abandoned call; not listed by pairs
 local Event = { __name = "grid.event" }
 
-local aside = setmetatable({}, { __mode = "k" })
+local hidden = setmetatable({}, { __mode = "k" })
 
 function Event:__index(name)
-  if name == "result" or name == "error" then return aside[self] and aside[self][name] end
+  if name == "result" or name == "error" then return hidden[self] and hidden[self][name] end
 end
 
---- Takes the table over. The result or error of an abandoned call stays reachable, and is
---- not shown.
+--- Makes `fields` an event. The result or error of an abandoned call can be read by name,
+--- and is not listed by `pairs`.
 function event.new(fields, res, err)
-  if res or err then aside[fields] = { result = res, error = err } end
+  if res or err then hidden[fields] = { result = res, error = err } end
   return setmetatable(fields, Event)
 end
 

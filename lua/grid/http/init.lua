@@ -1,7 +1,7 @@
--- HTTP for any service: grid.http.
--- Owns: one holder of the shared engine, the options of its calls, and the schedulers
--- that carry them.
--- Does not know: any service, and what an answer means.
+-- Sends HTTP requests to any service: grid.http.
+-- Owns: one reference to the shared engine, the options of calls, and the schedulers that
+-- run them.
+-- Does not know: any service, and the meaning of an answer.
 
 local answers = require "grid.http.answer"
 local argument = require "grid.argument"
@@ -23,7 +23,7 @@ local http = {}
 local Http = { __name = "grid.http" }
 Http.__index = Http
 
--- As engine:start takes them.
+-- The settings argument of engine:start.
 local function settings_of(resolved)
   return {
     max_response_bytes = resolved.max_response_bytes,
@@ -34,7 +34,7 @@ local function settings_of(resolved)
   }
 end
 
---- For a service of this library: the options are resolved.
+--- An object with resolved options, for the other modules of this library.
 ---@return grid.Http
 function http.open(resolved)
   return setmetatable({
@@ -44,13 +44,13 @@ function http.open(resolved)
     closed = false,
     holder = false,
     schedulers = setmetatable({}, { __mode = "k" }),
-    spare = {}, -- schedulers of single calls that are over
-    times = { connect = 0, answer = false }, -- seconds that a connection and an answer took last
+    spare = {}, -- schedulers of single calls, for reuse
+    times = { connect = 0, answer = false }, -- seconds of the last connection and of the last answer
   }, Http)
 end
 
---- An object for any HTTP service. It sends nothing, and does not start libcurl, before
---- its first call.
+--- An object for any HTTP service. The first call initializes libcurl; nothing is sent
+--- before.
 ---@param given? grid.HttpOptions
 ---@return grid.Http
 function http.new(given)
@@ -61,8 +61,8 @@ function Http:__tostring()
   return ("grid.http: %s"):format(self.closed and "closed" or self.options.base_url or "open")
 end
 
--- The engine of this process: after a fork the child gets its own. -> engine | nil,
--- error: no descriptor or memory is left
+-- The engine of this process. After a fork the child creates its own. -> engine | nil,
+-- error: out of descriptors or memory
 local function engine_of(self)
   if self.holder and self.holder:is_usable() then return self.holder end
   if self.holder then self.holder:close() end
@@ -72,8 +72,8 @@ local function engine_of(self)
   return holder
 end
 
---- Notes how long the connection and the answer took. -> seconds that the next try is
---- expected to take; 0: no answer came yet
+--- Stores the times of the connection and of the answer. -> expected seconds of the next
+--- try; 0: no answer has been received yet
 function Http:note_times(answer)
   local times = self.times
   if answer.connect_seconds > 0 then times.connect = answer.connect_seconds end
@@ -81,8 +81,8 @@ function Http:note_times(answer)
   return times.answer and times.answer + times.connect or 0
 end
 
---- A call that is ready to be sent | nil, error: the host cannot wait here. Takes the
---- request over, see call.new.
+--- A call of the request, which must not be changed any more; see call.new. -> call |
+--- nil, error: the host cannot wait here
 function Http:prepare(request)
   local obstacle = self.host.obstacle and self.host.obstacle()
   if obstacle then return nil, errors.new { kind = "request", code = "cannot_wait", message = obstacle } end
@@ -91,8 +91,9 @@ end
 
 local function ignore() end
 
--- The scheduler of one call. It is kept for the next one, unless it is given up half-way.
-local function single(self)
+-- A scheduler for one call. Http:perform keeps it for reuse, unless an error is raised
+-- during the call.
+local function take_scheduler(self)
   local one = table.remove(self.spare)
   if one then return one end
   one = scheduler.new(self, 1, ignore)
@@ -100,23 +101,23 @@ local function single(self)
   return one
 end
 
---- Sends the request, and waits for what becomes of it. -> what its `judge` makes of the
---- answer | nil, error
+--- Sends the request and waits until the call ends. -> the result of the request's
+--- `judge` | nil, error
 function Http:perform(request)
   local one, err = self:prepare(request)
   if not one then return nil, err end
   local engine
   engine, err = engine_of(self)
   if not engine then return nil, err end
-  local alone = single(self)
-  alone:begin(one, engine)
-  if request.detached then reactor.run_detached(alone) else alone:run() end
-  self.spare[#self.spare + 1] = alone
+  local own_scheduler = take_scheduler(self)
+  own_scheduler:begin(one, engine)
+  if request.detached then reactor.run_detached(own_scheduler) else own_scheduler:run() end
+  self.spare[#self.spare + 1] = own_scheduler
   return one.res, one.err
 end
 
---- Carries the calls that `source()` gives, at most `limit` at once. `on_done(call)`
---- takes each that is over. -> nil | error: calls that `source` still has cannot be sent
+--- Runs the calls that `source()` returns, at most `limit` at once, and passes each that
+--- has ended to `on_done(call)`. -> the error of calls that `source` has not returned
 function Http:perform_all(source, limit, on_done)
   local engine, err = engine_of(self)
   if not engine then return err end
@@ -127,33 +128,34 @@ function Http:perform_all(source, limit, on_done)
   return (self.closed and errors.cancelled or errors.forked) "no"
 end
 
--- The waiters hold the object, so that the collector finds no call to end. When the
--- program ends, their hosts may be gone.
-local function let_go(self)
+-- Also the finalizer, which wakes no scheduler: waiters reference the object, so that a
+-- collected one has no call in flight. When the Lua state closes, hosts may be finalized
+-- already.
+local function release(self)
   self.closed = true
   if self.holder then self.holder:close() end
   self.holder = false
 end
 
---- Lets go of the connections, once no other object needs them. Calls in flight end as
---- `cancelled`.
+--- Releases the engine; the last object that uses an engine closes its connections. Calls
+--- in flight end as `cancelled`.
 function Http:close()
   if getmetatable(self) ~= Http then argument.raise "http:close: call it with a colon, on an object of grid.http.new" end
-  let_go(self)
+  release(self)
   for one in pairs(self.schedulers) do one:wake() end
 end
 
-Http.__gc = let_go
+Http.__gc = release
 Http.__close = Http.close
 
 local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 ---@class (exact) grid.HttpRequest
 ---@field method string
----@field url string absolute, or a path that begins with "/" and follows base_url
----@field headers? table<string, string> by name; the values go out as they are
----@field body? string its exact bytes
----@field idempotent? boolean it may be repeated after an unknown outcome; default: of GET, HEAD and OPTIONS
+---@field url string absolute, or a path that begins with "/" and is appended to base_url
+---@field headers? table<string, string> name to value; values are sent unchanged
+---@field body? string sent byte for byte
+---@field idempotent? boolean the request may be repeated after an unknown outcome; default: true for GET, HEAD and OPTIONS
 local REQUEST = {
   method = { type = "string", required = true, check = METHODS },
   url = { type = "string", required = true, check = schema.not_empty },
@@ -190,9 +192,9 @@ end
 ---@field cookies string[] values of Set-Cookie
 ---@field body string
 ---@field seconds number of the last try
----@field attempts integer tries that were made
+---@field attempts integer tries in total
 
--- Any whole answer is one, whatever its status.
+-- A complete answer is a result, independent of its status.
 local function judge(answer)
   if answer.kind then return nil, answers.error(answer) end
   return {
@@ -201,8 +203,8 @@ local function judge(answer)
   }
 end
 
---- Sends one request, which each try executes at most once. -> the answer, whatever its
---- status, before its meaning is looked at | nil, error: no whole answer came
+--- Sends one request. Each try executes it at most once. -> the complete answer,
+--- independent of its status | nil, error: no complete answer was received
 ---@param request grid.HttpRequest
 ---@param given? grid.HttpCallOptions
 ---@return grid.HttpAnswer?, grid.Error?

@@ -1,6 +1,6 @@
--- The options of the HTTP layer, and what they are when they are not given.
--- Owns: their names, types and defaults; which URLs may be called.
--- Does not know: services, and what they add to these options.
+-- Declares and checks the options of the HTTP layer.
+-- Owns: names, types and defaults of options; which URLs and headers are accepted.
+-- Does not know: services and their options.
 
 local argument = require "grid.argument"
 local hosts = require "grid.host"
@@ -11,7 +11,7 @@ local options = {}
 
 local function is_loopback(host)
   if host == "localhost" or host == "[::1]" then return true end
-  if host:find("%.0%d") then return false end -- this, and parts above 255, would be looked up as names
+  if host:find("%.0%d") then return false end -- libcurl resolves this, and parts above 255, as a name
   local b, c, d = host:match("^127%.(%d+)%.(%d+)%.(%d+)$")
   return b ~= nil and math.max(tonumber(b), tonumber(c), tonumber(d)) < 256
 end
@@ -21,13 +21,13 @@ local function is_port(text)
   return number ~= nil and number > 0 and number < 65536
 end
 
--- An IPv6 address stands in brackets, and has a colon at least.
+-- An IPv6 address is in brackets and contains a colon.
 local function host_of(authority)
   return authority:match("^%[[%x.]*:[%x:.]*%]") or authority:match("^[^:%[%]]+")
 end
 
--- Scheme and host in any case (RFC 3986 3.1, 3.2.2). -> what the URL must be instead |
--- nil
+-- Scheme and host are case-insensitive (RFC 3986 3.1, 3.2.2). -> what the URL must be |
+-- nil: accepted
 local function check_origin(scheme, authority)
   scheme, authority = (scheme or ""):lower(), (authority or ""):lower()
   if not (scheme == "https" or scheme == "http") or authority:find("@", 1, true) then
@@ -39,7 +39,7 @@ local function check_origin(scheme, authority)
   if scheme == "http" and not is_loopback(host) then return "https: http is for a loopback address only" end
 end
 
---- A URL that paths are appended to. -> what it must be instead | nil
+--- Checks a URL that paths are appended to. -> what the URL must be | nil: accepted
 function options.check_base_url(url)
   local scheme, authority, path = url:match("^(%a+)://([^/?#]+)([^?#]*)$")
   if not scheme or url:find("[%s%c]") then return "a URL like https://example.com, without user, query or fragment" end
@@ -48,30 +48,30 @@ function options.check_base_url(url)
   if path:find("//", 1, true) then return "a URL whose path has no empty step" end
 end
 
---- A URL to send a request to. -> what it must be instead | nil
+--- Checks the URL of a request. -> what the URL must be | nil: accepted
 function options.check_url(url)
   local scheme, authority = url:match("^(%a+)://([^/?#]+)[^#]*$")
   if not scheme or url:find("[%s%c\128-\255]") then return "a URL in ASCII, without blanks and fragment" end
   return check_origin(scheme, authority)
 end
 
--- libcurl takes the text before a "#" for the host: a user name, say, which it would look
--- up.
+-- libcurl ends the host of a proxy at "#": with "user#1:password@host" the user name
+-- would be resolved.
 local function check_proxy(url)
   if url:find("#", 1, true) then return "a URL without '#', which is %23 in a user name or a password" end
   return schema.without_controls(url)
 end
 
 ---@class (exact) grid.HttpOptions
----@field base_url? string goes before each url that begins with "/"
----@field timeout? number seconds for a whole call, tries and waits included; 10
----@field connect_timeout? number seconds for one connection, TLS included; 3
+---@field base_url? string prepended to each url that begins with "/"
+---@field timeout? number seconds for a whole call, including all tries and delays; 10
+---@field connect_timeout? number seconds for one connection, including TLS; 3
 ---@field retries? integer further tries after the first; 2
----@field ca_file? string PEM file of the authorities to trust; default the system's
----@field proxy? string URL; "" for none; default as libcurl reads the environment
+---@field ca_file? string PEM file of trusted certificate authorities; default: the system's
+---@field proxy? string URL; "" for none; default: from the environment variables that libcurl reads
 ---@field user_agent? string "lua-grid/0.1.0-dev"
 ---@field max_response_bytes? integer 1048576
----@field http_version? "2"|"1.1" the highest to use; "2"
+---@field http_version? "2"|"1.1" the highest version to use; "2"
 ---@field insecure_skip_tls_verify? boolean
 ---@field on_event? fun(event: grid.Event)
 ---@field host? grid.Host
@@ -91,16 +91,16 @@ options.transport = {
 }
 
 ---@class (exact) grid.HttpCallOptions
----@field timeout? number seconds; default that of the object
----@field retries? integer default that of the object
----@field detached? boolean inside nginx: the call goes on to its end even if the request that waits for it is aborted
+---@field timeout? number seconds; default: that of the object
+---@field retries? integer default: that of the object
+---@field detached? boolean inside nginx: the call continues if the request that waits for it is aborted
 options.call = {
   timeout = { type = "number", check = schema.seconds },
   retries = { type = "number", check = schema.whole },
   detached = { type = "boolean" },
 }
 
---- Both schemas in one.
+--- A schema with the fields of both.
 function options.join(one, other)
   local both = {}
   for _, declared in ipairs { one, other } do
@@ -109,8 +109,8 @@ function options.join(one, other)
   return both
 end
 
---- A new table of the options that `declared` names, with each default filled in.
---- `fallback(name)` may give a value in place of the default.
+--- A new table of the options that `declared` names, with defaults. A value that
+--- `fallback(name)` returns takes precedence over the default.
 function options.resolve(what, declared, given, fallback)
   schema.check(what, declared, given)
   if given.host then hosts.check(what, given.host) end
@@ -124,8 +124,8 @@ function options.resolve(what, declared, given, fallback)
   return resolved
 end
 
--- They frame the message, or belong to one connection (RFC 9110 7.6.1): libcurl writes
--- them.
+-- Headers that libcurl sets: they frame the message or are specific to the connection
+-- (RFC 9110 7.6.1).
 local FRAMING = {}
 for _, name in ipairs {
   "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -135,8 +135,8 @@ for _, name in ipairs {
 -- A token of RFC 9110 5.6.2.
 local NAME = "^[%w!#$%%&'*+.^_`|~-]+$"
 
---- Raises unless `headers` maps names of fields to strings. A value with control
---- characters is refused when it is sent.
+--- Raises unless `headers` maps field names to strings. A value with control characters
+--- is refused when the request is sent.
 function options.check_headers(what, headers)
   for name, value in pairs(headers) do
     if type(name) ~= "string" or not name:find(NAME) then

@@ -1,9 +1,9 @@
--- What must not be shown of what was sent: services echo what they refuse.
--- Owns: what in a request is a secret, and its removal from foreign text. Knows neither
--- calls nor errors.
+-- Removes the secrets of a request from text of a service, which may echo the request.
+-- Owns: which parts of a request are secrets, and the search for them in foreign text.
+-- Does not know: calls and errors.
 --
--- What was sent is walked through once, and so is each text: the time it takes grows with
--- both, and not with their product.
+-- The request and each text are read once: the time is proportional to the sum of their
+-- lengths, not to the product.
 
 local core = require "grid.core"
 local display = require "grid.display"
@@ -12,10 +12,10 @@ local json = require "grid.json"
 local secrets = {}
 local Secrets = { __index = secrets }
 
-local PIECE = 8             -- bytes in a row that a text shares with a secret by more than chance
-local SHORTEST = 4          -- bytes of a secret; below PIECE it is removed where it stands as a word
-local LONG_WORD = 16        -- bytes that make a word of a body a secret, whatever its member is called
-local MOST_SENT = 64 * 1024 -- bytes that are worth the search
+local PIECE = 8             -- bytes of a common substring that is not a coincidence
+local SHORTEST = 4          -- bytes of a secret; one shorter than PIECE is removed only as a whole word
+local LONG_WORD = 16        -- bytes of a word of a body that is a secret under any member name
+local MOST_SENT = 64 * 1024 -- bytes of a request that are searched
 
 local REDACTED = "[redacted]"
 
@@ -26,7 +26,7 @@ local function add(self, secret)
   if length >= PIECE then self.long[#self.long + 1] = secret end
 end
 
--- The whole header, and each of its values, with quotes or without.
+-- Adds the whole header, and each value with and without its quotes.
 local function add_cookie(self, header)
   add(self, header)
   for crumb in header:gmatch "[^;]+" do
@@ -52,7 +52,7 @@ local function is_secret_name(name)
   return false
 end
 
--- The names themselves are no secrets: services say which member is wrong.
+-- Member names are not secrets: services name the member that is wrong.
 local function add_members(self, value, name)
   if type(value) == "table" then
     for key, member in pairs(value) do add_members(self, member, type(key) == "string" and key or name) end
@@ -62,15 +62,16 @@ local function add_members(self, value, name)
   end
 end
 
--- A body comes back as it was read, or as it was written. That differs where it has
--- escapes, where a name stands twice, and where a payload of the greatest depth lies in
--- it, so that the whole is one level too deep to be read.
+-- A service may echo the decoded body or its raw text, so both are added. The two differ
+-- if the text contains escapes or a name twice, or if the body around a payload of the
+-- greatest depth is one level too deep to be decoded.
 local function add_body(self, body)
   add_members(self, json.decode(body), "")
   add_long_words(self, (body:gsub('"[%w_]+"%s*:', " ")))
 end
 
---- The secrets of a request | nil: so much was sent that nothing foreign should be shown.
+--- The secrets of a request | nil: the request is too long to search, and no text of the
+--- service may be shown
 function secrets.new(api_key, body, cookie)
   if #api_key + #body + #cookie > MOST_SENT then return nil end
   local self = setmetatable({ pieces = {}, words = {}, long = {} }, Secrets)
@@ -80,12 +81,12 @@ function secrets.new(api_key, body, cookie)
   return self
 end
 
--- Not between two letters of one word.
+-- Is `left` not followed by another character of the same word?
 local function is_edge(text, left)
   return left < 1 or not text:find("^[%w_][%w_]", left)
 end
 
--- Where a short secret that begins at `first`, and stands there as a word, ends.
+-- The last position of the short secret that begins at `first` and is a whole word | nil
 local function word_end(self, text, first)
   if not is_edge(text, first - 1) then return nil end
   for last = first + SHORTEST - 1, first + PIECE - 2 do
@@ -93,12 +94,12 @@ local function word_end(self, text, first)
   end
 end
 
--- What is not seen is left out first: it could stand between the letters of a secret. A
--- piece may end within a character.
+-- Removes invisible characters first, since they could separate the letters of a secret,
+-- and again last, since a piece may end within a UTF-8 character.
 local function redact(self, text)
   text = core.visible(text)
   local pieces, short = self.pieces, next(self.words) ~= nil
-  local kept, hidden = {}, 0 -- `hidden`: the last byte so far of what is a secret
+  local kept, hidden = {}, 0 -- `hidden`: position of the last byte of the secrets found so far
   for first = 1, #text - SHORTEST + 1 do
     local last = pieces[text:sub(first, first + PIECE - 1)] and first + PIECE - 1 or short and word_end(self, text, first)
     if last then
@@ -114,9 +115,9 @@ local function redact(self, text)
   return core.visible(table.concat(kept))
 end
 
---- A text of a few words, without what is a secret | nil: that cannot be told. The search
---- in full takes as long as a call does; it is spared where text and secrets have nothing
---- in common, unless escapes of the body may hide that.
+--- A short text without secrets | nil: the request is too long to search. The full search
+--- takes as long as a call, so it is skipped if text and secrets have no common substring
+--- and the body has no escapes that could hide one.
 function secrets.strike(text, api_key, body, cookie)
   local shortest = #api_key + #body + #cookie > MOST_SENT and PIECE or SHORTEST
   if not core.overlaps(text, shortest, api_key, body, cookie) and not body:find("\\u", 1, true) then return text end
@@ -124,8 +125,8 @@ function secrets.strike(text, api_key, body, cookie)
   return hidden and redact(hidden, text)
 end
 
---- The beginning of a text, of about that many bytes, without what is a secret, nor the
---- beginning of one that reaches further.
+--- The first `length` bytes of a text, about, without secrets. A truncated text also
+--- loses its last PIECE - 1 bytes, which may be the beginning of a secret.
 function secrets:beginning(text, length)
   if #text <= length then return redact(self, text) end
   return redact(self, text:sub(1, length)):sub(1, -PIECE)
@@ -136,9 +137,9 @@ local function is_plain_name(text)
   return text:find "^%l[%l_.-]*$" or text:find "^%u[%u_.-]*$"
 end
 
---- A machine name, without what is a secret. Plain words stand in other names by chance:
---- only a whole secret hides them, or one that they were cut out of, unless it is made of
---- plain words too.
+--- A machine name without secrets. A plain name has substrings in common with other names
+--- by coincidence: the name is replaced only if it contains a whole secret, or is a part
+--- of a secret that is not a plain name itself.
 function secrets:name(text)
   text = core.visible(text)
   if not is_plain_name(text) then return redact(self, text) end
@@ -149,8 +150,7 @@ function secrets:name(text)
   return next(self.words) and redact(setmetatable({ pieces = {}, words = self.words }, Secrets), text) or text
 end
 
---- Text and numbers, or tables of them, without what is one of the secrets too. Tables
---- are changed.
+--- Text, numbers or tables of them, without secrets. Tables are changed in place.
 function secrets:harmless(value)
   if type(value) == "string" then return redact(self, value) end
   if type(value) == "number" then return redact(self, tostring(value)) == tostring(value) and value or REDACTED end

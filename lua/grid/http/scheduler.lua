@@ -1,7 +1,8 @@
--- A scheduler carries calls to their end: it starts their tries, reads what has landed,
--- and waits in between.
--- Owns: which of its calls are in flight, and which wait for their next try.
--- Does not know: HTTP, the decisions of a call, and how a host waits (the reactor does).
+-- Runs calls to their end: starts tries, reads the answers of finished transfers, and
+-- waits in between.
+-- Owns: the set of calls in flight, and the times of further tries.
+-- Does not know: HTTP, the decisions of a call, and how a host waits, which is in the
+-- reactor.
 
 local errors = require "grid.errors"
 local reactor = require "grid.http.reactor"
@@ -9,18 +10,18 @@ local reactor = require "grid.http.reactor"
 local scheduler = {}
 local Scheduler = { __index = scheduler }
 
---- For calls of one object of grid.http, at most `limit` in flight. `on_done(call)` takes
---- each that is over.
+--- A scheduler for calls of one object of grid.http, at most `limit` at once. Each call
+--- that has ended is passed to `on_done(call)`.
 function scheduler.new(http, limit, on_done)
   return setmetatable({
     http = http,
     host = http.host,
     engine = false,
-    source = false, -- gives the next call, or nothing
+    source = false, -- returns the next call | nil
     limit = limit,
     on_done = on_done,
     active = 0,
-    calls = {},    -- by id: those in flight
+    calls = {},    -- transfer id -> call in flight
     landed = {},   -- calls whose transfer has finished
     sleeping = {}, -- call -> time of its next try
     condition = false, -- see condition_of
@@ -29,14 +30,14 @@ function scheduler.new(http, limit, on_done)
   }, Scheduler)
 end
 
---- Begins one call.
+--- Starts one call.
 function scheduler:begin(call, engine)
   self.engine = engine
   self.active = 1
   self:launch(call)
 end
 
---- Takes its calls from `source()`.
+--- Reads calls from `source()` while the scheduler runs.
 function scheduler:draw(source, engine)
   self.engine, self.source = engine, source
 end
@@ -45,7 +46,7 @@ function scheduler:wake()
   if self.condition then self.condition:signal() end
 end
 
---- A transfer of that call has finished.
+--- Queues a call whose transfer has finished.
 function scheduler:land(call)
   self.landed[#self.landed + 1] = call
   self:wake()
@@ -55,23 +56,23 @@ function scheduler:is_over()
   return self.active == 0 and not self.source
 end
 
---- Is there a transfer to step for?
+--- Does the scheduler wait for a transfer to finish?
 function scheduler:needs_step()
   return #self.landed == 0 and not self.http.closed
 end
 
---- What it waits on.
+--- The condition that `reactor.wait` waits on.
 function scheduler:condition_of()
   self.condition = self.condition or self.host.condition()
   return self.condition
 end
 
---- While it runs detached: what its waiter waits on | false.
+--- Sets the condition that the caller of a detached scheduler waits on | false: none
 function scheduler:watch(condition)
   self.waiter = condition
 end
 
---- Has the one who wants the results disappeared?
+--- Is the coroutine that waits for the results closed or killed?
 function scheduler:has_no_waiter()
   return self.is_abandoned or self.waiter and self.waiter:is_abandoned() or false
 end
@@ -101,39 +102,39 @@ function scheduler:fill()
   end
 end
 
--- Why no call can go on: the maker of the error that says so, or nil. A handler or
--- another coroutine may have closed the object, and a handler may have forked: then this
--- is the child, and the calls are its parent's.
+-- The constructor of the error for all calls | nil: calls can continue. A handler or
+-- another coroutine may have closed the object. A handler may have forked: in the child,
+-- all calls belong to the parent.
 function scheduler:obstacle()
   if self.http.closed then return errors.cancelled end
   if not self.engine:is_usable() then return errors.forked end
 end
 
--- An error that is raised while an answer is read, such as that of a debug hook or "not
--- enough memory", must not cost the answers that landed beside it. -> time of the next
--- try | nil, what was raised
+-- Reads one answer. An error that is raised meanwhile ("not enough memory", a debug hook)
+-- ends this call only: the other answers that have landed are still read. -> time of the
+-- next try | nil, the error
 local function conclude(call, now)
-  local ok, again = pcall(call.conclude, call, now)
+  local ok, result = pcall(call.conclude, call, now)
   call.transfer:close()
-  if ok then return again end
-  if not call.res then call:fail(errors.not_read(again)) end
-  return nil, again == nil and "an error without a message" or again
+  if ok then return result end
+  if not call.res then call:fail(errors.not_read(result)) end
+  return nil, result == nil and "an error without a message" or result
 end
 
--- Reads the answers that have landed. Raises what was raised meanwhile, after the last of
--- them. -> false: there were none
+-- Reads all answers that have landed, then raises the first error of reading one. ->
+-- false: none has landed
 function scheduler:read()
   local landed, raised = self.landed, nil
   if #landed == 0 then return false end
   self.landed = {}
   for _, call in ipairs(landed) do
-    if self:obstacle() == errors.forked then return true end -- by the handler of the call before
+    if self:obstacle() == errors.forked then return true end -- in the handler of the previous call
     self.calls[call.id] = nil
     reactor.remove(call.id)
-    local again, problem = conclude(call, self.host.now())
+    local next_try, problem = conclude(call, self.host.now())
     raised = raised or problem
-    if again then
-      self.sleeping[call] = again
+    if next_try then
+      self.sleeping[call] = next_try
     else
       self:done(call)
     end
@@ -142,7 +143,7 @@ function scheduler:read()
   return true
 end
 
--- Starts the tries that are due. -> seconds until the next one, or nil.
+-- Starts the tries that are due. -> seconds until the next try | nil
 function scheduler:start_due()
   local now, soonest = self.host.now(), nil
   for call, due in pairs(self.sleeping) do
@@ -176,33 +177,34 @@ end
 
 local function ignore() end
 
---- The waiter has disappeared. Its functions are not called any more: nginx uses the
---- stack of an ended thread again, and their upvalues lie there. No further try begins.
+--- The waiting coroutine has been closed or killed. `source` and `on_done` are not called
+--- any more, since nginx reuses the stack of an ended thread, which holds their upvalues.
+--- No further try starts.
 function scheduler:forsake()
   self.is_abandoned = true
   self.source, self.on_done = false, ignore
 end
 
---- After `forsake`: an answer that has landed may hold the only living token, so the
---- handlers are told of it. With `cancels`, transfers in flight end. A handler may yield,
---- so this runs in a coroutine of its own.
+--- After `forsake`: reads the answers that have landed and passes them to on_event, since
+--- an answer may contain the only valid token. With `cancels`, ends the transfers in
+--- flight. Must run in a coroutine of its own, since a handler may yield.
 function scheduler:abandon(cancels)
   local ok, problem = pcall(self.read, self)
   if cancels then self:cancel(errors.abandoned) end
   if not ok then error(problem, 0) end
 end
 
--- Long enough to cost nothing, short enough to notice a clock that misbehaves.
+-- Bounds one wait, so that a wrong clock delays a scheduler by a minute at most. One
+-- wakeup per minute is negligible.
 local LONGEST_WAIT = 60
 
---- Does all that can be done now, without a wait and without a step: a try that begins is
---- sent, and its answer takes time. -> seconds until there may be more, or nil: every
---- call is over.
+--- Starts tries and reads answers until the scheduler has to wait. Does not step the
+--- engine. -> seconds to wait at most | nil: all calls have ended
 function scheduler:advance()
   while true do
     if self.source then self:fill() end
     local obstacle = self:obstacle()
-    if obstacle == errors.cancelled then self:read() end -- what was answered before counts
+    if obstacle == errors.cancelled then self:read() end -- answers that landed before are results
     if obstacle then self:cancel(obstacle) end
     if self:is_over() then return nil end
     local moved = self:read()
@@ -213,7 +215,7 @@ function scheduler:advance()
   end
 end
 
---- Runs until every call is over.
+--- Runs until all calls have ended.
 function scheduler:run()
   local pause = self:advance()
   while pause do
