@@ -166,6 +166,17 @@ describe("grid.core", function()
       assert.equal(0, engine:in_flight())
     end)
 
+    it("does not go out after its time, which passes before the connection is ready", function()
+      local transfer = start(engine, exchange("/ok", { not_after = core.boottime() + 0.05 }))
+      local before = core.boottime()
+      while core.boottime() < before + 0.1 do end
+      await(engine, transfer)
+      local answer = transfer:answer()
+      assert.same({ "request", "too_late", "no" }, { answer.kind, answer.code, answer.sent })
+      transfer:close()
+      assert.equal(200, fetch(engine, "/ok", { not_after = core.boottime() + 60 }).status)
+    end)
+
     it("with a field of the wrong type raises and names it", function()
       local wrong = {
         method = { false, 1, {} }, url = { false, {} }, headers = { false, "X: y", { 1 }, { {} } },

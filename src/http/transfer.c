@@ -1,6 +1,7 @@
 #include "http/transfer.h"
 
 #include "base/alloc.h"
+#include "base/machine.h"
 #include "http/clock.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
@@ -22,6 +23,7 @@ struct grid_transfer {
     grid_buffer body;
     bool refused; /* by one of the callbacks below; `failure` says why */
     bool finished;
+    double not_after;
     CURLcode code;
     grid_error failure;
     grid_timing timing;
@@ -38,6 +40,18 @@ static grid_transfer *transfer_of(grid_task *task)
     return (grid_transfer *)(void *)((char *)task - offsetof(grid_transfer, task));
 }
 
+/* Name lookup, connection and TLS lie between the start and the request, and the process
+ * may have been stopped meanwhile. */
+static bool is_too_late(grid_transfer *transfer)
+{
+    if (!transfer->not_after || grid_machine_boottime() < transfer->not_after)
+        return false;
+    transfer->refused = true;
+    grid_error_set(&transfer->failure, GRID_REQUEST, "too_late",
+                   "the request was not sent: its time had passed when the connection was ready");
+    return true;
+}
+
 /* CURLOPT_PREREQFUNCTION: called each time before a request goes out. libcurl would send
  * a request again by itself when a reused connection is lost before an answer, or an
  * HTTP/2 stream is refused; the second time is aborted. */
@@ -52,6 +66,8 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
                        "the connection was lost before an answer came");
         return CURL_PREREQFUNC_ABORT;
     }
+    if (is_too_late(transfer))
+        return CURL_PREREQFUNC_ABORT;
     return grid_engine_take_connection(transfer->engine, &transfer->task, from_port, to_port)
                ? CURL_PREREQFUNC_OK
                : CURL_PREREQFUNC_ABORT;
@@ -281,6 +297,7 @@ static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exc
     memset(transfer, 0, offsetof(grid_transfer, headers_memory));
     transfer->task.on_finish = on_finish;
     transfer->engine = grid_engine_ref(engine);
+    transfer->not_after = exchange->not_after;
     transfer->request_size = request_size;
     if (request_size)
         memcpy(transfer->request, exchange->body->data, request_size);

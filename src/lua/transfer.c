@@ -78,6 +78,9 @@ static void read_request(lua_State *L, int index, grid_exchange *exchange, grid_
     exchange->headers = headers;
     exchange->header_count = read_headers(L, index, headers);
     exchange->body = read_body(L, index, body);
+    lua_getfield(L, index, "not_after");
+    exchange->not_after = lua_tonumber(L, -1);
+    lua_pop(L, 1);
 }
 
 static void read_settings(lua_State *L, int index, grid_exchange *exchange)

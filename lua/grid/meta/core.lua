@@ -238,7 +238,7 @@ local engine = {}
 
 --- Begins one HTTP exchange. Of the request's headers, a list, `false` is left out. The
 --- id is the value that next_finished returns once the exchange is over.
----@param request table method, url, headers, body?
+---@param request table method, url, headers, body?, not_after?: on core.boottime
 ---@param settings table max_response_bytes, ca_file?, proxy?, http1_only?, insecure_skip_tls_verify?
 ---@param timeout number seconds
 ---@param connect_timeout number seconds, for name lookup, connection and TLS
