@@ -59,7 +59,7 @@ end
 
 local function assert_parameters(name, definition)
   for parameter in definition.parameters:gmatch "[%w_.]+" do
-    assert.is_truthy(definition.comment:find("---@param " .. parameter, 1, true), name .. ": " .. parameter)
+    assert.is_truthy(definition.comment:find("---@param " .. parameter, 1, true), name .. " has no ---@param " .. parameter)
   end
 end
 

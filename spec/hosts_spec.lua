@@ -218,10 +218,10 @@ for name, new_program in pairs(programs) do
           reactor.step = step
           error "stumbled"
         end
-        io.stderr = { write = function(_, ...) written = written .. table.concat { ... } end } -- luv: a traceback
+        rawset(io, "stderr", { write = function(_, ...) written = written .. table.concat { ... } end }) -- luv: a traceback
         program.spawn(function() outcome = { refresh(session) } end)
         local _, problem = pcall(program.run) -- cqueues: the loop's error
-        io.stderr = stderr
+        rawset(io, "stderr", stderr)
         program.run()
         assert.equal(step, reactor.step)
         assert.is_truthy((written .. tostring(problem)):find("the driver stopped: .*stumbled"))

@@ -120,4 +120,5 @@ function schema.one_of(...)
   end
 end
 
-return schema
+-- A misspelt check would be nil, which is no check.
+return setmetatable(schema, { __index = function(_, name) error("grid.schema has no " .. tostring(name), 2) end })

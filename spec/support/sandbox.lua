@@ -65,7 +65,8 @@ function Sandbox:control(method, path, body)
   return value
 end
 
---- Sets a fault, see doc/sandbox.md: `s:fault {kind = "drop", execute = true}`.
+--- Sets a fault, see doc/sandbox.md: `s:fault {kind = "drop", execute = true}`,
+--- `s:fault {kind = "delay", answer_delay = 0.5}`.
 function Sandbox:fault(fault) return self:control("POST", "/faults", fault) end
 
 --- Changes settings: `s:set {tier = "2"}`.

@@ -13,16 +13,8 @@ local schema = require "grid.schema"
 
 local accounts = {}
 
-local function check_address(address)
-  if operations.has_dot_step(address) then return "an address without the steps '.' and '..'" end
-  return schema.not_empty(address)
-end
-
-local ADDRESS = { type = "string", check = check_address }
-
 local function path_of(what, address)
-  schema.check_field(what, "address", ADDRESS, address)
-  return "/accounts/" .. operations.escape(address)
+  return "/accounts/" .. operations.path_part(what, "address", address)
 end
 
 --- GET /accounts/{address}

@@ -4,6 +4,7 @@
 
 local errors = require "grid.errors"
 local json = require "grid.json"
+local schema = require "grid.schema"
 
 local operation = {}
 
@@ -35,6 +36,20 @@ end
 --- One step of a path (RFC 3986 section 2.3).
 function operation.escape(text)
   return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+end
+
+local function check_part(text)
+  if operation.has_dot_step(text) then return "part of a path without the steps '.' and '..'" end
+  return schema.not_empty(text)
+end
+
+local PART = { type = "string", check = check_part }
+
+--- The argument `name` of the function `what` as one step of a path. Raises where it
+--- cannot be one.
+function operation.path_part(what, name, value)
+  schema.check_field(what, name, PART, value)
+  return operation.escape(value)
 end
 
 --- Does the path contain a step "." or "..", escaped or not (RFC 3986 section 6.2.2)?
