@@ -87,6 +87,14 @@ static const char script[] =
     "local file = good(core.file_begin(path))\n"
     "assert(good(file:read(1000)) == text)\n"
     "good(file:commit(text))\n"
+    "good(core.file_remove(path))\n"
+    "good(core.folder_make(path .. '.tmp'))\n"
+    "assert(core.folder_sync(path .. '.tmp') and core.folder_check(path .. '.tmp'))\n"
+    "assert(good(core.file_replace_if(path, path .. '.tmp', nil, 'one', 5)))\n"
+    "assert(good(core.file_replace_if(path, path .. '.tmp', 'one', 'two', 5)))\n"
+    "assert(good(core.file_time(path)) == 5 and #good(core.files_modified(path:match '^(.*)/', 5)) == 1)\n"
+    "assert(good(core.file_remove_if(path, 'two')))\n"
+    "good(core.file_replace(path, text))\n"
     "local writer = good(core.writer())\n"
     "good(writer:replace(path, 'new'))\n"
     "good(writer:remove(path))\n"
@@ -167,10 +175,12 @@ static bool use_the_binding(void)
 /* A run that failed half-way may have left the file itself, but no temporary one. */
 static void remove_files(void)
 {
-    char lock[sizeof path + 8];
+    char lock[sizeof path + 8], temporaries[sizeof path + 8];
 
     snprintf(lock, sizeof lock, "%s.lock", path);
+    snprintf(temporaries, sizeof temporaries, "%s.tmp", path);
     unlink(path);
+    CHECK(rmdir(temporaries) == 0);
     CHECK(unlink(lock) == 0 && rmdir(folder) == 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/replacement.h"
 
+#include "base/folder.h"
 #include "base/standard.h"
 
 #include <errno.h>
@@ -20,18 +21,6 @@ static bool failed_as(grid_error *err, const char *code, const char *what, const
 static bool failed(grid_error *err, const char *what, const char *path)
 {
     return failed_as(err, "not_written", what, path);
-}
-
-static const char *parent_of(const char *path, char folder[PATH_MAX])
-{
-    char *slash;
-
-    snprintf(folder, PATH_MAX, "%s", path);
-    slash = strrchr(folder, '/');
-    if (!slash)
-        return ".";
-    slash[slash == folder ? 1 : 0] = '\0';
-    return folder;
 }
 
 /* The path without symbolic links. The file may be missing; a link to a missing file is
@@ -60,7 +49,7 @@ static bool is_guarded(const char *target, const struct stat *old)
     char folder[PATH_MAX];
     struct stat parent;
 
-    return geteuid() != 0 && old->st_uid != geteuid() && stat(parent_of(target, folder), &parent) == 0 &&
+    return geteuid() != 0 && old->st_uid != geteuid() && stat(grid_folder_of(target, folder), &parent) == 0 &&
            (parent.st_mode & S_ISVTX) && parent.st_uid != geteuid();
 }
 
@@ -148,7 +137,7 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
     return true;
 }
 
-static bool write_all(int fd, grid_slice bytes)
+bool grid_write_all(int fd, grid_slice bytes)
 {
     while (bytes.size) {
         ssize_t written = write(fd, bytes.data, bytes.size);
@@ -176,7 +165,7 @@ static void start_to_sync(int fd)
 
 bool grid_replacement_write(grid_replacement *replacement, grid_slice bytes, grid_error *err)
 {
-    if (!write_all(replacement->fd, bytes))
+    if (!grid_write_all(replacement->fd, bytes))
         return failed(err, "cannot write", replacement->target);
     start_to_sync(replacement->fd);
     return true;
@@ -199,22 +188,11 @@ static bool rename_over(grid_replacement *replacement, grid_error *err)
     return true;
 }
 
-/* EINVAL: this file system has nothing to sync in a folder. */
-static bool sync_folder(const char *folder, grid_error *err)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
-
-    if (fd >= 0)
-        close(fd);
-    return synced || failed_as(err, "not_durable", "cannot bring to the disk the folder", folder);
-}
-
 static bool share_folder(const grid_replacement *one, const grid_replacement *other)
 {
     char folder[PATH_MAX], other_folder[PATH_MAX];
 
-    return strcmp(parent_of(one->target, folder), parent_of(other->target, other_folder)) == 0;
+    return strcmp(grid_folder_of(one->target, folder), grid_folder_of(other->target, other_folder)) == 0;
 }
 
 /* The folder of a file that was replaced, once for all files before it. */
@@ -229,7 +207,7 @@ static void sync_folder_of(grid_replacement *const replacements[], size_t at, gr
             return;
         }
     }
-    results[at].is_durable = sync_folder(parent_of(replacements[at]->target, folder), &results[at].error);
+    results[at].is_durable = grid_folder_sync(grid_folder_of(replacements[at]->target, folder), &results[at].error);
 }
 
 void grid_replacements_commit(grid_replacement *const replacements[], size_t count, grid_replacement_result results[])
@@ -278,5 +256,5 @@ bool grid_file_remove(const char *path, grid_error *err)
 
     if (unlink(path) != 0)
         return failed_as(err, errno == ENOENT ? "not_found" : "not_removed", "cannot remove", path);
-    return sync_folder(parent_of(path, folder), err);
+    return grid_folder_sync(grid_folder_of(path, folder), err);
 }

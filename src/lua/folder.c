@@ -1,13 +1,15 @@
-/* grid.core: the names in a folder.
+/* grid.core: folders, and the names in them.
  *
  * Owns: the open folder while it is read; the collector closes it if an error is thrown.
  * Does not know: what the files are for. */
 #include "lua/folder.h"
 
 #include "base/error.h"
+#include "base/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -58,6 +60,120 @@ static int file_names(lua_State *L)
     return 1;
 }
 
+static lua_Number seconds_of(struct timespec time)
+{
+    return (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec * 1e-9;
+}
+
+/* The time of modification of a regular file; false: it is none, or has gone. */
+static bool time_of_file(DIR *stream, const char *name, lua_Number *time)
+{
+    struct stat status;
+
+    if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return false;
+    *time = seconds_of(status.st_mtim);
+    return true;
+}
+
+/* Below the folder on the stack: a table of names and one of times. -> the earliest time
+ * after `until`, 0: none */
+static lua_Number list_modified(lua_State *L, folder *self, lua_Number until)
+{
+    lua_Number next = 0, time;
+    struct dirent *entry;
+    int count = 0;
+
+    lua_newtable(L);
+    lua_newtable(L);
+    for (errno = 0; (entry = readdir(self->stream)); errno = 0) {
+        if (!time_of_file(self->stream, entry->d_name, &time))
+            continue;
+        if (time > until) {
+            next = next == 0 || time < next ? time : next;
+            continue;
+        }
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -3, ++count);
+        lua_pushnumber(L, time);
+        lua_rawseti(L, -2, count);
+    }
+    return next;
+}
+
+/* files_modified(folder, until) -> names, times, the earliest time after `until` or nil,
+ * the folder's own time before it was read | nil, kind, code, message */
+static int files_modified(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_Number until = luaL_checknumber(L, 2), next;
+    folder *self = gridL_new_object(L, sizeof *self, FOLDER);
+    struct stat status;
+
+    self->stream = opendir(path);
+    if (!self->stream || fstat(dirfd(self->stream), &status) != 0)
+        return cannot_read(L, path);
+    next = list_modified(L, self, until);
+    if (errno)
+        return cannot_read(L, path);
+    closedir(self->stream);
+    self->stream = NULL;
+    if (next != 0)
+        lua_pushnumber(L, next);
+    else
+        lua_pushnil(L);
+    lua_pushnumber(L, seconds_of(status.st_mtim));
+    return 4;
+}
+
+/* file_time(path) -> when it was last modified, in seconds since 1970 | nil, kind, code,
+ * message */
+static int file_time(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return cannot_read(L, path);
+    lua_pushnumber(L, seconds_of(status.st_mtim));
+    return 1;
+}
+
+static int finish(lua_State *L, bool succeeded, const grid_error *err)
+{
+    if (!succeeded)
+        return gridL_fail(L, err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* folder_make(path) -> true | nil, kind, code, message */
+static int folder_make(lua_State *L)
+{
+    grid_error err;
+    bool succeeded = grid_folder_make(luaL_checkstring(L, 1), &err);
+
+    return finish(L, succeeded, &err);
+}
+
+/* folder_sync(path) -> true | nil, kind, code, message */
+static int folder_sync(lua_State *L)
+{
+    grid_error err;
+    bool succeeded = grid_folder_sync(luaL_checkstring(L, 1), &err);
+
+    return finish(L, succeeded, &err);
+}
+
+/* folder_check(path) -> true | nil, kind, code, message */
+static int folder_check(lua_State *L)
+{
+    grid_error err;
+    bool succeeded = grid_folder_check(luaL_checkstring(L, 1), &err);
+
+    return finish(L, succeeded, &err);
+}
+
 /* file_exists(path) -> boolean. A symbolic link that leads nowhere exists. */
 static int file_exists(lua_State *L)
 {
@@ -70,7 +186,16 @@ static int file_exists(lua_State *L)
 void gridL_open_folder(lua_State *L)
 {
     static const luaL_Reg none[] = {{NULL, NULL}};
-    static const luaL_Reg functions[] = {{"file_names", file_names}, {"file_exists", file_exists}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"file_names", file_names},
+        {"file_exists", file_exists},
+        {"file_time", file_time},
+        {"files_modified", files_modified},
+        {"folder_make", folder_make},
+        {"folder_sync", folder_sync},
+        {"folder_check", folder_check},
+        {NULL, NULL},
+    };
 
     gridL_new_class(L, FOLDER, none, folder_close, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -190,6 +190,26 @@ function core.file_replace(path, text) end
 ---@return true? ok, string? kind, string? code, string? message
 function core.file_remove(path) end
 
+--- Replaces a file durably, if it begins with the bytes of `expected`; without those,
+--- creates it if there is none. False: the file is another one. The temporary file lies
+--- in a folder for that purpose alone. `modified` becomes the file's time. Codes:
+--- not_written, not_read, busy, not_durable (it was done, but a loss of power may undo
+--- it).
+---@param path string
+---@param temporary_folder string on the same file system
+---@param expected string? 1 to 256 bytes
+---@param text string
+---@param modified number seconds since 1970
+---@return boolean? is_done, string? kind, string? code, string? message
+function core.file_replace_if(path, temporary_folder, expected, text, modified) end
+
+--- Removes a file durably, if it begins with those bytes. False: it is another one, or
+--- there is none. Codes: not_removed, not_read, busy, not_durable.
+---@param path string
+---@param expected string
+---@return boolean? is_done, string? kind, string? code, string? message
+function core.file_remove_if(path, expected) end
+
 --- Takes the lock on a file, which is created if it is missing. Never waits. Codes: busy,
 --- not_locked, not_found.
 ---@param path string
@@ -204,6 +224,34 @@ function core.writer() end
 ---@param folder string
 ---@return string[]? names, string? kind, string? code, string? message
 function core.file_names(folder) end
+
+--- The regular files of a folder whose time of modification is `until` or earlier, in no
+--- order; the earliest time of the others; and the folder's own time before it was read.
+---@param folder string
+---@param until_time number seconds since 1970
+---@return string[]? names, number[]|string times_or_kind, number|string|nil next_or_code, number|string folder_time_or_message
+function core.files_modified(folder, until_time) end
+
+--- When a file or folder was last modified, in seconds since 1970.
+---@param path string
+---@return number? time, string? kind, string? code, string? message
+function core.file_time(path) end
+
+--- Makes a folder, 0700, that may be there already. Durable once its parent is synced.
+---@param path string
+---@return true? ok, string? kind, string? code, string? message
+function core.folder_make(path) end
+
+--- Brings the names in a folder to the disk.
+---@param path string
+---@return true? ok, string? kind, string? code, string? message
+function core.folder_sync(path) end
+
+--- Can only the user of this process, and root, change what is in the folder? Codes:
+--- not_found, not_read, not_private.
+---@param path string
+---@return true? ok, string? kind, string? code, string? message
+function core.folder_check(path) end
 
 --- Puts up to 64 files that were written into place, and closes them. -> those that
 --- failed, by position: kind, code and message

@@ -1,0 +1,57 @@
+/* grid.core: compare-and-swap of files.
+ *
+ * Owns: nothing between two calls. Does not know: what is in the files. */
+#include "lua/swap.h"
+
+#include "base/swap.h"
+
+static grid_slice check_expected(lua_State *L, int argument)
+{
+    grid_slice expected = gridL_check_slice(L, argument);
+
+    luaL_argcheck(L, expected.size > 0 && expected.size <= GRID_SWAP_EXPECTED_SIZE, argument, "must have 1 to 256 bytes");
+    return expected;
+}
+
+static int finish(lua_State *L, grid_swap_result result, const grid_error *err)
+{
+    if (result == GRID_SWAP_FAILED)
+        return gridL_fail(L, err);
+    lua_pushboolean(L, result == GRID_SWAP_DONE);
+    return 1;
+}
+
+/* file_replace_if(path, temporary_folder, expected or nil, text, modified) -> is it done?
+ * | nil, kind, code, message */
+static int file_replace_if(lua_State *L)
+{
+    const grid_swap swap = {
+        .path = luaL_checkstring(L, 1),
+        .temporary_folder = luaL_checkstring(L, 2),
+        .expected = lua_isnoneornil(L, 3) ? (grid_slice){NULL, 0} : check_expected(L, 3),
+        .bytes = gridL_check_slice(L, 4),
+        .modified = luaL_checknumber(L, 5),
+    };
+    grid_error err;
+    grid_swap_result result = grid_file_replace_if(&swap, &err);
+
+    return finish(L, result, &err);
+}
+
+/* file_remove_if(path, expected) -> is it done? | nil, kind, code, message */
+static int file_remove_if(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    grid_error err;
+    grid_swap_result result = grid_file_remove_if(path, check_expected(L, 2), &err);
+
+    return finish(L, result, &err);
+}
+
+void gridL_open_swap(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"file_replace_if", file_replace_if}, {"file_remove_if", file_remove_if}, {NULL, NULL}};
+
+    luaL_setfuncs(L, functions, 0);
+}
