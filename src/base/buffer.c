@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 
-enum { FIRST_CAPACITY = 2048 }; /* the text of a session, the headers of an answer */
+enum { FIRST_CAPACITY = 2048 }; /* sufficient for a session, or the headers of an answer */
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit)
 {
@@ -15,7 +15,7 @@ void grid_buffer_lend(grid_buffer *buffer, char *memory, size_t size)
     buffer->lent_size = size;
 }
 
-static void give_up_memory(grid_buffer *buffer)
+static void release_memory(grid_buffer *buffer)
 {
     if (!buffer->data)
         return;
@@ -24,8 +24,7 @@ static void give_up_memory(grid_buffer *buffer)
         grid_free(buffer->data);
 }
 
-/* realloc would leave the old bytes behind in freed memory, so growth copies, wipes and
- * frees. */
+/* Copies, wipes and frees, since realloc would leave the old bytes in freed memory. */
 static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
 {
     char *bigger = grid_malloc(capacity + 1);
@@ -36,7 +35,7 @@ static bool grow(grid_buffer *buffer, size_t capacity, grid_error *err)
     }
     if (buffer->data)
         memcpy(bigger, buffer->data, buffer->size);
-    give_up_memory(buffer);
+    release_memory(buffer);
     buffer->data = bigger;
     buffer->data[buffer->size] = '\0';
     buffer->capacity = capacity;
@@ -72,7 +71,7 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
 
 void grid_buffer_clear(grid_buffer *buffer)
 {
-    give_up_memory(buffer);
+    release_memory(buffer);
     buffer->data = NULL;
     buffer->size = buffer->capacity = 0;
 }

@@ -1,10 +1,9 @@
-/* A growing run of bytes with an upper limit.
+/* A growing array of bytes with an upper limit.
  *
- * Owns: its bytes, which are wiped before they are freed or moved: bodies, headers and
- * keys are secrets, and one kind of buffer is simpler than two.
- * Does not know: what the bytes mean.
- * grid_buffer_init and grid_buffer_clear pair up; clear leaves an empty buffer that may
- * be used again. */
+ * Owns: the bytes, which are wiped before they are freed or moved, since bodies, headers
+ * and keys are secrets.
+ * Does not know: the meaning of the bytes. grid_buffer_init and grid_buffer_clear are a
+ * pair; a cleared buffer is empty and may be used again. */
 #ifndef GRID_BASE_BUFFER_H
 #define GRID_BASE_BUFFER_H
 
@@ -19,17 +18,17 @@ typedef struct grid_buffer {
     size_t size;
     size_t capacity;
     size_t limit; /* size never exceeds it */
-    char *lent;   /* the owner's memory, see grid_buffer_lend; NULL: none */
+    char *lent;   /* memory of the owner, see grid_buffer_lend; NULL: none */
     size_t lent_size;
 } grid_buffer;
 
 void grid_buffer_init(grid_buffer *buffer, size_t limit);
 
-/* For an empty buffer: this memory is filled before any is allocated. It must outlive the
- * buffer's last clear, which wipes it. */
+/* Lends memory to an empty buffer, which is used before any is allocated. The memory must
+ * outlive the last grid_buffer_clear, which wipes it. */
 void grid_buffer_lend(grid_buffer *buffer, char *memory, size_t size);
 
-/* Makes room for `size` more bytes, so that later appends of that size cannot fail. */
+/* Reserves `size` more bytes, so that later appends of that size cannot fail. */
 bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err);
 
 /* Appends all or nothing. Fails with code "too_large" over the limit, or

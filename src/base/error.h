@@ -1,7 +1,6 @@
-/* Errors of the C core, in the words that users of the Lua module read.
+/* Errors of the C core, with the messages that users of the Lua module read.
  *
- * Owns: the kinds of failure, a stable machine name (`code`) and one line of prose
- * (`message`).
+ * Owns: the kinds of failure, a stable machine name (`code`) and a message of one line.
  * Does not know: Lua, HTTP status codes, libcurl's and OpenSSL's numbers.
  * A grid_error is a plain value in the caller's frame; it owns no memory and is not
  * freed. */
@@ -11,13 +10,13 @@
 #include <stdbool.h>
 
 typedef enum grid_kind {
-    GRID_REQUEST,  /* cannot be sent as asked */
+    GRID_REQUEST,  /* the request cannot be sent */
     GRID_NETWORK,  /* name, connection, broken stream */
-    GRID_TIMEOUT,  /* a limit of time ran out */
+    GRID_TIMEOUT,  /* a deadline has passed */
     GRID_TLS,      /* handshake or certificate */
-    GRID_PROTOCOL, /* an answer that makes no sense */
-    GRID_CRYPTO,   /* a key, a ciphertext or a signature that does not hold */
-    GRID_STORE     /* a file that cannot be written */
+    GRID_PROTOCOL, /* an invalid answer */
+    GRID_CRYPTO,   /* an invalid key, ciphertext or signature */
+    GRID_STORE     /* a file cannot be read, locked or written */
 } grid_kind;
 
 typedef struct grid_error {
@@ -27,7 +26,7 @@ typedef struct grid_error {
 } grid_error;
 
 /* Fills *err and returns false, so that a function can end with `return
- * grid_error_set(…)`. The message must never carry bytes of a key, a token or a
+ * grid_error_set(…)`. The message must not contain bytes of a key, a token or a
  * payload. */
 bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct grid_file {
-    grid_lock lock; /* on the old file; not held: there is none */
+    grid_lock lock; /* on the old file; not held: no such file */
     grid_replacement replacement;
 };
 
@@ -54,7 +54,7 @@ static bool not_read(grid_error *err, const char *path)
 
 enum { CHUNK = 4096 };
 
-/* From the beginning of the file, whatever the descriptor's position. */
+/* Reads from the beginning of the file, independent of the descriptor's offset. */
 static bool read_up_to(int fd, const char *path, size_t limit, grid_buffer *out, grid_error *err)
 {
     size_t done = 0;

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Over NFS the client makes a byte-range lock of flock's, which takes a descriptor that
- * may write. A file that may only be read is locked through a descriptor that reads,
- * which works elsewhere. */
+/* The NFS client implements flock by a byte-range lock, which requires a writable
+ * descriptor. A file without write permission is opened for reading, which suffices on
+ * other file systems. */
 static int open_to_lock(const char *path, grid_lock_mode mode)
 {
     int flags = O_CLOEXEC | O_NONBLOCK | (mode == GRID_LOCK_CREATE ? O_CREAT : 0);
@@ -22,9 +22,9 @@ static int open_to_lock(const char *path, grid_lock_mode mode)
     return grid_standard_above(fd);
 }
 
-/* Over NFS a file that another machine has replaced may keep its name for a while in this
- * machine's cache: the count of links is read anew once the file is locked. */
-static bool is_still(const char *path, int fd)
+/* Over NFS, a file that another machine has replaced may keep its name in this machine's
+ * cache for some time: the link count is read after the file is locked. */
+static bool is_current(const char *path, int fd)
 {
     struct stat opened, named;
 
@@ -65,8 +65,8 @@ static bool cannot_lock(grid_error *err, const char *path)
 
 enum { TRIES = 100 };
 
-/* The lock on a file that was replaced or removed before it was locked protects nothing:
- * the new file is locked then. */
+/* If the file was replaced or removed before it was locked, the lock is on the old file,
+ * and the new file is locked instead. */
 bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err)
 {
     lock->owner = getpid();
@@ -77,7 +77,7 @@ bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid
         if (lock->fd < 0)
             return cannot_open(err, path);
         is_locked = flock_now(lock->fd) || cannot_lock(err, path);
-        if (is_locked && is_still(path, lock->fd))
+        if (is_locked && is_current(path, lock->fd))
             return true;
         close(lock->fd);
         lock->fd = -1;
@@ -87,7 +87,8 @@ bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid
     return busy(err, path);
 }
 
-/* To close the descriptor would leave the lock to a child that has it open. */
+/* LOCK_UN is required, since close() would leave the lock to a child that has the
+ * descriptor open. */
 void grid_lock_release(grid_lock *lock)
 {
     if (lock->fd < 0)

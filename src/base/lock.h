@@ -1,10 +1,9 @@
-/* A lock on a file (flock): one holder at a time, in all processes of the machine, and of
- * other machines where the file system has locks (NFS, SMB).
+/* A lock on a file (flock): one holder at a time among all processes of the machine, and
+ * of other machines if the file system has locks (NFS, SMB).
  *
- * Owns: the descriptor that holds the lock. The system releases the lock when the process
- * ends.
- * Does not know: what the lock protects. A lock does not keep the file from being read,
- * written or replaced. */
+ * Owns: the descriptor of the lock. The kernel releases the lock when the process ends.
+ * Does not know: the data that the lock protects. The lock is advisory: it does not
+ * prevent reads, writes or a replacement of the file. */
 #ifndef GRID_BASE_LOCK_H
 #define GRID_BASE_LOCK_H
 
@@ -14,21 +13,20 @@
 
 typedef struct grid_lock {
     int fd;      /* negative: not held */
-    pid_t owner; /* a child that was forked since has the descriptor too */
+    pid_t owner; /* the process that took the lock; a forked child has the descriptor too */
 } grid_lock;
 
 typedef enum grid_lock_mode {
-    GRID_LOCK_EXISTING, /* the file must be there */
-    GRID_LOCK_CREATE    /* a file that is not there is created, 0600 */
+    GRID_LOCK_EXISTING, /* the file must exist */
+    GRID_LOCK_CREATE    /* a missing file is created, 0600 */
 } grid_lock_mode;
 
 /* Tries to take the lock on the file at `path`, without waiting. A symbolic link is
  * followed. Fails with kind "store": "busy" (the lock is held), "not_found", "not_locked"
- * (the system cannot lock the file). The lock holds for the file that has that name once
- * the lock is taken. */
+ * (the system cannot lock the file). On success, the locked file is the one at `path`. */
 bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err);
 
-/* In a child of the process that took it the lock stays held. */
+/* In a child of the process that took the lock, the lock stays held by the parent. */
 void grid_lock_release(grid_lock *lock);
 
 #endif

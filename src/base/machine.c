@@ -39,8 +39,9 @@ static void read_link(const char *path, char text[GRID_MACHINE_TEXT])
     text[length > 0 ? length : 0] = '\0';
 }
 
-/* proc(5), /proc/[pid]/stat: pid (comm) state … and starttime is field 22. comm may hold
- * blanks and parentheses. Returns the state; '\0': the text is none of this form. */
+/* proc(5), /proc/[pid]/stat: pid (comm) state … and starttime is field 22. comm may
+ * contain blanks and parentheses. Returns the state; '\0': the text does not have this
+ * form. */
 static char parse_stat(const char *text, char start_time[GRID_MACHINE_TEXT])
 {
     enum { STATE = 3, STARTTIME = 22 };

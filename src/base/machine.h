@@ -1,9 +1,9 @@
-/* What tells one process from another, on this machine and after a restart of it (Linux).
+/* Identifies a process, on this machine and across restarts of the machine (Linux).
  *
- * Owns: nothing; every call asks the kernel, so that a fork or a restored copy of the
- * machine gets its own answers.
- * Does not know: what compares them. All are texts, so that they pass through JSON
- * unchanged. An empty text: the kernel does not tell. */
+ * Owns: nothing; every call reads from the kernel, so that a fork or a restored copy of
+ * the machine gets current values.
+ * Does not know: the comparison of the values. All are texts, so that JSON does not
+ * change them. An empty text: the kernel does not report the value. */
 #ifndef GRID_BASE_MACHINE_H
 #define GRID_BASE_MACHINE_H
 
@@ -28,11 +28,11 @@ typedef enum grid_process {
     GRID_PROCESS_UNKNOWN /* the kernel does not show it (proc(5), hidepid) */
 } grid_process;
 
-/* `start_time` is set for one that is alive, else empty. */
+/* `start_time` is set if the process is alive, else empty. */
 grid_process grid_machine_process(pid_t pid, char start_time[GRID_MACHINE_TEXT]);
 
-/* Seconds since boot, time of suspension included (CLOCK_BOOTTIME): the same clock for
- * all processes of one time namespace. */
+/* Seconds since boot, including suspension (CLOCK_BOOTTIME): the same clock for all
+ * processes of one time namespace. */
 double grid_machine_boottime(void);
 
 #endif

@@ -53,7 +53,7 @@ static bool is_guarded(const char *target, const struct stat *old)
            (parent.st_mode & S_ISVTX) && parent.st_uid != geteuid();
 }
 
-/* A file that was mounted by itself, as into a container, cannot be replaced. */
+/* A file that is a mount point, as in a container, cannot be replaced. */
 static bool is_mounted(const char *target)
 {
 #ifdef STATX_ATTR_MOUNT_ROOT
@@ -77,7 +77,8 @@ static bool may_replace(const char *target, const struct stat *old)
     return !is_mounted(target) || refuse(EBUSY);
 }
 
-/* Only one of its names would get the new content. */
+/* A file with hard links is refused, since only one of its names would get the new
+ * content. */
 static bool has_one_name(const struct stat *old, const char *path, grid_error *err)
 {
     return old->st_nlink <= 1 ||
@@ -87,8 +88,8 @@ static bool has_one_name(const struct stat *old, const char *path, grid_error *e
                           path, (unsigned long)old->st_nlink);
 }
 
-/* mkostemp creates it 0600, and fails if the name exists. Programs that are started since
- * do not inherit it. */
+/* mkostemp creates it 0600, and fails if the name exists. Programs that this process
+ * executes do not inherit the descriptor. */
 static bool create(grid_replacement *replacement)
 {
     int fd = mkostemp(replacement->temporary, O_CLOEXEC);
@@ -133,7 +134,7 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
         return failed(err, "cannot write", path);
     }
     if (is_there && fchown(replacement->fd, old.st_uid, old.st_gid) != 0)
-        errno = 0; /* not permitted: it belongs to this process's user */
+        errno = 0; /* not permitted: the file belongs to the user of this process */
     return true;
 }
 
@@ -152,8 +153,8 @@ bool grid_write_all(int fd, grid_slice bytes)
     return true;
 }
 
-/* The blocks of many files are allocated before the first of them is waited for: then the
- * file system commits its journal once for all of them. */
+/* Starts writeback, so that the blocks of many files are allocated before the first
+ * fsync. The file system then commits its journal once for all of them. */
 static void start_to_sync(int fd)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -195,7 +196,7 @@ static bool share_folder(const grid_replacement *one, const grid_replacement *ot
     return strcmp(grid_folder_of(one->target, folder), grid_folder_of(other->target, other_folder)) == 0;
 }
 
-/* The folder of a file that was replaced, once for all files before it. */
+/* Syncs the folder of a replaced file, unless it was synced for an earlier file. */
 static void sync_folder_of(grid_replacement *const replacements[], size_t at, grid_replacement_result results[])
 {
     char folder[PATH_MAX];

@@ -6,7 +6,7 @@
 
 static volatile sig_atomic_t caught;
 
-static void note(int number)
+static void record(int number)
 {
     (void)number;
     caught = 1;
@@ -14,7 +14,7 @@ static void note(int number)
 
 static void catch_one(int number)
 {
-    struct sigaction before, action = {.sa_handler = note, .sa_flags = SA_RESETHAND};
+    struct sigaction before, action = {.sa_handler = record, .sa_flags = SA_RESETHAND};
 
     sigemptyset(&action.sa_mask);
     if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)

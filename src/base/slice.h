@@ -1,5 +1,6 @@
-/* A window on bytes that another object owns. Valid as long as the owner keeps them
- * unchanged. */
+/* A reference to bytes that another object owns. Valid as long as the owner does not
+ * change or free them.
+ * Owns: nothing. Does not know: the owner. */
 #ifndef GRID_BASE_SLICE_H
 #define GRID_BASE_SLICE_H
 

@@ -12,7 +12,7 @@
 struct grid_write {
     grid_write *next;
     unsigned long long id;
-    bool removes; /* else it replaces */
+    bool removes; /* false: replaces */
     bool succeeded;
     grid_error failure;
     size_t size;       /* of the bytes */
@@ -35,7 +35,7 @@ struct grid_writer {
     pthread_cond_t wakeup;
     bool is_ending;
     queue waiting;
-    grid_write *current; /* of the thread */
+    grid_write *current; /* being executed by the thread */
     queue finished;
 };
 
@@ -68,7 +68,7 @@ static grid_write *take_first(queue *from)
 
 /* ---- The thread -------------------------------------------------------------------- */
 
-/* The next write; NULL: the writer is being freed, and all are done. */
+/* Waits for the next write. NULL: the writer is being freed, and all writes are done. */
 static grid_write *wait_for_write(grid_writer *writer)
 {
     grid_write *write;
@@ -98,8 +98,8 @@ static bool execute(grid_write *write)
                           : grid_file_replace(write->content, bytes, &write->failure);
 }
 
-/* Allocates no memory of the core: base/alloc.h may fail allocations for tests, on one
- * thread. */
+/* The thread allocates no memory with base/alloc.h, since the gate for tests works on one
+ * thread only. */
 static void *run(void *context)
 {
     grid_writer *writer = context;
@@ -112,7 +112,8 @@ static void *run(void *context)
     return NULL;
 }
 
-/* The program's signal handlers run in its own threads. */
+/* Blocks all signals in the thread, so that the program's handlers run in its own
+ * threads. */
 static bool start_thread(grid_writer *writer)
 {
     sigset_t all, before;
@@ -165,7 +166,8 @@ static void join(grid_writer *writer)
     pthread_join(writer->thread, NULL);
 }
 
-/* In a child the mutex may stay locked, and the current write is never finished. */
+/* In a child the mutex may stay locked, so it is not destroyed; the current write never
+ * finishes, so it is freed. */
 void grid_writer_free(grid_writer *writer)
 {
     if (!writer)
@@ -273,7 +275,7 @@ bool grid_write_succeeded(const grid_write *write, grid_error *err)
     return write->succeeded;
 }
 
-/* The bytes may be those of a session. */
+/* The content is wiped, since it may be a session. */
 void grid_write_free(grid_write *write)
 {
     grid_wipe(write->content, write->path_size + write->size);

@@ -2,9 +2,9 @@
  * does not wait for the disk.
  *
  * Owns: the thread, from the first write until the writer is freed; and the queue.
- * Does not know: what is written, and what waits for it.
- * Writes are done in the order in which they were submitted. In a child of the process
- * that made it, a writer is inert: the thread was not forked. */
+ * Does not know: the content of files, and the poller of the descriptor. Writes are done
+ * in the order of submission. In a child of the process that made the writer, the writer
+ * is inert, since fork() does not copy the thread. */
 #ifndef GRID_BASE_WRITER_H
 #define GRID_BASE_WRITER_H
 
@@ -16,11 +16,12 @@
 typedef struct grid_writer grid_writer;
 typedef struct grid_write grid_write;
 
-/* Starts no thread yet. Fails with kind "request": "out_of_memory", "no_descriptor". */
+/* The thread is started by the first write. Fails with kind "request": "out_of_memory",
+ * "no_descriptor". */
 grid_writer *grid_writer_new(grid_error *err);
 
-/* Waits until the submitted writes are done: their bytes must reach the disk. The results
- * are dropped; a grid_write must not be used any more. */
+/* Waits until the submitted writes are done, so that their bytes reach the disk. The
+ * results are dropped; a grid_write must not be used afterwards. */
 void grid_writer_free(grid_writer *writer);
 
 /* False in a child of the process that made the writer. */
@@ -35,13 +36,14 @@ int grid_writer_fd(const grid_writer *writer);
 grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err);
 grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err);
 
-/* The oldest finished write, or NULL. The caller frees it. */
+/* Removes the oldest write from the queue of finished writes; NULL: none. The caller
+ * frees it. */
 grid_write *grid_writer_take_finished(grid_writer *writer);
 
-/* The number of a write: 1 for the writer's first, and one more for each that follows. */
+/* The number of a write, counted from 1 for each writer. */
 unsigned long long grid_write_id(const grid_write *write);
 
-/* As grid_file_replace or grid_file_remove returned. */
+/* The result of grid_file_replace or grid_file_remove. */
 bool grid_write_succeeded(const grid_write *write, grid_error *err);
 
 void grid_write_free(grid_write *write);

@@ -1,4 +1,5 @@
-/* Monotonic time in seconds. Owns nothing. Does not know: calendars. */
+/* Monotonic time in seconds.
+ * Owns: nothing. Does not know: calendars. */
 #ifndef GRID_HTTP_CLOCK_H
 #define GRID_HTTP_CLOCK_H
 
@@ -12,14 +13,14 @@ static inline double grid_clock_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The earlier of two times, or the shorter of two durations. Negative means never, here
- * and below. */
+/* The earlier of two times, or the shorter of two durations. A negative value means
+ * never, here and below. */
 static inline double grid_clock_sooner(double one, double other)
 {
     return one < 0 || (other >= 0 && other < one) ? other : one;
 }
 
-/* Seconds until that time; 0 if it has passed. */
+/* Seconds until the time `then`; 0 if it has passed. */
 static inline double grid_clock_until(double then)
 {
     double left;

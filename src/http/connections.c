@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 
 typedef struct grid_connection {
-    unsigned opened; /* 0: no socket of libcurl, or not added */
+    unsigned opened; /* 0: not added */
     unsigned users;
-    unsigned requests; /* ever */
-    double heard; /* the last part of an answer, on grid_clock_now */
+    unsigned requests; /* in total */
+    double answered_at; /* time of the last part of an answer, on grid_clock_now */
     int local_port; /* 0: not read yet */
     int remote_port;
 } grid_connection;
@@ -63,7 +63,7 @@ void grid_connections_forget(grid_connections *connections, curl_socket_t fd)
         connections->table[fd] = (grid_connection){0};
 }
 
-static int port_of(curl_socket_t fd, int (*ask)(int, struct sockaddr *, socklen_t *))
+static int port_of(curl_socket_t fd, int (*get_name)(int, struct sockaddr *, socklen_t *))
 {
     union {
         struct sockaddr any;
@@ -72,15 +72,15 @@ static int port_of(curl_socket_t fd, int (*ask)(int, struct sockaddr *, socklen_
     } address;
     socklen_t size = sizeof address;
 
-    if (ask(fd, &address.any, &size) != 0)
+    if (get_name(fd, &address.any, &size) != 0)
         return 0;
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
                                                    : address.v4.sin_port);
 }
 
-/* The ports are read until they match once: libcurl 7.88 to 8.2 closes sockets that
- * were never connected without a callback (curl pull 11439), and another part of the
- * program may have opened the same descriptor since. */
+/* The ports are read again until they match: libcurl 7.88 to 8.2 closes sockets that were
+ * never connected without a callback (curl pull 11439), and another part of the program
+ * may have opened the same descriptor since. */
 static bool has_ports(grid_connection *connection, curl_socket_t fd, int local_port,
                       int remote_port)
 {
@@ -108,9 +108,8 @@ static curl_socket_t find(const grid_connections *connections, int local_port, i
     return CURL_SOCKET_BAD;
 }
 
-/* Input that is buffered is discarded, since libcurl before 8.16 would peek at it, and
- * take the connection for usable. After further input the system resets the
- * connection. */
+/* Discards buffered input, since libcurl before 8.16 peeks at it and considers the
+ * connection alive. After further input the kernel resets the connection. */
 static void end(curl_socket_t fd)
 {
     enum { MOST_READS = 1024 };
@@ -122,7 +121,7 @@ static void end(curl_socket_t fd)
         ;
 }
 
-/* The end of the stream counts as input, and so does an error. */
+/* An end of stream and an error count as input. */
 static bool has_input(curl_socket_t fd)
 {
     char byte;
@@ -154,7 +153,7 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
     }
     if (connection) {
         connection->users++;
-        if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_tells_goaway())
+        if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
             connections->series++;
         *lease = (grid_lease){.fd = fd, .opened = connection->opened};
     }
@@ -171,20 +170,20 @@ static grid_connection *leased(const grid_connections *connections, const grid_l
     return connection->opened == lease->opened ? connection : NULL;
 }
 
-void grid_connections_hear(grid_connections *connections, const grid_lease *lease, double now)
+void grid_connections_on_answer(grid_connections *connections, const grid_lease *lease, double now)
 {
     grid_connection *connection = leased(connections, lease);
 
     if (connection)
-        connection->heard = now;
+        connection->answered_at = now;
 }
 
-void grid_connections_end_silent(grid_connections *connections, const grid_lease *lease,
+void grid_connections_end_unanswered(grid_connections *connections, const grid_lease *lease,
                                  double since)
 {
     const grid_connection *connection = leased(connections, lease);
 
-    if (connection && connection->heard < since)
+    if (connection && connection->answered_at < since)
         end(lease->fd);
 }
 
@@ -193,7 +192,7 @@ void grid_connections_release(grid_connections *connections, grid_lease *lease)
     grid_connection *connection = leased(connections, lease);
 
     if (connection && --connection->users == 0 &&
-        connection->requests >= GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_tells_goaway())
+        connection->requests >= GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
         end(lease->fd);
     *lease = (grid_lease){0};
 }

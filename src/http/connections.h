@@ -1,12 +1,12 @@
-/* The open connections of an engine: a request goes out only on one that is fit for it.
+/* The table of open connections of an engine, which admits requests only to fit ones.
  *
- * A reused connection that has input before the request goes out is unfit: the peer has
- * closed it, or has sent bytes that answer no request, which libcurl would take for the
- * answer. libcurl's own check is not sufficient: before 8.0 it leaves HTTP/1.1 out, it
- * does not include what OpenSSL has buffered, and from 8.22 on it is made once a second
- * at most.
+ * A reused connection that has input before the request is sent is unfit: the peer has
+ * closed the connection, or has sent bytes that answer no request, which libcurl would
+ * read as the answer. libcurl's own check is not sufficient: before 8.0 it omits
+ * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
+ * at most once a second.
  *
- * Owns: which sockets are open, and how many transfers use each.
+ * Owns: the set of open sockets, and the number of transfers that use each.
  * Does not know: transfers, and how sockets are polled. */
 #ifndef GRID_HTTP_CONNECTIONS_H
 #define GRID_HTTP_CONNECTIONS_H
@@ -15,10 +15,10 @@
 
 #include <stdbool.h>
 
-/* After so many requests a connection takes no more, where libcurl does not report
- * which streams a GOAWAY refuses: nginx by default sends one after 1,000. The
- * difference is for requests in flight: libcurl 7.88 would open a connection for each
- * of them at the change. */
+/* A connection accepts no further requests after this number, if libcurl does not report
+ * which streams a GOAWAY refuses: nginx by default sends a GOAWAY after 1,000. The
+ * difference is for requests in flight: libcurl 7.88 would open a connection for each of
+ * them at the change. */
 enum { GRID_REQUESTS_PER_CONNECTION = 900 };
 
 typedef struct grid_connections {
@@ -31,31 +31,33 @@ typedef struct grid_connections {
 void grid_connections_init(grid_connections *connections);
 void grid_connections_clear(grid_connections *connections);
 
-/* A socket was opened; a socket is about to be closed. False: no memory; the caller
- * closes the socket, since a connection that cannot be checked must not be used. */
+/* Called when a socket was opened, and before a socket is closed. False: no memory; the
+ * caller closes the socket, since a connection that cannot be checked must not be
+ * used. */
 bool grid_connections_add(grid_connections *connections, curl_socket_t fd);
 void grid_connections_forget(grid_connections *connections, curl_socket_t fd);
 
-/* A transfer's use of a connection. All zero: none. */
+/* The use of a connection by a transfer. All zero: none. */
 typedef struct grid_lease {
     curl_socket_t fd;
-    unsigned opened; /* the number of the socket: a descriptor is used again */
+    unsigned opened; /* the number of the socket, since descriptors are reused */
 } grid_lease;
 
-/* To be called right before a request goes out on the connection with these ports. False:
- * the connection is unfit, and has been shut down. */
+/* To be called immediately before a request is sent on the connection with these ports.
+ * False: the connection was unfit, and has been shut down. */
 bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
                            int remote_port, grid_lease *lease);
-/* A part of an answer came on the connection. */
-void grid_connections_hear(grid_connections *connections, const grid_lease *lease, double now);
+/* A part of an answer was received on the connection. */
+void grid_connections_on_answer(grid_connections *connections, const grid_lease *lease, double now);
 
-/* A request that went out on the connection at that time got no answer: if no other
- * request has got one since, the connection is shut down, so that no other request
- * follows. Other input, such as HTTP/2 PING frames, is not an answer. */
-void grid_connections_end_silent(grid_connections *connections, const grid_lease *lease,
+/* A request that was sent on the connection at the time `since` got no answer. If no
+ * other request has got an answer since, the connection is shut down, so that libcurl
+ * does not reuse it. Other input, such as HTTP/2 PING frames, is not an answer. */
+void grid_connections_end_unanswered(grid_connections *connections, const grid_lease *lease,
                                  double since);
 
-/* A connection that takes no further requests is shut down when its last user leaves. */
+/* Ends the use. A connection that accepts no further requests is shut down when its last
+ * user is released. */
 void grid_connections_release(grid_connections *connections, grid_lease *lease);
 
 #endif

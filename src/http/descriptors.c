@@ -4,15 +4,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The pair on which a thread reports that it has looked up a name, and a socket or a
- * file in that thread. */
-enum { TAKEN_AT_A_TIME = 3 };
+/* The socket pair of a resolver thread, and a socket or a file in that thread. */
+enum { NEEDED_AT_ONCE = 3 };
 
 bool grid_descriptors_are_used_up(void)
 {
-    int fds[TAKEN_AT_A_TIME], count = 0, reason = 0;
+    int fds[NEEDED_AT_ONCE], count = 0, reason = 0;
 
-    while (count < TAKEN_AT_A_TIME && !reason) {
+    while (count < NEEDED_AT_ONCE && !reason) {
         fds[count] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fds[count] < 0)
             reason = errno;

@@ -1,4 +1,5 @@
-/* The driver on epoll: a step costs what is ready, not what is open. */
+/* The driver on epoll: the cost of a step is proportional to the ready sockets, not to
+ * the open ones. */
 #ifndef GRID_NO_EPOLL
 
 #include "base/alloc.h"
@@ -16,16 +17,16 @@
 
 #define RETRY_SECONDS 0.01
 
-/* Events that one step serves at most, so that an event loop soon returns to its other
- * work. */
+/* The most events that one step serves, so that an event loop returns to its other work
+ * soon. */
 enum { BATCH = 16 };
 
 typedef struct grid_lane {
     grid_driver *driver;
     CURLM *multi;   /* NULL: not set */
-    double due;     /* on grid_clock_now; negative: libcurl has asked for no timer */
-    double own_due; /* the driver's own timer, which libcurl does not touch */
-    int running;    /* transfers that have not ended, as libcurl said last */
+    double due;     /* libcurl's timer, on grid_clock_now; negative: none is set */
+    double own_due; /* the driver's timer, which libcurl does not change */
+    int running;    /* transfers that have not ended, as last reported by libcurl */
 } grid_lane;
 
 struct grid_driver {
@@ -42,9 +43,9 @@ struct grid_driver {
     struct epoll_event ready[BATCH];
 };
 
-/* CURLMOPT_SOCKETFUNCTION. A socket that epoll has no memory for is not polled, and its
- * transfer ends at its deadline: an error returned here would end every transfer, and
- * stop libcurl's timer for good. */
+/* CURLMOPT_SOCKETFUNCTION. If epoll has no memory for a socket, the socket is not polled
+ * and its transfer ends at its deadline. No error is returned, since that would end every
+ * transfer and stop libcurl's timer permanently. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     grid_lane *lane = context;
@@ -79,7 +80,8 @@ static int on_close(void *context, curl_socket_t fd)
     return grid_watch_close(&driver->watch, fd);
 }
 
-/* libcurl closes a connection by the callback of the transfer that opened it. */
+/* The callbacks are set for each transfer, since libcurl closes a connection by the
+ * callback of the transfer that opened the connection. */
 void grid_driver_attach(grid_driver *driver, CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
@@ -146,15 +148,15 @@ static void poll_ready(grid_driver *driver, int milliseconds)
     driver->ready_count = count > 0 ? count : 0;
 }
 
-/* curl_multi_socket_action: for a mask of 0 (EPOLLERR or EPOLLHUP alone) libcurl polls
- * the socket. */
+/* curl_multi_socket_action: with a mask of 0 (EPOLLERR or EPOLLHUP alone) libcurl polls
+ * the socket itself. */
 static int action_mask(uint32_t events)
 {
     return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
 }
 
-/* When libcurl runs out of memory here, it asks for no timer any more: it is called again
- * soon, so that its timeouts hold. */
+/* If libcurl runs out of memory here, it sets no further timer. The driver calls it again
+ * after RETRY_SECONDS, so that its timeouts are kept. */
 static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
 {
     grid_driver *driver = lane->driver;
@@ -252,7 +254,7 @@ static void poll_wakeup(const grid_driver *driver, bool on)
     epoll_ctl(driver->epoll, EPOLL_CTL_MOD, driver->wakeup, &event);
 }
 
-/* A wakeup is for event loops, which poll the descriptor. */
+/* Ignores the wakeup, which is for event loops that poll the descriptor. */
 void grid_driver_wait(grid_driver *driver, double seconds)
 {
     double due = grid_driver_timeout(driver);
@@ -273,7 +275,7 @@ int grid_driver_fd(const grid_driver *driver)
     return driver->epoll;
 }
 
-/* Opened when first needed. False: no file descriptor is left for it. */
+/* Opens the eventfd at its first use. False: no file descriptor is left. */
 static bool has_wakeup(grid_driver *driver)
 {
     struct epoll_event event = {.events = 0U};
@@ -293,7 +295,7 @@ static bool has_wakeup(grid_driver *driver)
     return true;
 }
 
-/* Without a descriptor for it, event loops wait until their own timeout. */
+/* If no descriptor is left for the wakeup, event loops wait until their own timeout. */
 void grid_driver_wake(grid_driver *driver)
 {
     if (driver->is_awake || !has_wakeup(driver))

@@ -1,4 +1,5 @@
-/* The driver where there is no epoll: libcurl polls every open transfer in each step. */
+/* The driver for platforms without epoll: libcurl polls every open transfer in each
+ * step. */
 #ifdef GRID_NO_EPOLL
 
 #include "base/alloc.h"
@@ -14,7 +15,7 @@
 struct grid_driver {
     CURLM *multis[GRID_LANES]; /* NULL: not set */
     int running[GRID_LANES];
-    int turn; /* the lane that is polled next, while both have transfers */
+    int turn; /* the lane to poll next while both have transfers */
     grid_connections *connections;
     unsigned entry; /* number of calls into libcurl */
     double read_until; /* see grid_tls_limit_reads */
@@ -69,8 +70,8 @@ void grid_driver_set_multi(grid_driver *driver, int lane, CURLM *multi)
     driver->multis[lane] = multi;
 }
 
-/* curl_multi_perform would serve all transfers of the lane: the new one starts in the
- * next step. */
+/* The new transfer starts in the next step, since curl_multi_perform would serve all
+ * transfers of the lane. */
 void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 {
     (void)open;
@@ -127,7 +128,8 @@ double grid_driver_timeout(const grid_driver *driver)
     return soonest;
 }
 
-/* curl_multi_poll polls one multi handle. Transfers in both lanes are polled in turn. */
+/* curl_multi_poll polls one multi handle, so two lanes with transfers are polled
+ * alternately. */
 enum { TURN_MILLISECONDS = 5 };
 
 static CURLM *choose(grid_driver *driver, int *milliseconds)

@@ -10,14 +10,14 @@
 
 #include <pthread.h>
 
-/* The engine keeps the deadlines of whole transfers itself. libcurl would check its own
- * timeout before it reads, so that a caller who did not step for too long would lose
- * answers that are buffered; and it checks none while a transfer waits for the connection
- * that another one is opening (curl issue 6744). */
-enum { MAX_DEFERRALS = 1024 }; /* steps, each of which had more to read */
+/* The engine checks the deadlines of tasks, not libcurl. libcurl checks its timeout
+ * before it reads, so an answer that is buffered would be lost if the caller did not step
+ * for too long; and libcurl checks no timeout while a transfer waits for a connection
+ * that another transfer is opening (curl issue 6744). */
+enum { MAX_DEFERRALS = 1024 }; /* steps in a row, each of which left input to read */
 
-/* After so long in one step, a transfer whose deadline has passed is aborted during the
- * step: it may be the one that has most to read. */
+/* If a step has lasted this long, a transfer whose deadline has passed is aborted during
+ * the step, since its own input may be what prolongs the step. */
 #define STEP_SECONDS 1
 
 struct grid_engine {
@@ -28,17 +28,17 @@ struct grid_engine {
     unsigned generation; /* see fork_count */
     unsigned refs;
     size_t in_flight;
-    grid_url *url; /* of the last transfer, or NULL */
+    grid_url *url; /* of the last task, or NULL */
     grid_task_list running;
     grid_task_list finished; /* oldest first */
-    bool has_heard;       /* parts of answers, in this step */
-    bool has_refused;     /* HTTP/2 streams, whose tasks are still running */
-    double stepped;       /* when the last step began, on grid_clock_now */
-    double next_deadline; /* not after the first of the running; negative: none runs */
-    int deferrals;        /* of passed deadlines, steps in a row */
+    bool has_answer;      /* a part of an answer was received in this step */
+    bool has_refused;     /* a task is running whose HTTP/2 stream was refused */
+    double stepped;       /* start of the last step, on grid_clock_now */
+    double next_deadline; /* not later than the first of the running tasks; negative: no task runs */
+    int deferrals;        /* steps in a row that deferred passed deadlines */
 };
 
-/* Forks since the first engine was made; cheaper than getpid(). */
+/* Fork count since the first engine was created; cheaper than getpid(). */
 static unsigned fork_count;
 
 static void count_fork(void)
@@ -52,9 +52,9 @@ static void start_libcurl(void)
     pthread_atfork(NULL, NULL, count_fork);
 }
 
-/* libcurl reports the sockets that it closes to the driver: the multi handles are freed
- * first. In a child of the owner they are not freed, since ending a TLS session would
- * write to the parent's connection. */
+/* The multi handles are freed before the driver, since curl_multi_cleanup reports closed
+ * sockets to the driver. In a child of the owner they are not freed, since the end of a
+ * TLS session writes to the parent's connection. */
 static void release(grid_engine *engine)
 {
     grid_guard guard;
@@ -189,7 +189,7 @@ size_t grid_engine_in_flight(const grid_engine *engine)
     return grid_engine_is_ours(engine) ? engine->in_flight : 0;
 }
 
-/* ---- What a task reports ----------------------------------------------------------- */
+/* ---- Reports of a task ----------------------------------------------------------- */
 
 bool grid_engine_take_connection(grid_engine *engine, grid_task *task, int local_port, int remote_port)
 {
@@ -203,13 +203,14 @@ bool grid_engine_take_connection(grid_engine *engine, grid_task *task, int local
     return true;
 }
 
-void grid_engine_hear(grid_engine *engine, const grid_task *task)
+void grid_engine_on_answer(grid_engine *engine, const grid_task *task)
 {
-    engine->has_heard = true;
-    grid_connections_hear(&engine->connections, &task->lease, engine->stepped);
+    engine->has_answer = true;
+    grid_connections_on_answer(&engine->connections, &task->lease, engine->stepped);
 }
 
-/* libcurl gives the text of a GOAWAY to one transfer of the connection. */
+/* Applies a GOAWAY to all tasks of the connection, since libcurl passes its text to one
+ * transfer only. */
 static void refuse_streams(grid_engine *engine, unsigned connection, long last)
 {
     for (grid_task *task = engine->running.first; task; task = task->next)
@@ -235,15 +236,15 @@ bool grid_engine_on_progress(grid_engine *engine, grid_task *task)
     return now > task->deadline && now > engine->stepped + STEP_SECONDS;
 }
 
-void grid_engine_learn(grid_engine *engine, const grid_task *task, bool is_http2)
+void grid_engine_set_http2(grid_engine *engine, const grid_task *task, bool is_http2)
 {
-    grid_lanes_learn(&engine->lanes, task, is_http2, &engine->running);
+    grid_lanes_set_http2(&engine->lanes, task, is_http2, &engine->running);
 }
 
-void grid_engine_end_silent(grid_engine *engine, const grid_task *task)
+void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task)
 {
     if (task->lease.opened)
-        grid_connections_end_silent(&engine->connections, &task->lease, task->started);
+        grid_connections_end_unanswered(&engine->connections, &task->lease, task->started);
 }
 
 grid_url *grid_engine_url(grid_engine *engine, const char *text)
@@ -279,7 +280,7 @@ static void collect_done(grid_engine *engine)
             finish(engine, task, code);
 }
 
-/* Their streams stay refused, whatever libcurl would do. */
+/* Ends tasks whose HTTP/2 stream was refused, before libcurl sends the request again. */
 static void end_refused(grid_engine *engine)
 {
     grid_task *task, *next;
@@ -307,18 +308,19 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
-/* Passed deadlines are deferred while parts of answers come in and more is ready: one
- * step does not read all that is buffered. Input that is part of no answer does not
- * defer them. */
+/* Passed deadlines are deferred while parts of answers are received and more input is
+ * ready, since one step does not read all that is buffered. Input that is not part of an
+ * answer does not defer them. */
 static void end_or_defer(grid_engine *engine, bool more)
 {
-    more = more || (engine->has_heard && grid_driver_is_ready(engine->driver));
+    more = more || (engine->has_answer && grid_driver_is_ready(engine->driver));
     engine->deferrals = more && engine->deferrals < MAX_DEFERRALS ? engine->deferrals + 1 : 0;
     if (!engine->deferrals)
         end_overdue(engine);
 }
 
-/* Ready sockets are served before deadlines are checked. */
+/* Serves ready sockets before deadlines are checked, so that buffered answers are
+ * read. */
 void grid_engine_step(grid_engine *engine)
 {
     grid_guard guard;
@@ -328,9 +330,9 @@ void grid_engine_step(grid_engine *engine)
         return;
     grid_guard_enter(&guard);
     engine->stepped = grid_clock_now();
-    engine->has_heard = false;
+    engine->has_answer = false;
     more = grid_driver_step(engine->driver);
-    grid_engine_ref(engine); /* a task that finishes drops its own reference */
+    grid_engine_ref(engine); /* a finishing task releases its reference */
     collect_done(engine);
     if (engine->has_refused)
         end_refused(engine);

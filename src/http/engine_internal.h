@@ -1,4 +1,5 @@
-/* What the engine offers to the owners of tasks, within this room only. */
+/* The part of the engine that owners of tasks call, within this room only.
+ * Owns: nothing. Does not know: the owners. */
 #ifndef GRID_HTTP_ENGINE_INTERNAL_H
 #define GRID_HTTP_ENGINE_INTERNAL_H
 
@@ -7,43 +8,47 @@
 #include "http/task.h"
 #include "http/url.h"
 
-/* Starts a task, which ends in `timeout` seconds at most. References the engine until the
- * task is removed. */
+/* Starts a task, which ends after at most `timeout` seconds. The task has a reference to
+ * the engine until the task is removed. */
 bool grid_engine_start(grid_engine *engine, grid_task *task, double timeout, grid_error *err);
 
-/* For the task's on_finish: takes its easy handle out of the multi handle, and drops the
- * reference. */
+/* Called by the task's on_finish: removes the easy handle from the multi handle, and
+ * releases the reference. */
 void grid_engine_remove(grid_engine *engine, grid_task *task);
 
-/* Takes a task out of the engine that has not finished. Another task may have waited for
- * its connection. */
+/* Removes a task that has not finished. The driver runs the lane, since another task may
+ * have waited for its connection. */
 void grid_engine_cancel(grid_engine *engine, grid_task *task);
 
-/* CURLOPT_PREREQFUNCTION: the task's request is about to go out on the connection with
- * these ports. False: the connection is unfit, and the transfer must be aborted; it is
- * started again on another connection, at most GRID_MAX_RESTARTS times. */
+/* CURLOPT_PREREQFUNCTION: called before the task's request is sent on the connection with
+ * these ports. False: the connection is unfit, and the transfer must be aborted; the
+ * engine restarts the task on another connection, at most GRID_MAX_RESTARTS times. */
 bool grid_engine_take_connection(grid_engine *engine, grid_task *task, int local_port, int remote_port);
 
-/* Each restart closes an idle connection, so that their number is limited anyway. */
+/* A bound for safety: each restart closes an idle connection, so their number is
+ * limited. */
 enum { GRID_MAX_RESTARTS = 100 };
 
-/* A part of an answer came for the task. */
-void grid_engine_hear(grid_engine *engine, const grid_task *task);
+/* A part of an answer was received for the task. */
+void grid_engine_on_answer(grid_engine *engine, const grid_task *task);
 
-/* CURLOPT_DEBUGFUNCTION: a line of text. `detail` is the CURLOPT_ERRORBUFFER. */
+/* CURLOPT_DEBUGFUNCTION: a line of text of type CURLINFO_TEXT. `detail` is the
+ * CURLOPT_ERRORBUFFER. */
 void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *detail, grid_slice text);
 
-/* CURLOPT_XFERINFOFUNCTION. True: the deadline has passed during a long step. */
+/* CURLOPT_XFERINFOFUNCTION. True: the deadline has passed during a long step, and the
+ * transfer must be aborted. */
 bool grid_engine_on_progress(grid_engine *engine, grid_task *task);
 
-/* The task was answered by HTTP/2, or by another version. */
-void grid_engine_learn(grid_engine *engine, const grid_task *task, bool is_http2);
+/* Records whether the answer of the task used HTTP/2. */
+void grid_engine_set_http2(grid_engine *engine, const grid_task *task, bool is_http2);
 
-/* The task was not answered in time, see grid_connections_end_silent. */
-void grid_engine_end_silent(grid_engine *engine, const grid_task *task);
+/* The deadline of the task passed without an answer, see
+ * grid_connections_end_unanswered. */
+void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task);
 
-/* The parsed URL, with a reference for the caller; NULL: out of memory. The engine keeps
- * the last one, since most calls go to the same URL. */
+/* The parsed URL, with a reference for the caller; NULL: out of memory. The last URL is
+ * cached, since most calls have the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);
 
 #endif

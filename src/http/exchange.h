@@ -1,5 +1,6 @@
-/* What one HTTP exchange asks for, and the times that were measured of it. Owns
- * nothing: all pointers are the caller's. Does not know: how the exchange is made. */
+/* The parameters of one HTTP exchange, and its measured times.
+ * Owns: nothing; all pointers belong to the caller.
+ * Does not know: the execution of the exchange. */
 #ifndef GRID_HTTP_EXCHANGE_H
 #define GRID_HTTP_EXCHANGE_H
 
@@ -18,7 +19,7 @@ typedef struct grid_exchange {
     double not_after;       /* on grid_machine_boottime: no request goes out then; 0: no limit */
     size_t max_response_bytes;
     const char *ca_file;   /* NULL: the system's */
-    const char *proxy;     /* NULL: as the environment says; "": none */
+    const char *proxy;     /* NULL: from environment variables; "": none */
     bool http1_only;
     bool insecure_skip_tls_verify;
 } grid_exchange;

@@ -44,7 +44,8 @@ static const failure *find(CURLcode code)
     return &unknown;
 }
 
-/* libcurl quotes a proxy's address that it cannot parse, with the password in it. */
+/* libcurl quotes the address of a proxy if it cannot be parsed, including its
+ * password. */
 static bool quotes_proxy(const char *detail)
 {
     static const char beginning[] = "Unsupported proxy";
@@ -52,8 +53,7 @@ static bool quotes_proxy(const char *detail)
     return strncmp(detail, beginning, sizeof beginning - 1) == 0;
 }
 
-/* libcurl quotes the peer in some messages: they are cut to one line of printable
- * text. */
+/* Replaces control characters, since libcurl quotes the peer in some messages. */
 static void make_one_line(char *text)
 {
     for (; *text; text++)
@@ -92,9 +92,9 @@ static bool is_too_large(const grid_ending *ending)
            strcmp(ending->detail, "Out of memory in chunked-encoding") == 0;
 }
 
-/* For CURLE_RECV_ERROR and CURLE_HTTP2 the text of libcurl tells whether reading or
- * parsing failed: of a chunk, as "Malformed encoding found in chunked-encoding" or
- * "chunk hex-length longer than 16"; or of HTTP/2, by nghttp2. */
+/* For CURLE_RECV_ERROR and CURLE_HTTP2 the text of libcurl shows whether reading or
+ * parsing failed: of a chunk, as "Malformed encoding found in chunked-encoding" or "chunk
+ * hex-length longer than 16"; or of HTTP/2, by nghttp2. */
 static bool is_unparsable(const grid_ending *ending)
 {
     return (ending->code == CURLE_RECV_ERROR || ending->code == CURLE_HTTP2) &&
@@ -102,8 +102,8 @@ static bool is_unparsable(const grid_ending *ending)
             strstr(ending->detail, "nghttp2 recv error") || strstr(ending->detail, "nghttp2 shuts down connection"));
 }
 
-/* Once the request has gone out, these codes are about the answer: HTTP/0.9; a folded
- * line before the first field (libcurl 7.83 to 8.x), or in trailers. */
+/* After the request was sent, these codes are about the answer: HTTP/0.9; a folded line
+ * before the first field (libcurl 7.83 to 8.x), or in trailers. */
 static bool is_about_the_answer(const grid_ending *ending)
 {
     bool is_either = ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_BAD_FUNCTION_ARGUMENT;
@@ -111,7 +111,7 @@ static bool is_about_the_answer(const grid_ending *ending)
     return ending->handed_over && (is_either || is_unparsable(ending));
 }
 
-/* libcurl could not open a socket, a CA file, or a descriptor to look up a name. */
+/* Has libcurl failed to open a socket, a CA file, or a descriptor for the resolver? */
 static bool lacks_descriptors(const grid_ending *ending)
 {
     grid_kind kind = find(ending->code)->kind;
@@ -120,13 +120,13 @@ static bool lacks_descriptors(const grid_ending *ending)
            grid_descriptors_are_used_up();
 }
 
-static void describe_lack(grid_error *err)
+static void describe_no_descriptor(grid_error *err)
 {
     grid_error_set(err, GRID_REQUEST, "no_descriptor",
                    "no file descriptor is left: close files, make fewer calls at once, or raise the limit (ulimit -n)");
 }
 
-/* Some codes mean one thing before the request has gone out, and another one after. */
+/* The meaning of some codes depends on whether the request was sent. */
 void grid_failure_describe(grid_error *err, const grid_ending *ending)
 {
     if (ending->proxy_status)
@@ -142,7 +142,7 @@ void grid_failure_describe(grid_error *err, const grid_ending *ending)
     else if (is_about_the_answer(ending))
         describe_code(err, CURLE_WEIRD_SERVER_REPLY, ending->detail);
     else if (lacks_descriptors(ending))
-        describe_lack(err);
+        describe_no_descriptor(err);
     else
         describe_code(err, ending->code, ending->detail);
 }
@@ -150,7 +150,7 @@ void grid_failure_describe(grid_error *err, const grid_ending *ending)
 bool grid_failure_not_started(grid_error *err, CURLMcode code)
 {
     if (grid_descriptors_are_used_up()) {
-        describe_lack(err);
+        describe_no_descriptor(err);
         return false;
     }
     return grid_error_set(err, GRID_REQUEST, "not_started", "%s", curl_multi_strerror(code));

@@ -8,14 +8,13 @@
 #include <signal.h>
 #include <time.h>
 
-/* SIGPIPE: a libcurl that raises it (grid_libcurl_raises_sigpipe) would end the
- * program when a peer resets a TLS connection. The signal is blocked in this thread
- * meanwhile, and removed if it was raised. One that was pending before stays
- * pending.
+/* SIGPIPE: a libcurl that raises the signal (grid_libcurl_raises_sigpipe) would end the
+ * program if a peer resets a TLS connection. The signal is blocked in this thread during
+ * the call, and removed if it was raised. A signal that was pending before stays pending.
  *
- * OpenSSL's error queue: libcurl leaves errors there after a failed handshake. Other
- * code of the same thread that uses OpenSSL, such as nginx, would take them for its
- * own. */
+ * OpenSSL's error queue: libcurl leaves errors there after a failed handshake. Other code
+ * in the same thread that uses OpenSSL, such as nginx, would attribute them to its own
+ * calls. */
 
 static sigset_t only_sigpipe(void)
 {
@@ -33,8 +32,8 @@ static bool is_pending(void)
     return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
 }
 
-/* A write raises SIGPIPE in the thread that writes, hence the mask of this thread
- * alone. */
+/* Only the mask of this thread is changed, since a write raises SIGPIPE in the writing
+ * thread. */
 static void block(grid_guard *guard)
 {
     sigset_t set = only_sigpipe(), before;

@@ -1,9 +1,10 @@
-/* A guard is entered before libcurl and left after it, so that the program's signals
- * and OpenSSL's error queue stay as they were.
+/* A guard around calls of libcurl preserves the program's signal mask and pending
+ * signals, and empties OpenSSL's error queue.
  *
- * Needed by every entry that may write to a socket or use TLS; curl_multi_poll and
+ * Required around every call that may write to a socket or use TLS; curl_multi_poll and
  * curl_multi_timeout do neither. Guards nest.
- * Owns: nothing that outlives the call. */
+ * Owns: nothing that outlives the call.
+ * Does not know: the calls. */
 #ifndef GRID_HTTP_GUARD_H
 #define GRID_HTTP_GUARD_H
 

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 /* For a body of 1 MiB or more libcurl would send "Expect: 100-continue" (RFC 9110 section
- * 10.1.1), and wait for the server's consent. */
+ * 10.1.1), and wait for the server's 100 (Continue). */
 enum { EXPECT_BYTES = 1024 * 1024 };
 
 static bool append(struct curl_slist **lines, const char *line, grid_error *err)
@@ -27,8 +27,8 @@ static bool is_content_type(grid_slice line)
     return line.size >= sizeof name - 1 && strncasecmp(line.data, name, sizeof name - 1) == 0;
 }
 
-/* To libcurl, "Name:" means that it shall not send that header. Without the line for
- * Content-Type it would declare each POST a form. */
+/* CURLOPT_HTTPHEADER: "Name:" removes a header. Without "Content-Type:", libcurl sends
+ * application/x-www-form-urlencoded with each POST. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
 {
     bool has_type = false;

@@ -40,7 +40,7 @@ static grid_slice trim(grid_slice text)
     return text;
 }
 
-/* "HTTP/1.1 200 OK", "HTTP/2 200": RFC 9112 section 4; 0 if it is none. */
+/* "HTTP/1.1 200 OK", "HTTP/2 200": RFC 9112 section 4; 0: not a status line. */
 static int status_of(grid_slice line)
 {
     const char *digits = memchr(line.data, ' ', line.size);
@@ -71,7 +71,7 @@ static bool count_line(grid_headers *headers, grid_slice line, grid_error *err)
     return true;
 }
 
-/* The first status line is not counted: the limits are those of the fields. */
+/* The first status line is not counted, since the limits are for fields. */
 static bool begin_block(grid_headers *headers, grid_slice line, int status, grid_error *err)
 {
     if (headers->status && !count_line(headers, line, err))
@@ -83,8 +83,8 @@ static bool begin_block(grid_headers *headers, grid_slice line, int status, grid
     return true;
 }
 
-/* libcurl before 8.18 passes each line of a folded value by itself. A fold stands for a
- * blank (RFC 9112 section 5.2). A fold after the status line continues no field
+/* libcurl before 8.18 passes each line of a folded value separately. A fold is replaced
+ * by a blank (RFC 9112 section 5.2). A fold after the status line continues no field
  * (section 2.2). */
 static bool unfold(grid_headers *headers, grid_slice rest, grid_error *err)
 {
@@ -94,7 +94,7 @@ static bool unfold(grid_headers *headers, grid_slice rest, grid_error *err)
         return grid_error_set(err, GRID_PROTOCOL, "bad_http", "a folded line in the answer's headers continues no field");
     if (!grid_buffer_reserve(lines, rest.size + 1, err))
         return false;
-    lines->data[lines->size - 1] = ' '; /* the end of the line before */
+    lines->data[lines->size - 1] = ' '; /* replaces the end of the previous line */
     return grid_buffer_append(lines, rest.data, rest.size, err) && grid_buffer_append(lines, "\n", 1, err);
 }
 
@@ -102,7 +102,7 @@ static bool add_field(grid_headers *headers, grid_slice line, grid_error *err)
 {
     headers->is_open = memchr(line.data, ':', line.size) && !memchr(line.data, '\n', line.size);
     if (!headers->is_open)
-        return true; /* no header line: newer libcurl rejects it, older passes it */
+        return true; /* not a field: new versions of libcurl reject the line, old ones pass it */
     return grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
            grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
@@ -168,7 +168,7 @@ bool grid_header_check(grid_slice line, grid_error *err)
 
     if (!is_token((grid_slice){line.data, name}))
         return grid_error_set(err, GRID_REQUEST, "bad_header", "a header's name is not a token");
-    /* libcurl would not send an empty value. */
+    /* libcurl does not send a header with an empty value. */
     if (!trim((grid_slice){line.data + name + 1, line.size - name - 1}).size)
         return grid_error_set(err, GRID_REQUEST, "bad_header", "the value of header %.*s is empty",
                               (int)(name < 64 ? name : 64), line.data);

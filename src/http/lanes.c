@@ -7,23 +7,22 @@ enum {
     SINGLE  /* HTTP/1.1 */
 };
 
-/* To one host, each with about 100 streams. When all streams of a connection are in use,
- * libcurl (7.88.1) would open one more for every transfer that waits, at 90 KiB each, and
- * not use their streams. */
+/* Per host, each with about 100 streams. Without the limit, if all streams of a
+ * connection are in use, libcurl (7.88.1) opens one connection for every transfer that
+ * waits, at 90 KiB each, and does not use their other streams. */
 enum { MAX_SHARED_CONNECTIONS = 32 };
 
-/* By default libcurl keeps four for each transfer in flight, and closes some that the
- * next transfers would use. */
+/* By default libcurl keeps four idle connections per transfer in flight, and closes some
+ * that the next transfers could use. */
 enum { MAX_IDLE_CONNECTIONS = 1024 };
 
-/* CURLMOPT_QUICK_EXIT: the end of a multi handle does not wait for the threads that
- * look up names. A libcurl before 8.20 does not know the option; its threads belong
- * to the transfers, see CURLOPT_QUICK_EXIT. */
+/* CURLMOPT_QUICK_EXIT: curl_multi_cleanup does not wait for resolver threads. libcurl
+ * before 8.20 lacks the option; its threads belong to the transfers, see
+ * CURLOPT_QUICK_EXIT. */
 enum { QUICK_EXIT = 21 };
 
 /* CURLMOPT_NETWORK_CHANGED, CURLMNWC_CLEAR_CONNS: idle connections are closed. An older
- * libcurl does not know the option, and closes the connection that was shut down by
- * itself. */
+ * libcurl lacks the option, and closes the connection that was shut down by itself. */
 enum { NETWORK_CHANGED = 17, CLEAR_CONNECTIONS = 1 << 1 };
 
 void grid_lanes_init(grid_lanes *lanes, grid_driver *driver, const grid_connections *connections)
@@ -126,14 +125,14 @@ grid_task *grid_lanes_next_done(grid_lanes *lanes, CURLcode *code)
         message = next_message(lanes);
     if (!message)
         return NULL;
-    *code = message->data.result; /* the message is freed with the handle's removal */
+    *code = message->data.result; /* curl_multi_remove_handle frees the message */
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
     return (grid_task *)(void *)private;
 }
 
-/* A task that waits for a stream would otherwise wait for one of few connections. A task
- * that cannot be added, for want of memory, ends at its deadline, and counts in the lane
- * where it was. */
+/* Moves unsent tasks, which would otherwise wait for one of few shared connections. A
+ * task that cannot be added, for want of memory, ends at its deadline, and is counted in
+ * its previous lane. */
 static void move_unsent(grid_lanes *lanes, uint64_t origin, const grid_task_list *running)
 {
     for (grid_task *task = running->first; task; task = task->next) {
@@ -146,7 +145,7 @@ static void move_unsent(grid_lanes *lanes, uint64_t origin, const grid_task_list
     grid_lanes_begin(lanes, SINGLE);
 }
 
-void grid_lanes_learn(grid_lanes *lanes, const grid_task *task, bool is_http2, const grid_task_list *running)
+void grid_lanes_set_http2(grid_lanes *lanes, const grid_task *task, bool is_http2, const grid_task_list *running)
 {
     if (is_http2) {
         grid_origins_remove(&lanes->origins, task->origin);

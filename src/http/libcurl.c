@@ -7,7 +7,7 @@ static const char *name;
 static unsigned version;
 static int features;
 
-static void ask(void)
+static void read_info(void)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
@@ -16,45 +16,45 @@ static void ask(void)
     features = info->features;
 }
 
-static void ask_once(void)
+static void read_info_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, ask);
+    pthread_once(&once, read_info);
 }
 
 const char *grid_libcurl_version(void)
 {
-    ask_once();
+    read_info_once();
     return name;
 }
 
 bool grid_libcurl_raises_sigpipe(void)
 {
-    ask_once();
+    read_info_once();
     return version < 0x075700;
 }
 
 bool grid_libcurl_has_http2(void)
 {
-    ask_once();
+    read_info_once();
     return (features & CURL_VERSION_HTTP2) != 0;
 }
 
-bool grid_libcurl_tells_goaway(void)
+bool grid_libcurl_reports_goaway(void)
 {
-    ask_once();
+    read_info_once();
     return version >= 0x075800;
 }
 
-bool grid_libcurl_is_silent_on_refusal(void)
+bool grid_libcurl_omits_refusal(void)
 {
-    ask_once();
+    read_info_once();
     return version < 0x080000 || (version >= 0x080700 && version < 0x081300);
 }
 
-bool grid_libcurl_ends_in_silence(void)
+bool grid_libcurl_omits_connection_loss(void)
 {
-    ask_once();
+    read_info_once();
     return version < 0x080000;
 }

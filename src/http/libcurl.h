@@ -1,8 +1,9 @@
-/* The abilities of the libcurl that runs, which may be newer or older than the headers at
- * compile time.
+/* Reports version and features of libcurl at run time, which may be newer or older than
+ * the headers at compile time.
  *
- * Owns: the answers, read once in a process: curl_version_info of some versions
- * is not thread-safe. */
+ * Owns: a copy of the version information, read once per process, since curl_version_info
+ * of some versions is not thread-safe.
+ * Does not know: handles. */
 #ifndef GRID_HTTP_LIBCURL_H
 #define GRID_HTTP_LIBCURL_H
 
@@ -11,22 +12,22 @@
 /* "7.88.1" */
 const char *grid_libcurl_version(void);
 
-/* Before 7.87, OpenSSL writes to libcurl's sockets itself, and without MSG_NOSIGNAL. */
+/* Before 7.87, OpenSSL writes to libcurl's sockets directly, without MSG_NOSIGNAL. */
 bool grid_libcurl_raises_sigpipe(void);
 
-/* A libcurl built without HTTP/2 takes no transfer that asks for it, not even as one
- * of two versions. */
+/* A libcurl built without HTTP/2 rejects CURL_HTTP_VERSION_2TLS, even though that allows
+ * HTTP/1.1. */
 bool grid_libcurl_has_http2(void);
 
-/* From 7.88 on it tells the last stream that a GOAWAY names. */
-bool grid_libcurl_tells_goaway(void);
+/* From 7.88 on, libcurl's text reports the last stream of a GOAWAY. */
+bool grid_libcurl_reports_goaway(void);
 
-/* It shows a refused HTTP/2 stream on a reused connection as the one error without a
- * text. */
-bool grid_libcurl_is_silent_on_refusal(void);
+/* For a refused HTTP/2 stream on a reused connection libcurl writes no error text; for
+ * all other errors it does. */
+bool grid_libcurl_omits_refusal(void);
 
-/* It may take the end of an HTTP/2 connection for the end of an answer that did not
- * begin. */
-bool grid_libcurl_ends_in_silence(void);
+/* The end of an HTTP/2 connection may be reported as the end of an answer that has not
+ * begun, without an error text. */
+bool grid_libcurl_omits_connection_loss(void);
 
 #endif

@@ -8,15 +8,15 @@
 
 #define SET(option, value) GRID_SET_OPTION(easy, *code, option, value)
 
-/* libcurl stores an unsigned int, and takes 0 for "no limit". */
+/* libcurl stores an unsigned int; 0 means no limit. */
 static long milliseconds(double seconds)
 {
     return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) + 1 : INT_MAX;
 }
 
-/* All headers that an answer may have fit into one read. Over HTTP/2, libcurl 7.88
- * reads the rest of them only after further input on the connection, which may never
- * come. Lines are counted without CR, hence the half more. */
+/* The longest headers that an answer may have fit into one read. Over HTTP/2, libcurl
+ * 7.88 would read the rest only after further input on the connection, which may not be
+ * sent. GRID_HEADERS_MAX_BYTES counts lines without CR, hence the factor. */
 enum { READ_BYTES = GRID_HEADERS_MAX_BYTES * 3 / 2 };
 
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
@@ -29,7 +29,7 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
     SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-    SET(CURLOPT_QUICK_EXIT, 1L); /* to cancel must not wait for a name server */
+    SET(CURLOPT_QUICK_EXIT, 1L); /* cancelling must not wait for a name server */
 #endif
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
@@ -45,14 +45,14 @@ bool grid_options_may_share(const grid_exchange *exchange)
     return is_tls(exchange) && !exchange->http1_only && grid_libcurl_has_http2();
 }
 
-/* With a ca_file, the folder of authorities that libcurl was built with must not be used.
- * NULL as CURLOPT_CAPATH does that up to libcurl 8.16; later versions take NULL for that
- * folder. A path that is not a folder has no authorities for any version. */
+/* With a ca_file, the CA folder that libcurl was built with must not be used. Up to
+ * libcurl 8.16, NULL as CURLOPT_CAPATH disables the folder; later versions use the folder
+ * for NULL. A path that is not a folder disables it in every version. */
 #define NO_AUTHORITIES "/dev/null"
 
-/* libcurl reuses a connection only for the same TLS options. As the highest version,
- * these mean the same to every TLS library that libcurl 7.81 and later can use. Of
- * older series than the last two all connections are shut down. */
+/* libcurl reuses a connection only for transfers with the same TLS options. These values
+ * have the same effect in every TLS library that libcurl 7.81 and later can use. Three
+ * values suffice: all connections of series before the last two have been shut down. */
 void grid_options_set_series(CURL *easy, unsigned series)
 {
     static const long highest[] = {CURL_SSLVERSION_MAX_NONE, CURL_SSLVERSION_MAX_DEFAULT,
@@ -78,7 +78,7 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
 /* The connection to a proxy may use TLS. */
 static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
-    if (exchange->proxy || !is_tls(exchange)) { /* http URLs are loopback addresses */
+    if (exchange->proxy || !is_tls(exchange)) { /* http URLs have loopback addresses */
         SET(CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
         SET(CURLOPT_NOPROXY, ""); /* nor $no_proxy */
     }
@@ -92,8 +92,8 @@ static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
     }
 }
 
-/* RFC 9110 section 8.6: these methods have content, and send Content-Length if it is
- * empty. Servers answer 411 otherwise. */
+/* RFC 9110 section 8.6: these methods send Content-Length also for an empty body.
+ * Otherwise servers answer 411. */
 static bool takes_content(const char *method)
 {
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
@@ -109,7 +109,7 @@ static void set_request(CURL *easy, const grid_exchange *exchange, const grid_ur
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(exchange->body ? exchange->body->size : 0));
         SET(CURLOPT_POSTFIELDS, body);
     }
-    /* No coding is accepted. libcurl decodes a body that has one nevertheless. */
+    /* No content coding is accepted. libcurl decodes a body that has one nevertheless. */
     SET(CURLOPT_ACCEPT_ENCODING, "identity");
     if (strcmp(exchange->method, "HEAD") == 0)
         SET(CURLOPT_NOBODY, 1L);

@@ -1,7 +1,7 @@
-/* The options of one easy handle for an exchange.
+/* Sets the options of an easy handle for an exchange.
  *
- * Owns: nothing; the handle is the caller's. Does not know: header lines, callbacks,
- * and the result of the exchange. */
+ * Owns: nothing; the handle belongs to the caller.
+ * Does not know: header lines, callbacks, and the result of the exchange. */
 #ifndef GRID_HTTP_OPTIONS_H
 #define GRID_HTTP_OPTIONS_H
 
@@ -10,8 +10,8 @@
 
 #include <curl/curl.h>
 
-/* Sets an option, and notes in `code` that this failed: libcurl copies strings, for which
- * memory may run out. */
+/* Sets an option, and stores a failure in `code`: libcurl copies strings and may run out
+ * of memory. */
 #define GRID_SET_OPTION(easy, code, option, value)                   \
     do {                                                             \
         CURLcode set_code = curl_easy_setopt((easy), option, (value)); \
@@ -19,12 +19,12 @@
             (code) = set_code;                                       \
     } while (0)
 
-/* `body` are the bytes of exchange->body in memory that outlives the handle. Returns
- * the code of an option that could not be set. */
+/* `body`: the bytes of exchange->body, in memory that outlives the handle. Returns the
+ * code of an option that could not be set. */
 CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body);
 
-/* Before a transfer is added: it shares connections only with transfers of the same
- * series. */
+/* Called before a transfer is added: the transfer shares connections only with transfers
+ * of the same series. */
 void grid_options_set_series(CURL *easy, unsigned series);
 
 /* True: the exchange may share its connection with others. HTTP/2, which allows that, is

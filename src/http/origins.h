@@ -1,7 +1,7 @@
-/* The origins that were found to speak no HTTP/2.
+/* The set of origins that have answered without HTTP/2.
  *
- * Owns: a table of fixed size: the oldest entry is replaced, and then learned again.
- * Does not know: URLs; an origin is its number, see grid_url_origin. */
+ * Owns: a table of fixed size; the oldest entry is replaced if the table is full.
+ * Does not know: URLs; an origin is a number, see grid_url_origin. */
 #ifndef GRID_HTTP_ORIGINS_H
 #define GRID_HTTP_ORIGINS_H
 

@@ -23,8 +23,7 @@ static void skip_blanks(grid_slice *rest)
         skip(rest);
 }
 
-/* Digits, any number of them. The RFC has no fractions; one that is sent is rounded
- * up. */
+/* Reads any number of digits. The RFC has no fractions; a fraction is rounded up. */
 static long read_seconds(grid_slice *rest)
 {
     long seconds = 0;
@@ -42,7 +41,7 @@ static long read_seconds(grid_slice *rest)
     return seconds < GRID_RETRY_AFTER_MAX ? seconds : GRID_RETRY_AFTER_MAX;
 }
 
-/* A proxy may have joined fields that came twice: "7, 9". */
+/* A proxy may have joined repeated fields: "7, 9". */
 static long read_list_of_seconds(grid_slice rest)
 {
     long longest = -1, seconds;

@@ -1,5 +1,6 @@
-/* Opens a socket for libcurl. A program that this one starts does not inherit the socket,
- * and cannot keep the connection open. */
+/* Opens a socket for libcurl, with SOCK_CLOEXEC: a program that this process executes
+ * does not inherit the socket, and cannot keep the connection open.
+ * Owns: nothing. Does not know: connections. */
 #ifndef GRID_HTTP_SOCKET_H
 #define GRID_HTTP_SOCKET_H
 

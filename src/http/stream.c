@@ -7,21 +7,21 @@
 #include <string.h>
 
 /* A server that refuses a stream guarantees that it did not process the request: by
- * RST_STREAM with REFUSED_STREAM (RFC 9113 8.7), or by GOAWAY with a smaller last
- * stream (RFC 9113 6.8). No result code of libcurl says so; its text does, by version:
+ * RST_STREAM with REFUSED_STREAM (RFC 9113 8.7), or by GOAWAY with a smaller last stream
+ * (RFC 9113 6.8). No result code of libcurl reports this; its text does, depending on the
+ * version:
  *
- *   GOAWAY                            7.88 and later name the last stream
- *   REFUSED_STREAM, new connection    every version tells
- *   REFUSED_STREAM, reused connection 8.19 and later tell; 8.0 to 8.6 do not; 7.81 to
- *                                     7.88 and 8.7 to 8.18 show it as the one error
+ *   GOAWAY                            7.88 and later report the last stream
+ *   REFUSED_STREAM, new connection    every version reports it
+ *   REFUSED_STREAM, reused connection 8.19 and later report it; 8.0 to 8.6 do not; 7.81
+ *                                     to 7.88 and 8.7 to 8.18 report it as the only error
  *                                     without a text
  *
- * A stream that no text proves to be refused is not called refused: the outcome is
- * unknown. */
+ * Without such a text a stream is not reported as refused: the outcome is unknown. */
 
-/* The option can be set while a transfer runs. Text before the request is not needed,
- * and costs time: certificates, and each TLS record of a connection that is opened with
- * it. */
+/* CURLOPT_VERBOSE can be set while a transfer runs. Before the request it would cost time
+ * for text that is not used: certificates, and each TLS record of a connection that is
+ * opened with the option. */
 void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection)
 {
     stream->connection = connection;
@@ -40,8 +40,8 @@ static long number_after(const char *line, const char *beginning)
 }
 
 /* "Using Stream ID: 3 (…)", which 7.81 to 7.83 write in hexadecimal digits, but these
- * give no last stream to compare it with; "[HTTP/2] [3] OPENED stream for …" from 8.3
- * on. */
+ * report no last stream to compare the id with; "[HTTP/2] [3] OPENED stream for …" from
+ * 8.3 on. */
 static long id_in(const char *line)
 {
     long id = number_after(line, "Using Stream ID: ");
@@ -63,18 +63,18 @@ static bool read_goaway(grid_stream *stream, const char *line)
     return stream->last != before;
 }
 
-/* libcurl is about to send the request again. If the connection broke, libcurl has
- * written an error text before; if it ended without an error, libcurl has reported
- * progress in the same call. Otherwise the stream was refused. A request that was not
- * sent proves neither. */
-static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const char *detail,
+/* Called when libcurl is about to send the request again. If the connection was lost,
+ * libcurl has written an error text before; if the connection ended without an error,
+ * libcurl has reported progress in the same call. Otherwise the stream was refused. If
+ * the request was not sent, nothing is proved. */
+static bool is_refused_without_text(const grid_stream *stream, CURL *easy, const char *detail,
                                   unsigned entry)
 {
     long sent = 0;
 
-    if (!grid_libcurl_is_silent_on_refusal() || detail[0] || !stream->id)
+    if (!grid_libcurl_omits_refusal() || detail[0] || !stream->id)
         return false;
-    if (grid_libcurl_ends_in_silence() && stream->progressed == entry)
+    if (grid_libcurl_omits_connection_loss() && stream->progressed == entry)
         return false;
     curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
     return sent > 0;
@@ -82,14 +82,14 @@ static bool is_refused_in_silence(const grid_stream *stream, CURL *easy, const c
 
 /* "stream 3 closed" up to 8.0, "HTTP/2 stream 3 was reset" in 8.0, of a reset with
  * NO_ERROR. */
-static bool tells_close(const char *line)
+static bool is_close(const char *line)
 {
     return (begins(line, "stream ") && strstr(line, " closed")) ||
            (begins(line, "HTTP/2 stream ") && strstr(line, " was reset"));
 }
 
-/* Most lines show a field of the request. */
-static bool may_tell(const grid_stream *stream, grid_slice text)
+/* Skips most lines early, which show a field of the request. */
+static bool is_relevant(const grid_stream *stream, grid_slice text)
 {
     return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCs", text.data[0]) != NULL);
 }
@@ -99,7 +99,7 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
 {
     char line[128];
 
-    if (!stream->connection || !may_tell(stream, text))
+    if (!stream->connection || !is_relevant(stream, text))
         return false;
     snprintf(line, sizeof line, "%.*s", (int)text.size, text.data);
     if (!stream->id)
@@ -107,10 +107,10 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
     if (begins(line, "REFUSED_STREAM, retrying") ||
         (begins(line, "HTTP/2 stream ") && strstr(line, " refused by server, try again")))
         stream->is_refused = true;
-    if (tells_close(line))
+    if (is_close(line))
         stream->is_closed = true;
     if (begins(line, "Connection died, retrying")) {
-        stream->is_refused |= is_refused_in_silence(stream, easy, detail, entry);
+        stream->is_refused |= is_refused_without_text(stream, easy, detail, entry);
         stream->connection = 0;
     }
     return read_goaway(stream, line);

@@ -1,8 +1,8 @@
-/* The HTTP/2 stream of a transfer, as far as libcurl's verbose text reports it.
+/* Reads the state of a transfer's HTTP/2 stream from libcurl's verbose text.
  *
- * Owns: the state of one stream. Does not know: other streams. libcurl passes the text
- * of a GOAWAY to one transfer of the connection; the engine passes it on to the
- * others. */
+ * Owns: the state of one stream.
+ * Does not know: other streams. libcurl passes the text of a GOAWAY to one transfer of
+ * the connection; the engine applies the GOAWAY to the others. */
 #ifndef GRID_HTTP_STREAM_H
 #define GRID_HTTP_STREAM_H
 
@@ -13,34 +13,34 @@
 #include <stdbool.h>
 
 typedef struct grid_stream {
-    unsigned connection; /* as in grid_lease; 0: none, or libcurl has left it */
-    long id;             /* 0: not known */
+    unsigned connection; /* as in grid_lease; 0: none, or libcurl no longer uses it */
+    long id;             /* 0: unknown */
     long last;           /* stream of the latest GOAWAY that was read; -1: none */
     unsigned progressed; /* the entry in which libcurl reported progress last */
     bool is_refused;
     bool is_closed; /* by the server, without an error, before the request ended */
 } grid_stream;
 
-/* The request is about to go out on that connection: from now on libcurl passes its
- * text. */
+/* Called before the request is sent on the connection: enables libcurl's verbose text. */
 void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection);
 
-/* A line of libcurl's text for this transfer. `detail` is its CURLOPT_ERRORBUFFER,
- * `entry` as in grid_driver_entry. True: the line is a GOAWAY with another last stream
- * than before, which is in stream->last. */
+/* Reads a line of libcurl's text for this transfer. `detail` is the CURLOPT_ERRORBUFFER,
+ * `entry` as in grid_driver_entry. True: the line is a GOAWAY with a new last stream,
+ * which is stored in stream->last. */
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text);
 
-/* A GOAWAY on that connection named that last stream. True: it refuses this one. */
+/* Applies a GOAWAY with the last stream `last` on a connection. True: this stream is
+ * refused. */
 bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last);
 
-/* The transfer failed with that code, and so many bytes of a body came: is the answer
- * whole? A server may answer before it has taken the whole request (RFC 9113 8.1): it
- * closes the stream without an error, or never takes the rest. libcurl before 8.1
- * reports both as failures. The answer has to tell its length. */
+/* Is the answer of a transfer that failed with `code` complete? A server may answer
+ * before it has read the whole request (RFC 9113 8.1): it closes the stream without an
+ * error, or does not read the rest. libcurl before 8.1 reports both as failures. The
+ * answer is complete if Content-Length is equal to the received size of the body. */
 bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size);
 
-/* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, because
+/* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, because an
  * RST_STREAM followed; 0: none. */
 int grid_stream_status(CURL *easy);
 

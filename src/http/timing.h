@@ -1,4 +1,5 @@
-/* The times that libcurl measured of an exchange. Owns nothing. */
+/* Reads the times that libcurl has measured.
+ * Owns: nothing. Does not know: transfers. */
 #ifndef GRID_HTTP_TIMING_H
 #define GRID_HTTP_TIMING_H
 

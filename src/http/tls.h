@@ -1,5 +1,6 @@
-/* Access to OpenSSL's part of a connection of libcurl. Owns nothing. Does not know:
- * transfers. The only file outside src/crypto that includes OpenSSL. */
+/* Accesses the OpenSSL session of a libcurl connection. Only this module includes OpenSSL
+ * outside of src/crypto.
+ * Owns: nothing. Does not know: transfers. */
 #ifndef GRID_HTTP_TLS_H
 #define GRID_HTTP_TLS_H
 
@@ -8,13 +9,13 @@
 #include <stdbool.h>
 
 /* True: OpenSSL has read bytes from the socket of this transfer that libcurl has not
- * read. False without TLS, and for a libcurl that uses another TLS library. */
+ * read. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
 
-/* After *until, on grid_clock_now, libcurl finds no input on the socket of this
- * transfer; 0: no limit. libcurl reads as long as there is input that is part of no
- * answer, such as HTTP/2 control frames: 7.88 to 8.0 for seconds. `until` must outlive
- * the connection. No effect without TLS, and for a libcurl that uses another TLS
+/* After the time *until, on grid_clock_now, reads from the socket of this transfer find
+ * no input; 0: no limit. Without a limit, libcurl reads as long as input arrives that is
+ * not part of an answer, such as HTTP/2 control frames: 7.88 to 8.0 for seconds. `until`
+ * must outlive the connection. No effect without TLS, and if libcurl uses another TLS
  * library. */
 void grid_tls_limit_reads(CURL *easy, double *until);
 

@@ -21,7 +21,7 @@ struct grid_transfer {
     struct curl_slist *header_lines;
     grid_headers headers;
     grid_buffer body;
-    bool refused; /* by one of the callbacks below; `failure` says why */
+    bool refused; /* a callback below has set `failure` and aborted */
     bool finished;
     double not_after;
     CURLcode code;
@@ -29,7 +29,7 @@ struct grid_transfer {
     grid_timing timing;
     long retry_after;
     char detail[CURL_ERROR_SIZE];
-    char headers_memory[1024]; /* enough for most answers; longer ones are allocated */
+    char headers_memory[1024]; /* sufficient for most answers; longer ones are allocated */
     char body_memory[2560];
     size_t request_size;
     char request[]; /* its body */
@@ -52,9 +52,9 @@ static bool is_too_late(grid_transfer *transfer)
     return true;
 }
 
-/* CURLOPT_PREREQFUNCTION: called each time before a request goes out. libcurl would send
- * a request again by itself when a reused connection is lost before an answer, or an
- * HTTP/2 stream is refused; the second time is aborted. */
+/* CURLOPT_PREREQFUNCTION: called each time before a request is sent. The second call is
+ * aborted: libcurl sends a request again by itself if a reused connection is lost before
+ * an answer, or if an HTTP/2 stream is refused. */
 static int on_request(void *context, char *to, char *from, int to_port, int from_port)
 {
     grid_transfer *transfer = context;
@@ -84,8 +84,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, voi
     return 0;
 }
 
-/* A server that has begun to answer has processed the request: a refusal that follows is
- * not one. */
+/* A refusal after the beginning of an answer is ignored, since the server has processed
+ * the request. */
 static bool is_refused(const grid_transfer *transfer)
 {
     return transfer->task.stream.is_refused && transfer->headers.status == 0;
@@ -96,7 +96,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
     grid_transfer *transfer = context;
 
     (void)one;
-    grid_engine_hear(transfer->engine, &transfer->task);
+    grid_engine_on_answer(transfer->engine, &transfer->task);
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
     transfer->refused = true;
@@ -110,7 +110,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     bool fits = size <= room;
 
     (void)one;
-    grid_engine_hear(transfer->engine, &transfer->task);
+    grid_engine_on_answer(transfer->engine, &transfer->task);
     if (grid_buffer_append(&transfer->body, data, fits ? size : room, &transfer->failure) && fits)
         return size;
     transfer->refused = true;
@@ -120,7 +120,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     return 0;
 }
 
-/* The status with which a proxy refused CONNECT; 0: it did not. */
+/* The status of a proxy that refused CONNECT; 0: no refusal. */
 static long proxy_refusal(const grid_transfer *transfer)
 {
     long status = 0;
@@ -131,8 +131,8 @@ static long proxy_refusal(const grid_transfer *transfer)
 }
 
 /* CURLOPT_XFERINFOFUNCTION. Aborts when the deadline has passed during a long step, which
- * a fast answer would keep from ending, or when the proxy refused CONNECT, whose body
- * would be read in vain. */
+ * continues as long as an answer arrives fast enough, or when the proxy refused CONNECT,
+ * since the body of the refusal is not used. */
 static int on_progress(void *context, curl_off_t download_total, curl_off_t downloaded, curl_off_t upload_total,
                        curl_off_t uploaded)
 {
@@ -187,11 +187,10 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     return grid_engine_start(transfer->engine, task, exchange->timeout, err);
 }
 
-/* With the easy handle all pointers into this transfer that libcurl held are gone. The
- * handle is not used again: libcurl before 8.1.1 would then write to freed memory when
- * an answer's headers begin with a blank (curl issue 11101), and a new handle costs a
- * microsecond. In a child of the engine's process it is not freed, see
- * grid_engine_unref. */
+/* Frees the easy handle, and with it all pointers of libcurl into this transfer. The
+ * handle is not reused: libcurl before 8.1.1 would write to freed memory if an answer's
+ * headers begin with a blank (curl issue 11101), and a new handle costs a microsecond. In
+ * a child of the engine's process the handle is not freed, see grid_engine_unref. */
 static void release_request(grid_transfer *transfer)
 {
     if (transfer->task.easy && grid_engine_is_ours(transfer->engine))
@@ -220,8 +219,8 @@ static void describe_failure(grid_transfer *transfer)
     grid_failure_describe(&transfer->failure, &ending);
 }
 
-/* The last restart did not find a fit connection. */
-static void give_up(grid_transfer *transfer)
+/* Reports that the last restart did not find a fit connection. */
+static void report_unfit(grid_transfer *transfer)
 {
     transfer->refused = true;
     grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
@@ -232,12 +231,12 @@ static void give_up(grid_transfer *transfer)
 static void report_connection(const grid_transfer *transfer, CURLcode code)
 {
     if (transfer->timing.http_version)
-        grid_engine_learn(transfer->engine, &transfer->task, transfer->timing.http_version >= 20);
+        grid_engine_set_http2(transfer->engine, &transfer->task, transfer->timing.http_version >= 20);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        grid_engine_end_silent(transfer->engine, &transfer->task);
+        grid_engine_end_unanswered(transfer->engine, &transfer->task);
 }
 
-/* libcurl is content with a 101 that was not asked for, and with headers that end
+/* Refuses what libcurl accepts: a 101 without a request for it, and headers that end
  * within a line. */
 static CURLcode check_answer(const grid_transfer *transfer, CURLcode code)
 {
@@ -252,14 +251,14 @@ static CURLcode check_answer(const grid_transfer *transfer, CURLcode code)
     return code == CURLE_OK && !headers->is_whole ? CURLE_PARTIAL_FILE : code;
 }
 
-/* When a deadline has passed, libcurl's time lacks what was spent waiting for the
- * connection that another transfer opened. */
+/* After a passed deadline the time is measured here: libcurl's time does not include the
+ * wait for a connection that another transfer opens. */
 static void on_finish(grid_task *task, CURLcode code)
 {
     grid_transfer *transfer = transfer_of(task);
 
     if (task->is_unfit)
-        give_up(transfer);
+        report_unfit(transfer);
     transfer->timing = grid_timing_read(task->easy);
     transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
     if (transfer->headers.status == 0 && code != CURLE_OK)
@@ -286,7 +285,7 @@ static void destroy(grid_transfer *transfer)
     grid_free(transfer);
 }
 
-/* One block of memory for the transfer, the request, and answers of usual size. */
+/* Allocates one block for the transfer, the request, and an answer of usual size. */
 static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exchange)
 {
     size_t request_size = exchange->body ? exchange->body->size : 0;

@@ -1,9 +1,9 @@
-/* A URL that is parsed once. libcurl would parse it for each transfer, which is a sixth
- * of the work of a transfer.
+/* A URL that is parsed once, since parsing it for each transfer would be a sixth of the
+ * work of a transfer.
  *
- * Owns: the text, and its parts as libcurl parsed them. Does not know: which URLs are
- * valid; a transfer of a URL that libcurl cannot parse fails.
- * Reference-counted: each transfer in flight holds a reference. */
+ * Owns: the text, and the CURLU that libcurl parsed.
+ * Does not know: which URLs are valid; a transfer with a URL that libcurl cannot parse
+ * fails. Reference-counted: each transfer in flight has a reference. */
 #ifndef GRID_HTTP_URL_H
 #define GRID_HTTP_URL_H
 
@@ -21,11 +21,10 @@ void grid_url_unref(grid_url *url); /* NULL is allowed */
 
 bool grid_url_is(const grid_url *url, const char *text);
 
-/* A number for the scheme, host and port: equal texts have equal numbers, other texts
- * almost never. */
+/* A hash of scheme, host and port: equal texts have equal hashes. */
 uint64_t grid_url_origin(const grid_url *url);
 
-/* For CURLOPT_CURLU, which takes precedence over CURLOPT_URL; NULL if the text is no
+/* For CURLOPT_CURLU, which takes precedence over CURLOPT_URL; NULL if the text is not a
  * URL. */
 CURLU *grid_url_parts(const grid_url *url);
 

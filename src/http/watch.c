@@ -15,9 +15,9 @@ typedef struct grid_watched {
     bool is_open;
     bool is_wanted;
     bool is_paused;       /* not polled for writing */
-    unsigned char writes; /* in a row */
+    unsigned char writes; /* writable without input, in a row */
     unsigned char lane;   /* of the multi handle that wants it */
-    uint32_t events; /* that are polled for; 0: the socket is not in epoll */
+    uint32_t events; /* registered in epoll; 0: the socket is not in epoll */
 } grid_watched;
 
 enum { FIRST_SIZE = 64 };
@@ -58,9 +58,10 @@ static bool has_place(grid_watch *watch, curl_socket_t fd)
     return true;
 }
 
-/* A socket that another process has open too does not leave epoll when it is closed here.
- * One that epoll no longer has was closed without a callback: libcurl 7.88 to 8.2 does so
- * with sockets that were never connected (curl pull 11439). */
+/* Removes the socket from epoll before close(), since a socket that another process has
+ * open too would stay there. If epoll does not have the socket, libcurl has closed it
+ * without a callback, as 7.88 to 8.2 do with sockets that were never connected (curl pull
+ * 11439). */
 static void forget(const grid_watch *watch, curl_socket_t fd, grid_watched *known)
 {
     if (known->events && epoll_ctl(watch->epoll, EPOLL_CTL_DEL, fd, NULL) != 0)
@@ -79,17 +80,17 @@ int grid_watch_close(grid_watch *watch, curl_socket_t fd)
     return close(fd);
 }
 
-static bool tell_epoll(const grid_watch *watch, int operation, curl_socket_t fd, uint32_t events, int lane)
+static bool control_epoll(const grid_watch *watch, int operation, curl_socket_t fd, uint32_t events, int lane)
 {
     struct epoll_event event = {.events = events, .data.u64 = grid_watch_pack(fd, lane)};
 
     return epoll_ctl(watch->epoll, operation, fd, &event) == 0;
 }
 
-static bool ask_epoll(const grid_watch *watch, curl_socket_t fd, uint32_t events, int lane)
+static bool add_or_modify(const grid_watch *watch, curl_socket_t fd, uint32_t events, int lane)
 {
-    return tell_epoll(watch, EPOLL_CTL_ADD, fd, events, lane) ||
-           (errno == EEXIST && tell_epoll(watch, EPOLL_CTL_MOD, fd, events, lane));
+    return control_epoll(watch, EPOLL_CTL_ADD, fd, events, lane) ||
+           (errno == EEXIST && control_epoll(watch, EPOLL_CTL_MOD, fd, events, lane));
 }
 
 bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int lane)
@@ -97,18 +98,19 @@ bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int l
     grid_watched *known = find(watch, fd);
 
     if (!known)
-        return ask_epoll(watch, fd, events, lane);
+        return add_or_modify(watch, fd, events, lane);
     known->is_wanted = true;
     known->lane = (unsigned char)lane;
-    if (known->events != events && !ask_epoll(watch, fd, events, lane))
+    if (known->events != events && !add_or_modify(watch, fd, events, lane))
         return false;
     known->events = events;
     return true;
 }
 
-/* A socket that there is no memory for is polled like those that were opened elsewhere.
- * If a socket with that number was closed without a callback, libcurl may take the new
- * one for added already. */
+/* If the table has no memory for the socket, it is polled like a socket that was opened
+ * elsewhere. If an earlier socket with this number was closed without a callback, it may
+ * still be wanted: libcurl then does not add the new socket again, so it is added
+ * here. */
 curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *address)
 {
     curl_socket_t fd = grid_socket_open(address);
@@ -123,7 +125,8 @@ curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *add
     return fd;
 }
 
-/* An idle connection is always writable: EPOLLOUT would be reported at once. */
+/* EPOLLOUT is removed, since an idle connection is always writable and would be reported
+ * at once. */
 void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
 {
     grid_watched *known = find(watch, fd);
@@ -135,7 +138,7 @@ void grid_watch_leave(grid_watch *watch, curl_socket_t fd)
     known->is_wanted = false;
     if (!(known->events & EPOLLOUT))
         return;
-    if (ask_epoll(watch, fd, EPOLLIN, known->lane))
+    if (add_or_modify(watch, fd, EPOLLIN, known->lane))
         known->events = EPOLLIN;
     else
         forget(watch, fd, known);
@@ -160,7 +163,7 @@ bool grid_watch_pause(grid_watch *watch, curl_socket_t fd)
     if (!known || ++known->writes < MANY_WRITES)
         return false;
     known->writes = 0;
-    known->is_paused = tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT, known->lane);
+    known->is_paused = control_epoll(watch, EPOLL_CTL_MOD, fd, known->events & ~(uint32_t)EPOLLOUT, known->lane);
     return known->is_paused;
 }
 
@@ -172,7 +175,7 @@ void grid_watch_resume(grid_watch *watch)
         grid_watched *known = &watch->sockets[fd];
 
         if (known->is_open && known->is_paused && known->events)
-            tell_epoll(watch, EPOLL_CTL_MOD, fd, known->events, known->lane);
+            control_epoll(watch, EPOLL_CTL_MOD, fd, known->events, known->lane);
         known->is_paused = false;
     }
 }

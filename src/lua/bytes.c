@@ -32,15 +32,15 @@ static int bytes_string(lua_State *L)
 }
 
 /* bytes:decode(array_metatable, step, …): the results of json_decode for these bytes,
- * behind a byte order mark. LuaJIT interns strings and hashes a few bytes of each: the
- * bodies of one service collide, so that each new string would be compared with all of
- * them. */
+ * without a byte order mark. No Lua string is made: LuaJIT interns strings and hashes a
+ * few bytes of each, so the bodies of one service collide, and each new string would be
+ * compared with all of them. */
 static int bytes_decode(lua_State *L)
 {
     return gridL_decode(L, grid_json_skip_mark(check_bytes(L)));
 }
 
-/* No finalizer: there is nothing to release. */
+/* No finalizer, since there is no resource to release. */
 void gridL_open_bytes(lua_State *L)
 {
     luaL_newmetatable(L, BYTES);

@@ -1,7 +1,7 @@
-/* grid.core.bytes: bytes that become a Lua string only when they are asked for.
+/* grid.core.bytes: bytes that are converted to a Lua string only on request.
  *
- * Owns: a copy of them, which the collector frees like any other userdata.
- * Does not know: what they are. */
+ * Owns: a copy of the bytes, which the collector frees like any other userdata.
+ * Does not know: the meaning of the bytes. */
 #ifndef GRID_LUA_BYTES_H
 #define GRID_LUA_BYTES_H
 

@@ -1,7 +1,7 @@
-/* grid.core: what a command, as opposed to a library, needs of its process and Lua does
- * not offer.
+/* grid.core: functions for a command, as opposed to a library: standard descriptors,
+ * signals, terminals.
  *
- * Owns: nothing. Does not know: which command. */
+ * Owns: nothing. Does not know: the command. */
 #include "lua/command.h"
 
 #include "base/signals.h"

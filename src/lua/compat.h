@@ -1,5 +1,6 @@
-/* The Lua 5.4 API on LuaJIT 2.1 (the 5.1 API with parts of 5.2's). The other files of
- * this room are written for 5.4. */
+/* Provides the Lua 5.4 API on LuaJIT 2.1 (the 5.1 API with parts of 5.2). The other files
+ * of this room are written for 5.4.
+ * Owns: nothing. Does not know: the classes. */
 #ifndef GRID_LUA_COMPAT_H
 #define GRID_LUA_COMPAT_H
 

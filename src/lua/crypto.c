@@ -1,7 +1,7 @@
 /* grid.core: authenticated encryption, HMAC, HKDF, random bytes and base64url.
  *
  * Owns: nothing between two calls.
- * Does not know: keys of the curve (lua/key.c), and what the bytes mean. */
+ * Does not know: P-256 keys, which are in lua/key.c, and the meaning of the bytes. */
 #include "lua/crypto.h"
 
 #include "base/alloc.h"
@@ -80,7 +80,7 @@ static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, size_t size, 
     return done;
 }
 
-/* hkdf_sha256(ikm, salt, info, size) -> that many bytes | nil, kind, code, message */
+/* hkdf_sha256(ikm, salt, info, size) -> `size` bytes | nil, kind, code, message */
 static int hkdf_sha256(lua_State *L)
 {
     grid_slice ikm = gridL_check_slice(L, 1), salt = gridL_check_slice(L, 2), info = gridL_check_slice(L, 3);
@@ -94,7 +94,7 @@ static int hkdf_sha256(lua_State *L)
 
 enum { RANDOM_MAX = 4096 };
 
-/* random_bytes(size) -> that many bytes | nil, kind, code, message */
+/* random_bytes(size) -> `size` bytes | nil, kind, code, message */
 static int random_bytes(lua_State *L)
 {
     lua_Integer size = luaL_checkinteger(L, 1);

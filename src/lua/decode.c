@@ -1,9 +1,9 @@
-/* From JSON text to Lua values.
+/* Decodes JSON text to Lua values.
  *
  * Owns: the walk over validated text, and the Lua value of each token: null is the light
- * userdata NULL (as in lua-cjson), an array has its metatable also when it is empty, a
- * whole number is an integer on a Lua that has integers.
- * Does not know: which metatable marks arrays; the caller passes it. */
+ * userdata NULL (as in lua-cjson), an array has its metatable also if it is empty, and a
+ * whole number is an integer if the VM has integers.
+ * Does not know: the metatable that marks arrays, which the caller passes. */
 #include "lua/decode.h"
 
 #include "text/json.h"
@@ -20,17 +20,17 @@ typedef struct walk {
     lua_State *L;
     grid_json_reader reader;
     grid_json_counts counts;
-    size_t begun; /* objects and arrays */
+    size_t begun; /* number of objects and arrays so far */
     int last_step;
-    grid_buffer *unescaped; /* NULL until a string needs it */
-    grid_slice exact; /* the bytes that the steps lead to; size 0 until they are found */
+    grid_buffer *unescaped; /* NULL until a string has an escape */
+    grid_slice exact; /* the value at the path of steps; size 0 until found */
 } walk;
 
-/* `step` is the argument that leads on from this value; 0: the value is not on the
- * path. */
+/* `step`: the index of the argument with the next step of the path; 0: the value is not
+ * on the path. */
 static void push_value(walk *self, grid_json_token token, grid_slice raw, int step);
 
-/* One buffer for the whole walk, behind the arguments on the stack. */
+/* Returns the one buffer of the walk, which is on the stack after the arguments. */
 static grid_buffer *unescaped(walk *self)
 {
     if (!self->unescaped) {
@@ -40,7 +40,7 @@ static grid_buffer *unescaped(walk *self)
     return self->unescaped;
 }
 
-/* Pushes the string that was read last. */
+/* Pushes the last string of the reader. */
 static void push_string(walk *self, grid_slice raw)
 {
     lua_State *L = self->L;
@@ -55,8 +55,8 @@ static void push_string(walk *self, grid_slice raw)
     gridL_push_buffer(L, self->unescaped);
 }
 
-/* Digits only, of a number that 64 bits hold; the least such number is read as a
- * double. */
+/* Reads a number without fraction and exponent that fits in int64_t. INT64_MIN is not
+ * accepted, and is read as a double. */
 static bool read_digits(grid_slice raw, int64_t *integer)
 {
     size_t i = raw.data[0] == '-' ? 1 : 0;
@@ -104,8 +104,8 @@ static void push_number(lua_State *L, grid_slice raw)
     lua_pushnumber(L, number);
 }
 
-/* If the name on top is the next step, a value that an earlier member of that name led to
- * is dropped. */
+/* If the name on top is the next step, drops the value that an earlier member of this
+ * name has set. */
 static int next_step(walk *self, int step)
 {
     if (!step || step > self->last_step || !lua_rawequal(self->L, -1, step))
@@ -114,7 +114,7 @@ static int next_step(walk *self, int step)
     return step + 1;
 }
 
-/* Pushes a table with room for the object or array that begins here. */
+/* The number of members or elements of the object or array that begins here. */
 static int next_count(walk *self)
 {
     size_t place = self->begun++;
@@ -122,7 +122,7 @@ static int next_count(walk *self)
     return place < self->counts.count ? (int)self->counts.of[place] : 0;
 }
 
-/* If a name occurs twice, the last value counts. */
+/* If a name occurs twice, the last value is kept. */
 static void push_object(walk *self, int step)
 {
     grid_json_token token;
@@ -218,8 +218,8 @@ int gridL_decode(lua_State *L, grid_slice text)
 }
 
 /* json_decode(text, array_metatable, step, …) -> value, exact | nil, kind, code, message.
- * A step is a member's name or an element's position; `exact` are the bytes of the value
- * that they lead to, nil if there is none. */
+ * A step is a member's name or an element's position; `exact`: the bytes of the value at
+ * the path of steps, nil: not found. */
 static int json_decode(lua_State *L)
 {
     return gridL_decode(L, gridL_check_slice(L, TEXT));

@@ -4,8 +4,8 @@
 
 #include "lua/support.h"
 
-/* The text as a Lua value, for a C function whose arguments from the second on are those
- * of json_decode: the metatable of arrays, and the steps. It returns the results of
+/* Decodes the text, for a C function whose arguments from the second on are those of
+ * json_decode: the metatable of arrays, and the steps. Returns the results of
  * json_decode. The text must stay valid even if a finalizer runs. */
 int gridL_decode(lua_State *L, grid_slice text);
 

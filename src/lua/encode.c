@@ -1,9 +1,9 @@
-/* From Lua values to JSON text.
+/* Encodes Lua values as JSON text.
  *
- * Owns: which tables are arrays, the order of names (sorted, so that one value has one
- * text), and writing numbers so that they read back unchanged. Tables are read raw: no
- * metamethod runs, and no table is changed.
- * Does not know: which metatables mark arrays; the caller passes them. */
+ * Owns: the distinction of arrays and objects, the order of names (sorted, so that one
+ * value has one text), and a form of numbers that decodes to the same number. Tables are
+ * read raw: no metamethod runs, and no table is changed.
+ * Does not know: the metatables that mark arrays, which the caller passes. */
 #include "lua/encode.h"
 
 #include "text/json.h"
@@ -24,13 +24,14 @@ typedef struct writer {
     int depth;
 } writer;
 
-enum { FEW_NAMES = 32 }; /* names of one object that are sorted without allocating */
+enum { FEW_NAMES = 32 }; /* names of one object that are sorted without an allocation */
 
-/* A table without a mark: an object, also when it is empty; an array; or not a JSON
- * value. */
+/* The keys of a table. Without a mark: an object, also an empty one; an array; or not a
+ * JSON value. */
 typedef enum content { NAMES, POSITIONS, MIXED } content;
 
-/* A name, and where its string is anchored: on the stack, or in a table of names. */
+/* A name, and the place where its string is anchored: on the stack, or in a table of
+ * names. */
 typedef struct member {
     grid_slice name;
     int place;
@@ -54,8 +55,8 @@ static bool write_string(writer *self, grid_slice text)
     return false;
 }
 
-/* The shortest form that reads back as the same double. printf writes the locale's
- * decimal point. */
+/* Writes the shortest form that decodes to the same double. printf writes the locale's
+ * decimal point, which is replaced. */
 static bool write_fraction(writer *self, lua_Number number)
 {
     char digits[GRID_NUMBER_MAX], text[GRID_NUMBER_MAX];
@@ -109,10 +110,10 @@ static member name_on_top(lua_State *L, int place)
     return found;
 }
 
-/* Tells what the table holds. The first FEW_NAMES of its names are noted and anchored on
- * the stack, since a finalizer may remove them from the table. Allocates nothing, so no
+/* Classifies the keys of the table. The first FEW_NAMES names are stored and anchored on
+ * the stack, since a finalizer may remove them from the table. Allocates no memory, so no
  * finalizer runs here. */
-static content look_at(lua_State *L, int table, member *names, size_t *count)
+static content classify(lua_State *L, int table, member *names, size_t *count)
 {
     size_t strings = 0, numbers = 0;
 
@@ -156,9 +157,9 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (one.size > other.size) - (one.size < other.size);
 }
 
-/* More names are anchored in a table, which is pushed. Memory was allocated since they
- * were counted, so a finalizer may have changed the table that they are read from. -> the
- * number of names now, at most the number that was counted. */
+/* Anchors more names in a table, which is pushed. A finalizer may have changed the table
+ * since the names were counted, because memory was allocated. Returns the number of names
+ * now, at most the number that was counted. */
 static size_t collect_names(lua_State *L, int table, member **names, size_t count)
 {
     size_t found = 0;
@@ -215,7 +216,7 @@ static bool write_content(writer *self, bool is_array)
     int table = lua_gettop(self->L);
     member names[FEW_NAMES];
     size_t count;
-    content found = look_at(self->L, table, names, &count);
+    content found = classify(self->L, table, names, &count);
     bool good;
 
     if (found == MIXED)
@@ -244,7 +245,7 @@ static bool write_table(writer *self)
     return good;
 }
 
-/* Writes the value on top, and leaves it there. After a failure the stack is not
+/* Writes the value on top, and does not pop it. After a failure the stack is not
  * restored. */
 static bool write_value(writer *self)
 {
@@ -284,9 +285,9 @@ static bool write_into(lua_State *L, grid_buffer *out, grid_error *err)
 enum { SMALL_TEXT = 4096 };
 
 /* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) ->
- * text | nil, kind, code, message. A text of the usual size is written into a buffer on
- * the C stack, which cannot grow, so there is no memory to free when Lua throws; a larger
- * text is begun again. */
+ * text | nil, kind, code, message. A text of usual size is written into a buffer on the C
+ * stack, which cannot grow, so there is no memory to free if Lua throws. A larger text is
+ * written again from the beginning. */
 static int json_encode(lua_State *L)
 {
     char memory[SMALL_TEXT];

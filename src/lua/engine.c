@@ -1,8 +1,8 @@
-/* grid.core.engine: a holder of the engine that all clients of one Lua state share.
+/* grid.core.engine: a reference to the engine that all clients of one Lua state share.
  *
- * Owns: one reference per holder; the last one to be closed closes the connections.
- * Does not know: what waits for which transfer. The shared engine is found through a
- * home, a weak reference in the Lua state. */
+ * Owns: one reference per holder; the last holder that is closed frees the engine.
+ * Does not know: the waiters of a transfer. The shared engine is found through a home, a
+ * weak reference in the Lua state. */
 #include "lua/engine.h"
 
 #include "http/libcurl.h"
@@ -38,7 +38,7 @@ grid_engine *gridL_check_engine(lua_State *L, int argument)
     return self->engine;
 }
 
-/* An engine that was made before a fork is left to the parent. */
+/* After a fork, the child leaves the engine to the parent and creates its own. */
 static grid_engine *share(home *shared, grid_error *err)
 {
     if (shared->engine && !grid_engine_is_ours(shared->engine))
@@ -138,7 +138,7 @@ static int engine_is_usable(lua_State *L)
     return 1;
 }
 
-/* libcurl() -> the version that runs, and whether it was built with HTTP/2 */
+/* libcurl() -> the version at run time, and whether it was built with HTTP/2 */
 static int libcurl(lua_State *L)
 {
     lua_pushstring(L, grid_libcurl_version());

@@ -1,9 +1,9 @@
-/* grid.core.file: a file that is being replaced; and the calls that read, replace or
- * remove a file at once.
+/* grid.core.file: a file during its replacement; and functions that read, replace or
+ * remove a whole file.
  *
- * Owns: the lock and the new file, until the file is committed, closed, or collected
- * (which removes the new file).
- * Does not know: what is in the files. */
+ * Owns: the lock and the new file, until the file is committed, or closed or collected,
+ * which removes the new file.
+ * Does not know: the content of files. */
 #include "lua/file.h"
 
 #include "base/file.h"
@@ -43,7 +43,7 @@ static int file_close(lua_State *L)
     return 0;
 }
 
-/* file:read(limit) -> up to so many bytes of the old file | nil, kind, code, message */
+/* file:read(limit) -> at most `limit` bytes of the old file | nil, kind, code, message */
 static int file_read(lua_State *L)
 {
     grid_buffer *out = gridL_new_buffer(L);
@@ -64,7 +64,7 @@ static int close_and_fail(lua_State *L, box *self, const grid_error *err)
     return gridL_fail(L, err);
 }
 
-/* file:write(text) -> true | nil, kind, code, message, and the file is closed */
+/* file:write(text) -> true | nil, kind, code, message. A failure closes the file. */
 static int file_write(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 2);
@@ -77,7 +77,7 @@ static int file_write(lua_State *L)
     return 1;
 }
 
-/* file:commit(text) -> true | nil, kind, code, message. Closes the file either way. */
+/* file:commit(text) -> true | nil, kind, code, message. Always closes the file. */
 static int file_commit(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 2);
@@ -96,7 +96,7 @@ static int file_commit(lua_State *L)
 
 enum { LIST = 1, MAX_FILES = 64 };
 
-/* The open file at a position of the list, which keeps it. */
+/* The open file at a position of the list, which references the file. */
 static box *file_at(lua_State *L, int position)
 {
     box *self;
@@ -126,8 +126,8 @@ static void push_failures(lua_State *L, const grid_replacement_result results[],
     }
 }
 
-/* files_commit(files) -> table of position -> { kind, code, message } of those that
- * failed. Up to 64 files that were written. Closes them. */
+/* files_commit(files) -> table: position of a file that failed -> { kind, code, message
+ * }. Commits and closes up to 64 written files. */
 static int files_commit(lua_State *L)
 {
     grid_replacement *replacements[MAX_FILES];

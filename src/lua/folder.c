@@ -1,7 +1,7 @@
-/* grid.core: folders, and the names in them.
+/* grid.core: makes folders, and lists the names in them.
  *
  * Owns: the open folder while it is read; the collector closes it if an error is thrown.
- * Does not know: what the files are for. */
+ * Does not know: the content of files. */
 #include "lua/folder.h"
 
 #include "base/error.h"
@@ -174,7 +174,7 @@ static int folder_check(lua_State *L)
     return finish(L, succeeded, &err);
 }
 
-/* file_exists(path) -> boolean. A symbolic link that leads nowhere exists. */
+/* file_exists(path) -> boolean. A dangling symbolic link exists. */
 static int file_exists(lua_State *L)
 {
     struct stat status;

@@ -1,6 +1,6 @@
-/* Foreign text: what may be shown of it.
+/* grid.core: makes foreign text visible, and compares it with other texts.
  *
- * Owns: nothing. Does not know: which text is secret. */
+ * Owns: nothing. Does not know: secrets. */
 #include "lua/foreign.h"
 
 #include "lua/support.h"
@@ -38,8 +38,8 @@ static int visible_json(lua_State *L)
     return push_visible(L, grid_visible_json);
 }
 
-/* overlaps(text, size, other, …) -> boolean: does another text have `size` bytes in a
- * row in common with it? */
+/* overlaps(text, size, other, …) -> boolean: does one of the other texts have a common
+ * substring of `size` bytes with `text`? */
 static int overlaps(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1);

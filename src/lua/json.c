@@ -1,7 +1,7 @@
-/* JSON between the text room and Lua: slices of texts, and the one body that is put
- * together from text.
+/* grid.core: slices of JSON texts, and the body of a refresh, which is assembled from
+ * text.
  *
- * Owns: nothing. Does not know: Lua tables; encode.c reads them, decode.c makes them. */
+ * Owns: nothing. Does not know: Lua tables, which encode.c reads and decode.c builds. */
 #include "lua/json.h"
 
 #include "lua/decode.h"
@@ -9,8 +9,8 @@
 #include "text/json.h"
 #include "text/refresh.h"
 
-/* json_slice(text, step, …) -> the exact bytes of a value and their position, or no
- * value. A step is a member's name or an element's position. */
+/* json_slice(text, step, …) -> the exact bytes of a value and their position | no value:
+ * not found. A step is a member's name or an element's position. */
 static int json_slice(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1), value = text;
@@ -40,8 +40,8 @@ static void push_name(lua_State *L, grid_buffer *buffer, grid_slice raw)
     gridL_push_buffer(L, buffer);
 }
 
-/* json_members(text) -> array of each member's name and its exact bytes, name included,
- * in turn | nil, kind, code, message | no value: it is no object */
+/* json_members(text) -> array: for each member its name, then its exact bytes including
+ * the name | nil, kind, code, message | no value: not an object */
 static int json_members(lua_State *L)
 {
     grid_slice text = gridL_check_slice(L, 1), name, value;
@@ -65,11 +65,11 @@ static int json_members(lua_State *L)
     return 1;
 }
 
-enum { SMALL_BODY = 4096, FRAME = 64 /* names and brackets of a body, and more */ };
+enum { SMALL_BODY = 4096, FRAME = 64 /* more than the names and brackets of a body */ };
 
 /* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind,
- * code, message. A body of the usual size is assembled on the C stack; it cannot grow
- * beyond that (an escape has at most six bytes), so there is no memory to free when Lua
+ * code, message. A body of usual size is assembled on the C stack. It cannot exceed the
+ * buffer (an escape has at most six bytes), so there is no memory to free if Lua
  * throws. */
 static int refresh_body(lua_State *L)
 {

@@ -1,7 +1,7 @@
-/* grid.core.key: a P-256 key pair, and what it can do.
+/* grid.core.key: a P-256 key pair: opens sealed keys, signs, and exports.
  *
- * Owns: the pair, wiped when it is closed or collected.
- * Does not know: sessions, expiry, and which signer a key belongs to. */
+ * Owns: the pair, which is wiped when the key is closed or collected.
+ * Does not know: sessions, expiries, and the signer of a key. */
 #include "lua/key.h"
 
 #include "crypto/authorization.h"
@@ -15,8 +15,8 @@ typedef struct box {
     grid_key *key; /* NULL once closed */
 } box;
 
-/* Called after the other arguments are read: converting a number to a string, or
- * allocating, may run a finalizer that closes the key. */
+/* Must be called after the other arguments are read: the conversion of a number to a
+ * string, or an allocation, may run a finalizer that closes the key. */
 static grid_key *check_key(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, KEY);
@@ -100,7 +100,7 @@ static int key_export(lua_State *L)
     return 1;
 }
 
-/* key:fingerprint() -> text that logs may show */
+/* key:fingerprint() -> a text that may be logged */
 static int key_fingerprint(lua_State *L)
 {
     char text[GRID_FINGERPRINT_SIZE];
@@ -163,8 +163,8 @@ static int canonicalize(lua_State *L)
     return 1;
 }
 
-/* fingerprint(text) -> the part of a token that logs may show. Throws if there is no
- * memory. */
+/* fingerprint(text) -> a fingerprint of a token, which may be logged. Throws if there is
+ * no memory. */
 static int fingerprint(lua_State *L)
 {
     char text[GRID_FINGERPRINT_SIZE];

@@ -1,7 +1,7 @@
-/* grid.core.lock: the lock on a file.
+/* grid.core.lock: a lock on a file.
  *
  * Owns: the lock, until it is closed or collected.
- * Does not know: what the lock protects. */
+ * Does not know: the data that the lock protects. */
 #include "lua/lock.h"
 
 #include "base/lock.h"

@@ -1,6 +1,6 @@
-/* grid.core: what tells this process from others, and whether another one is alive.
+/* grid.core: identifies this process and machine, and reports whether a process is alive.
  *
- * Owns: nothing between two calls. Does not know: what compares the answers. */
+ * Owns: nothing between two calls. Does not know: the use of the results. */
 #include "lua/machine.h"
 
 #include "base/machine.h"
@@ -15,8 +15,8 @@ static void set_text(lua_State *L, const char *name, const char *text)
 }
 
 /* machine() -> { machine_id, boot_id, pid_namespace, time_namespace, start_time: strings,
- * nil where the kernel does not tell; pid: a string, so that no JSON library writes it in
- * another form } */
+ * nil if the kernel does not report them; pid: a string, so that JSON libraries do not
+ * change its form } */
 static int machine(lua_State *L)
 {
     grid_machine here;
@@ -48,7 +48,7 @@ static int process(lua_State *L)
     return 2;
 }
 
-/* boottime() -> seconds since boot, time of suspension included */
+/* boottime() -> seconds since boot, including suspension */
 static int boottime(lua_State *L)
 {
     lua_pushnumber(L, grid_machine_boottime());

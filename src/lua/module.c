@@ -1,7 +1,8 @@
 /* grid.core: the C core as a Lua module.
  *
- * Owns: the module table. Does not start libcurl: the first engine does that, in the
- * process that uses it. */
+ * Owns: the module table.
+ * Does not know: libcurl, which the first engine initializes, in the process that uses
+ * it. */
 #include "base/alloc.h"
 #include "crypto/random.h"
 #include "http/clock.h"
@@ -22,14 +23,14 @@
 
 __attribute__((visibility("default"))) int luaopen_grid_core(lua_State *L);
 
-/* now() -> seconds on a clock that never jumps */
+/* now() -> seconds on a monotonic clock */
 static int now(lua_State *L)
 {
     lua_pushnumber(L, grid_clock_now());
     return 1;
 }
 
-/* uuid() -> a new random UUID, version 4. Throws if the system gives no randomness. */
+/* uuid() -> a new random UUID, version 4. Throws if the system has no random bytes. */
 static int uuid(lua_State *L)
 {
     char text[GRID_UUID_SIZE];

@@ -67,8 +67,8 @@ static int buffer_close(lua_State *L)
 }
 
 typedef struct buffer_object {
-    grid_buffer buffer; /* first: the methods of the class take its address */
-    char memory[2048];  /* the text of a session fits */
+    grid_buffer buffer; /* first, since the methods of the class use its address */
+    char memory[2048];  /* sufficient for the text of a session */
 } buffer_object;
 
 grid_buffer *gridL_new_buffer(lua_State *L)
@@ -94,7 +94,7 @@ const char *gridL_opt_string_field(lua_State *L, int index, const char *name)
 
     lua_getfield(L, index, name);
     text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    lua_pop(L, 1); /* the table keeps it */
+    lua_pop(L, 1); /* the table references the string */
     return text;
 }
 

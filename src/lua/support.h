@@ -1,4 +1,4 @@
-/* Shared by the classes of the binding.
+/* Functions that the classes of the binding share.
  *
  * Owns: nothing. Does not know: the classes.
  * Functions named gridL_… take a lua_State and may throw: no resource of the C core may
@@ -11,8 +11,8 @@
 #include "base/slice.h"
 #include "lua/compat.h"
 
-/* A userdata of `size` zero bytes: born closed, with its metatable, before any resource
- * is acquired. */
+/* Pushes a userdata of `size` zero bytes with its metatable. The object is closed until
+ * the caller acquires its resource. */
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name);
 
 /* Registers a class: methods, metamethods (__gc, __close and "close" are `close`),
@@ -20,22 +20,22 @@ void *gridL_new_object(lua_State *L, size_t size, const char *class_name);
 void gridL_new_class(lua_State *L, const char *class_name, const luaL_Reg *methods, lua_CFunction close,
                      lua_CFunction to_string);
 
-/* Pushes nil, kind, code, message and returns 4, as every function of grid.core reports
- * failure. */
+/* Pushes nil, kind, code, message and returns 4: the results of a function of grid.core
+ * that fails. */
 int gridL_fail(lua_State *L, const grid_error *err);
 
 grid_slice gridL_check_slice(lua_State *L, int argument);
 void gridL_push_slice(lua_State *L, grid_slice slice);
 
-/* A buffer on the Lua stack, which the collector clears if an error is thrown. Each use
- * takes a new one: an allocation may run a finalizer, which may need a buffer too. */
+/* Pushes a buffer, which the collector clears if an error is thrown. Buffers are not
+ * shared, since an allocation may run a finalizer that needs a buffer too. */
 grid_buffer *gridL_new_buffer(lua_State *L);
 
-/* Pushes the bytes and clears the buffer at once, so that secrets do not wait for the
- * collector. */
+/* Pushes the bytes and clears the buffer at once, so that secrets are wiped before the
+ * next collection. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
 
-/* Fields of the table at `index`, which must not be relative to the top. */
+/* Read fields of the table at `index`, which must not be relative to the top. */
 const char *gridL_opt_string_field(lua_State *L, int index, const char *name);
 double gridL_number_field(lua_State *L, int index, const char *name);
 bool gridL_boolean_field(lua_State *L, int index, const char *name);

@@ -1,8 +1,9 @@
-/* grid.core.transfer: one exchange, from a Lua table and into one.
+/* grid.core.transfer: one exchange, whose request and answer are Lua tables.
  *
- * Owns: the C transfer, from start until it is closed, or collected (which cancels it).
- * Does not know: the meaning of a status and of a body. Tables of the caller are neither
- * kept nor written to. */
+ * Owns: the C transfer, until it is closed or collected; both cancel a transfer in
+ * flight.
+ * Does not know: the meaning of a status or a body. Tables of the caller are neither
+ * referenced after the call nor changed. */
 #include "lua/transfer.h"
 
 #include "http/transfer.h"
@@ -17,11 +18,11 @@ enum { MAX_HEADERS = 64 };
 
 typedef struct box {
     grid_transfer *transfer; /* NULL once closed */
-    bool is_lent; /* to a function that allocates: a finalizer must not free it */
+    bool is_lent; /* in use by a function that allocates: a finalizer must not free it */
 } box;
 
-/* The strings are valid as long as the table, which is an argument. An entry that is
- * false is left out. */
+/* The strings are valid as long as the table, which is an argument. Entries that are
+ * false are skipped. */
 static size_t read_headers(lua_State *L, int index, grid_slice *headers)
 {
     size_t count, i, kept = 0;
@@ -62,7 +63,7 @@ static const char *string_field(lua_State *L, int index, const char *name)
     return text;
 }
 
-/* A limit above every size is no limit. */
+/* A number above the range of size_t means no limit. */
 static size_t size_field(lua_State *L, int index, const char *name)
 {
     double number = gridL_number_field(L, index, name);
@@ -94,7 +95,8 @@ static void read_settings(lua_State *L, int index, grid_exchange *exchange)
 }
 
 /* engine:start(request, settings, timeout, connect_timeout) -> transfer, id | nil, kind,
- * code, message. Most requests of a program share one table of settings. */
+ * code, message. The settings are a separate table, which most requests of a program
+ * share. */
 int gridL_transfer_start(lua_State *L)
 {
     box *self = gridL_new_object(L, sizeof *self, TRANSFER);
@@ -121,7 +123,7 @@ static void close_box(box *self)
     self->transfer = NULL;
 }
 
-/* A transfer that is lent is left to the collector. */
+/* A transfer that is lent is freed by the collector. */
 static int transfer_close(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, TRANSFER);
@@ -160,8 +162,7 @@ static void push_sent(lua_State *L, const grid_transfer *transfer)
     lua_pushstring(L, sent[grid_transfer_sent(transfer)]);
 }
 
-/* transfer:sent() -> "no" | "unknown" | "yes": has the request gone out so far, and
- * has an answer come? */
+/* transfer:sent() -> "no" | "unknown" | "yes": the state so far, see grid_sent */
 static int transfer_sent(lua_State *L)
 {
     push_sent(L, check_open(L)->transfer);
@@ -271,8 +272,8 @@ static box *check_finished(lua_State *L)
     return self;
 }
 
-/* transfer:answer() -> table: the answer as far as it came, its body as
- * grid.core.bytes; and kind, code, message if the answer is not whole. */
+/* transfer:answer() -> table: the received part of the answer, its body as
+ * grid.core.bytes; and kind, code, message if the answer is incomplete. */
 static int transfer_answer(lua_State *L)
 {
     box *self = check_finished(L);

@@ -1,8 +1,8 @@
-/* grid.core.writer: files that are replaced and removed on a thread.
+/* grid.core.writer: replaces and removes files on a thread.
  *
- * Owns: the C writer, until it is closed or collected, both of which wait until the
- * submitted writes are done.
- * Does not know: what waits for the descriptor. */
+ * Owns: the C writer, until it is closed or collected; both wait until the submitted
+ * writes are done.
+ * Does not know: the poller of the descriptor. */
 #include "lua/writer.h"
 
 #include "base/writer.h"
@@ -96,7 +96,7 @@ static int writer_next_finished(lua_State *L)
     return 2;
 }
 
-/* writer:is_usable() -> boolean: neither closed nor another process's */
+/* writer:is_usable() -> boolean: not closed, and created by this process */
 static int writer_is_usable(lua_State *L)
 {
     box *self = luaL_checkudata(L, 1, WRITER);
