@@ -9,8 +9,7 @@ local rig = require "spec.support.rig"
 
 local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR = 7, 8, 2, 0 -- RFC 9113 section 7
 
-local major, minor = core.libcurl():match "^(%d+)%.(%d+)"
-local libcurl = major * 100 + minor
+local libcurl = rig.libcurl
 
 describe("an HTTP/2 stream", function()
   if rig.no_http2 then return pending(rig.no_http2) end

@@ -239,7 +239,9 @@ describe("client:refresh_sessions", function()
     end
     other:close()
     assert.equal(0, failed)
-    assert.equal(rig.no_http2 and 64 or 1, server:stats().connections)
+    -- libcurl before 7.88: a connection takes 900 requests (doc/design.md).
+    local needed = rig.libcurl < 788 and 2 or 1
+    assert.equal(rig.no_http2 and 64 or needed, server:stats().connections)
     assert.equal(1000, server:stats().executions)
   end)
 end)

@@ -46,6 +46,11 @@ function Server:executions(name)
   return json.decode(output_of(("curl -sS --max-time 20 '%s/executions?case=%s'"):format(self.http, name)))
 end
 
+--- Does what faults such as `retire` hold back, and waits until that is with the client.
+function Server:release()
+  assert("{}" == output_of(("curl -sS --max-time 20 '%s/release'"):format(self.http)), "the fault server released nothing")
+end
+
 --- Of frame_server.mjs: what requests to `early` meet from now on.
 function Server:set_early(script)
   output_of(("curl -sS --max-time 20 -d '%s' '%s/early'"):format(script, self.http))

@@ -13,14 +13,14 @@
 //   flood          an answer with 600 KB of headers                            (HTTP/2)
 //   silent         nothing, ever
 //   hole           nothing, ever, for anybody on this connection               (HTTP/2)
-//   retire         an answer, and a little later the end of the connection
-//   twice          an answer, and a little later another one                   (HTTP/1.1)
-//   farewell       an answer, and a little later GOAWAY and the end of the connection  (HTTP/2)
-//   goaway-later   an answer, and a little later GOAWAY alone                          (HTTP/2)
+//   retire         an answer, and upon a release the end of the connection
+//   twice          an answer, and upon a release another one                   (HTTP/1.1)
+//   farewell       an answer, and upon a release GOAWAY and the end of the connection  (HTTP/2)
+//   goaway-later   an answer, and upon a release GOAWAY alone                          (HTTP/2)
 //   drop           the connection is closed
 //   reset          the same with a TCP reset
 //   reset-early    the same as soon as the head of the request has come
-//   reset-later    an answer, and a little later a TCP reset
+//   reset-later    an answer, and upon a release a TCP reset
 //   half           the connection is closed after a part of the status line    (HTTP/1.1)
 //   refuse         RST_STREAM with REFUSED_STREAM                              (HTTP/2, and all that follow)
 //   cancel         RST_STREAM with CANCEL
@@ -32,14 +32,17 @@
 // (length, chunked, empty, head) come, in the same write and so in the same TLS record:
 //
 //   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
-//   later          another answer after a little while
+//   later          another answer upon a release
 //
 // /auth/refresh-session is answered after 300 ms. Below /foreign, it is /length/foreign.
 //
-// `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them. It ends with the process of --watch.
+// `?case=NAME` files an execution under a name; GET /executions?case=NAME lists them.
+// GET /release does what was held back, and is answered when that is with the client. It ends with the process of --watch.
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import tls from "node:tls";
 import zlib from "node:zlib";
 import { certificate, endWith, listening } from "./loopback.mjs";
@@ -109,16 +112,42 @@ function trailers(carrier, res) {
   res.end();
 }
 
-const LITTLE = 50; // milliseconds
+// Acts of faults that wait for GET /release, each with the sign that the client's system has
+// taken what the act sends: on a busy machine it arrives after the write that sent it.
+const held = []; // { act, ends, has }
+
+const hex = (port) => port.toString(16).toUpperCase().padStart(4, "0");
+const hold = (socket, has, act) => held.push({ act, has, ends: [hex(socket.remotePort), hex(socket.localPort)] });
+
+// proc_net_tcp(5): entry, local and remote address, state, tx_queue:rx_queue
+function clientOf([client, server]) {
+  for (const line of readFileSync("/proc/net/tcp", "latin1").split("\n")) {
+    const [, local, remote, state, queues] = line.trim().split(/\s+/);
+    if (local?.endsWith(":" + client) && remote.endsWith(":" + server))
+      return { isOpen: state === "01", input: Number.parseInt(queues.split(":")[1], 16) };
+  }
+  return { isOpen: false, input: 0 };
+}
+
+const itsEnd = (client) => !client.isOpen;
+const input = (client) => client.input > 0 || !client.isOpen;
+
+async function release(res) {
+  for (const { act, has, ends } of held.splice(0)) {
+    act();
+    while (!has(clientOf(ends))) await pause(1);
+  }
+  answer(res, {});
+}
 
 function retire(socket, res) {
   ok(socket, res);
-  setTimeout(() => socket.end(), LITTLE);
+  hold(socket, itsEnd, () => socket.end());
 }
 
 function twice(socket, res) {
   ok(socket, res);
-  setTimeout(() => !socket.destroyed && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"unused"}'), LITTLE);
+  hold(socket, input, () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"data":"unused"}'));
 }
 
 function flood(stream, res) {
@@ -132,7 +161,7 @@ const reset = (socket) => sockets.get(socket.remotePort).resetAndDestroy();
 function resetLater(socket, res) {
   const carrier = sockets.get(socket.remotePort);
   ok(socket, res);
-  setTimeout(() => carrier.resetAndDestroy(), LITTLE);
+  hold(carrier, itsEnd, () => carrier.resetAndDestroy());
 }
 
 const faultsOfSocket = {
@@ -141,10 +170,10 @@ const faultsOfSocket = {
   half: (socket) => socket.end("HTTP/1.1 2"),
 };
 
-function later(stream, res, act) {
+function later(stream, res, has, act) {
   const { session } = stream;
   ok(stream, res);
-  setTimeout(() => act(session), LITTLE);
+  hold(session.socket, has, () => act(session));
 }
 
 const faultsOfStream = {
@@ -152,8 +181,8 @@ const faultsOfStream = {
   retire: (stream, res) => retire(sockets.get(stream.session.socket.remotePort), res),
   drop: (stream) => drop(stream.session.socket),
   reset: (stream) => reset(stream.session.socket),
-  farewell: (stream, res) => later(stream, res, (session) => session.close()),
-  "goaway-later": (stream, res) => later(stream, res, (session) => session.goaway()),
+  farewell: (stream, res) => later(stream, res, itsEnd, (session) => session.close()),
+  "goaway-later": (stream, res) => later(stream, res, input, (session) => session.goaway()),
   "reset-later": (stream, res) => resetLater(stream.session.socket, res),
   refuse: (stream) => stream.close(REFUSED_STREAM),
   cancel: (stream) => stream.close(CANCEL),
@@ -168,6 +197,7 @@ const addressOf = (target) => new URL("http://server" + target);
 function serve(req, res) {
   const url = addressOf(req.url);
   const name = url.searchParams.get("case") ?? "";
+  if (url.pathname === "/release") return release(res);
   if (url.pathname === "/executions") return answer(res, executions.get(name) ?? []);
   const fault = url.pathname.split("/").pop();
   if (fault === "hole" && req.httpVersionMajor === 2) deaf.add(req.stream.session);
@@ -207,8 +237,9 @@ function answerRaw(socket, method, target, headers) {
   const bytes = framings[framing](JSON.stringify({ data: { method } })) + surplus[then];
   if (then === "refresh-session") return setTimeout(() => socket.write(bytes), 300);
   socket.write(bytes);
+  if (then === "end") hold(socket, itsEnd, () => {});
   if (then === "end") socket.end();
-  if (then === "later") setTimeout(() => !socket.destroyed && socket.write(FOREIGN), LITTLE);
+  if (then === "later") hold(socket, input, () => socket.write(FOREIGN));
 }
 
 function serveRaw(socket) {

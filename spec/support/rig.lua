@@ -20,6 +20,10 @@ rig.KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9
 --- Why a test of HTTP/2 is left out, or nil.
 rig.no_http2 = not select(2, core.libcurl()) and "this libcurl was built without HTTP/2" or nil
 
+local major, minor = core.libcurl():match "^(%d+)%.(%d+)"
+--- The version of libcurl as a number: 788 is 7.88.
+rig.libcurl = major * 100 + minor
+
 rig.UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 --- A client of the sandbox: plain HTTP, no further tries. An option that is `rig.ABSENT`
