@@ -1,8 +1,9 @@
--- Reads claims of JSON Web Tokens (RFC 7519).
--- Pure: values in, values out.
--- Does not know: sessions; signatures, which the server of a token checks.
+-- Reads claims of JSON Web Tokens (RFC 7519), and signs tokens.
+-- Pure but for the random number of a signature: values in, values out.
+-- Does not know: sessions; signatures of others, which the server of a token checks.
 
 local core = require "grid.core"
+local errors = require "grid.errors"
 local json = require "grid.json"
 
 local jwt = {}
@@ -17,6 +18,25 @@ function jwt.expiry(token)
   local value = text and json.decode(text)
   local exp = type(value) == "table" and value.exp
   return type(exp) == "number" and exp or nil
+end
+
+local function encoded(value)
+  return assert(core.base64url_encode(assert(json.encode(value))))
+end
+
+--- A token in compact form, signed with ES256 (RFC 7515 section 3.1, RFC 7518 section
+--- 3.4). Sets the header `alg`.
+---@param key grid.core.key
+---@param header table
+---@param claims table texts and numbers; texts are valid UTF-8
+---@return string? token, grid.Error?
+function jwt.sign(key, header, claims)
+  local whole = { alg = "ES256" }
+  for name, value in pairs(header) do whole[name] = value end
+  local text = encoded(whole) .. "." .. encoded(claims)
+  local signature, kind, code, message = key:sign_raw(text)
+  if not signature then return nil, errors.from_core(kind, code, message) end
+  return text .. "." .. assert(core.base64url_encode(signature))
 end
 
 return jwt

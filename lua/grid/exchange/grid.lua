@@ -1,0 +1,196 @@
+-- Builds the request of a Grid refresh (POST /auth/refresh-session) with the options of a
+-- client, and reads the answer. Sends no request.
+-- The refresh token of a grant is the whole kms_payload, which the service expects byte
+-- for byte. The opener is the private key of a new pair for each grant.
+-- Owns: the error codes that end a session.
+-- Does not know: keepers, stores and calls.
+
+local argument = require "grid.argument"
+local auth = require "grid.api.auth"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local json = require "grid.json"
+local keys = require "grid.keys"
+local pasted = require "grid.pasted"
+local requests = require "grid.api.request"
+local response = require "grid.api.response"
+local schema = require "grid.schema"
+local session = require "grid.api.session"
+
+local exchange = {}
+
+local WHAT = "grid.exchange.grid"
+
+---@class (exact) grid.GridExchangeOptions
+---@field client grid.Client whose options are used; the client sends no request
+---@field reuse? "strict"|"grace"|"idempotent" default "strict"
+---@field reuse_seconds? number of grace and idempotent
+exchange.options = {
+  client = { type = "table", required = true },
+  reuse = { type = "string", check = schema.one_of("strict", "grace", "idempotent") },
+  reuse_seconds = { type = "number", check = schema.seconds },
+}
+
+-- The codes with which the service refuses the refresh token itself.
+local REJECTING = {
+  invalid_grant = true, invalid_refresh_token = true, refresh_token_expired = true, refresh_token_reused = true,
+  session_revoked = true,
+}
+
+-- A body with the methods of grid.core.bytes, for response.judge.
+local Content = {}
+Content.__index = Content
+
+function Content:string()
+  return self.text
+end
+
+function Content:decode(array_metatable, ...)
+  return core.json_decode(self.text, array_metatable, ...)
+end
+
+-- -> grid.http.Request, grid.KeyPair | nil, error
+local function build(client, grant)
+  local pair, err = keys.keypair(grant.opener)
+  if not pair then return nil, err end
+  local operation
+  operation, err = auth.refresh_session("exchange.request", {
+    encryption_public_key = pair.public_key, kms_payload = grant.refresh_token,
+  })
+  local request
+  if operation then request, err = requests.new(client, operation, { idempotency_key = grant.idempotency_key }) end
+  if request then return request, pair end
+  pair:close()
+  return nil, err
+end
+
+local function headers_of(request)
+  local headers = {}
+  for _, line in ipairs(request.headers) do
+    local name, value = (line or ""):match "^([^:]*): (.*)$"
+    if name then headers[name] = value end
+  end
+  return headers
+end
+
+local function failure(err)
+  local status = err.status
+  local is_rejected = (status == 400 or status == 401) and REJECTING[err.code]
+  local is_unknown = err.outcome == "unknown" or status == 409
+  return {
+    kind = is_rejected and "reject" or is_unknown and "unknown" or "refused",
+    code = err.code, message = err.message, status = status,
+  }
+end
+
+local function read_session(answer, grant, request, pair)
+  local res, err = response.judge({
+    sent = "yes", status = answer.status, headers = answer.headers, cookies = answer.cookies or {}, bytes = #answer.body,
+    content = setmetatable({ text = answer.body }, Content), attempts = 1,
+  }, request)
+  if not res then return nil, failure(err) end
+  local opened
+  opened, err = pair:open(res.kms_payload_json)
+  if not opened then
+    return nil, { kind = "unknown", code = "not_opened", message = err.message, status = answer.status }
+  end
+  opened:close()
+  return {
+    refresh_token = res.kms_payload_json, private_key = grant.opener, address = grant.address, expires_at = res.expires_at,
+  }
+end
+
+local function read_from(client, answer, grant)
+  local request, pair = build(client, grant)
+  if not request then return nil, { kind = "unknown", code = pair.code, message = pair.message, status = answer.status } end
+  local tokens, problem = read_session(answer, grant, request, pair)
+  pair:close()
+  return tokens, problem
+end
+
+local function request_from(client, grant)
+  local request, pair = build(client, grant)
+  if not request then return nil, pair end
+  pair:close()
+  return request.method, request.url, headers_of(request), request.body
+end
+
+-- The tokens of a login for `keeper:add`: a session file, { kms_payload, private_key,
+-- address }, as a table or JSON text. -> tokens as `read` returns them | nil, the fault
+local function tokens_of(given)
+  local text = type(given) == "string" and pasted.without_mark(given)
+  if text then given = json.decode(text) end
+  if type(given) ~= "table" then return nil, "a session file is expected: a JSON object" end
+  local payload = given.kms_payload
+  if type(payload) == "table" then payload = text and json.slice(text, "kms_payload") or json.encode(payload) end
+  local decoded = type(payload) == "string" and json.decode(payload)
+  if type(decoded) ~= "table" then return nil, "kms_payload must be a JSON object" end
+  local fault = session.fault(decoded)
+  if fault then return nil, ("kms_payload.%s is missing or not what it should be"):format(fault) end
+  local pair = type(given.private_key) == "string" and keys.keypair(given.private_key)
+  if not pair then return nil, "private_key must be a P-256 private key: PEM, or PKCS#8 in base64" end
+  pair:close()
+  return {
+    refresh_token = payload, private_key = given.private_key, expires_at = session.expires_at(decoded),
+    address = type(given.address) == "string" and given.address or nil,
+  }
+end
+
+-- The parameters of the next request, and its opener.
+local function grant_of(tokens)
+  local key, kind, code, message = core.key_new()
+  if not key then return nil, errors.from_core(kind, code, message) end
+  local opener
+  opener, kind, code, message = key:export()
+  key:close()
+  if not opener then return nil, errors.from_core(kind, code, message) end
+  return { address = tokens.address }, opener
+end
+
+local TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
+
+local function transport_of(client)
+  local picked = {}
+  for _, name in ipairs(TRANSPORT) do picked[name] = client.options[name] end
+  return picked
+end
+
+local function check(given)
+  schema.check(WHAT, exchange.options, given)
+  local metatable = getmetatable(given.client)
+  if type(metatable) ~= "table" or metatable.__name ~= "grid.client" then
+    argument.raise("%s: 'client' must be a client of grid.new", WHAT)
+  end
+  local reuse = given.reuse or "strict"
+  if reuse == "strict" and given.reuse_seconds then
+    argument.raise("%s: 'reuse_seconds' is not used with reuse = \"strict\"", WHAT)
+  elseif reuse == "grace" and not given.reuse_seconds then
+    argument.raise("%s: field 'reuse_seconds' is missing: reuse = \"grace\" needs it", WHAT)
+  end
+end
+
+local Exchange = { __name = "grid.exchange" }
+
+local places = setmetatable({}, { __mode = "k" })
+
+function Exchange:__tostring()
+  return ("grid.exchange: %s, %s"):format(self.name, places[self])
+end
+
+--- The exchange of a client.
+---@param given grid.GridExchangeOptions
+---@return grid.Exchange
+function exchange.new(given)
+  check(given)
+  local client = given.client
+  local made = setmetatable({
+    name = "grid", reuse = given.reuse or "strict", reuse_seconds = given.reuse_seconds, transport = transport_of(client),
+    tokens = tokens_of, grant = grant_of,
+    request = function(grant) return request_from(client, grant) end,
+    read = function(answer, grant) return read_from(client, answer, grant) end,
+  }, Exchange)
+  places[made] = client.endpoint
+  return made
+end
+
+return exchange

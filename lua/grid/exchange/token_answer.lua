@@ -1,0 +1,116 @@
+-- Reads the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2): its tokens, or a
+-- failure.
+-- Owns: the kinds of failure, and their texts, from which secrets of the request are
+-- removed. Pure: values in, values out.
+-- Does not know: how requests are built, and when a request is repeated.
+
+local display = require "grid.display"
+local json = require "grid.json"
+local outcome = require "grid.outcome"
+local pasted = require "grid.pasted"
+local redact = require "grid.http.redact"
+
+local token_answer = {}
+
+local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
+
+-- An assertion, a proof or a token, which an answer may echo.
+local JWT = "eyJ[%w_-]*%.[%w_.-]*"
+
+---@class (exact) grid.exchange.Failure
+---@field kind "reject"|"unknown"|"refused" the refresh token is invalid; executed or not is unknown; not executed
+---@field code string of the server, else ours
+---@field message string one line, without secrets
+---@field status integer
+---@field nonce? string of `use_dpop_nonce`: the request may be sent again at once, with this nonce
+
+-- -> code, message of the server, without secrets; without its texts if they cannot be
+-- searched for secrets
+local function shown(said, secrets, status)
+  local code, message = "http_" .. status, "the token endpoint answered with status " .. status
+  local body = json.encode(secrets)
+  local hidden = body and redact.new("", body, "")
+  if not hidden then return code, message end
+  local error_code, description = display.seen(said.error), display.seen(said.error_description)
+  if error_code then
+    code = display.one_line(hidden:name((error_code:sub(1, MAX_SHOWN):gsub(JWT, "[redacted]"))))
+    message = ("the token endpoint answered with status %d: %s"):format(status, code)
+  end
+  if description then message = display.one_line(hidden:beginning((description:gsub(JWT, "[redacted]")), MAX_SHOWN)) end
+  return code, message
+end
+
+local function is_text(value)
+  return type(value) == "string" and value ~= ""
+end
+
+local function is_success(status)
+  return status >= 200 and status < 300
+end
+
+local function is_absent(value)
+  return value == nil or value == json.null
+end
+
+-- The members that a keeper reads. A record also has the exact bytes of the answer.
+local TEXTS = { "access_token", "refresh_token", "token_type", "scope", "id_token" }
+local TIMES = { "expires_in", "expires_at" }
+
+--- The tokens in a decoded answer | nil: no access token, or a refresh token that is no
+--- text and cannot be kept
+---@param value any
+function token_answer.tokens(value)
+  if type(value) ~= "table" or not is_text(value.access_token) then return nil end
+  if not is_absent(value.refresh_token) and type(value.refresh_token) ~= "string" then return nil end
+  local tokens = {}
+  for _, name in ipairs(TEXTS) do
+    if is_text(value[name]) then tokens[name] = value[name] end
+  end
+  for _, name in ipairs(TIMES) do
+    if type(value[name]) == "number" then tokens[name] = value[name] end
+  end
+  return tokens
+end
+
+-- Other codes and statuses do not end a session: a proxy may have sent them, and they may
+-- be temporary.
+local function is_rejected(status, code)
+  return (status == 400 or status == 401) and code == "invalid_grant"
+end
+
+-- GitHub refuses a refresh token with status 200.
+local function is_refusal(said)
+  return is_text(said.error) and said.access_token == nil and said.refresh_token == nil
+end
+
+-- 409 may mean that a request with the same idempotency key is being executed.
+local function kind_of(status, said)
+  if is_rejected(status, said.error) then return "reject" end
+  if is_success(status) then return is_refusal(said) and "refused" or "unknown" end
+  if status == 409 then return "unknown" end
+  return outcome.of("yes", status) == "unknown" and "unknown" or "refused"
+end
+
+--- The tokens of an answer | nil, the failure.
+---@param answer { status: integer, headers: table<string, string>, body: string }
+---@param secrets table<string, string> of the request, by a name that grid.http.redact takes for that of a secret
+---@return table? tokens, grid.exchange.Failure?
+function token_answer.read(answer, secrets)
+  local status = answer.status
+  local value = json.decode(pasted.without_mark(answer.body))
+  local tokens = is_success(status) and token_answer.tokens(value)
+  if tokens then return tokens end
+  local said = type(value) == "table" and value or {}
+  local failure = { kind = kind_of(status, said), status = status }
+  failure.code, failure.message = shown(said, secrets, status)
+  if failure.kind == "reject" then
+    failure.code = said.error
+  elseif failure.kind == "unknown" and is_success(status) then
+    failure.code, failure.message = "unreadable", ("the token endpoint answered with status %d and no tokens"):format(status)
+  elseif said.error == "use_dpop_nonce" then
+    failure.nonce = answer.headers["dpop-nonce"]
+  end
+  return nil, failure
+end
+
+return token_answer
