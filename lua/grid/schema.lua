@@ -120,5 +120,5 @@ function schema.one_of(...)
   end
 end
 
--- A misspelt check would be nil, which is no check.
+-- Raises for a misspelt name: a nil in the field `check` would disable the check.
 return setmetatable(schema, { __index = function(_, name) error("grid.schema has no " .. tostring(name), 2) end })

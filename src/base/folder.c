@@ -24,7 +24,7 @@ const char *grid_folder_of(const char *path, char folder[PATH_MAX])
     return folder;
 }
 
-/* EINVAL: this file system has nothing to sync in a folder. */
+/* EINVAL: the file system does not support fsync of a folder. */
 bool grid_folder_sync(const char *folder, grid_error *err)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -37,13 +37,14 @@ bool grid_folder_sync(const char *folder, grid_error *err)
     return synced;
 }
 
-/* What root makes belongs to the parent's owner, who could not use it otherwise. */
+/* A folder that root makes is given to the owner of the parent, who could not use the
+ * folder otherwise. */
 static void give_to_owner(const char *path, const char *parent)
 {
     struct stat status;
 
     if (geteuid() == 0 && stat(parent, &status) == 0 && lchown(path, status.st_uid, status.st_gid) != 0)
-        errno = 0; /* not permitted: it belongs to root */
+        errno = 0; /* not permitted: the folder belongs to root */
 }
 
 bool grid_folder_make(const char *path, grid_error *err)

@@ -1,7 +1,7 @@
-/* Folders that hold private files.
+/* Makes, checks and syncs folders of private files.
  *
- * Owns: nothing between two calls. Does not know: what the files are for. All fail with
- * kind "store" and the system's own words. */
+ * Owns: nothing between two calls. Does not know: the content of files. All functions
+ * fail with kind "store" and the text of strerror. */
 #ifndef GRID_BASE_FOLDER_H
 #define GRID_BASE_FOLDER_H
 
@@ -10,18 +10,18 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* The folder that a path lies in; `folder` is the memory for it. */
+/* The folder of a path; `folder` is memory for the result. */
 const char *grid_folder_of(const char *path, char folder[PATH_MAX]);
 
-/* Brings the names in a folder to the disk. Code "not_durable". */
+/* Syncs the names in a folder to the disk. Code "not_durable". */
 bool grid_folder_sync(const char *folder, grid_error *err);
 
-/* Makes a folder, 0700; it may be there already. To be durable its parent must be synced.
- * Code "not_made". */
+/* Makes a folder with mode 0700; succeeds if the folder exists. The caller must sync the
+ * parent for durability. Code "not_made". */
 bool grid_folder_make(const char *path, grid_error *err);
 
-/* May only this process's user, and root, change what is in the folder? Codes
- * "not_found", "not_read", "not_private". */
+/* Fails unless only the user of this process and root can change the files in the folder.
+ * Codes "not_found", "not_read", "not_private". */
 bool grid_folder_check(const char *path, grid_error *err);
 
 #endif

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 typedef struct temporary {
-    char path[PATH_MAX]; /* empty once it is in place or removed */
-    grid_lock lock;      /* its descriptor writes; held until the file is in place */
+    char path[PATH_MAX]; /* empty after the rename, or if removed */
+    grid_lock lock;      /* its descriptor is used for writing; held until the rename or link */
 } temporary;
 
 static grid_swap_result failed(grid_error *err, const char *code, const char *what, const char *path)
@@ -39,7 +39,7 @@ static grid_swap_result compare(int fd, const char *path, grid_slice expected, g
     return (size_t)got == expected.size && memcmp(begin, expected.data, size) == 0 ? GRID_SWAP_DONE : GRID_SWAP_CONFLICT;
 }
 
-/* Without the lock: a conflict that exists already must not cost a write. */
+/* Compares without the lock, so that an existing conflict is found before the write. */
 static grid_swap_result compare_at(const char *path, grid_slice expected, grid_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -56,8 +56,8 @@ static grid_swap_result compare_at(const char *path, grid_slice expected, grid_e
 
 enum { TRIES = 1000 };
 
-/* The lock is held for the time of a rename. A process that was stopped may hold it for
- * any time. */
+/* Other writers hold the lock during a rename only, unless they are stopped, so the
+ * number of tries is limited. */
 static bool lock_old(grid_lock *lock, const char *path, grid_error *err)
 {
     for (int tries = 1;; tries++) {
@@ -81,7 +81,8 @@ static grid_swap_result lock_expected(grid_lock *lock, const char *path, grid_sl
     return result;
 }
 
-/* The lock of a temporary file is held as long as its writer lives. */
+/* Removes temporary files whose lock is free, since a writer holds the lock until it
+ * ends. */
 static void sweep(const char *folder)
 {
     DIR *entries = opendir(folder);
@@ -103,8 +104,8 @@ static void sweep(const char *folder)
         closedir(entries);
 }
 
-/* Another writer's sweep may take the lock between the creation of a file and its lock,
- * and remove the file: then another name is tried. */
+/* The sweep of another writer may lock and remove a file between its creation and its
+ * lock. Then another name is tried. */
 static bool create(temporary *new, const char *folder, grid_error *err)
 {
     for (int tries = 1;; tries++) {
@@ -125,7 +126,8 @@ static bool create(temporary *new, const char *folder, grid_error *err)
     }
 }
 
-/* What root writes belongs to the folder's owner, who could not read it otherwise. */
+/* A file that root writes is given to the owner of the folder, who could not read the
+ * file otherwise. */
 static void give_to_owner(int fd, const char *path)
 {
     char folder[PATH_MAX];
@@ -133,7 +135,7 @@ static void give_to_owner(int fd, const char *path)
 
     if (geteuid() == 0 && stat(grid_folder_of(path, folder), &status) == 0 &&
         fchown(fd, status.st_uid, status.st_gid) != 0)
-        errno = 0; /* not permitted: it belongs to root */
+        errno = 0; /* not permitted: the file belongs to root */
 }
 
 static struct timespec time_of(double seconds)

@@ -16,7 +16,7 @@ typedef struct grid_exchange {
     const grid_slice *body; /* NULL: none */
     double timeout;         /* seconds, for the whole exchange */
     double connect_timeout; /* seconds, for name, connection and TLS together */
-    double not_after;       /* on grid_machine_boottime: no request goes out then; 0: no limit */
+    double not_after;       /* on grid_machine_boottime; later no request is sent; 0: no limit */
     size_t max_response_bytes;
     const char *ca_file;   /* NULL: the system's */
     const char *proxy;     /* NULL: from environment variables; "": none */

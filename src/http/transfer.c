@@ -40,8 +40,8 @@ static grid_transfer *transfer_of(grid_task *task)
     return (grid_transfer *)(void *)((char *)task - offsetof(grid_transfer, task));
 }
 
-/* Name lookup, connection and TLS lie between the start and the request, and the process
- * may have been stopped meanwhile. */
+/* The limit is checked immediately before the request, since name resolution, connection
+ * and TLS precede it, and the process may have been stopped meanwhile. */
 static bool is_too_late(grid_transfer *transfer)
 {
     if (!transfer->not_after || grid_machine_boottime() < transfer->not_after)

@@ -65,7 +65,7 @@ static lua_Number seconds_of(struct timespec time)
     return (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec * 1e-9;
 }
 
-/* The time of modification of a regular file; false: it is none, or has gone. */
+/* The modification time of a regular file; false: not a regular file, or removed. */
 static bool time_of_file(DIR *stream, const char *name, lua_Number *time)
 {
     struct stat status;
@@ -76,8 +76,8 @@ static bool time_of_file(DIR *stream, const char *name, lua_Number *time)
     return true;
 }
 
-/* Below the folder on the stack: a table of names and one of times. -> the earliest time
- * after `until`, 0: none */
+/* Pushes a table of names and a table of times. Returns the earliest time after `until`;
+ * 0: none. */
 static lua_Number list_modified(lua_State *L, folder *self, lua_Number until)
 {
     lua_Number next = 0, time;
@@ -102,7 +102,7 @@ static lua_Number list_modified(lua_State *L, folder *self, lua_Number until)
 }
 
 /* files_modified(folder, until) -> names, times, the earliest time after `until` or nil,
- * the folder's own time before it was read | nil, kind, code, message */
+ * the modification time of the folder before the read | nil, kind, code, message */
 static int files_modified(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -126,8 +126,7 @@ static int files_modified(lua_State *L)
     return 4;
 }
 
-/* file_time(path) -> when it was last modified, in seconds since 1970 | nil, kind, code,
- * message */
+/* file_time(path) -> modification time, seconds since 1970 | nil, kind, code, message */
 static int file_time(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);

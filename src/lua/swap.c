@@ -1,6 +1,6 @@
 /* grid.core: compare-and-swap of files.
  *
- * Owns: nothing between two calls. Does not know: what is in the files. */
+ * Owns: nothing between two calls. Does not know: the content of files. */
 #include "lua/swap.h"
 
 #include "base/swap.h"
@@ -21,8 +21,8 @@ static int finish(lua_State *L, grid_swap_result result, const grid_error *err)
     return 1;
 }
 
-/* file_replace_if(path, temporary_folder, expected or nil, text, modified) -> is it done?
- * | nil, kind, code, message */
+/* file_replace_if(path, temporary_folder, expected | nil, text, modified) -> true |
+ * false: conflict | nil, kind, code, message */
 static int file_replace_if(lua_State *L)
 {
     const grid_swap swap = {
@@ -38,7 +38,7 @@ static int file_replace_if(lua_State *L)
     return finish(L, result, &err);
 }
 
-/* file_remove_if(path, expected) -> is it done? | nil, kind, code, message */
+/* file_remove_if(path, expected) -> true | false: conflict | nil, kind, code, message */
 static int file_remove_if(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);

@@ -45,8 +45,8 @@ end
 
 local PART = { type = "string", check = check_part }
 
---- The argument `name` of the function `what` as one step of a path. Raises where it
---- cannot be one.
+--- Escapes the argument `name` of the function `what` as one step of a path. Raises if
+--- the value cannot be a step.
 function operation.path_part(what, name, value)
   schema.check_field(what, name, PART, value)
   return operation.escape(value)

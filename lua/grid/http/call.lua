@@ -22,7 +22,7 @@ local SHORTEST_TRY = 0.1 -- seconds
 ---@field path string for events, which omit its query: a query may contain secrets
 ---@field headers (string|false)[] "Name: value"
 ---@field body? string
----@field not_after? number on core.boottime: no try sends the request after that
+---@field not_after? number on core.boottime: later no try sends the request
 ---@field idempotent boolean the request may be repeated after an unknown outcome
 ---@field judge fun(answer: grid.http.Answer, request: grid.http.Request): any, grid.Error?
 ---@field idempotency_key? string the one in the headers; a field of events and errors
