@@ -18,6 +18,12 @@ local schema = require "grid.schema"
 local version = require "grid.version"
 
 local keys = lazy "grid.keys"
+local file_store = lazy "grid.store.file"
+local memory_store = lazy "grid.store.memory"
+
+---@class (exact) grid.Stores
+---@field file fun(options: grid.FileStoreOptions): grid.Store a folder, for the programs of one host
+---@field memory fun(): grid.Store for tests
 
 ---@class (exact) grid
 ---@field _VERSION string
@@ -29,6 +35,7 @@ local keys = lazy "grid.keys"
 ---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or the pair of a private key
 ---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
 ---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
+---@field store grid.Stores where sessions are kept
 ---@field refresh_session fun(request: grid.RefreshRequest, given?: grid.Options|grid.CallOptions): grid.Result?, grid.Error?
 local grid = {
   _VERSION = "lua-grid " .. version,
@@ -37,6 +44,10 @@ local grid = {
   new = client.new,
   http = { new = http.new },
   is_error = errors.is_error,
+  store = {
+    file = function(...) return file_store.new(...) end,
+    memory = function(...) return memory_store.new(...) end,
+  },
   keypair = function(...) return keys.keypair(...) end,
   authorization_key = function(...) return keys.authorization_key(...) end,
   canonicalize = function(...) return keys.canonicalize(...) end,

@@ -41,9 +41,11 @@ end
 child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
   quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), quote(interpreter()))
 
---- A new, empty folder.
-function child.folder()
-  return setmetatable({ path = child.capture "mktemp -d" }, Folder)
+--- A new, empty folder; of many files and folders, in memory if there is such a file
+--- system.
+function child.folder(size)
+  local where = size == "large" and child.capture "test -w /dev/shm && echo ' -p /dev/shm'" or ""
+  return setmetatable({ path = child.capture("mktemp -d" .. where) }, Folder)
 end
 
 function Folder:write(name, text)

@@ -1,0 +1,93 @@
+-- What the library's own stores share.
+-- Owns: the declaration of a store, the checks of its arguments, the order of bytes.
+-- Does not know: where a store keeps its records, and what is in them.
+
+local argument = require "grid.argument"
+
+local contract = {}
+
+--- Keeps records, each of them one blob under an id of 1 to 255 bytes, that are replaced
+--- by compare-and-set on a rev. A user's own store may raise where it would return an
+--- error. After an error of `put` or `remove` the change may have happened.
+---@class (exact) grid.Store
+---@field is_local boolean is the store used on one host only?
+---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
+---@field put fun(self: grid.Store, id: string, rev: any, blob: string, due_at?: number): any, any rev | nil, "conflict" or error
+---@field remove fun(self: grid.Store, id: string, rev: any): true?, any true | nil, "conflict" or error
+---@field due fun(self: grid.Store, now: number, limit: integer): string[]?, any ids whose due_at has come, earliest first
+---@field list fun(self: grid.Store, limit: integer, after?: string): string[]?, any ids in byte order
+---@field durability fun(self: grid.Store): string what a record survives, for the reader of a status
+
+contract.MAX_ID = 255
+
+local function check_type(what, name, value, ...)
+  for _, expected in ipairs { ... } do
+    if type(value) == expected then return end
+  end
+  argument.raise("%s: '%s' must be a %s, got %s", what, name, table.concat({ ... }, " or "), type(value))
+end
+
+function contract.check_id(what, id)
+  check_type(what, "id", id, "string")
+  if #id < 1 or #id > contract.MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, contract.MAX_ID) end
+end
+
+function contract.check_rev(what, rev)
+  check_type(what, "rev", rev, "string")
+end
+
+function contract.check_put(what, id, expected_rev, blob, due_at)
+  contract.check_id(what, id)
+  check_type(what, "expected_rev", expected_rev, "string", "nil")
+  check_type(what, "blob", blob, "string")
+  check_type(what, "due_at", due_at, "number", "nil")
+  if due_at ~= due_at then argument.raise("%s: 'due_at' must be a number of seconds", what) end
+end
+
+local function check_limit(what, limit)
+  check_type(what, "limit", limit, "number")
+  if limit < 1 then argument.raise("%s: 'limit' must be 1 or more", what) end
+end
+
+function contract.check_due(what, now, limit)
+  check_type(what, "now", now, "number")
+  check_limit(what, limit)
+end
+
+function contract.check_list(what, limit, after)
+  check_limit(what, limit)
+  check_type(what, "after", after, "string", "nil")
+end
+
+-- On Lua 5.4 `<` compares strings by the program's locale.
+local function compare_bytes(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function compare(a, b)
+  return a < b
+end
+
+--- The function that compares strings by their bytes, for table.sort.
+function contract.byte_order()
+  local locale = os.setlocale(nil, "collate")
+  return (rawget(_G, "jit") or locale == "C" or locale == "POSIX") and compare or compare_bytes
+end
+
+--- The first `limit` of the ids that follow `after`, in byte order.
+function contract.page(ids, limit, after)
+  local precedes = contract.byte_order()
+  local following = {}
+  for _, id in ipairs(ids) do
+    if not after or precedes(after, id) then following[#following + 1] = id end
+  end
+  table.sort(following, precedes)
+  for i = #following, limit + 1, -1 do following[i] = nil end
+  return following
+end
+
+return contract

@@ -1,0 +1,271 @@
+-- A store in a folder, for the programs of one host: one file for each record.
+-- Owns: the folder's layout, and the form of a file. A file is named by a hash of its
+-- record's id, and lies in one of 256 folders; its time of modification is `due_at`, so
+-- that `due` opens only what is due. Temporary files lie in the folder "tmp".
+-- Does not know: what is in a blob; how a file is replaced, which is in grid.core.
+
+local contract = require "grid.store.contract"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local schema = require "grid.schema"
+
+local file = {}
+
+local File = { __name = "grid.store.file", is_local = true }
+File.__index = File
+
+local OPTIONS = { directory = { type = "string", required = true, check = schema.plain } }
+
+local MAX_BLOB = 2 ^ 24 -- bytes
+local MAX_FILE = MAX_BLOB + 1024
+local LATEST = 2 ^ 32 - 1 -- seconds since 1970 that file systems can keep
+local TRUSTED_AFTER = 2 -- seconds: the coarsest clock of a file system
+
+local BUCKETS = {}
+for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
+
+---@class (exact) grid.FileStoreOptions
+---@field directory string made if it is not there; refused if other users may write to it
+
+--- A store in that folder, which is read and made when it is first needed.
+---@param given grid.FileStoreOptions
+---@return grid.Store
+function file.new(given)
+  schema.check("grid.store.file", OPTIONS, given)
+  local directory = given.directory:match "^(.-)/*$"
+  return setmetatable({ directory = directory == "" and "/" or directory, ids = {}, quiet = {} }, File)
+end
+
+-- The form of a file: two lines, the id, a line feed, and the blob. The first line is
+-- what a compare-and-swap compares.
+
+local function first_line(rev)
+  return "grid-store 1 " .. rev .. "\n"
+end
+
+-- In whole microseconds: the decimal point would depend on the locale.
+local function microseconds(seconds)
+  return ("%.0f"):format(math.max(0, math.min(seconds, LATEST)) * 1e6)
+end
+
+local function compose(id, rev, blob, due)
+  return table.concat { first_line(rev), ("%s %d %d\n"):format(due or "-", #id, #blob), id, "\n", blob }
+end
+
+-- id, rev, blob, due | nothing: the file is no whole record
+local function parse(text)
+  local rev, due, id_size, blob_size, start = text:match "^grid%-store 1 (%d+%-%x+)\n(%S+) (%d+) (%d+)\n()"
+  if not rev then return end
+  local last = start + tonumber(id_size) - 1
+  if text:byte(last + 1) ~= 10 or #text ~= last + 1 + tonumber(blob_size) then return end
+  return text:sub(start, last), rev, text:sub(last + 2), tonumber(due)
+end
+
+-- The first rev of an id is random, so that revs do not repeat over remove and add; and
+-- the next ones too, since an older copy of the file may be put back.
+local function next_rev(expected_rev)
+  local random, kind, code, message = core.random_bytes(16)
+  if not random then return nil, errors.from_core(kind, code, message) end
+  local count = expected_rev and tonumber(expected_rev:match "^%d+") or 0
+  return ("%.0f-"):format(count + 1) .. random:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+end
+
+local function is_rev(rev)
+  return #rev <= 64 and rev:find "^%d+%-%x+$" ~= nil
+end
+
+-- The file's name | nil, error
+local function name_of(id)
+  local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
+  if not hash then return nil, errors.from_core(kind, code, message) end
+  return (hash:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+local function is_name(name)
+  return #name == 64 and not name:find "[^%da-f]"
+end
+
+local function path_in(self, name)
+  return self.directory .. "/" .. name
+end
+
+local function path_of(self, name)
+  return path_in(self, name:sub(1, 2) .. "/" .. name)
+end
+
+-- Is there a folder that may be used? | nil, error
+local function is_there(self)
+  local ok, kind, code, message = core.folder_check(self.directory)
+  if ok then return true end
+  if code == "not_found" then return false end
+  return nil, errors.from_core(kind, code, message)
+end
+
+local function parent_of(path)
+  local parent = path:match "^(.*)/[^/]*$"
+  return parent == "" and "/" or parent or "."
+end
+
+-- The steps that make the folder, in this order: where "tmp" exists, a loss of power
+-- cannot take any of the other folders.
+local function layout(self)
+  local steps = { { core.folder_make, self.directory }, { core.folder_sync, parent_of(self.directory) } }
+  for _, bucket in ipairs(BUCKETS) do steps[#steps + 1] = { core.folder_make, path_in(self, bucket) } end
+  steps[#steps + 1] = { core.folder_sync, self.directory }
+  steps[#steps + 1] = { core.folder_make, path_in(self, "tmp") }
+  return steps
+end
+
+-- Makes the folder, if needed. -> true | nil, error
+local function prepare(self)
+  local there, err = is_there(self)
+  if there == nil then return nil, err end
+  if there and core.file_exists(path_in(self, "tmp")) then return true end
+  for _, step in ipairs(layout(self)) do
+    local ok, kind, code, message = step[1](step[2])
+    if not ok then return nil, errors.from_core(kind, code, message) end
+  end
+  there, err = is_there(self)
+  return there or nil, err
+end
+
+-- id, rev, blob, due of a file | nil: there is none | nil, error
+local function read(self, name)
+  local path = path_of(self, name)
+  local text, kind, code, message = core.file_read(path, MAX_FILE)
+  if not text then
+    if code == "not_found" then return nil end
+    return nil, errors.from_core(kind, code, message)
+  end
+  local id, rev, blob, due = parse(text)
+  if id and name_of(id) == name then return id, rev, blob, due end
+  return nil, errors.new {
+    kind = "store", code = "record_corrupt",
+    message = path .. " is not a whole record, or was moved there: restore it from a backup, or remove it",
+  }
+end
+
+function File:get(id)
+  contract.check_id("store:get", id)
+  local there, err = is_there(self)
+  if not there then return nil, err end
+  local name
+  name, err = name_of(id)
+  if not name then return nil, err end
+  local found, rev, blob = read(self, name)
+  if not found then return nil, rev end
+  return blob, rev
+end
+
+-- What a compare-and-swap has made: true | nil, "conflict" | nil, error
+local function outcome(is_done, kind, code, message)
+  if is_done then return true end
+  if is_done == false then return nil, "conflict" end
+  return nil, errors.from_core(kind, code, message)
+end
+
+function File:put(id, expected_rev, blob, due_at)
+  contract.check_put("store:put", id, expected_rev, blob, due_at)
+  if #blob > MAX_BLOB then
+    return nil, errors.new {
+      kind = "store", code = "too_large", message = ("the record has %d bytes, more than %d"):format(#blob, MAX_BLOB),
+    }
+  end
+  if expected_rev and not is_rev(expected_rev) then return nil, "conflict" end
+  local ok, err = prepare(self)
+  if not ok then return nil, err end
+  local name, rev
+  name, err = name_of(id)
+  if not name then return nil, err end
+  rev, err = next_rev(expected_rev)
+  if not rev then return nil, err end
+  local due = due_at and microseconds(due_at)
+  ok, err = outcome(core.file_replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
+    compose(id, rev, blob, due), due and due / 1e6 or LATEST))
+  if not ok then return nil, err end
+  return rev
+end
+
+function File:remove(id, rev)
+  contract.check_id("store:remove", id)
+  contract.check_rev("store:remove", rev)
+  local there, err = is_there(self)
+  if there == nil then return nil, err end
+  if not there or not is_rev(rev) then return nil, "conflict" end
+  local name
+  name, err = name_of(id)
+  if not name then return nil, err end
+  return outcome(core.file_remove_if(path_of(self, name), first_line(rev)))
+end
+
+-- Appends the records of a bucket whose time has come, and keeps in mind until when there
+-- is none: as long as the bucket's folder has not changed. A change within the same tick
+-- of the file system's clock as this scan would not be seen.
+local function scan(self, bucket, now, candidates)
+  local path, quiet = path_in(self, bucket), self.quiet[bucket]
+  if quiet and now < quiet.until_time and core.file_time(path) == quiet.folder_time then return true end
+  local names, times, next_time, folder_time = core.files_modified(path, now)
+  if not names then return nil, errors.from_core(times, next_time, folder_time) end
+  for i, name in ipairs(names) do
+    if is_name(name) then candidates[#candidates + 1] = { name = name, time = times[i] } end
+  end
+  local is_quiet = #names == 0 and folder_time + TRUSTED_AFTER < os.time()
+  self.quiet[bucket] = is_quiet and { until_time = next_time or math.huge, folder_time = folder_time } or nil
+  return true
+end
+
+local function by_time(a, b)
+  if a.time ~= b.time then return a.time < b.time end
+  return a.name < b.name
+end
+
+-- A file's time is earlier than `due_at` where the file was copied without it: what is
+-- in the file counts.
+function File:due(now, limit)
+  contract.check_due("store:due", now, limit)
+  local there, err = is_there(self)
+  if not there then return there == false and {} or nil, err end
+  if not core.file_exists(path_in(self, "tmp")) then return {} end
+  local now_us = tonumber(microseconds(now))
+  local candidates = {}
+  for _, bucket in ipairs(BUCKETS) do
+    local ok
+    ok, err = scan(self, bucket, now_us / 1e6 + 1e-6, candidates)
+    if not ok then return nil, err end
+  end
+  table.sort(candidates, by_time)
+  local found, ids = {}, {}
+  for _, candidate in ipairs(candidates) do
+    if #found >= limit then break end
+    local id, _, _, due = read(self, candidate.name)
+    if id and due and due <= now_us then found[#found + 1] = { name = id, time = due } end
+  end
+  table.sort(found, by_time)
+  for i, record in ipairs(found) do ids[i] = record.name end
+  return ids
+end
+
+-- The ids by the names of their files, which never change: each file is opened once.
+function File:list(limit, after)
+  contract.check_list("store:list", limit, after)
+  local there, err = is_there(self)
+  if not there then return there == false and {} or nil, err end
+  if not core.file_exists(path_in(self, "tmp")) then return {} end
+  local known, ids = {}, {}
+  for _, bucket in ipairs(BUCKETS) do
+    local names, kind, code, message = core.file_names(path_in(self, bucket))
+    if not names then return nil, errors.from_core(kind, code, message) end
+    for _, name in ipairs(names) do
+      local id = is_name(name) and (self.ids[name] or read(self, name)) or nil
+      known[name], ids[#ids + 1] = id, id
+    end
+  end
+  self.ids = known
+  return contract.page(ids, limit, after)
+end
+
+function File:durability()
+  return "on the disk of this host"
+end
+
+return file

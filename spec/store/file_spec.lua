@@ -1,0 +1,254 @@
+-- The store in a folder, in one process. What several processes and the disk do to the
+-- store is in file_processes_spec.lua.
+-- Does not know: the keeper.
+
+local check = require "grid.store.check"
+local core = require "grid.core"
+local grid = require "grid"
+local rig = require "spec.support.rig"
+
+local child = require "spec.support.child"
+
+local folder, directory
+
+local function open() return grid.store.file { directory = directory } end
+
+-- The paths of the records' files.
+local function files()
+  local paths = {}
+  for path in child.capture("find " .. directory .. " -type f -path '*/??/*' | sort"):gmatch "[^\n]+" do
+    paths[#paths + 1] = path
+  end
+  return paths
+end
+
+local function assert_error(code, ok, err)
+  assert.is_nil(ok)
+  assert.is_true(grid.is_error(err, "store"), tostring(err))
+  assert.equal(code, err.code)
+end
+
+before_each(function()
+  folder = child.folder "large"
+  directory = folder.path .. "/sessions"
+end)
+
+after_each(function()
+  folder:remove()
+  assert.equal(0, core.live())
+end)
+
+describe("a store in a folder", function()
+  it("keeps the contract of stores", function()
+    assert.same({ true }, { check(open) })
+    assert.same({}, files())
+    assert.equal("", folder:list "sessions/tmp")
+  end)
+
+  it("makes its folder at the first put", function()
+    local store = open()
+    assert.is_nil(store:get "a")
+    assert.same({ {}, {} }, { store:due(2 ^ 31, 10), store:list(10) })
+    assert.same({ nil, "conflict" }, { store:remove("a", "1-0") })
+    assert.equal("", folder:list())
+    assert(store:put("a", nil, "1"))
+    assert.matches("^drwx%-%-%-%-%-%-", child.capture("ls -ld " .. directory))
+    assert.equal("", child.capture("find " .. directory .. " -type d ! -perm 700 -o -type f ! -perm 600"))
+  end)
+
+  it("completes a folder whose making was broken off", function()
+    folder:run "mkdir -m 700 sessions sessions/00 sessions/fe"
+    assert.same({ {}, {} }, { open():due(2 ^ 31, 10), open():list(10) })
+    for i = 1, 20 do assert(open():put("id " .. i, nil, "1")) end
+    assert.equal(20, #open():list(100))
+  end)
+
+  it("finds its folder however the path is written", function()
+    assert(open():put("a", nil, "1"))
+    for _, path in ipairs { directory .. "/", directory .. "//", folder.path .. "/./sessions" } do
+      assert.equal("1", (grid.store.file { directory = path }:get "a"))
+    end
+  end)
+
+  it("names no file by its id, and says the id in its header", function()
+    assert(open():put("../x\n", nil, "secret"))
+    assert.equal(1, #files())
+    assert.matches("^" .. directory:gsub("%-", "%%-") .. "/(%x%x)/%1%x+$", files()[1])
+    assert.matches("\n../x\n\nsecret$", core.file_read(files()[1], 1000))
+  end)
+
+  it("refuses a folder that others can write to", function()
+    assert(open():put("a", nil, "1", 5))
+    for _, mode in ipairs { "g+w", "o+w" } do
+      folder:run("chmod 700 sessions; chmod " .. mode .. " sessions")
+      local store = open()
+      assert_error("not_private", store:get "a")
+      assert_error("not_private", store:put("b", nil, "1"))
+      assert_error("not_private", store:remove("a", "1-0"))
+      assert_error("not_private", store:due(10, 10))
+      assert_error("not_private", store:list(10))
+    end
+    folder:run "chmod 755 sessions"
+    assert.equal("1", (open():get "a"))
+  end)
+
+  it("says why its folder cannot be used", function()
+    directory = folder.path .. "/nowhere/at/all"
+    assert.is_nil(open():get "a")
+    assert_error("not_made", open():put("a", nil, "1"))
+    folder:write("file", "")
+    directory = folder.path .. "/file"
+    assert_error("not_read", open():get "a")
+    assert_error("not_read", open():put("a", nil, "1"))
+  end)
+
+  it("keeps apart what is not a whole record", function()
+    local store = open()
+    local rev = assert(store:put("a", nil, ("x"):rep(100), 5))
+    assert(store:put("b", nil, "1", 6))
+    local whole, path
+    for _, candidate in ipairs(files()) do
+      local text = core.file_read(candidate, 1000)
+      if text:find("\na\n", 1, true) then whole, path = text, candidate end
+    end
+    local broken = { "", "x", whole:sub(1, -2), whole .. "x", whole:sub(1, 60), ("\0"):rep(#whole), (whole:gsub("\na\n", "\nc\n")) }
+    for i, text in ipairs(broken) do
+      folder:write(path:sub(#folder.path + 2), text)
+      assert_error("record_corrupt", store:get "a")
+      assert.is_truthy(select(2, store:get "a").message:find(path, 1, true))
+      assert.same({ "b" }, store:due(10, 10), i)
+      assert.same({ "b" }, open():list(10))
+      assert.same({ nil, "conflict" }, { store:put("a", nil, "2") })
+    end
+    folder:write(path:sub(#folder.path + 2), whole)
+    assert.same({ ("x"):rep(100), rev }, { store:get "a" })
+  end)
+
+  it("passes over files that are not its own", function()
+    local store = open()
+    assert(store:put("a", nil, "1", 5))
+    folder:run "touch -d @3 sessions/README sessions/00/README sessions/00/0 && mkdir -p sessions/00/more/more sessions/other"
+    assert.same({ "a" }, store:due(10, 10))
+    assert.same({ "a" }, store:list(10))
+    folder:run "ls sessions/README sessions/00/README sessions/00/0"
+  end)
+
+  it("finds what is due after the files were copied without their times", function()
+    local store = open()
+    local now = os.time()
+    assert(store:put("past", nil, "1", now - 1))
+    assert(store:put("future", nil, "1", now + 10000))
+    assert(store:put("never", nil, "1"))
+    folder:run "cp -r sessions copy && rm -r sessions && mv copy sessions && chmod -R go-w sessions"
+    assert.same({ "past" }, open():due(now + 1000, 10))
+    assert.same({ "past", "future" }, open():due(now + 10000, 10))
+  end)
+
+  it("sees at once what another instance has changed since a scan with nothing due", function()
+    local store, other = open(), open()
+    local rev = assert(store:put("a", nil, "1", 5000000000))
+    folder:run "touch -d '-1 hour' sessions/??" -- as if that was long ago
+    for _ = 1, 2 do assert.same({}, store:due(1000, 10)) end
+    rev = assert(other:put("a", rev, "1", 1000))
+    assert.same({ "a" }, store:due(1000, 10))
+    folder:run "touch -d '-1 hour' sessions/??"
+    rev = assert(other:put("a", rev, "1", 2000))
+    assert.same({}, store:due(1999, 10))
+    assert.same({ "a" }, store:due(2000, 10))
+    assert.is_true(other:remove("a", rev))
+    assert.same({}, store:due(2000, 10))
+  end)
+
+  it("does not open or list a folder again that has not changed, until a record is due", function()
+    local store = open()
+    for i = 1, 50 do assert(store:put("id " .. i, nil, "1", 5000 + i)) end
+    folder:run "touch -d '-1 hour' sessions/??"
+    store:due(1000, 10)
+    local count, list = 0, core.files_modified
+    core.files_modified = function(...) -- luacheck: ignore 122
+      count = count + 1
+      return list(...)
+    end
+    store:due(1000, 10)
+    local after_quiet = count
+    local found = store:due(5001, 10)
+    core.files_modified = list -- luacheck: ignore 122
+    assert.equal(0, after_quiet)
+    assert.same({ "id 1" }, found)
+    assert.equal(1, count)
+  end)
+
+  it("keeps numbers whatever the locale", function()
+    local store = open()
+    assert(store:put("a", nil, "1", 1700000000.5))
+    local text = core.file_read(files()[1], 1000)
+    assert.matches("\n1700000000500000 1 1\n", text)
+    assert.same({}, store:due(1700000000.25, 10))
+    assert.same({ "a" }, store:due(1700000000.5, 10))
+  end)
+
+  it("takes due times at the ends", function()
+    local store = open()
+    assert(store:put("past", nil, "1", -5))
+    assert(store:put("future", nil, "1", math.huge))
+    assert.same({ "past" }, store:due(0, 10))
+    assert.same({ "past", "future" }, store:due(2 ^ 32, 10))
+  end)
+
+  it("has a limit for the size of a record", function()
+    local store = open()
+    assert_error("too_large", store:put("a", nil, ("x"):rep(2 ^ 24 + 1)))
+    local rev = assert(store:put(("a"):rep(255), nil, ("x"):rep(2 ^ 24)))
+    assert.is_true(store:remove(("a"):rep(255), rev))
+  end)
+
+  it("tells what it is", function()
+    assert.is_true(open().is_local)
+    assert.matches("disk", open():durability())
+  end)
+end)
+
+describe("misuse of a store", function()
+  for _, name in ipairs { "file", "memory" } do
+    it("raises at the caller's line: " .. name, function()
+      local store = name == "file" and open() or grid.store.memory()
+      local function raises(message, use) rig.assert_misuse(use, message) end
+      for _, id in ipairs { "", ("x"):rep(256) } do
+        raises("'id' must have 1 to 255 bytes", function() store:get(id) end)
+        raises("'id' must have 1 to 255 bytes", function() store:put(id, nil, "1") end)
+        raises("'id' must have 1 to 255 bytes", function() store:remove(id, "1") end)
+      end
+      raises("'id' must be a string, got nil", function() store:get() end)
+      raises("'blob' must be a string, got nil", function() store:put("a") end)
+      raises("'expected_rev' must be a string or nil, got number", function() store:put("a", 1, "1") end)
+      raises("'due_at' must be a number or nil, got string", function() store:put("a", nil, "1", "5") end)
+      raises("'due_at' must be a number of seconds", function() store:put("a", nil, "1", 0 / 0) end)
+      raises("'rev' must be a string, got nil", function() store:remove "a" end)
+      raises("'now' must be a number, got nil", function() store:due() end)
+      raises("'limit' must be a number, got nil", function() store:due(1) end)
+      raises("'limit' must be 1 or more", function() store:list(0) end)
+      raises("'after' must be a string or nil, got number", function() store:list(1, 5) end)
+    end)
+  end
+
+  it("raises for options that are not there", function()
+    rig.assert_misuse(function() grid.store.file {} end, "grid.store.file: field 'directory' is missing")
+    rig.assert_misuse(function() grid.store.file { Directory = "/x" } end, "did you mean 'directory'")
+    rig.assert_misuse(function() grid.store.file { directory = "" } end, "'directory' must be")
+    rig.assert_misuse(function() grid.store.memory { size = 1 } end, "unknown field 'size'")
+  end)
+end)
+
+describe("the order of ids", function()
+  it("is that of bytes in every locale", function()
+    local contract = require "grid.store.contract"
+    local ids = { "b", "B", "a", "Z", "\228", "a\0", "_", "ab", "10", "9" }
+    local setlocale = os.setlocale
+    for _, locale in ipairs { "C", "de_DE.UTF-8" } do -- which is seldom installed
+      os.setlocale = function() return locale end -- luacheck: ignore 122
+      local page = contract.page(ids, 100)
+      os.setlocale = setlocale -- luacheck: ignore 122
+      assert.same({ "10", "9", "B", "Z", "_", "a", "a\0", "ab", "b", "\228" }, page)
+    end
+  end)
+end)
