@@ -8,6 +8,7 @@ self = false
 files["lua/grid/host/nginx.lua"].std = "+ngx_lua"
 files["spec/**/*_spec.lua"].std = "+busted"
 files["spec/nginx"].std = "+busted+ngx_lua"
+files["spec/oidc"].std = "+busted"
 files["spec/sandbox"].std = "+ngx_lua"
 files["spec/examples"].std = "+ngx_lua"
 files["spec/bench"].std = "+ngx_lua"

@@ -171,6 +171,10 @@ $(FUZZERS:%=fuzz-%): fuzz-%:
 crypto-interop: $(B)/libgrid.a  ## keys, HPKE and signatures against node, WebCrypto and npm's @hpke/core
 	@$(SUITE) tests crypto-interop spec/crypto_interop/run
 
+.PHONY: oidc
+oidc: $(B)/$(VM)/grid/core.so  ## the OAuth 2.0 exchange against an authorization server, npm's oidc-provider
+	@$(call lua_env,$(VM)) VM=$(VM) $(SUITE) tests oidc spec/oidc/run
+
 # ---- The rock ---------------------------------------------------------------------------------
 
 .PHONY: rock-test
