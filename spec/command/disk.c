@@ -3,7 +3,9 @@
  *
  * $DISK_LOCKS=nfs refuses to lock a file through a descriptor that cannot write, as an
  * NFS client does; any other value is the errno of every lock. $DISK_LOG names a file
- * that gets a line for each "write PATH", "sync PATH" and "rename PATH". */
+ * that gets a line for each "write PATH", "sync PATH" and "rename PATH". $DISK_FAILS,
+ * such as "sync 5", names a call and the errno with which it fails: write and sync of
+ * files, sync_folder, rename, link. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
 #include <dlfcn.h>
@@ -44,6 +46,18 @@ static void note_file(const char *what, int fd)
         note("%s %s\n", what, path);
 }
 
+/* Does that call fail? Then errno is set. */
+static int fails(const char *what)
+{
+    const char *call = getenv("DISK_FAILS");
+    size_t size = strlen(what);
+
+    if (!call || strncmp(call, what, size) != 0 || call[size] != ' ')
+        return 0;
+    errno = atoi(call + size);
+    return 1;
+}
+
 int flock(int fd, int operation)
 {
     const char *locks = getenv("DISK_LOCKS");
@@ -57,15 +71,22 @@ int flock(int fd, int operation)
 ssize_t write(int fd, const void *bytes, size_t size)
 {
     struct stat status;
+    int is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+    if (is_file)
         note_file("write", fd);
+    if (is_file && fails("write"))
+        return -1;
     return REAL(write)(fd, bytes, size);
 }
 
 int fsync(int fd)
 {
+    struct stat status;
+
     note_file("sync", fd);
+    if (fails(fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? "sync_folder" : "sync"))
+        return -1;
     return REAL(fsync)(fd);
 }
 
@@ -75,5 +96,10 @@ int rename(const char *from, const char *to)
 
     if (realpath(from, path))
         note("rename %s\n", path);
-    return REAL(rename)(from, to);
+    return fails("rename") ? -1 : REAL(rename)(from, to);
+}
+
+int link(const char *from, const char *to)
+{
+    return fails("link") ? -1 : REAL(link)(from, to);
 }
