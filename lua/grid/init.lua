@@ -19,7 +19,13 @@ local version = require "grid.version"
 
 local keys = lazy "grid.keys"
 local file_store = lazy "grid.store.file"
+local grid_exchange = lazy "grid.exchange.grid"
 local memory_store = lazy "grid.store.memory"
+local oauth2_exchange = lazy "grid.exchange.oauth2"
+
+---@class (exact) grid.Exchanges
+---@field grid fun(options: grid.GridExchangeOptions): grid.Exchange Grid, with the options of a client
+---@field oauth2 fun(options: grid.OAuth2Options): grid.Exchange an OAuth 2.0 authorization server
 
 ---@class (exact) grid.Stores
 ---@field file fun(options: grid.FileStoreOptions): grid.Store a folder, for the programs of one host
@@ -35,6 +41,7 @@ local memory_store = lazy "grid.store.memory"
 ---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or the pair of a private key
 ---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
 ---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
+---@field exchange grid.Exchanges how sessions are refreshed
 ---@field store grid.Stores where sessions are kept
 ---@field refresh_session fun(request: grid.RefreshRequest, given?: grid.Options|grid.CallOptions): grid.Result?, grid.Error?
 local grid = {
@@ -44,6 +51,10 @@ local grid = {
   new = client.new,
   http = { new = http.new },
   is_error = errors.is_error,
+  exchange = {
+    grid = function(...) return grid_exchange.new(...) end,
+    oauth2 = function(...) return oauth2_exchange.new(...) end,
+  },
   store = {
     file = function(...) return file_store.new(...) end,
     memory = function(...) return memory_store.new(...) end,

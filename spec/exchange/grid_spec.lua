@@ -2,10 +2,11 @@
 -- that is renewed by it on the sandbox.
 
 local core = require "grid.core"
-local exchange = require "grid.exchange"
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
+
+local exchange = grid.exchange
 
 describe("Grid's exchange", function()
   local http

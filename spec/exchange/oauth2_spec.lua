@@ -2,7 +2,7 @@
 -- and which options fit each other.
 
 local core = require "grid.core"
-local exchange = require "grid.exchange"
+local exchange = require("grid").exchange
 local json = require "grid.json"
 local rig = require "spec.support.rig"
 local verify = require "spec.exchange.verify"

@@ -2,11 +2,12 @@
 -- as an authorization server sees it, and what comes of its answer.
 
 local core = require "grid.core"
-local exchange = require "grid.exchange"
 local grid = require "grid"
 local json = require "grid.json"
 local rig = require "spec.support.rig"
 local verify = require "spec.exchange.verify"
+
+local exchange = grid.exchange
 
 local KEY = core.key_new()
 local PUBLIC, PRIVATE = KEY:public_key(), KEY:export()

@@ -2,7 +2,7 @@
 -- texts in which no secret is shown.
 
 local core = require "grid.core"
-local exchange = require "grid.exchange"
+local exchange = require("grid").exchange
 local json = require "grid.json"
 local outcome = require "grid.outcome"
 

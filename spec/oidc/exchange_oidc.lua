@@ -3,9 +3,10 @@
 
 local core = require "grid.core"
 local encoding = require "grid.exchange.encoding"
-local exchange = require "grid.exchange"
 local grid = require "grid"
 local json = require "grid.json"
+
+local exchange = grid.exchange
 
 local function jwk_of(key)
   local der = encoding.base64_bytes(key:public_key())
