@@ -13,6 +13,7 @@ local OUTSIDE = {
   ["spec/words"] = "runs a shell script",
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/store/file_processes_spec"] = "runs programs of their own",
+  ["spec/keeper/model_spec"] = "computes for a minute, and makes no call",
   ["spec/demo_spec"] = "runs a program of its own",
   ["spec/readme/"] = "runs programs of their own",
   ["spec/pages_spec"] = "runs programs of their own",
