@@ -76,9 +76,20 @@ local function find_abandoned(driver, now)
   end
 end
 
+-- The driver ends with the last transfer, so that its reference does not keep idle
+-- connections open. Schedulers that wait for their next try need it for find_abandoned.
+local function is_needed(driver, engine)
+  if engine:in_flight() > 0 or next(driver.abandoned) then return true end
+  for scheduler in pairs(driver.waiting) do
+    if scheduler:needs_step() then return true end
+  end
+  find_abandoned(driver, core.now())
+  return next(driver.abandoned) ~= nil
+end
+
 local function drive(driver, engine)
   local checked_at, landed = core.now(), true
-  while next(driver.waiting) or next(driver.abandoned) do
+  while is_needed(driver, engine) do
     driver.poller:wait(math.min(engine:timeout() or ROUND, ROUND), landed)
     landed = reactor.step(engine)
     local now = core.now()
