@@ -39,6 +39,20 @@ function nginx.obstacle()
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
+-- ngx_lua handles a post in an event of its own, and reads the semaphore again after it has
+-- resumed the thread that waited. A collection meanwhile would free it, so the semaphores
+-- that were used last are kept.
+local MOST_KEPT = 1024
+local kept, last_kept = {}, 0
+
+local function wait_for(semaphore, seconds)
+  if kept[last_kept] ~= semaphore then
+    last_kept = last_kept % MOST_KEPT + 1
+    kept[last_kept] = semaphore
+  end
+  return semaphore:wait(seconds)
+end
+
 local Condition = {}
 Condition.__index = Condition
 
@@ -49,7 +63,7 @@ end
 --- Waits until `signal`, at most `seconds`.
 function Condition:wait(seconds)
   self.is_waiting = true
-  self.semaphore:wait(seconds)
+  wait_for(self.semaphore, seconds)
   self.is_waiting, self.is_posted = false, false
 end
 
@@ -99,7 +113,7 @@ function Poller:wait(seconds, has_landed)
   if has_landed or self.is_woken or in_flight ~= self.in_flight then self.moved_at = now end
   self.in_flight = in_flight
   self.nap = nap_of(self, seconds, now)
-  self.is_woken = self.semaphore:wait(self.nap)
+  self.is_woken = wait_for(self.semaphore, self.nap)
 end
 
 -- At most one wakeup per nap.
@@ -145,7 +159,7 @@ local function run_timer(_, self)
   self.is_running = true
   repeat
     start_threads(self)
-    if #self.tasks == 0 and self.alive > 0 then self.semaphore:wait(60) end
+    if #self.tasks == 0 and self.alive > 0 then wait_for(self.semaphore, 60) end
   until #self.tasks == 0 and self.alive == 0
   if current == self then current = nil end
 end
