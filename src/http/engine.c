@@ -309,9 +309,9 @@ static void end_overdue(grid_engine *engine)
 }
 
 /* Passed deadlines are deferred while timers of libcurl are due, since libcurl sets one
- * for a transfer whose input it has read together with that of another transfer; and while
- * parts of answers are received and more input is ready, since one step does not read all
- * that is buffered. Input that is not part of an answer does not defer them. */
+ * for a transfer whose input it has read together with that of another transfer; and
+ * while parts of answers are received and more input is ready, since one step does not
+ * read all that is buffered. Input that is not part of an answer does not defer them. */
 static void end_or_defer(grid_engine *engine, bool more)
 {
     more = more || grid_driver_timeout(engine->driver) == 0 ||
