@@ -39,9 +39,9 @@ function nginx.obstacle()
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
--- ngx_lua handles a post in an event of its own, and reads the semaphore again after it has
--- resumed the thread that waited. A collection meanwhile would free it, so the semaphores
--- that were used last are kept.
+-- ngx_lua handles a post in an event of its own, and reads the semaphore again after it
+-- has resumed the thread that waited. A collection meanwhile would free it, so the
+-- semaphores that were used last are kept.
 local MOST_KEPT = 1024
 local kept, last_kept = {}, 0
 
