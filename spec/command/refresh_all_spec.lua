@@ -146,8 +146,8 @@ describe("grid refresh-all", function()
 
   it("loses no session when the reader of its output has ended", function()
     local made = write_sessions(120)
-    local code, _, err = run:shell(("mkfifo pipe; : <pipe & exec 4>pipe; wait; %s refresh-all all --json >&4; echo $? >code"):format(
-      harness.GRID))
+    local closed_pipe = "mkfifo pipe; : <pipe & exec 4>pipe; wait; "
+    local code, _, err = run:shell((closed_pipe .. "%s refresh-all all --json >&4; echo $? >code"):format(harness.GRID))
     assert.equal(0, code)
     assert.equal("101\n", run.folder:read "code")
     assert.matches("Broken pipe", err)

@@ -39,18 +39,13 @@ function nginx.obstacle()
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
--- ngx_lua handles a post in an event of its own, and reads the semaphore again after it
--- has resumed the thread that waited. A collection meanwhile would free it, so the
--- semaphores that were used last are kept.
-local MOST_KEPT = 1024
-local kept, last_kept = {}, 0
-
+-- A loop that resumes coroutines in C, such as that of cqueues, leaves the mark of their
+-- coroutine.yield in ngx_lua, which then resumes the next thread that waits at once. Such
+-- a thread is still in the queue of the semaphore, and must not enter it again.
 local function wait_for(semaphore, seconds)
-  if kept[last_kept] ~= semaphore then
-    last_kept = last_kept % MOST_KEPT + 1
-    kept[last_kept] = semaphore
-  end
-  return semaphore:wait(seconds)
+  local ok, problem = semaphore:wait(seconds)
+  while ok == nil and problem == nil do ok, problem = coroutine._yield() end -- luacheck: ignore 143
+  return ok
 end
 
 local Condition = {}
