@@ -209,7 +209,7 @@ describe("the annotations", function()
   end)
 
   it("name every function and method of the C core, their parameters, and no more", function()
-    local meta = "lua/grid/meta/core.lua"
+    local meta, objects = "lua/grid/meta/core.lua", "lua/grid/meta/objects.lua"
     local functions = definitions_of(meta, "core")
     assert.same(sorted(core), sorted(functions))
     for name, definition in pairs(functions) do assert_parameters(name, definition) end
@@ -217,13 +217,14 @@ describe("the annotations", function()
       local owner = type(class) == "string" and class:match "^grid%.core%.(%l+)$"
       local methods = owner and sorted(metatable.__index)
       if owner and #methods > 1 then -- the others are not for callers
-        local annotated = definitions_of(meta, owner)
+        local annotated = definitions_of(objects, owner)
         assert.same(methods, sorted(annotated), class)
         for name, definition in pairs(annotated) do assert_parameters(class .. ":" .. name, definition) end
-        assert.is_truthy(read(meta):find("---@class " .. class .. "\n", 1, true), class)
+        assert.is_truthy(read(objects):find("---@class " .. class .. "\n", 1, true), class)
       end
     end
     assert(loadfile(meta))()
+    assert(loadfile(objects))()
   end)
 
   describe("of what a call gives", function()

@@ -388,15 +388,13 @@ describe("an HTTP/2 stream", function()
         engine:step()
       end
     until #server:executions(case) == COUNT
-    os.execute("sleep " .. SECONDS + 0.2) -- all answers come meanwhile, and the time of all calls ends
+    os.execute("sleep " .. SECONDS + 0.2)
     repeat
       engine:wait(1)
       engine:step()
     until engine:in_flight() == 0
-    for _, transfer in ipairs(transfers) do
-      assert.is_nil(transfer:answer().message)
-      transfer:close()
-    end
+    for _, one in ipairs(transfers) do assert.is_nil(one:answer().message) end
+    for _, one in ipairs(transfers) do one:close() end
     engine:close()
   end)
 end)
