@@ -311,6 +311,11 @@ describe("an HTTP/2 stream", function()
       ["RST_STREAM of an old stream"] = '["frame",3,0,-2,"00000008"]',
       ["empty DATA"] = '["headers",200,{}],["cut"],["frame",0,0,0,""]',
     }
+    -- nghttp2 1.70 ends a connection with too many of these frames, 1.64 does not.
+    local function is_ended_by_nghttp2(text)
+      return (text or ""):find("ENHANCE_YOUR_CALM", 1, true) ~= nil
+    end
+
     -- Many more than can be read within one step's time, on any machine.
     for name, frames in pairs(NOTHING) do
       it("a step ends before they do: " .. name, function()
@@ -322,8 +327,11 @@ describe("an HTTP/2 stream", function()
         local status = name == "empty DATA" and "" or '["headers",200,{}],'
         local transfer = start(engine, ('{"do":[%s,["repeat",%d],%s["data","{}",true]]}'):format(frames, MANY, status))
         local steps = count_steps(engine, transfer)
-        assert.equal(200, transfer:answer().status)
-        assert.is_true(steps >= FEWEST_STEPS, steps .. " steps")
+        local answer = transfer:answer()
+        if not is_ended_by_nghttp2(answer.message) then
+          assert.equal(200, answer.status)
+          assert.is_true(steps >= FEWEST_STEPS, steps .. " steps")
+        end
         transfer:close()
         engine:close()
       end)
@@ -351,7 +359,7 @@ describe("an HTTP/2 stream", function()
       client = new_client()
       local endless = { { "frame", 99, 0, "zero", "" }, { "repeat", 1e9 } }
       local _, err = client:request("POST", "/x", { ["do"] = endless }, { timeout = 0.5 })
-      rig.assert_error(err, { kind = "timeout", sent = "unknown" })
+      rig.assert_error(err, { kind = is_ended_by_nghttp2(err.message) and "protocol" or "timeout", sent = "unknown" })
       local other = grid.new { api_key = "key", base_url = sound.https, ca_file = sound.ca, retries = 0, timeout = 10 }
       assert(other:request("POST", "/ok", "{}"))
       assert(client:request("POST", "/x", "{}"))

@@ -28,7 +28,9 @@ end
 
 --- -> fields http, https and more (base addresses), ca (file), pid
 function fault_server.start(program)
-  local command = "exec setsid node '%ssupport/%s.mjs' --watch %s"
+  -- In the background, so that closing the pipe does not wait for the server: after a
+  -- failed test the collector closes it.
+  local command = "setsid node '%ssupport/%s.mjs' --watch %s &"
   local pipe = assert(io.popen(command:format(here, program or "fault_server", own_pid())))
   local self = setmetatable({ pipe = pipe }, Server)
   local line = pipe:read "*l"
@@ -66,6 +68,7 @@ end
 function Server:stop()
   if not self.pipe then return end
   os.execute("kill " .. self.pid)
+  self.pipe:read "*a" -- until the server has ended
   self.pipe:close()
   self.pipe = nil
 end
