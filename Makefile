@@ -158,7 +158,7 @@ test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
 	@$(SUITE) clear
 	@echo; echo 'Three suites at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget spec nginx test-c inside-nginx || true
+	@$(MAKE) -k -j3 -Otarget ARGS=$(NOT_SLOW) spec nginx test-c inside-nginx || true
 	@echo; $(call lua_env,luajit) luajit spec/support/versions.lua
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 

@@ -75,7 +75,9 @@ for name, new_program in pairs(programs) do
       assert.equal(0, core.live())
     end)
 
-    teardown(function() server:stop() end)
+    teardown(function()
+      if server then server:stop() end
+    end)
 
     local function refresh(session)
       return client:refresh_session { encryption_public_key = KEY, kms_payload = session.kms_payload_json }

@@ -44,7 +44,7 @@ static grid_transfer *transfer_of(grid_task *task)
  * and TLS precede it, and the process may have been stopped meanwhile. */
 static bool is_too_late(grid_transfer *transfer)
 {
-    if (!transfer->not_after || grid_machine_boottime() < transfer->not_after)
+    if (transfer->not_after <= 0 || grid_machine_boottime() < transfer->not_after)
         return false;
     transfer->refused = true;
     grid_error_set(&transfer->failure, GRID_REQUEST, "too_late",

@@ -1,8 +1,8 @@
 ---@meta grid.core
 -- luacheck: ignore 212 241
 
--- The objects of the C core as the Lua language server should see them. No file loads this
--- one; a spec compares it with the methods that the classes of grid.core have.
+-- The objects of the C core as the Lua language server should see them. No file loads
+-- this one; a spec compares it with the methods that the classes of grid.core have.
 
 --- A holder of the shared engine. The last one to close takes the connections with it.
 ---@class grid.core.engine
