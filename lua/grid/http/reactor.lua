@@ -57,9 +57,9 @@ local ROUND = 1 -- seconds between two checks for abandoned conditions
 local function finish_abandoned(driver, now)
   local host = driver.host
   for scheduler, since in pairs(driver.abandoned) do
-    local has_timed_out = now - since >= (host.grace or ROUND)
-    if has_timed_out or #scheduler.landed > 0 then host.spawn(scheduler.abandon, scheduler, has_timed_out) end
-    if has_timed_out or next(scheduler.calls) == nil then driver.abandoned[scheduler] = nil end
+    local is_last = now - since >= (host.grace or ROUND) or scheduler:has_landed()
+    if is_last or #scheduler.landed > 0 then host.spawn(scheduler.abandon, scheduler, is_last) end
+    if is_last then driver.abandoned[scheduler] = nil end
   end
 end
 

@@ -56,6 +56,13 @@ function scheduler:is_over()
   return self.active == 0 and not self.source
 end
 
+--- Have the transfers of all its calls finished?
+function scheduler:has_landed()
+  local count = 0
+  for _ in pairs(self.calls) do count = count + 1 end
+  return count == #self.landed
+end
+
 --- Does the scheduler wait for a transfer to finish?
 function scheduler:needs_step()
   return #self.landed == 0 and not self.http.closed
