@@ -65,8 +65,9 @@ describe("calls in flight together", function()
   end)
 
   it("have as many connections over HTTP/1.1 as calls are in flight", function()
-    for _, concurrency in ipairs { 1, 2, 3, 5, 64 } do
+    for _, concurrency in ipairs { 1, 3, 64 } do
       local client = client_of { base_url = server.https, http_version = "1.1" }
+      server:fault { kind = "delay", answer_delay = 2, count = concurrency } -- all begin before the first answer
       assert.equal(concurrency, refresh_all(client, concurrency))
       client:close()
       collectgarbage()
