@@ -1,7 +1,9 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const char *format, ...)
 {
@@ -18,6 +20,11 @@ bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const cha
 bool grid_error_out_of_memory(grid_error *err)
 {
     return grid_error_set(err, GRID_REQUEST, "out_of_memory", "not enough memory");
+}
+
+bool grid_error_of_file(grid_error *err, const char *code, const char *what, const char *path)
+{
+    return grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
 }
 
 const char *grid_kind_name(grid_kind kind)

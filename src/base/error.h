@@ -33,6 +33,9 @@ bool grid_error_set(grid_error *err, grid_kind kind, const char *code, const cha
 
 bool grid_error_out_of_memory(grid_error *err);
 
+/* "`what` `path`: the text of errno", of the kind GRID_STORE. Returns false. */
+bool grid_error_of_file(grid_error *err, const char *code, const char *what, const char *path);
+
 /* The kind's name in the public interface: "request", "network", … */
 const char *grid_kind_name(grid_kind kind);
 

@@ -49,7 +49,7 @@ void grid_file_free(grid_file *file)
 
 static bool not_read(grid_error *err, const char *path)
 {
-    return grid_error_set(err, GRID_STORE, "not_read", "cannot read %.120s: %s", path, strerror(errno));
+    return grid_error_of_file(err, "not_read", "cannot read", path);
 }
 
 enum { CHUNK = 4096 };

@@ -7,11 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool failed(grid_error *err, const char *code, const char *what, const char *path)
-{
-    return grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
-}
-
 const char *grid_folder_of(const char *path, char folder[PATH_MAX])
 {
     char *slash;
@@ -31,7 +26,7 @@ bool grid_folder_sync(const char *folder, grid_error *err)
     bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 
     if (!synced)
-        failed(err, "not_durable", "cannot bring to the disk the folder", folder);
+        grid_error_of_file(err, "not_durable", "cannot bring to the disk the folder", folder);
     if (fd >= 0)
         close(fd);
     return synced;
@@ -52,7 +47,7 @@ bool grid_folder_make(const char *path, grid_error *err)
     char parent[PATH_MAX];
 
     if (mkdir(path, 0700) != 0)
-        return errno == EEXIST || failed(err, "not_made", "cannot make the folder", path);
+        return errno == EEXIST || grid_error_of_file(err, "not_made", "cannot make the folder", path);
     give_to_owner(path, grid_folder_of(path, parent));
     return true;
 }
@@ -67,10 +62,10 @@ bool grid_folder_check(const char *path, grid_error *err)
     struct stat status;
 
     if (stat(path, &status) != 0)
-        return failed(err, errno == ENOENT ? "not_found" : "not_read", "cannot read the folder", path);
+        return grid_error_of_file(err, errno == ENOENT ? "not_found" : "not_read", "cannot read the folder", path);
     if (!S_ISDIR(status.st_mode)) {
         errno = ENOTDIR;
-        return failed(err, "not_read", "cannot read the folder", path);
+        return grid_error_of_file(err, "not_read", "cannot read the folder", path);
     }
     if (status.st_mode & (S_IWGRP | S_IWOTH))
         return not_private(err, path, "other users may write to it; chmod go-w takes that from them");

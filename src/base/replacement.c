@@ -13,14 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool failed_as(grid_error *err, const char *code, const char *what, const char *path)
-{
-    return grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
-}
-
 static bool failed(grid_error *err, const char *what, const char *path)
 {
-    return failed_as(err, "not_written", what, path);
+    return grid_error_of_file(err, "not_written", what, path);
 }
 
 /* The path without symbolic links. The file may be missing; a link to a missing file is
@@ -256,6 +251,6 @@ bool grid_file_remove(const char *path, grid_error *err)
     char folder[PATH_MAX];
 
     if (unlink(path) != 0)
-        return failed_as(err, errno == ENOENT ? "not_found" : "not_removed", "cannot remove", path);
+        return grid_error_of_file(err, errno == ENOENT ? "not_found" : "not_removed", "cannot remove", path);
     return grid_folder_sync(grid_folder_of(path, folder), err);
 }

@@ -21,7 +21,7 @@ typedef struct temporary {
 
 static grid_swap_result failed(grid_error *err, const char *code, const char *what, const char *path)
 {
-    grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
+    grid_error_of_file(err, code, what, path);
     return GRID_SWAP_FAILED;
 }
 

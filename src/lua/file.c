@@ -168,14 +168,6 @@ static int file_read_whole(lua_State *L)
     return 1;
 }
 
-static int finish(lua_State *L, bool succeeded, const grid_error *err)
-{
-    if (!succeeded)
-        return gridL_fail(L, err);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
 /* file_replace(path, text) -> true | nil, kind, code, message */
 static int file_replace(lua_State *L)
 {
@@ -183,7 +175,7 @@ static int file_replace(lua_State *L)
     grid_error err;
     bool succeeded = grid_file_replace(path, gridL_check_slice(L, 2), &err);
 
-    return finish(L, succeeded, &err);
+    return gridL_finish(L, succeeded, &err);
 }
 
 /* file_remove(path) -> true | nil, kind, code, message */
@@ -192,7 +184,7 @@ static int file_remove(lua_State *L)
     grid_error err;
     bool succeeded = grid_file_remove(luaL_checkstring(L, 1), &err);
 
-    return finish(L, succeeded, &err);
+    return gridL_finish(L, succeeded, &err);
 }
 
 void gridL_open_file(lua_State *L)

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 static const char FOLDER[] = "grid.core.folder";
@@ -33,7 +32,7 @@ static int cannot_read(lua_State *L, const char *path)
 {
     grid_error err;
 
-    grid_error_set(&err, GRID_STORE, "not_read", "cannot read %.120s: %s", path, strerror(errno));
+    grid_error_of_file(&err, "not_read", "cannot read", path);
     return gridL_fail(L, &err);
 }
 
@@ -138,21 +137,13 @@ static int file_time(lua_State *L)
     return 1;
 }
 
-static int finish(lua_State *L, bool succeeded, const grid_error *err)
-{
-    if (!succeeded)
-        return gridL_fail(L, err);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
 /* folder_make(path) -> true | nil, kind, code, message */
 static int folder_make(lua_State *L)
 {
     grid_error err;
     bool succeeded = grid_folder_make(luaL_checkstring(L, 1), &err);
 
-    return finish(L, succeeded, &err);
+    return gridL_finish(L, succeeded, &err);
 }
 
 /* folder_sync(path) -> true | nil, kind, code, message */
@@ -161,7 +152,7 @@ static int folder_sync(lua_State *L)
     grid_error err;
     bool succeeded = grid_folder_sync(luaL_checkstring(L, 1), &err);
 
-    return finish(L, succeeded, &err);
+    return gridL_finish(L, succeeded, &err);
 }
 
 /* folder_check(path) -> true | nil, kind, code, message */
@@ -170,7 +161,7 @@ static int folder_check(lua_State *L)
     grid_error err;
     bool succeeded = grid_folder_check(luaL_checkstring(L, 1), &err);
 
-    return finish(L, succeeded, &err);
+    return gridL_finish(L, succeeded, &err);
 }
 
 /* file_exists(path) -> boolean. A dangling symbolic link exists. */

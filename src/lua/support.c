@@ -47,6 +47,14 @@ int gridL_fail(lua_State *L, const grid_error *err)
     return 4;
 }
 
+int gridL_finish(lua_State *L, bool succeeded, const grid_error *err)
+{
+    if (!succeeded)
+        return gridL_fail(L, err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 grid_slice gridL_check_slice(lua_State *L, int argument)
 {
     grid_slice slice;

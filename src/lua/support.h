@@ -24,6 +24,9 @@ void gridL_new_class(lua_State *L, const char *class_name, const luaL_Reg *metho
  * that fails. */
 int gridL_fail(lua_State *L, const grid_error *err);
 
+/* Pushes true and returns 1, or the results of gridL_fail if `succeeded` is false. */
+int gridL_finish(lua_State *L, bool succeeded, const grid_error *err);
+
 grid_slice gridL_check_slice(lua_State *L, int argument);
 void gridL_push_slice(lua_State *L, grid_slice slice);
 

@@ -90,10 +90,7 @@ static int writer_next_finished(lua_State *L)
     succeeded = grid_write_succeeded(write, &err);
     grid_write_free(write);
     lua_pushinteger(L, (lua_Integer)id);
-    if (!succeeded)
-        return 1 + gridL_fail(L, &err);
-    lua_pushboolean(L, true);
-    return 2;
+    return 1 + gridL_finish(L, succeeded, &err);
 }
 
 /* writer:is_usable() -> boolean: not closed, and created by this process */
