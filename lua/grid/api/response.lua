@@ -31,7 +31,7 @@ local Result = { __name = "grid.result" }
 local bodies = setmetatable({}, { __mode = "k" })
 
 function Result:__index(name)
-  if name == "body" then return bodies[self] and bodies[self]:string() end
+  if name == "body" then return answers.text(bodies[self]) end
 end
 
 function Result:__tostring()

@@ -20,18 +20,6 @@ local function jwk_of(key)
   }
 end
 
---- A new key: base64 of its PKCS#8 DER, a secret.
----@return string? text, grid.Error?
-function dpop.new_key()
-  local key, kind, code, message = core.key_new()
-  if not key then return nil, errors.from_core(kind, code, message) end
-  local text
-  text, kind, code, message = key:export()
-  key:close()
-  if not text then return nil, errors.from_core(kind, code, message) end
-  return text
-end
-
 --- The value of the header `DPoP` (RFC 9449 section 4.2).
 ---@param key_text string PKCS#8
 ---@param method string

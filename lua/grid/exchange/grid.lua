@@ -7,8 +7,7 @@
 
 local argument = require "grid.argument"
 local auth = require "grid.api.auth"
-local core = require "grid.core"
-local errors = require "grid.errors"
+local contract = require "grid.exchange.contract"
 local json = require "grid.json"
 local keys = require "grid.keys"
 local pasted = require "grid.pasted"
@@ -27,8 +26,8 @@ local WHAT = "grid.exchange.grid"
 ---@field reuse_seconds? number of grace and idempotent
 exchange.options = {
   client = { type = "table", required = true },
-  reuse = { type = "string", check = schema.one_of("strict", "grace", "idempotent") },
-  reuse_seconds = { type = "number", check = schema.seconds },
+  reuse = contract.REUSE.reuse,
+  reuse_seconds = contract.REUSE.reuse_seconds,
 }
 
 -- The codes with which the service refuses the refresh token itself.
@@ -36,18 +35,6 @@ local REJECTING = {
   invalid_grant = true, invalid_refresh_token = true, refresh_token_expired = true, refresh_token_reused = true,
   session_revoked = true,
 }
-
--- A body with the methods of grid.core.bytes, for response.judge.
-local Content = {}
-Content.__index = Content
-
-function Content:string()
-  return self.text
-end
-
-function Content:decode(array_metatable, ...)
-  return core.json_decode(self.text, array_metatable, ...)
-end
 
 -- -> grid.http.Request, grid.KeyPair | nil, error
 local function build(client, grant)
@@ -86,7 +73,7 @@ end
 local function read_session(answer, grant, request, pair)
   local res, err = response.judge({
     sent = "yes", status = answer.status, headers = answer.headers, cookies = answer.cookies or {}, bytes = #answer.body,
-    content = setmetatable({ text = answer.body }, Content), attempts = 1,
+    content = answer.body, attempts = 1,
   }, request)
   if not res then return nil, failure(err) end
   local opened
@@ -138,21 +125,9 @@ end
 
 -- The parameters of the next request, and its opener.
 local function grant_of(tokens)
-  local key, kind, code, message = core.key_new()
-  if not key then return nil, errors.from_core(kind, code, message) end
-  local opener
-  opener, kind, code, message = key:export()
-  key:close()
-  if not opener then return nil, errors.from_core(kind, code, message) end
+  local opener, err = contract.new_key()
+  if not opener then return nil, err end
   return { address = tokens.address }, opener
-end
-
-local TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
-
-local function transport_of(client)
-  local picked = {}
-  for _, name in ipairs(TRANSPORT) do picked[name] = client.options[name] end
-  return picked
 end
 
 local function check(given)
@@ -161,20 +136,7 @@ local function check(given)
   if type(metatable) ~= "table" or metatable.__name ~= "grid.client" then
     argument.raise("%s: 'client' must be a client of grid.new", WHAT)
   end
-  local reuse = given.reuse or "strict"
-  if reuse == "strict" and given.reuse_seconds then
-    argument.raise("%s: 'reuse_seconds' is not used with reuse = \"strict\"", WHAT)
-  elseif reuse == "grace" and not given.reuse_seconds then
-    argument.raise("%s: field 'reuse_seconds' is missing: reuse = \"grace\" needs it", WHAT)
-  end
-end
-
-local Exchange = { __name = "grid.exchange" }
-
-local places = setmetatable({}, { __mode = "k" })
-
-function Exchange:__tostring()
-  return ("grid.exchange: %s, %s"):format(self.name, places[self])
+  contract.check_reuse(WHAT, given.reuse or "strict", given.reuse_seconds)
 end
 
 --- The exchange of a client.
@@ -183,14 +145,13 @@ end
 function exchange.new(given)
   check(given)
   local client = given.client
-  local made = setmetatable({
-    name = "grid", reuse = given.reuse or "strict", reuse_seconds = given.reuse_seconds, transport = transport_of(client),
+  return contract.new({
+    name = "grid", reuse = given.reuse or "strict", reuse_seconds = given.reuse_seconds,
+    transport = contract.transport_of(client.options),
     tokens = tokens_of, grant = grant_of,
     request = function(grant) return request_from(client, grant) end,
     read = function(answer, grant) return read_from(client, answer, grant) end,
-  }, Exchange)
-  places[made] = client.endpoint
-  return made
+  }, client.endpoint)
 end
 
 return exchange

@@ -8,6 +8,7 @@
 
 local argument = require "grid.argument"
 local client_auth = require "grid.exchange.client_auth"
+local contract = require "grid.exchange.contract"
 local core = require "grid.core"
 local dpop = require "grid.exchange.dpop"
 local encoding = require "grid.exchange.encoding"
@@ -22,9 +23,6 @@ local transport = require "grid.http.options"
 local oauth2 = {}
 
 local WHAT = "grid.exchange.oauth2"
-
--- Options of grid.http, for the sender of the requests.
-local TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
 
 ---@class (exact) grid.OAuth2Options
 ---@field token_url? string https; http to a loopback address only
@@ -58,11 +56,11 @@ oauth2.options = {
   scope = { type = "string", check = schema.plain },
   parameters = { type = "table" },
   dpop = { type = "boolean", default = false },
-  reuse = { type = "string", check = schema.one_of("strict", "grace", "idempotent"), default = "strict" },
-  reuse_seconds = { type = "number", check = schema.seconds },
+  reuse = contract.REUSE.reuse,
+  reuse_seconds = contract.REUSE.reuse_seconds,
   idempotency_header = { type = "string", check = schema.plain },
 }
-for _, name in ipairs(TRANSPORT) do
+for _, name in ipairs(contract.TRANSPORT) do
   local field = transport.transport[name]
   oauth2.options[name] = { type = field.type, check = field.check }
 end
@@ -94,12 +92,7 @@ local function check_reuse(options)
   if options.reuse == "idempotent" and not header then
     argument.raise("%s: field 'idempotency_header' is missing: reuse = \"idempotent\" needs it", WHAT)
   end
-  if options.reuse == "grace" and not options.reuse_seconds then
-    argument.raise("%s: field 'reuse_seconds' is missing: reuse = \"grace\" needs it", WHAT)
-  end
-  if options.reuse == "strict" and options.reuse_seconds then
-    argument.raise("%s: 'reuse_seconds' is not used with reuse = \"strict\"", WHAT)
-  end
+  contract.check_reuse(WHAT, options.reuse, options.reuse_seconds)
 end
 
 local function check_endpoints(options)
@@ -141,14 +134,6 @@ local function secrets_of(client, grant)
   add("dpop_key", grant.dpop_key)
   if client.secret then secrets.basic_secret = client_auth.credentials(client):match "%S+$" end
   return secrets
-end
-
-local Exchange = { __name = "grid.exchange" }
-
-local places = setmetatable({}, { __mode = "k" })
-
-function Exchange:__tostring()
-  return ("grid.exchange: %s, %s"):format(self.name, places[self])
 end
 
 local function no_endpoint(options)
@@ -207,12 +192,6 @@ local function discovery(options, state)
   }
 end
 
-local function pick(options, names)
-  local picked = {}
-  for _, name in ipairs(names) do picked[name] = options[name] end
-  return picked
-end
-
 -- The tokens of a login for `keeper:add`: the answer of a token endpoint, as a table or
 -- JSON text. -> tokens as `read` returns them | nil, the fault
 local function tokens_of(given)
@@ -237,7 +216,7 @@ local function grant_of(options, tokens)
   local dpop_key, err
   if options.dpop then
     dpop_key = tokens.dpop_key
-    if not dpop_key then dpop_key, err = dpop.new_key() end
+    if not dpop_key then dpop_key, err = contract.new_key() end
     if not dpop_key then return nil, err end
   end
   return { scope = options.scope, parameters = parameters_text(options.parameters), dpop_key = dpop_key }
@@ -289,14 +268,12 @@ function oauth2.new(given)
   local client = client_auth.client(WHAT, options.client_auth, options)
   local state = { token_url = options.token_url, revocation_url = options.revocation_url }
   local request, read, revoke = functions(options, client, state)
-  local exchange = setmetatable({
-    name = "oauth2", reuse = options.reuse, reuse_seconds = options.reuse_seconds, transport = pick(options, TRANSPORT),
+  return contract.new({
+    name = "oauth2", reuse = options.reuse, reuse_seconds = options.reuse_seconds, transport = contract.transport_of(options),
     tokens = tokens_of, grant = function(tokens) return grant_of(options, tokens) end,
     request = request, read = read, revoke = revoke,
     discovery = not options.token_url and discovery(options, state) or nil,
-  }, Exchange)
-  places[exchange] = place_of(options)
-  return exchange
+  }, place_of(options))
 end
 
 return oauth2

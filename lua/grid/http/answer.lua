@@ -12,12 +12,19 @@ local answer = {}
 ---@field headers? table<string, string> lower-case name to value
 ---@field cookies? string[] values of Set-Cookie
 ---@field bytes? integer size of the body
----@field content? grid.core.bytes the body
+---@field content? grid.core.bytes|string the body
 ---@field attempts integer tries so far, including the one of this answer
 ---@field seconds number
 ---@field connect_seconds number 0 on a reused connection
 ---@field retry_after? integer
 ---@field kind? string set, with code and message, if the answer is incomplete
+
+--- The body as a string | nil: there is none
+---@param content? grid.core.bytes|string
+function answer.text(content)
+  if content == nil or type(content) == "string" then return content end
+  return content:string()
+end
 
 --- The error of an incomplete answer. `fields` overrides its kind, code and message. The
 --- body and the cookies of the answer are fields of the error.
@@ -30,7 +37,7 @@ function answer.error(of, fields)
   fields.code = fields.code or of.code
   fields.message = fields.message or of.message
   fields.sent, fields.status, fields.headers, fields.retry_after = of.sent, of.status, of.headers, of.retry_after
-  return errors.new(fields, { body = of.content and of.content:string(), cookies = of.cookies })
+  return errors.new(fields, { body = answer.text(of.content), cookies = of.cookies })
 end
 
 return answer

@@ -1,0 +1,63 @@
+-- What the library's own exchanges share.
+-- Owns: the options for reuse and for the sender, the class of an exchange, and the place
+-- that `tostring` shows. Secrets are no fields of an exchange.
+-- Does not know: requests and answers.
+
+local argument = require "grid.argument"
+local keys = require "grid.keys"
+local schema = require "grid.schema"
+
+local contract = {}
+
+--- The fields of a schema: what the server makes of a refresh token that is used again.
+contract.REUSE = {
+  reuse = { type = "string", check = schema.one_of("strict", "grace", "idempotent"), default = "strict" },
+  reuse_seconds = { type = "number", check = schema.seconds },
+}
+
+--- Raises if the two options contradict each other.
+function contract.check_reuse(what, reuse, reuse_seconds)
+  if reuse == "strict" and reuse_seconds then
+    argument.raise("%s: 'reuse_seconds' is not used with reuse = \"strict\"", what)
+  elseif reuse == "grace" and not reuse_seconds then
+    argument.raise("%s: field 'reuse_seconds' is missing: reuse = \"grace\" needs it", what)
+  end
+end
+
+--- Options of grid.http, for the sender of the requests.
+contract.TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
+
+--- Those of `options`.
+function contract.transport_of(options)
+  local picked = {}
+  for _, name in ipairs(contract.TRANSPORT) do picked[name] = options[name] end
+  return picked
+end
+
+--- A new P-256 key: base64 of its PKCS#8 DER, a secret.
+---@return string? text, grid.Error?
+function contract.new_key()
+  local pair, err = keys.keypair()
+  if not pair then return nil, err end
+  local text
+  text, err = pair:export()
+  pair:close()
+  return text, err
+end
+
+local Exchange = { __name = "grid.exchange" }
+
+local places = setmetatable({}, { __mode = "k" })
+
+function Exchange:__tostring()
+  return ("grid.exchange: %s, %s"):format(self.name, places[self])
+end
+
+--- Makes `fields` an exchange with the server at `place`, a URL without secrets.
+---@return grid.Exchange
+function contract.new(fields, place)
+  places[fields] = place
+  return setmetatable(fields, Exchange)
+end
+
+return contract
