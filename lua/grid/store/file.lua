@@ -61,13 +61,17 @@ local function parse(text)
   return text:sub(start, last), rev, text:sub(last + 2), tonumber(due)
 end
 
+local function hex(bytes)
+  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
 -- The first rev of an id is random, so that revs do not repeat over remove and add; and
 -- the next ones too, since an older copy of the file may be put back.
 local function next_rev(expected_rev)
   local random, kind, code, message = core.random_bytes(16)
   if not random then return nil, errors.from_core(kind, code, message) end
   local count = expected_rev and tonumber(expected_rev:match "^%d+") or 0
-  return ("%.0f-"):format(count + 1) .. random:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+  return ("%.0f-"):format(count + 1) .. hex(random)
 end
 
 local function is_rev(rev)
@@ -78,7 +82,7 @@ end
 local function name_of(id)
   local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
   if not hash then return nil, errors.from_core(kind, code, message) end
-  return (hash:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+  return hex(hash)
 end
 
 local function is_name(name)
