@@ -9,7 +9,6 @@ local response = require "grid.api.response"
 local request = {}
 
 local WITH_KEY = { POST = true, PUT = true, PATCH = true }
-local SAFE = { GET = true, HEAD = true }
 
 --- The header lines that are the same in each request of a client.
 function request.constant_lines(options)
@@ -59,7 +58,6 @@ function request.new(client, operation, given)
     path = operation.path,
     headers = lines,
     body = operation.body,
-    idempotent = SAFE[method] or false,
     idempotency_key = key,
     judge = response.judge,
     again = operation.again,

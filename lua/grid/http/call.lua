@@ -23,7 +23,7 @@ local SHORTEST_TRY = 0.1 -- seconds
 ---@field headers (string|false)[] "Name: value"
 ---@field body? string
 ---@field not_after? number on core.boottime: later no try sends the request
----@field idempotent boolean the request may be repeated after an unknown outcome
+---@field idempotent? boolean the request may be repeated after an unknown outcome; default: true for safe methods
 ---@field judge fun(answer: grid.http.Answer, request: grid.http.Request): any, grid.Error?
 ---@field idempotency_key? string the one in the headers; a field of events and errors
 ---@field again? fun(err: grid.Error): number? requests one more try: its delay in seconds
@@ -89,12 +89,19 @@ function call:sent_so_far()
   return self.transfer:sent() == "no" and "no" or "unknown"
 end
 
+local SAFE = { GET = true, HEAD = true, OPTIONS = true } -- RFC 9110 section 9.2.1
+
+local function is_idempotent(request)
+  if request.idempotent ~= nil then return request.idempotent end
+  return SAFE[request.method] or false
+end
+
 -- A request error is not retried, since a further try would fail too; the exception is a
 -- lack of descriptors. A protocol error is not retried, since the service would send the
 -- same answer.
 local function may_repeat(self, err)
   if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
-  return err.outcome == "unknown" and self.request.idempotent and err.kind ~= "protocol"
+  return err.outcome == "unknown" and is_idempotent(self.request) and err.kind ~= "protocol"
 end
 
 -- `judge` may accept an answer with an error status. Such a call is retried as well, for
@@ -103,7 +110,7 @@ local function is_retryable(self, answer, err)
   if err then return may_repeat(self, err) end
   if answer.status < 400 then return false end
   local try_outcome = outcome.of(answer.sent, answer.status)
-  return try_outcome == "none" or try_outcome == "unknown" and self.request.idempotent
+  return try_outcome == "none" or try_outcome == "unknown" and is_idempotent(self.request)
 end
 
 -- A random delay between half of `delay` and `delay`, so that clients that failed

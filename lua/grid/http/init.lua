@@ -164,8 +164,6 @@ local REQUEST = {
   idempotent = { type = "boolean" },
 }
 
-local SAFE = { GET = true, HEAD = true, OPTIONS = true }
-
 local function url_of(self, what, url)
   if url:sub(1, 1) == "/" then
     if not self.options.base_url then argument.raise("%s: 'url' must be absolute: there is no base_url", what) end
@@ -198,7 +196,7 @@ end
 local function judge(answer)
   if answer.kind then return nil, answers.error(answer) end
   return {
-    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answer.content:string(),
+    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answers.text(answer.content),
     seconds = answer.seconds, attempts = answer.attempts,
   }
 end
@@ -215,13 +213,12 @@ function Http:send(request, given)
   schema.check(what, REQUEST, request, "request")
   if given == nil then given = {} end
   schema.check(what, options.call, given)
-  local headers, idempotent = request.headers or {}, request.idempotent
+  local headers = request.headers or {}
   options.check_headers(what, headers)
-  if idempotent == nil then idempotent = SAFE[request.method] or false end
   local url = url_of(self, what, request.url)
   return self:perform {
     method = request.method, url = url, path = url:match "^%a+://[^/?]*(.*)$", headers = lines_of(self, headers),
-    body = request.body, idempotent = idempotent, judge = judge,
+    body = request.body, idempotent = request.idempotent, judge = judge,
     timeout = given.timeout, retries = given.retries, detached = given.detached,
   }
 end
