@@ -4,26 +4,14 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 local assert_error = rig.assert_error
 
 describe("an error", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.share() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   -- The error for a service that answers anything with this status and this body.
   local function answered(status, body, method)

@@ -1,38 +1,12 @@
 /* One exchange with a server in the same loop: what times out, breaks off, or makes no
  * sense. */
-#include "http_support.h"
+#include "transfer_support.h"
 
 #include <stdint.h>
-
-static grid_engine *engine;
-static loopback server;
-
-/* Starts, finishes, and gives back the transfer, for the caller to free. */
-static grid_transfer *run(const grid_exchange *exchange)
-{
-    grid_transfer *transfer = start(engine, exchange);
-
-    CHECK(finish_within(engine, &server, transfer, 10));
-    CHECK(grid_transfer_take_finished(engine) == transfer);
-    return transfer;
-}
-
-static grid_transfer *run_get(void)
-{
-    grid_exchange exchange = exchange_with(server.port, "GET");
-
-    return run(&exchange);
-}
 
 static void run_to_any_end(void)
 {
     grid_transfer_free(run_get());
-}
-
-static void fails_like(grid_transfer *transfer, grid_kind kind, const char *code, grid_sent sent)
-{
-    check_failure(transfer, kind, code, sent);
-    grid_transfer_free(transfer);
 }
 
 static void an_answer_that_does_not_come_times_out(void)
@@ -236,11 +210,8 @@ static void a_server_without_tls_is_a_failed_handshake(void)
 int main(void)
 {
     long before = grid_alloc_live();
-    grid_error err;
 
-    loopback_open(&server);
-    engine = grid_engine_new(NULL, &err);
-    if (!CHECK(engine != NULL))
+    if (!begin())
         return check_report();
     an_answer_that_does_not_come_times_out();
     an_answer_that_drips_times_out_and_what_came_is_kept();
@@ -256,9 +227,5 @@ int main(void)
     what_was_handed_over_is_not_sent_again();
     a_certificate_that_cannot_be_read_is_named();
     a_server_without_tls_is_a_failed_handshake();
-    CHECK_INT(grid_engine_in_flight(engine), 0);
-    grid_engine_unref(engine);
-    loopback_close(&server);
-    CHECK_INT(grid_alloc_live(), before);
-    return check_report();
+    return end(before);
 }

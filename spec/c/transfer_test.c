@@ -1,34 +1,8 @@
 /* One exchange with a server in the same loop: the request, the answer, and the result
  * of each limit and fault. */
-#include "http_support.h"
+#include "transfer_support.h"
 
 #include <stdint.h>
-
-static grid_engine *engine;
-static loopback server;
-
-/* Starts, finishes, and gives back the transfer, for the caller to free. */
-static grid_transfer *run(const grid_exchange *exchange)
-{
-    grid_transfer *transfer = start(engine, exchange);
-
-    CHECK(finish_within(engine, &server, transfer, 10));
-    CHECK(grid_transfer_take_finished(engine) == transfer);
-    return transfer;
-}
-
-static grid_transfer *run_get(void)
-{
-    grid_exchange exchange = exchange_with(server.port, "GET");
-
-    return run(&exchange);
-}
-
-static void fails_like(grid_transfer *transfer, grid_kind kind, const char *code, grid_sent sent)
-{
-    check_failure(transfer, kind, code, sent);
-    grid_transfer_free(transfer);
-}
 
 /* ---- The request ----------------------------------------------------------------- */
 
@@ -258,11 +232,8 @@ static void trailers_are_no_break(void)
 int main(void)
 {
     long before = grid_alloc_live();
-    grid_error err;
 
-    loopback_open(&server);
-    engine = grid_engine_new(NULL, &err);
-    if (!CHECK(engine != NULL))
+    if (!begin())
         return check_report();
     a_post_goes_out_as_it_was_given();
     every_method_goes_out_under_its_name();
@@ -277,9 +248,5 @@ int main(void)
     headers_have_a_limit();
     headers_that_break_off_are_no_answer();
     trailers_are_no_break();
-    CHECK_INT(grid_engine_in_flight(engine), 0);
-    grid_engine_unref(engine);
-    loopback_close(&server);
-    CHECK_INT(grid_alloc_live(), before);
-    return check_report();
+    return end(before);
 }

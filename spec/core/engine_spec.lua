@@ -2,66 +2,21 @@
 -- once closed, and what the collector and the order of closing may do to them.
 
 local core = require "grid.core"
-local fault_server = require "spec.support.fault_server"
+local exchanges = require "spec.support.exchanges"
 local rig = require "spec.support.rig"
-
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
 
 local function descriptors()
   return #core.file_names "/proc/self/fd"
 end
 
+local start, finish, collect = exchanges.start, exchanges.finish, exchanges.collect
+
 local function is_open(name) return name ~= "close" end
 
 describe("grid.core", function()
-  local server, blocks
+  local server = exchanges.server()
 
-  setup(function() server = fault_server.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    collect()
-    blocks = core.live()
-  end)
-
-  after_each(function()
-    collect()
-    assert.equal(blocks, core.live())
-  end)
-
-  local function exchange(path, fields)
-    local one = {
-      method = "GET", url = server.http .. path, headers = {}, timeout = 10, connect_timeout = 5, max_response_bytes = 10000,
-      proxy = "",
-    }
-    for name, value in pairs(fields or {}) do one[name] = value end
-    return one
-  end
-
-  local function start(engine, one)
-    return engine:start(one, one, one.timeout, one.connect_timeout)
-  end
-
-  local function await(engine, transfer)
-    local deadline = core.now() + 10
-    while not transfer:is_finished() and core.now() < deadline do
-      engine:step()
-      engine:wait(0.05)
-    end
-    assert.is_true(transfer:is_finished())
-  end
-
-  local function finish(engine, transfer)
-    await(engine, transfer)
-    local answer = transfer:answer()
-    answer.body = answer.content and answer.content:string()
-    answer.content = nil
-    transfer:close()
-    return answer
-  end
+  local function exchange(path, fields) return exchanges.get(server, path, fields) end
 
   local function fetch(engine, path, fields)
     return finish(engine, assert(start(engine, exchange(path, fields))))
@@ -137,7 +92,7 @@ describe("grid.core", function()
 
     it("ends with its last holder, and leaves no descriptor and no memory", function()
       core.engine():close() -- what libcurl opens once for the process is open now
-      local before = descriptors()
+      local before, blocks = descriptors(), core.live()
       for _ = 1, 3 do
         local holders = { core.engine(), core.engine() }
         fetch(holders[1], "/ok")
@@ -151,6 +106,7 @@ describe("grid.core", function()
     end)
 
     it("ends when its last holder is collected", function()
+      local blocks = core.live()
       fetch(core.engine(), "/ok")
       collect()
       assert.equal(blocks, core.live())

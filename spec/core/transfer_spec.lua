@@ -2,65 +2,21 @@
 -- that are refused, and closing at any time.
 
 local core = require "grid.core"
-local fault_server = require "spec.support.fault_server"
+local exchanges = require "spec.support.exchanges"
 
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
+local start, await, finish, collect = exchanges.start, exchanges.await, exchanges.finish, exchanges.collect
 
 local function is_open(name) return name ~= "close" end
 
 describe("grid.core", function()
-  local server, blocks
+  local server = exchanges.server()
 
-  setup(function() server = fault_server.start() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    collect()
-    blocks = core.live()
-  end)
-
-  after_each(function()
-    collect()
-    assert.equal(blocks, core.live())
-  end)
-
-  local function exchange(path, fields)
-    local one = {
-      method = "GET", url = server.http .. path, headers = {}, timeout = 10, connect_timeout = 5, max_response_bytes = 10000,
-      proxy = "",
-    }
-    for name, value in pairs(fields or {}) do one[name] = value end
-    return one
-  end
-
-  local function start(engine, one)
-    return engine:start(one, one, one.timeout, one.connect_timeout)
-  end
-
-  local function await(engine, transfer)
-    local deadline = core.now() + 10
-    while not transfer:is_finished() and core.now() < deadline do
-      engine:step()
-      engine:wait(0.05)
-    end
-    assert.is_true(transfer:is_finished())
-  end
-
-  local function finish(engine, transfer)
-    await(engine, transfer)
-    local answer = transfer:answer()
-    answer.body = answer.content and answer.content:string()
-    answer.content = nil
-    transfer:close()
-    return answer
-  end
+  local function exchange(path, fields) return exchanges.get(server, path, fields) end
 
   local function fetch(engine, path, fields)
     return finish(engine, assert(start(engine, exchange(path, fields))))
   end
+
   describe("an exchange", function()
     local engine
 
