@@ -15,8 +15,9 @@ end
 
 exchanges.collect = collect
 
---- For a describe block: a fault server for all its tests, each of which ends with as many
---- blocks of the C core as it began with. -> the server, empty until the first test
+--- For a describe block: a fault server for all its tests. Each test ends with as many
+--- blocks of the C core as it began with.
+---@return table server empty until the first test
 function exchanges.server()
   local busted, server, blocks = require "busted", {}, nil
   busted.setup(function()
