@@ -1,10 +1,10 @@
--- HTTP/2 streams that a server refuses or breaks off, and frames that answer nothing, as
--- many as a server likes. The server is that of spec/support/frame_server.mjs: a request
--- says in its body which frames it wants.
+-- HTTP/2 streams that a server refuses, answers or breaks off, and what an error says of
+-- their execution.
+-- Does not know: frames that go on for longer than a call, see http2_endless_spec.lua.
 
 local core = require "grid.core"
-local fault_server = require "spec.support.fault_server"
 local grid = require "grid"
+local http2 = require "spec.support.http2"
 local rig = require "spec.support.rig"
 
 local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR = 7, 8, 2, 0 -- RFC 9113 section 7
@@ -13,40 +13,17 @@ local libcurl = rig.libcurl
 
 describe("an HTTP/2 stream", function()
   if rig.no_http2 then return pending(rig.no_http2) end
-  local server, client
-  local case_count = 0
-
-  setup(function() server = fault_server.start "frame_server" end)
-  teardown(function() server:stop() end)
-
-  before_each(rig.mark)
-  after_each(function()
-    if client then client:close() end
-    client = nil
-    rig.assert_nothing_left()
-  end)
-
-  local function new_case()
-    case_count = case_count + 1
-    return "case-" .. case_count
-  end
-
-  local function new_client(options)
-    options = options or {}
-    return grid.new {
-      api_key = "key", base_url = options.base_url or server.https, ca_file = server.ca, retries = options.retries or 0,
-      timeout = 10, host = options.host,
-    }
-  end
+  local peer = http2.peer()
+  local client -- of the last `post`
 
   -- A POST that meets these frames, on a connection that has carried another one before
   -- if `reused`. -> its result, its error, and what reached the server
   local function post(frames, reused, options, times)
-    local case = new_case()
-    client = new_client(options)
+    local case = peer:case()
+    client = peer:client(options)
     if reused then assert(client:request("GET", "/ok")) end
     local res, err = client:request("POST", "/x", { case = case, times = times or grid.null, ["do"] = frames })
-    return res, err, server:executions(case)
+    return res, err, peer:executions(case)
   end
 
   local function assert_refused(err, executions)
@@ -186,8 +163,8 @@ describe("an HTTP/2 stream", function()
   -- answers nevertheless.
   describe("that is answered before the server has taken the request", function()
     local function post_early(frames)
-      server:set_early(require("grid.json").encode { ["do"] = frames })
-      client = new_client { base_url = server.early }
+      peer.server:set_early(require("grid.json").encode { ["do"] = frames })
+      client = peer:client { base_url = peer.server.early }
       return client:request("POST", "/x", { text = ("x"):rep(100000) }, { timeout = 1 })
     end
 
@@ -225,12 +202,6 @@ describe("an HTTP/2 stream", function()
     end)
   end)
 
-  -- A transfer without a client.
-  local function start(engine, body, timeout)
-    local request = { method = "POST", url = server.https .. "/x", headers = {}, body = body }
-    return assert(engine:start(request, { max_response_bytes = 2 ^ 20, ca_file = server.ca }, timeout or 30, 5))
-  end
-
   it("is refused by a GOAWAY that another one reads, and one below it is answered", function()
     if libcurl < 788 then return pending "libcurl before 7.88 does not tell the last stream of a GOAWAY" end
     local COUNT, SPEAKER = 8, 4
@@ -241,12 +212,12 @@ describe("an HTTP/2 stream", function()
         engine:step()
       until done()
     end
-    local first = start(engine, "{}") -- opens the connection
+    local first = peer:start(engine, "{}") -- opens the connection
     step_until(function() return first:is_finished() end)
     for i = 1, COUNT do
       local frames = i > SPEAKER and "" or ('["gather",%d],%s["wait",30],["headers",200,{}],["data","{}",true]'):format(
         COUNT + 1, i == SPEAKER and '["goaway",0,0],' or "")
-      transfers[i] = start(engine, ('{"do":[%s]}'):format(frames))
+      transfers[i] = peer:start(engine, ('{"do":[%s]}'):format(frames))
     end
     step_until(function() return engine:in_flight() == 0 end)
     for i = 1, COUNT do
@@ -262,11 +233,11 @@ describe("an HTTP/2 stream", function()
   it("does not bring a connection to 1,000 requests, where nginx ends it", function()
     if libcurl >= 788 then return pending "libcurl 7.88 and later tell which streams are refused" end
     local COUNT, IN_FLIGHT = 2000, 32
-    local engine, case = core.engine(), new_case()
+    local engine, case = core.engine(), peer:case()
     local flying, begun = {}, 0
     repeat
       while begun < COUNT and engine:in_flight() < IN_FLIGHT do
-        local transfer, id = start(engine, ('{"case":"%s"}'):format(case))
+        local transfer, id = peer:start(engine, ('{"case":"%s"}'):format(case))
         begun = begun + 1
         flying[id] = transfer
       end
@@ -279,130 +250,13 @@ describe("an HTTP/2 stream", function()
       end
     until begun == COUNT and engine:in_flight() == 0
     local requests, connections = {}, 0
-    for _, execution in ipairs(server:executions(case)) do
+    for _, execution in ipairs(peer:executions(case)) do
       local number = execution.connection
       if not requests[number] then connections = connections + 1 end
       requests[number] = (requests[number] or 0) + 1
     end
     for _, count in pairs(requests) do assert.is_true(count < 1000, count .. " requests") end
     assert.equal(3, connections)
-    engine:close()
-  end)
-
-  describe("between frames that answer nothing", function()
-    -- Steps until the transfer has finished. -> how many
-    local function count_steps(engine, transfer)
-      local steps = 0
-      repeat
-        engine:wait(1)
-        engine:step()
-        steps = steps + 1
-      until transfer:is_finished()
-      return steps
-    end
-
-    local NOTHING = {
-      PRIORITY = '["frame",2,0,0,"0000000010"]',
-      ["PING with ACK"] = '["frame",6,1,"zero","0000000000000000"]',
-      ["a type that is not known"] = '["frame",99,0,"zero",""]',
-      ["WINDOW_UPDATE of the connection"] = '["frame",8,0,"zero","00000001"]',
-      ["WINDOW_UPDATE of the stream"] = '["frame",8,0,0,"00000001"]',
-      ["GOAWAY that refuses nothing"] = '["goaway","max",0]',
-      ["RST_STREAM of an old stream"] = '["frame",3,0,-2,"00000008"]',
-      ["empty DATA"] = '["headers",200,{}],["cut"],["frame",0,0,0,""]',
-    }
-    -- nghttp2 1.70 ends a connection with too many of these frames, 1.64 does not.
-    local function is_ended_by_nghttp2(text)
-      return (text or ""):find("ENHANCE_YOUR_CALM", 1, true) ~= nil
-    end
-
-    -- Many more than can be read within one step's time, on any machine.
-    for name, frames in pairs(NOTHING) do
-      it("a step ends before they do: " .. name, function()
-        local MANY, FEWEST_STEPS = 1500000, 10
-        local engine = core.engine()
-        local first = start(engine, "{}")
-        count_steps(engine, first)
-        first:close()
-        local status = name == "empty DATA" and "" or '["headers",200,{}],'
-        local transfer = start(engine, ('{"do":[%s,["repeat",%d],%s["data","{}",true]]}'):format(frames, MANY, status))
-        local steps = count_steps(engine, transfer)
-        local answer = transfer:answer()
-        if not is_ended_by_nghttp2(answer.message) then
-          assert.equal(200, answer.status)
-          assert.is_true(steps >= FEWEST_STEPS, steps .. " steps")
-        end
-        transfer:close()
-        engine:close()
-      end)
-    end
-
-    it("a call is given up, and the next one takes another connection", function()
-      for _, frame in ipairs { { "frame", 6, 0, "zero", ("00"):rep(8) }, { "frame", 8, 0, "zero", "00000001" } } do
-        local case = new_case()
-        client = new_client()
-        assert(client:request("POST", "/x", { case = case, times = 0, ["do"] = grid.array {} }))
-        local script = { case = case, times = 2, ["do"] = { frame, { "forever", 10 } } }
-        local _, err = client:request("POST", "/x", script, { timeout = 0.5 })
-        rig.assert_error(err, { kind = "timeout", sent = "unknown" })
-        script.times = 0
-        assert(client:request("POST", "/x", script))
-        local executions = server:executions(case)
-        assert.equal(executions[1].connection, executions[2].connection)
-        assert.not_equal(executions[2].connection, executions[3].connection)
-        client:close()
-      end
-    end)
-
-    it("a sound server answers, and so does theirs on another connection", function()
-      local sound = fault_server.start()
-      client = new_client()
-      local endless = { { "frame", 99, 0, "zero", "" }, { "repeat", 1e9 } }
-      local _, err = client:request("POST", "/x", { ["do"] = endless }, { timeout = 0.5 })
-      rig.assert_error(err, { kind = is_ended_by_nghttp2(err.message) and "protocol" or "timeout", sent = "unknown" })
-      local other = grid.new { api_key = "key", base_url = sound.https, ca_file = sound.ca, retries = 0, timeout = 10 }
-      assert(other:request("POST", "/ok", "{}"))
-      assert(client:request("POST", "/x", "{}"))
-      other:close()
-      sound:stop()
-    end)
-  end)
-
-  it("is waited for no longer than the call's time where the server allows none, and the next call is answered", function()
-    client = new_client { base_url = server.none }
-    local failures = 0
-    for _ = 1, 4 do
-      local res, err = client:request("POST", "/x", "{}", { timeout = 0.5 })
-      if res then
-        failures = 0
-      else
-        rig.assert_error(err, { kind = "timeout" })
-        failures = failures + 1
-      end
-      assert.is_true(failures < 2)
-    end
-  end)
-
-  it("that was answered in time counts, although one step does not read all that has come", function()
-    local COUNT, SECONDS = 90, 3
-    local engine, transfers = core.engine(), {}
-    local case = new_case()
-    local frames = ('["gather",%d],["headers",200,{}],["cut"],["data","%s"],["repeat",300],["data","",true]'):format(
-      COUNT, ("x"):rep(40))
-    for i = 1, COUNT do transfers[i] = start(engine, ('{"case":"%s","do":[%s]}'):format(case, frames), SECONDS) end
-    repeat
-      for _ = 1, 20 do
-        engine:wait(0.005)
-        engine:step()
-      end
-    until #server:executions(case) == COUNT
-    os.execute("sleep " .. SECONDS + 0.2)
-    repeat
-      engine:wait(1)
-      engine:step()
-    until engine:in_flight() == 0
-    for _, one in ipairs(transfers) do assert.is_nil(one:answer().message) end
-    for _, one in ipairs(transfers) do one:close() end
     engine:close()
   end)
 end)

@@ -17,6 +17,22 @@ collectgarbage("setpause", 10)
 collectgarbage("setstepmul", 1000)
 ]]
 
+-- Answers one peer after another. A request ends with an empty line.
+local SERVER = [[
+local socket = require "socket"
+local server = assert(socket.bind("127.0.0.1", 0))
+local peer
+server:settimeout(0)
+local function serve(headers, body)
+  peer = peer or server:accept()
+  if not peer then return end
+  peer:settimeout(0)
+  if peer:receive "*l" == "" then
+    peer:send("HTTP/1.1 200 OK\r\n" .. headers .. "Content-Length: " .. #body .. "\r\n\r\n" .. body)
+  end
+end
+]]
+
 describe("a finalizer", function()
   local folder
 
@@ -106,10 +122,8 @@ describe("a finalizer", function()
   end)
 
   it("that closes a transfer does not take its answer from a function that reads it", function()
-    assert.equal("good", run [[
+    assert.equal("good", run(SERVER .. [[
       local core = require "grid.core"
-      local socket = require "socket"
-      local server = assert(socket.bind("127.0.0.1", 0))
       local list = {}
       for i = 1, 200 do list[i] = ('"text %d of the list"'):format(i) end
       local body = "[" .. table.concat(list, ",") .. "]"
@@ -119,24 +133,13 @@ describe("a finalizer", function()
         method = "GET", url = ("http://127.0.0.1:%d/"):format(select(2, server:getsockname())), headers = {},
         timeout = 10, connect_timeout = 5, max_response_bytes = 10000, proxy = "",
       }
-      local engine, peer = core.engine(), nil
-
-      -- To one peer after another, a request is a line that is empty.
-      server:settimeout(0)
-      local function serve()
-        peer = peer or server:accept()
-        if not peer then return end
-        peer:settimeout(0)
-        if peer:receive "*l" == "" then
-          peer:send("HTTP/1.1 200 OK\r\n" .. headers .. "Content-Length: " .. #body .. "\r\n\r\n" .. body)
-        end
-      end
+      local engine = core.engine()
 
       local function fetch()
         local transfer = engine:start(exchange, exchange, 10, 5)
         while not transfer:is_finished() do
           engine:step()
-          serve()
+          serve(headers, body)
           engine:wait(0.001)
         end
         return transfer
@@ -164,7 +167,7 @@ describe("a finalizer", function()
       end
       assert(during > 0, "no finalizer ran during the reading")
       io.write "good"
-    ]])
+    ]]))
   end)
 
   it("of a client wakes no waiter when the program ends during a call", function()

@@ -1,0 +1,131 @@
+-- HTTP/2 connections on which frames go on for longer than a step or a call: each step and
+-- each call ends all the same, and what was answered in time counts.
+-- Does not know: streams that are refused or broken off, see http2_spec.lua.
+
+local core = require "grid.core"
+local fault_server = require "spec.support.fault_server"
+local grid = require "grid"
+local http2 = require "spec.support.http2"
+local rig = require "spec.support.rig"
+
+describe("an HTTP/2 stream", function()
+  if rig.no_http2 then return pending(rig.no_http2) end
+  local peer = http2.peer()
+
+  describe("between frames that answer nothing", function()
+    -- Steps until the transfer has finished. -> how many
+    local function count_steps(engine, transfer)
+      local steps = 0
+      repeat
+        engine:wait(1)
+        engine:step()
+        steps = steps + 1
+      until transfer:is_finished()
+      return steps
+    end
+
+    local NOTHING = {
+      PRIORITY = '["frame",2,0,0,"0000000010"]',
+      ["PING with ACK"] = '["frame",6,1,"zero","0000000000000000"]',
+      ["a type that is not known"] = '["frame",99,0,"zero",""]',
+      ["WINDOW_UPDATE of the connection"] = '["frame",8,0,"zero","00000001"]',
+      ["WINDOW_UPDATE of the stream"] = '["frame",8,0,0,"00000001"]',
+      ["GOAWAY that refuses nothing"] = '["goaway","max",0]',
+      ["RST_STREAM of an old stream"] = '["frame",3,0,-2,"00000008"]',
+      ["empty DATA"] = '["headers",200,{}],["cut"],["frame",0,0,0,""]',
+    }
+    -- nghttp2 1.70 ends a connection with too many of these frames, 1.64 does not.
+    local function is_ended_by_nghttp2(text)
+      return (text or ""):find("ENHANCE_YOUR_CALM", 1, true) ~= nil
+    end
+
+    -- Many more than can be read within one step's time, on any machine.
+    for name, frames in pairs(NOTHING) do
+      it("a step ends before they do: " .. name, function()
+        local MANY, FEWEST_STEPS = 1500000, 10
+        local engine = core.engine()
+        local first = peer:start(engine, "{}")
+        count_steps(engine, first)
+        first:close()
+        local status = name == "empty DATA" and "" or '["headers",200,{}],'
+        local transfer = peer:start(engine, ('{"do":[%s,["repeat",%d],%s["data","{}",true]]}'):format(frames, MANY, status))
+        local steps = count_steps(engine, transfer)
+        local answer = transfer:answer()
+        if not is_ended_by_nghttp2(answer.message) then
+          assert.equal(200, answer.status)
+          assert.is_true(steps >= FEWEST_STEPS, steps .. " steps")
+        end
+        transfer:close()
+        engine:close()
+      end)
+    end
+
+    it("a call is given up, and the next one takes another connection", function()
+      for _, frame in ipairs { { "frame", 6, 0, "zero", ("00"):rep(8) }, { "frame", 8, 0, "zero", "00000001" } } do
+        local case = peer:case()
+        local client = peer:client()
+        assert(client:request("POST", "/x", { case = case, times = 0, ["do"] = grid.array {} }))
+        local script = { case = case, times = 2, ["do"] = { frame, { "forever", 10 } } }
+        local _, err = client:request("POST", "/x", script, { timeout = 0.5 })
+        rig.assert_error(err, { kind = "timeout", sent = "unknown" })
+        script.times = 0
+        assert(client:request("POST", "/x", script))
+        local executions = peer:executions(case)
+        assert.equal(executions[1].connection, executions[2].connection)
+        assert.not_equal(executions[2].connection, executions[3].connection)
+        client:close()
+      end
+    end)
+
+    it("a sound server answers, and so does theirs on another connection", function()
+      local sound = fault_server.start()
+      local client = peer:client()
+      local endless = { { "frame", 99, 0, "zero", "" }, { "repeat", 1e9 } }
+      local _, err = client:request("POST", "/x", { ["do"] = endless }, { timeout = 0.5 })
+      rig.assert_error(err, { kind = is_ended_by_nghttp2(err.message) and "protocol" or "timeout", sent = "unknown" })
+      local other = grid.new { api_key = "key", base_url = sound.https, ca_file = sound.ca, retries = 0, timeout = 10 }
+      assert(other:request("POST", "/ok", "{}"))
+      assert(client:request("POST", "/x", "{}"))
+      other:close()
+      sound:stop()
+    end)
+  end)
+
+  it("is waited for no longer than the call's time where the server allows none, and the next call is answered", function()
+    local client = peer:client { base_url = peer.server.none }
+    local failures = 0
+    for _ = 1, 4 do
+      local res, err = client:request("POST", "/x", "{}", { timeout = 0.5 })
+      if res then
+        failures = 0
+      else
+        rig.assert_error(err, { kind = "timeout" })
+        failures = failures + 1
+      end
+      assert.is_true(failures < 2)
+    end
+  end)
+
+  it("that was answered in time counts, although one step does not read all that has come", function()
+    local COUNT, SECONDS = 90, 3
+    local engine, transfers = core.engine(), {}
+    local case = peer:case()
+    local frames = ('["gather",%d],["headers",200,{}],["cut"],["data","%s"],["repeat",300],["data","",true]'):format(
+      COUNT, ("x"):rep(40))
+    for i = 1, COUNT do transfers[i] = peer:start(engine, ('{"case":"%s","do":[%s]}'):format(case, frames), SECONDS) end
+    repeat
+      for _ = 1, 20 do
+        engine:wait(0.005)
+        engine:step()
+      end
+    until #peer:executions(case) == COUNT
+    os.execute("sleep " .. SECONDS + 0.2)
+    repeat
+      engine:wait(1)
+      engine:step()
+    until engine:in_flight() == 0
+    for _, one in ipairs(transfers) do assert.is_nil(one:answer().message) end
+    for _, one in ipairs(transfers) do one:close() end
+    engine:close()
+  end)
+end)
