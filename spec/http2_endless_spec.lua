@@ -1,5 +1,5 @@
--- HTTP/2 connections on which frames go on for longer than a step or a call: each step and
--- each call ends all the same, and what was answered in time counts.
+-- HTTP/2 connections on which frames go on for longer than a step or a call: each step
+-- and each call ends all the same, and what was answered in time counts.
 -- Does not know: streams that are refused or broken off, see http2_spec.lua.
 
 local core = require "grid.core"
