@@ -51,8 +51,7 @@ static void refuses(const bytes *key, const bytes *nonce, const bytes *aad, cons
     CHECK(grid_buffer_append_text(&out, "kept", &err));
     CHECK(refused_as(!open_with(key, nonce, aad, sealed, &out, &err), &err, "open_failed"));
     CHECK_STR(out.data, "kept");
-    /* The plaintext of a tag that does not hold is wiped from the room behind the text,
-     * too. */
+    /* The plaintext of a wrong tag is wiped from the memory after the text, too. */
     CHECK(memcmp(out.data + 5, "adies", 5) != 0);
     grid_buffer_clear(&out);
 }

@@ -115,12 +115,12 @@ static void other_pem_is_refused_with_its_reason(void)
     CHECK(refuses_with(twice, "two private keys"));
     snprintf(twice, sizeof twice, "%s" CERTIFICATE "%s", sec1(), pkcs8());
     CHECK(refuses_with(twice, "two private keys"));
-    CHECK(refuses_with("-----BEGIN PRIVATE KEY", "no end"));
-    CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC", "no end"));
-    CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC\n-----END PRIVATE KEY", "no end"));
+    CHECK(refuses_with("-----BEGIN PRIVATE KEY", "no END line"));
+    CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC", "no END line"));
+    CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC\n-----END PRIVATE KEY", "no END line"));
     CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC\n-----END EC PRIVATE KEY-----", "another label"));
     CHECK(refuses_with("-----BEGIN PRIVATE KEY-----\nMEEC\n-----END P", "another label"));
-    CHECK(refuses_with(joined("", pkcs8(), "-----BEGIN CERTIFICATE-----\nMIIB"), "no end"));
+    CHECK(refuses_with(joined("", pkcs8(), "-----BEGIN CERTIFICATE-----\nMIIB"), "no END line"));
 }
 
 static void blanks_alone_are_no_key(void)

@@ -23,7 +23,7 @@ static EVP_CIPHER_CTX *new_cipher(const unsigned char *key, const unsigned char 
     return NULL;
 }
 
-/* The cipher is a stream: `out` takes as many bytes as `in` has. */
+/* ChaCha20 is a stream cipher: `out` gets as many bytes as `in` has. */
 static bool run(EVP_CIPHER_CTX *cipher, grid_slice aad, grid_slice in, unsigned char *out)
 {
     int written;
@@ -37,7 +37,7 @@ static bool check_size(grid_slice aad, size_t size, grid_error *err)
 {
     if (size <= INT_MAX - GRID_AEAD_TAG_SIZE && aad.size <= INT_MAX)
         return true;
-    return grid_error_set(err, GRID_CRYPTO, "too_large", "too many bytes for one message");
+    return grid_error_set(err, GRID_CRYPTO, "too_large", "the message or its associated data is larger than 2147483631 bytes");
 }
 
 bool grid_aead_seal(const unsigned char key[GRID_AEAD_KEY_SIZE],

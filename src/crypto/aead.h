@@ -1,7 +1,7 @@
-/* Authenticated encryption: ChaCha20-Poly1305 (RFC 8439 2.8), on OpenSSL's cipher.
+/* Authenticated encryption: ChaCha20-Poly1305 (RFC 8439 2.8), by OpenSSL's cipher.
  *
  * Owns: the order of ciphertext and tag (RFC 5116 5.1: the tag comes last), and the
- * wiping of a plaintext whose tag does not hold.
+ * wiping of a plaintext whose tag is wrong.
  * Does not know: where keys and nonces come from. A nonce must not be used twice with one
  * key. Output is appended to the caller's buffer, all or nothing. */
 #ifndef GRID_CRYPTO_AEAD_H
@@ -22,9 +22,9 @@ bool grid_aead_seal(const unsigned char key[GRID_AEAD_KEY_SIZE],
                     const unsigned char nonce[GRID_AEAD_NONCE_SIZE], grid_slice aad,
                     grid_slice plaintext, grid_buffer *ciphertext, grid_error *err);
 
-/* Appends the plaintext. Fails like grid_aead_seal, and with "open_failed": another key,
- * nonce or aad than it was sealed with, or bytes that were changed. Which of them cannot
- * be told. */
+/* Appends the plaintext. Fails like grid_aead_seal, and with "open_failed": the key,
+ * the nonce or the aad is not the one of the seal, or a byte was changed. The tag does
+ * not tell which. */
 bool grid_aead_open(const unsigned char key[GRID_AEAD_KEY_SIZE],
                     const unsigned char nonce[GRID_AEAD_NONCE_SIZE], grid_slice aad,
                     grid_slice ciphertext, grid_buffer *plaintext, grid_error *err);

@@ -1,7 +1,7 @@
-/* The authorization key that the service sends, sealed to a key of the caller.
+/* Opens the authorization key that the service seals to a key of the caller.
  *
- * Owns: opening the two base64 members of `encrypted_authorization_key` to a key that
- * signs.
+ * Owns: the two base64 members of `encrypted_authorization_key`, and the form of the
+ * plaintext.
  * Does not know: JSON, sessions, expiry. */
 #ifndef GRID_CRYPTO_AUTHORIZATION_H
 #define GRID_CRYPTO_AUTHORIZATION_H

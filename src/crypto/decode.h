@@ -1,4 +1,4 @@
-/* Decodes the base64 that this room is given.
+/* Decodes base64 for the files of this room.
  *
  * Owns: reporting "not base64" as a failure of kind "crypto"; "out_of_memory" passes
  * unchanged.

@@ -1,7 +1,7 @@
-/* HKDF (RFC 5869) with SHA-256, on the HMAC of this room.
+/* HKDF (RFC 5869) with SHA-256, by crypto/hmac.h.
  *
- * Owns: nothing that lasts; its working memory is wiped. OpenSSL's EVP_KDF takes its
- * input in one piece, while HPKE gives it in parts.
+ * Owns: the wiping of intermediate blocks. EVP_KDF of OpenSSL is not used, since it takes
+ * its input in one piece, while HPKE gives parts.
  * Does not know: HPKE's labels. Fails with kind "crypto": "too_large",
  * "crypto_failed". */
 #ifndef GRID_CRYPTO_HKDF_H
@@ -11,8 +11,7 @@
 
 enum { GRID_HKDF_MAX_SIZE = 255 * GRID_HASH_SIZE, GRID_HKDF_MAX_PARTS = 6 };
 
-/* RFC 5869 2.2: PRK = HMAC(salt, IKM). The input comes in parts, as if they were
- * joined. */
+/* RFC 5869 2.2: PRK = HMAC(salt, IKM). IKM is the parts, joined. */
 bool grid_hkdf_extract(grid_slice salt, const grid_slice *parts, size_t count,
                        unsigned char prk[GRID_HASH_SIZE], grid_error *err);
 

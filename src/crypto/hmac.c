@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "crypto/library.h"
 
-/* EVP_MAC_init takes a NULL key for "the key of before". */
+/* EVP_MAC_init keeps the previous key when the key is NULL. */
 static bool run(EVP_MAC_CTX *mac, grid_slice key, const grid_slice *parts, size_t count,
                 unsigned char tag[GRID_HASH_SIZE])
 {

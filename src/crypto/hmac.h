@@ -1,6 +1,6 @@
-/* HMAC (RFC 2104) with SHA-256, on OpenSSL's EVP_MAC.
+/* HMAC (RFC 2104) with SHA-256, by OpenSSL's EVP_MAC.
  *
- * Owns: nothing that lasts. Does not know: what is authenticated.
+ * Owns: nothing. Does not know: what is authenticated.
  * Fails with kind "crypto", code "crypto_failed". */
 #ifndef GRID_CRYPTO_HMAC_H
 #define GRID_CRYPTO_HMAC_H
@@ -12,7 +12,7 @@
 
 enum { GRID_HASH_SIZE = 32 }; /* Nh */
 
-/* The text comes in parts, as if they were joined. */
+/* The message is the parts, joined. */
 bool grid_hmac_sha256(grid_slice key, const grid_slice *parts, size_t count,
                       unsigned char tag[GRID_HASH_SIZE], grid_error *err);
 

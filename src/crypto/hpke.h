@@ -15,14 +15,14 @@ enum {
     GRID_HPKE_TAG_SIZE = 16               /* Nt */
 };
 
-/* RFC 9180 6.1, SealBase(pkR, info, aad, pt). With `ephemeral` NULL, as always outside of
- * tests, a fresh pair is made, used once and wiped. */
+/* RFC 9180 6.1, SealBase(pkR, info, aad, pt). With `ephemeral` NULL, as in all code but
+ * tests, a new pair is made, used once and wiped. */
 bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad,
                     grid_slice plaintext, grid_buffer *enc, grid_buffer *ciphertext, grid_error *err);
 
 /* RFC 9180 6.1, OpenBase(enc, skR, info, aad, ct). Fails with kind "crypto": "bad_point"
- * (enc is not an uncompressed point of the curve) or "open_failed" (sealed to another
- * key, or changed: AEAD does not tell which). */
+ * (enc is not an uncompressed point of the curve) or "open_failed" (the ciphertext is
+ * sealed to another key, or was changed: AEAD does not tell which). */
 bool grid_hpke_open(const grid_key *recipient, grid_slice enc, grid_slice info, grid_slice aad, grid_slice ciphertext,
                     grid_buffer *plaintext, grid_error *err);
 

@@ -1,7 +1,7 @@
-/* The steps of HPKE, included by hpke.c and by the test that compares each of them with
- * RFC 9180 A.5.1 only.
+/* The steps of HPKE, included only by hpke.c and by the test that compares each step with
+ * RFC 9180 A.5.1.
  *
- * The caller wipes the values that it gets from here. */
+ * Owns: nothing; the caller wipes the results. Does not know: what hpke.h does not. */
 #ifndef GRID_CRYPTO_HPKE_INTERNAL_H
 #define GRID_CRYPTO_HPKE_INTERNAL_H
 

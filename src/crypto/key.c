@@ -144,9 +144,9 @@ static EVP_PKEY *new_pair(const grid_library *library, const BIGNUM *scalar, uns
     return pair;
 }
 
-/* Compares bytes: an uncompressed point has one form; a compressed one is x and the
- * parity of y. */
-static bool states(grid_slice stated, const unsigned char point[GRID_POINT_SIZE])
+/* Is the point that a text states, if it states one, this point? An uncompressed point
+ * has one form; a compressed one is x and the parity of y. */
+static bool matches(grid_slice stated, const unsigned char point[GRID_POINT_SIZE])
 {
     if (stated.size == 33)
         return stated.data[0] == (POINT_CONVERSION_COMPRESSED | (point[GRID_POINT_SIZE - 1] & 1)) &&
@@ -164,8 +164,8 @@ static bool fill(grid_key *key, const grid_private_der *der, const BIGNUM *scala
         return grid_error_set(err, GRID_CRYPTO, "bad_scalar", "the private key is zero, or beyond the order of P-256");
     if (!multiply_base(library, scalar, key->public_key.point))
         return grid_library_failed(err);
-    if (!states(der->points[0], key->public_key.point) || !states(der->points[1], key->public_key.point))
-        return grid_error_set(err, GRID_CRYPTO, "bad_key", "the public key beside the private key is not its own");
+    if (!matches(der->points[0], key->public_key.point) || !matches(der->points[1], key->public_key.point))
+        return grid_error_set(err, GRID_CRYPTO, "bad_key", "the public key in the text does not belong to the private key");
     key->pkey = new_pair(library, scalar, key->public_key.point);
     return key->pkey || grid_library_failed(err);
 }

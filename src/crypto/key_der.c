@@ -23,7 +23,7 @@ _Static_assert(sizeof pkcs8_head + GRID_SCALAR_SIZE == SDK_SIZE, "the SDK's form
 
 static bool bad_key(grid_error *err)
 {
-    return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not DER of the expected form");
+    return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not DER of SPKI, PKCS#8 or ECPrivateKey");
 }
 
 static bool wrong_curve(grid_error *err)
@@ -41,7 +41,7 @@ static bool equals(grid_slice bytes, const unsigned char *wanted, size_t size)
     return bytes.size == size && memcmp(bytes.data, wanted, size) == 0;
 }
 
-/* X.690 8.1.3 and 10.1: the length in as few bytes as it takes. No key needs more than
+/* X.690 8.1.3 and 10.1: the length has as few bytes as possible. No key needs more than
  * two. */
 static bool take_length(grid_slice *input, size_t *length)
 {
@@ -68,7 +68,7 @@ static bool next_is(grid_slice input, unsigned char tag)
     return input.size >= 2 && byte_at(input, 0) == tag;
 }
 
-/* Cuts the next value off the input. */
+/* Moves the input past the next value. */
 static bool take(grid_slice *input, unsigned char tag, grid_slice *content)
 {
     size_t length;
@@ -81,7 +81,7 @@ static bool take(grid_slice *input, unsigned char tag, grid_slice *content)
     return true;
 }
 
-/* The same of a value with nothing behind it. */
+/* The same for the last value: fails when input is left. */
 static bool take_last(grid_slice *input, unsigned char tag, grid_slice *content)
 {
     return take(input, tag, content) && input->size == 0;
@@ -124,7 +124,7 @@ static bool take_algorithm(grid_slice *input, grid_error *err)
     if (!take(input, SEQUENCE, &algorithm) || !take(&algorithm, OID, &name))
         return bad_key(err);
     if (!equals(name, ec_public_key, sizeof ec_public_key))
-        return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not for elliptic curves");
+        return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not an elliptic curve key");
     return check_curve(algorithm, err);
 }
 
@@ -155,8 +155,8 @@ static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *nam
         if (!check_curve(inner, err))
             return false;
     }
-    /* RFC 5915 3 asks for 32 bytes. Others write numbers: without zeros before them, or
-     * with one for a sign. */
+    /* RFC 5915 3 asks for 32 bytes. Other writers encode an integer: without leading
+     * zeros, or with one for the sign. */
     while (key->scalar.size > 1 && byte_at(key->scalar, 0) == 0)
         key->scalar = (grid_slice){key->scalar.data + 1, key->scalar.size - 1};
     /* Checked after the curve: a scalar of another size may be one of another curve. */

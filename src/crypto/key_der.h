@@ -2,7 +2,7 @@
  * 5915).
  *
  * Owns: lengths, tags and object identifiers. Reading is strict DER: shortest lengths, no
- * bytes left over. The results are windows into the caller's bytes.
+ * bytes left over. The results are slices of the caller's bytes.
  * Does not know: OpenSSL, arithmetic, text. key.c checks that a point is on the curve and
  * belongs to the scalar. Codes: "bad_key", "wrong_curve". */
 #ifndef GRID_CRYPTO_KEY_DER_H
@@ -21,10 +21,10 @@ typedef struct grid_private_der {
 
 bool grid_der_read_spki(grid_slice der, grid_slice *point, grid_error *err);
 
-/* PKCS#8, or the SDK's form of it, which ends behind the scalar. */
+/* PKCS#8, or the SDK's form of it, which ends after the scalar. */
 bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err);
 
-/* ECPrivateKey by itself, as in "EC PRIVATE KEY": it has to name its curve. */
+/* ECPrivateKey by itself, as in "EC PRIVATE KEY": the text must name the curve. */
 bool grid_der_read_ec_private_key(grid_slice der, grid_private_der *key, grid_error *err);
 
 void grid_der_write_spki(const unsigned char point[GRID_POINT_SIZE], unsigned char der[GRID_SPKI_SIZE]);

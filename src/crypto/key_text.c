@@ -1,4 +1,4 @@
-/* Keys as people and services write them down: base64, PEM (RFC 7468), prefixes. */
+/* Reads keys from text: base64, PEM (RFC 7468), the service's prefixes. */
 #include "crypto/key.h"
 #include "crypto/decode.h"
 #include "crypto/key_internal.h"
@@ -9,9 +9,9 @@ typedef bool read_der(grid_slice der, grid_private_der *key, grid_error *err);
 
 enum { MOST_BACKSLASHES = 4 };
 
-/* The size of the blank that the text begins with; 0: of none. A line break may be
- * spelled as a backslash and a letter, as in .env files and JSON; it may be escaped
- * twice. */
+/* The size of the blank that the text begins with, or 0. A line break may be spelled as a
+ * backslash and a letter, as in .env files and JSON; the backslash may be escaped
+ * again. */
 static size_t blank_size(grid_slice text)
 {
     size_t size = 0;
@@ -58,7 +58,7 @@ static grid_slice without_blanks(grid_slice text)
     return (grid_slice){text.data, end};
 }
 
-/* Also without the byte order mark before it, and quotes that enclose it. */
+/* Removes blanks, a byte order mark, and quotes that enclose the text. */
 static grid_slice trim(grid_slice text)
 {
     text = skip_blanks(text);
@@ -69,7 +69,7 @@ static grid_slice trim(grid_slice text)
     return without_blanks((grid_slice){text.data + 1, text.size - 2});
 }
 
-/* Moves to where `what` begins. */
+/* Moves the text to where `what` begins. */
 static bool seek(grid_slice *text, const char *what)
 {
     grid_slice probe;
@@ -87,14 +87,14 @@ static bool bad_key(grid_error *err, const char *message)
     return grid_error_set(err, GRID_CRYPTO, "bad_key", "%s", message);
 }
 
-/* Line breaks are no part of base64 as text/base64.h has it, but keys come wrapped. */
+/* text/base64.h refuses line breaks, but the text of a key is often wrapped. */
 static bool decode(grid_slice text, grid_buffer *der, grid_error *err)
 {
     grid_buffer packed;
     bool decoded = false;
 
     if (text.size > GRID_KEY_TEXT_MAX)
-        return bad_key(err, "too long for a key");
+        return bad_key(err, "the text is too long for a key");
     grid_buffer_init(&packed, GRID_KEY_TEXT_MAX);
     if (grid_buffer_reserve(&packed, text.size, err)) {
         for (text = skip_blanks(text); text.size; text = skip_blanks(without_first(text, 1)))
@@ -116,7 +116,7 @@ static bool is_label(const pem_block *block, const char *label)
     return block->label.size == strlen(label) && memcmp(block->label.data, label, block->label.size) == 0;
 }
 
-/* Cuts the next block off, and what stands before it. */
+/* Moves the text past the next block. */
 static bool take_block(grid_slice *text, pem_block *block, grid_error *err)
 {
     static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
@@ -126,18 +126,18 @@ static bool take_block(grid_slice *text, pem_block *block, grid_error *err)
     skip(&rest, begin);
     block->label = rest;
     if (!seek(&rest, dashes))
-        return bad_key(err, "the PEM text has no end");
+        return bad_key(err, "the PEM text has no END line");
     block->label.size = (size_t)(rest.data - block->label.data);
     skip(&rest, dashes);
     block->body = rest;
     if (!seek(&rest, end))
-        return bad_key(err, "the PEM text has no end");
+        return bad_key(err, "the PEM text has no END line");
     block->body.size = (size_t)(rest.data - block->body.data);
     skip(&rest, end);
     if (rest.size < block->label.size || memcmp(rest.data, block->label.data, block->label.size) != 0)
-        return bad_key(err, "the PEM text has an end of another label than its begin");
+        return bad_key(err, "the PEM text has an END line of another label than its BEGIN line");
     *text = without_first(rest, block->label.size);
-    return skip(text, dashes) || bad_key(err, "the PEM text has no end");
+    return skip(text, dashes) || bad_key(err, "the PEM text has no END line");
 }
 
 /* "Proc-Type: 4,ENCRYPTED" (RFC 1421 4.6.1.1) */
@@ -165,9 +165,8 @@ static bool choose_reader(const pem_block *block, read_der **read, grid_error *e
            bad_key(err, "the private key in the PEM text is of another kind than PRIVATE KEY and EC PRIVATE KEY");
 }
 
-/* Finds the private key in PEM, among certificates, parameters and the like. Text outside
- * of the blocks is for people (RFC 7468 5.2), or the attributes that openssl pkcs12
- * writes. */
+/* Finds the private key in PEM, among certificates and parameters. Text outside of the
+ * blocks is a comment (RFC 7468 5.2), or the attributes that openssl pkcs12 writes. */
 static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
 {
     grid_slice rest = *text, probe;
@@ -180,13 +179,13 @@ static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
         if (!is_private(&block))
             continue;
         if (found)
-            return bad_key(err, "there are two private keys in the PEM text");
+            return bad_key(err, "the PEM text has two private keys: leave one of them in the text");
         if (!choose_reader(&block, read, err))
             return false;
         *text = block.body;
         found = true;
     }
-    return found || bad_key(err, "there is no private key in the PEM text");
+    return found || bad_key(err, "the PEM text has no private key");
 }
 
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
@@ -198,7 +197,7 @@ grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
     grid_key *key = NULL;
 
     if (text.size > GRID_KEY_PEM_MAX) {
-        bad_key(err, "too long for a key");
+        bad_key(err, "the text is too long for a key");
         return NULL;
     }
     text = trim(text);

@@ -96,7 +96,7 @@ const grid_library *grid_library_get(grid_error *err)
         library_free(fresh); /* another thread was first */
         return found;
     }
-    /* Registered after OpenSSL's own handler, so it runs before that one. */
+    /* Registered after OpenSSL's own handler, so this one runs first. */
     atexit(release);
     return fresh;
 }
@@ -105,10 +105,10 @@ bool grid_library_failed(grid_error *err)
 {
     ERR_clear_error();
     return grid_error_set(err, GRID_CRYPTO, "crypto_failed",
-                          "OpenSSL could not do its work: out of memory, or a provider is missing");
+                          "OpenSSL failed: out of memory, or a provider is missing");
 }
 
-static bool ran_out_of_memory(void)
+static bool take_memory_failure(void)
 {
     unsigned long code;
 
@@ -120,7 +120,7 @@ static bool ran_out_of_memory(void)
 
 bool grid_library_refused(grid_error *err, const char *code, const char *message)
 {
-    if (ran_out_of_memory())
+    if (take_memory_failure())
         return grid_library_failed(err);
     return grid_error_set(err, GRID_CRYPTO, code, "%s", message);
 }

@@ -1,9 +1,8 @@
-/* OpenSSL's algorithms: fetched once per process, shared by all threads, never written
- * to.
+/* OpenSSL's algorithms: fetched once per process, shared by all threads, read only.
  *
- * Owns: the fetched objects, from the first use until the process ends. A fork keeps
- * them. If the first use fails (no memory, a missing provider), the next use fetches
- * again.
+ * Owns: the fetched objects, from the first use until the process ends. A child of fork
+ * keeps them. If the first use fails (no memory, a missing provider), the next use
+ * fetches again.
  * Does not know: keys. */
 #ifndef GRID_CRYPTO_LIBRARY_H
 #define GRID_CRYPTO_LIBRARY_H
@@ -28,8 +27,8 @@ const grid_library *grid_library_get(grid_error *err); /* NULL and "crypto_faile
 bool grid_library_failed(grid_error *err);
 
 /* For failures that depend on the input. Sets kind "crypto" and this code, or
- * "crypto_failed" if the queue tells of missing memory; empties the queue; returns
- * false. */
+ * "crypto_failed" if OpenSSL's error queue holds an allocation failure; empties the
+ * queue; returns false. */
 bool grid_library_refused(grid_error *err, const char *code, const char *message);
 
 #endif

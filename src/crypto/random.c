@@ -14,7 +14,7 @@ bool grid_random_bytes(void *bytes, size_t size, grid_error *err)
         size_t piece = size < GETENTROPY_MAX ? size : GETENTROPY_MAX;
 
         if (getentropy(at, piece) != 0)
-            return grid_error_set(err, GRID_CRYPTO, "no_randomness", "the system gave no random bytes");
+            return grid_error_set(err, GRID_CRYPTO, "no_randomness", "getentropy failed: the system gives no random bytes");
         at += piece;
         size -= piece;
     }

@@ -1,5 +1,7 @@
-/* Randomness from the system. No state is kept: a forked process and a copy of the
- * machine never give the same bytes twice. */
+/* Random bytes of the system, and UUIDs.
+ *
+ * Owns: no state, so that a child of fork, or a copy of a virtual machine, gives other
+ * bytes than its original. Does not know: what the bytes are used for. */
 #ifndef GRID_CRYPTO_RANDOM_H
 #define GRID_CRYPTO_RANDOM_H
 

@@ -62,7 +62,7 @@ bool grid_signature_create_raw(const grid_key *key, grid_slice message,
     return done || grid_library_failed(err);
 }
 
-/* X.690 10.1: a signature that is encoded in any other way than DER is refused. */
+/* X.690 10.1: any encoding but DER is refused. */
 static bool is_der(const grid_buffer *der)
 {
     const unsigned char *at = (const unsigned char *)der->data;
@@ -90,7 +90,7 @@ static bool verify_der(const grid_public_key *key, const unsigned char digest[DI
      * cause. */
     if (verdict < 0)
         return grid_library_failed(err);
-    return verdict == 1 || grid_library_refused(err, "bad_signature", "the signature does not hold");
+    return verdict == 1 || grid_library_refused(err, "bad_signature", "the signature is not one of this key for this message");
 }
 
 bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err)

@@ -1,8 +1,8 @@
 /* ECDSA on P-256 with SHA-256, written as base64 of DER (RFC 3279 2.2.3), or as the two
  * numbers r || s of 32 bytes each, as JWS has it (ES256, RFC 7518 3.4).
  *
- * Owns: hash, signature and its forms. Does not know: what is signed; the caller brings
- * it into canonical form. */
+ * Owns: hash, signature and its forms. Does not know: what is signed; the caller makes
+ * the canonical form. */
 #ifndef GRID_CRYPTO_SIGNATURE_H
 #define GRID_CRYPTO_SIGNATURE_H
 
@@ -17,7 +17,7 @@ enum { GRID_SIGNATURE_RAW_SIZE = 64 };
 bool grid_signature_create_raw(const grid_key *key, grid_slice message,
                                unsigned char signature[GRID_SIGNATURE_RAW_SIZE], grid_error *err);
 
-/* True: the signature holds. Otherwise it fails with kind "crypto", code
+/* True: the signature is valid. Otherwise fails with kind "crypto", code
  * "bad_signature". */
 bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err);
 

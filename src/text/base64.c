@@ -83,7 +83,8 @@ static unsigned value_of(const alphabet *in_use, char digit)
     return digit == in_use->digits[62] ? 62 : digit == in_use->digits[63] ? 63 : NOT_A_DIGIT;
 }
 
-/* Four digits become three bytes. NOT_A_DIGIT in the result: one of them was none. */
+/* Four digits become three bytes. Returns NOT_A_DIGIT when one of the four is not of the
+ * alphabet. */
 static unsigned decode_group(const alphabet *in_use, const char *digit, char to[3])
 {
     unsigned a = value_of(in_use, digit[0]);
@@ -98,7 +99,7 @@ static unsigned decode_group(const alphabet *in_use, const char *digit, char to[
 }
 
 /* Two or three digits are left, which are one or two bytes. RFC 4648 section 3.5: the
- * bits that are left over must be zero, or two texts would mean the same bytes. */
+ * bits that are left over must be zero, or two texts would encode the same bytes. */
 static bool decode_last(const alphabet *in_use, const char *digit, size_t count, char *to)
 {
     char filled[4] = {digit[0], digit[1], count > 2 ? digit[2] : 'A', 'A'};
@@ -139,7 +140,7 @@ static bool decode(const alphabet *in_use, grid_slice digits, grid_buffer *out, 
     else
         grid_wipe(out->data + out->size, size);
     out->data[out->size] = '\0';
-    return good || grid_error_set(err, GRID_REQUEST, "bad_base64", "not canonical base64");
+    return good || grid_error_set(err, GRID_REQUEST, "bad_base64", "the text is not canonical base64");
 }
 
 static size_t padding_of(grid_slice text)
@@ -152,7 +153,7 @@ static size_t padding_of(grid_slice text)
 bool grid_base64_decode(grid_slice text, grid_buffer *out, grid_error *err)
 {
     if (text.size % 4 != 0)
-        return grid_error_set(err, GRID_REQUEST, "bad_base64", "not canonical base64");
+        return grid_error_set(err, GRID_REQUEST, "bad_base64", "the text is not canonical base64");
     text.size -= padding_of(text);
     return decode(&standard, text, out, err);
 }

@@ -1,8 +1,9 @@
 /* Base64: the standard alphabet with padding (RFC 4648 section 4), and base64url without
  * padding (RFC 4648 section 5, as RFC 7515 uses it).
  *
- * Owns: the alphabets. Does not know: what the bytes are. Line breaks, blanks, and
- * characters of the other alphabet are refused: one text for each run of bytes. */
+ * Owns: the alphabets. Each run of bytes has one text: line breaks, blanks, and
+ * characters of the other alphabet are refused.
+ * Does not know: what the bytes are. */
 #ifndef GRID_TEXT_BASE64_H
 #define GRID_TEXT_BASE64_H
 

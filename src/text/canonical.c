@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* One value. Nodes hold no bytes, only windows on the text and on the unescaped
+/* One value. A node holds no bytes: its slices point into the text, or into the unescaped
  * strings. */
 struct node {
     grid_json_token token;
@@ -114,7 +114,7 @@ static struct node *merge(struct node *a, struct node *b)
     return merged;
 }
 
-/* A merge sort from below: runs[i] is empty or a sorted run of 2^i members. */
+/* A bottom-up merge sort: runs[i] is empty or a sorted run of 2^i members. */
 static struct node *sort(struct node *member)
 {
     struct node *runs[sizeof(size_t) * 8] = {NULL};
@@ -207,7 +207,7 @@ static bool write_number(grid_slice number, grid_buffer *out, grid_error *err)
 
     if (size == 0)
         return grid_error_set(err, GRID_REQUEST, "number_range",
-                              "a number is beyond what a double can hold");
+                              "a number is beyond the range of a double");
     return grid_buffer_append(out, text, size, err);
 }
 
@@ -246,9 +246,9 @@ static bool write_children(const struct node *parent, grid_buffer *out, grid_err
     return grid_buffer_append_text(out, object ? "}" : "]", err);
 }
 
-/* ---- Both -------------------------------------------------------------------------- */
+/* ---- Reading and writing ----------------------------------------------------------- */
 
-/* A backslash occurs in strings only, so one run over the text meets every escape. */
+/* A backslash occurs in strings only, so one pass over the text finds each escape. */
 static bool refuse_lone_surrogates(grid_slice text, grid_error *err)
 {
     const char *end = text.data + text.size;

@@ -45,7 +45,7 @@ static grid_json_token token_of(char byte)
     }
 }
 
-/* `at` is behind the opening quote; the result is behind the closing one. */
+/* `at` is after the opening quote; the result is after the closing one. */
 static const char *skip_string(const char *at, const char *end, bool *escaped)
 {
     const char *quote = memchr(at, '"', (size_t)(end - at));
@@ -107,7 +107,7 @@ grid_json_token grid_json_type(grid_slice value)
     return at < start + value.size ? token_of(*at) : GRID_JSON_END;
 }
 
-/* `at` is behind the bracket that opens an object or array; the result is behind the one
+/* `at` is after the bracket that opens an object or array; the result is after the one
  * that closes it. Outside of strings only brackets are counted. */
 static const char *skip_container(const char *at, const char *end)
 {

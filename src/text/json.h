@@ -1,4 +1,4 @@
-/* JSON as bytes (RFC 8259): checked, walked and cut out, never turned into a tree.
+/* JSON as bytes (RFC 8259): validates, walks, and finds members, without a tree.
  *
  * Owns: the grammar, the limits (64 levels, valid UTF-8, nothing after the value) and the
  * escapes.
@@ -30,7 +30,7 @@ typedef enum grid_json_token {
  * such as \ud800 passes (RFC 8259 section 8.2). */
 bool grid_json_validate(grid_slice text, grid_error *err);
 
-/* The text behind a byte order mark, which a reader may ignore (RFC 8259 section 8.1) and
+/* The text after a byte order mark, which a reader may ignore (RFC 8259 section 8.1) and
  * grid_json_validate refuses. */
 grid_slice grid_json_skip_mark(grid_slice text);
 
@@ -69,8 +69,8 @@ bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
 bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value);
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
-/* The bytes that a raw string (with quotes) stands for, appended as UTF-8; a lone
- * surrogate becomes U+FFFD. */
+/* Appends the value of a raw string (with quotes) as UTF-8; a lone surrogate becomes
+ * U+FFFD. */
 bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err);
 
 /* A string as JSON, quotes and escapes included. The bytes must be UTF-8. Fails with code

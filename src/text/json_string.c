@@ -11,7 +11,7 @@ enum { ESCAPE_MAX = 6 /* \uXXXX */ };
 static const char letters[] = "bfnrt\"\\";
 static const char meanings[] = "\b\f\n\r\t\"\\";
 
-/* NUL when there is none. */
+/* NUL when `from` has no such byte. */
 static char translate(char byte, const char *from, const char *to)
 {
     const char *found = strchr(from, byte);

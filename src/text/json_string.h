@@ -22,7 +22,7 @@ bool grid_json_is_surrogate(uint32_t code_point);
  * the length. */
 size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX]);
 
-/* Back to what the buffer held when its size was `size`. */
+/* Wipes and removes the bytes after the first `size`. */
 void grid_text_rewind(grid_buffer *buffer, size_t size);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Significant digits: a double, or the middle between two, has at most 768. */
+/* Significant digits: a double, or the midpoint of two neighbours, has at most 768. */
 enum { DIGITS_MAX = 800, DOUBLE_DIGITS = 17 };
 
 /* 0.DIGITS × 10^point; no zeros at either end, no digits at all for zero. */
@@ -23,8 +23,8 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* Digits past DIGITS_MAX decide only on which side of a middle the number lies: a single
- * 1 replaces them. */
+/* Digits after DIGITS_MAX decide only on which side of a midpoint the number lies: a
+ * single 1 replaces them. */
 static void add_digit(decimal *number, char digit)
 {
     if (number->count == 0 && digit == '0')
@@ -41,7 +41,8 @@ static void strip_zeros(decimal *number)
         number->count--;
 }
 
-/* Saturates far beyond what the length of any text could make up for. */
+/* Saturates above the length of any text, so that the digits cannot offset the
+ * exponent. */
 static long long read_exponent(const char *at, const char *end)
 {
     const long long enough = 100000000000000000;
@@ -109,7 +110,7 @@ static void nearest(double value, int count, decimal *number)
     number->point = read_exponent(at + 1, text + strlen(text)) + 1;
 }
 
-static void one_up(decimal *number)
+static void increment(decimal *number)
 {
     size_t last = number->count;
 
@@ -140,7 +141,7 @@ static void shortest(double value, decimal *number)
         if (value_of(number) == value)
             return;
         if (power_of_two) {
-            one_up(number);
+            increment(number);
             if (value_of(number) == value)
                 return;
         }

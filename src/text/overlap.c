@@ -14,7 +14,7 @@ static size_t mark_of(const char *at)
     return gram;
 }
 
-/* Does `text` hold one of the runs of `other` that reach over the gram at `at`? */
+/* Does `text` hold one of the runs of `other` that contain the gram at `at`? */
 static bool holds_run(grid_slice text, grid_slice other, size_t at, size_t size)
 {
     size_t first = at + GRAM > size ? at + GRAM - size : 0;
@@ -25,8 +25,8 @@ static bool holds_run(grid_slice text, grid_slice other, size_t at, size_t size)
     return false;
 }
 
-/* A run of `size` bytes has size - GRAM + 1 grams, so that one of them is at a position
- * that the second loop looks at. */
+/* A run of `size` bytes has size - GRAM + 1 grams, so that the second loop, whose step is
+ * that number, tests one of them. */
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
 {
     uint64_t marks[MARKS / 64] = {0};

@@ -1,4 +1,4 @@
-/* Do two texts have a run of bytes in common? One walk through each.
+/* Do two texts have a run of bytes in common? One pass over each.
  *
  * Owns: nothing. Does not know: what the bytes mean, and which text is the secret. */
 #ifndef GRID_TEXT_OVERLAP_H

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* A payload that holds neither the name nor a backslash, which could spell it, has no
- * such member: the search through its members is spared. */
+/* Without the name and without a backslash, which could begin an escape of its letters, a
+ * payload has no such member: its members are not searched. */
 static bool may_hold(grid_slice payload, const char *name)
 {
     return memmem(payload.data, payload.size, name, strlen(name)) || memchr(payload.data, '\\', payload.size);
@@ -27,7 +27,7 @@ static bool check_text(grid_slice payload, grid_error *err)
 
     if (grid_json_skip_mark(payload).size < payload.size)
         return grid_error_set(err, GRID_REQUEST, "bad_payload",
-                              "kms_payload begins with a byte order mark, which is not sent: take its 3 bytes away");
+                              "kms_payload begins with a byte order mark, which must not be sent: remove these 3 bytes");
     if (!grid_json_validate(payload, &cause))
         return grid_error_set(err, GRID_REQUEST, "bad_payload", "kms_payload is not valid JSON: %.120s",
                               cause.message);
@@ -37,8 +37,8 @@ static bool check_text(grid_slice payload, grid_error *err)
     return true;
 }
 
-/* The text of a session file, which holds the private key, given in place of its
- * kms_payload. */
+/* Does the caller give the text of a session file, which holds a private key, in place of
+ * its kms_payload? */
 static bool holds_private_key(grid_slice payload)
 {
     static const char name[] = "private_key";

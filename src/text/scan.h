@@ -1,8 +1,7 @@
-/* Shared by the readers of JSON text in this room: skipping blanks, and the plain part of
- * a string.
+/* Skips the blanks, and the plain part of a string, of JSON text.
  *
- * Owns: nothing. Never reads at or past `end`; returns `end` when the run does not stop
- * earlier. */
+ * Owns: which bytes are blank or plain. Does not know: the grammar. Never reads at or
+ * past `end`; returns `end` when the run does not stop earlier. */
 #ifndef GRID_TEXT_SCAN_H
 #define GRID_TEXT_SCAN_H
 
@@ -25,7 +24,7 @@ static inline bool grid_scan_is_plain(char byte)
 
 /* Eight bytes at once: a top bit for each byte that is not plain. Subtracting 1 (or 0x20)
  * from a byte borrows into its top bit exactly when the byte is 0 (or below 0x20); a
- * borrow that carries on affects only bytes behind that one. */
+ * borrow from the next byte affects only bytes after that one. */
 static inline uint64_t grid_scan_marks(const char bytes[8])
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);

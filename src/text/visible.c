@@ -4,21 +4,21 @@
 
 #include <stdint.h>
 
-typedef enum kind { SEEN, BREAKING, UNSEEN, BROKEN } kind;
+typedef enum kind { VISIBLE, BREAKING, INVISIBLE, INVALID } kind;
 
 typedef struct range {
     uint32_t first, last;
     kind kind;
 } range;
 
-/* In order. UNSEEN: Default_Ignorable_Code_Point of Unicode 15, directional marks and
+/* In order. INVISIBLE: Default_Ignorable_Code_Point of Unicode 15, directional marks and
  * annotations. */
 static const range ranges[] = {
-    {0x0000, 0x001F, BREAKING}, {0x007F, 0x009F, BREAKING}, {0x00AD, 0x00AD, UNSEEN},     {0x034F, 0x034F, UNSEEN},
-    {0x061C, 0x061C, UNSEEN},   {0x115F, 0x1160, UNSEEN},   {0x17B4, 0x17B5, UNSEEN},     {0x180B, 0x180F, UNSEEN},
-    {0x200B, 0x200F, UNSEEN},   {0x2028, 0x2029, BREAKING}, {0x202A, 0x202E, UNSEEN},     {0x2060, 0x206F, UNSEEN},
-    {0x3164, 0x3164, UNSEEN},   {0xFE00, 0xFE0F, UNSEEN},   {0xFEFF, 0xFEFF, UNSEEN},     {0xFFA0, 0xFFA0, UNSEEN},
-    {0xFFF0, 0xFFFB, UNSEEN},   {0x1BCA0, 0x1BCA3, UNSEEN}, {0x1D173, 0x1D17A, UNSEEN},   {0xE0000, 0xE0FFF, UNSEEN},
+    {0x0000, 0x001F, BREAKING}, {0x007F, 0x009F, BREAKING}, {0x00AD, 0x00AD, INVISIBLE},     {0x034F, 0x034F, INVISIBLE},
+    {0x061C, 0x061C, INVISIBLE},   {0x115F, 0x1160, INVISIBLE},   {0x17B4, 0x17B5, INVISIBLE},     {0x180B, 0x180F, INVISIBLE},
+    {0x200B, 0x200F, INVISIBLE},   {0x2028, 0x2029, BREAKING}, {0x202A, 0x202E, INVISIBLE},     {0x2060, 0x206F, INVISIBLE},
+    {0x3164, 0x3164, INVISIBLE},   {0xFE00, 0xFE0F, INVISIBLE},   {0xFEFF, 0xFEFF, INVISIBLE},     {0xFFA0, 0xFFA0, INVISIBLE},
+    {0xFFF0, 0xFFFB, INVISIBLE},   {0x1BCA0, 0x1BCA3, INVISIBLE}, {0x1D173, 0x1D17A, INVISIBLE},   {0xE0000, 0xE0FFF, INVISIBLE},
 };
 
 typedef struct character {
@@ -34,7 +34,7 @@ static kind kind_of(uint32_t code_point)
     for (i = 0; i < sizeof ranges / sizeof ranges[0] && ranges[i].first <= code_point; i++)
         if (code_point <= ranges[i].last)
             return ranges[i].kind;
-    return SEEN;
+    return VISIBLE;
 }
 
 static character read_character(const char *at, const char *end)
@@ -44,7 +44,7 @@ static character read_character(const char *at, const char *end)
     size_t i;
 
     if (!read.length)
-        return (character){GRID_UTF8_REPLACEMENT, 1, BROKEN};
+        return (character){GRID_UTF8_REPLACEMENT, 1, INVALID};
     read.code_point = (unsigned char)at[0] & lead_bits[read.length];
     for (i = 1; i < read.length; i++)
         read.code_point = read.code_point << 6 | ((unsigned char)at[i] & 0x3F);
@@ -52,8 +52,8 @@ static character read_character(const char *at, const char *end)
     return read;
 }
 
-/* The first character of another kind than SEEN, or the end. */
-static const char *skip_seen(const char *at, const char *end, character *other)
+/* The first character of another kind than VISIBLE, or the end. */
+static const char *skip_visible(const char *at, const char *end, character *other)
 {
     while (at < end) {
         if (*at >= 0x20 && *at < 0x7F) {
@@ -61,7 +61,7 @@ static const char *skip_seen(const char *at, const char *end, character *other)
             continue;
         }
         *other = read_character(at, end);
-        if (other->kind != SEEN)
+        if (other->kind != VISIBLE)
             break;
         at += other->length;
     }
@@ -71,29 +71,29 @@ static const char *skip_seen(const char *at, const char *end, character *other)
 bool grid_is_visible(grid_slice text)
 {
     const char *end = text.data + text.size;
-    character other = {.kind = SEEN};
+    character other = {.kind = VISIBLE};
 
-    return skip_seen(text.data, end, &other) == end;
+    return skip_visible(text.data, end, &other) == end;
 }
 
 bool grid_visible_text(grid_slice text, grid_buffer *out, grid_error *err)
 {
-    static const char *const shown[] = {[BREAKING] = " ", [UNSEEN] = "", [BROKEN] = "\xEF\xBF\xBD"};
+    static const char *const shown[] = {[BREAKING] = " ", [INVISIBLE] = "", [INVALID] = "\xEF\xBF\xBD"};
     const char *at = text.data, *end = text.data + text.size, *next;
-    bool is_broken_here = false; /* a blank has replaced a line break here */
-    character other = {.kind = SEEN};
+    bool after_break = false; /* the output ends with the blank of a line break */
+    character other = {.kind = VISIBLE};
 
     while (at < end) {
-        next = skip_seen(at, end, &other);
+        next = skip_visible(at, end, &other);
         if (!grid_buffer_append(out, at, (size_t)(next - at), err))
             return false;
-        is_broken_here = is_broken_here && next == at;
+        after_break = after_break && next == at;
         at = next;
         if (at == end)
             break;
-        if (!(other.kind == BREAKING && is_broken_here) && !grid_buffer_append_text(out, shown[other.kind], err))
+        if (!(other.kind == BREAKING && after_break) && !grid_buffer_append_text(out, shown[other.kind], err))
             return false;
-        is_broken_here = other.kind == BREAKING || (other.kind == UNSEEN && is_broken_here);
+        after_break = other.kind == BREAKING || (other.kind == INVISIBLE && after_break);
         at += other.length;
     }
     return true;
@@ -124,10 +124,10 @@ static bool append_escape(uint32_t code_point, grid_buffer *out, grid_error *err
 bool grid_visible_json(grid_slice json, grid_buffer *out, grid_error *err)
 {
     const char *at = json.data, *end = json.data + json.size, *next;
-    character other = {.kind = SEEN};
+    character other = {.kind = VISIBLE};
 
     while (at < end) {
-        next = skip_seen(at, end, &other);
+        next = skip_visible(at, end, &other);
         if (!grid_buffer_append(out, at, (size_t)(next - at), err))
             return false;
         at = next;

@@ -1,10 +1,10 @@
-/* Foreign text, made fit for a terminal or a log.
+/* Makes text of services and files safe to show on a terminal or in a log.
  *
- * Owns: which characters act on a line, or are not visible in it. Does not know: where
- * the text comes from, and which of it is secret. Controls (C0, C1, DEL) and line
- * separators break a line or command a terminal; directional marks change the order of
- * reading; the ignorable characters of Unicode (zero width, BOM, tags, fillers) make
- * two texts look alike that are not. */
+ * Owns: which characters act on a line, or are not visible in it. Controls (C0, C1, DEL)
+ * and line separators break a line or command a terminal; directional marks change the
+ * order of reading; the ignorable characters of Unicode (zero width, BOM, tags, fillers)
+ * make two different texts look alike.
+ * Does not know: where the text comes from, and which parts of it are secret. */
 #ifndef GRID_TEXT_VISIBLE_H
 #define GRID_TEXT_VISIBLE_H
 
