@@ -69,7 +69,7 @@ mutants.list = {
     end,
   },
   {
-    title = "a no that overwrites something newer",
+    title = "a rejection that overwrites a newer record",
     scenario = { server = "refusing", pauses = "workers", faults = {} },
     module = protocol.on, name = "look",
     change = function(look)

@@ -1,9 +1,10 @@
--- Tables to bytes and back, by a declared form. Pure, and alike on each VM and locale.
--- A struct is its fields, one behind the other: name, blank, length of the value, colon,
--- value, line feed. Values are exact bytes; numbers are written as text, times in whole
--- milliseconds; a struct, a map or a list in a field is written the same way.
--- Reading is strict: unknown, repeated and missing fields, and what is left over, are
--- faults.
+-- Encodes tables as bytes and decodes them, by a declared form. Pure, with the same
+-- result on each VM and in each locale.
+-- Owns: the form. A struct is its fields in order: name, blank, length of the value,
+-- colon, value, line feed. Values are exact bytes; numbers are written as text, times in
+-- whole milliseconds; a struct, a map or a list in a field is written the same way.
+-- Unknown, repeated and missing fields, and bytes after the last field, make a text
+-- unreadable.
 -- Does not know: records, versions, seals.
 
 local codec = {}
@@ -17,7 +18,7 @@ local function number_kind(scale)
   end
   local function write(value)
     local text = ("%.0f"):format(value * scale)
-    if not read(text) then error("a number that can be written is expected, got " .. text, 0) end
+    if not read(text) then error("a number of up to 16 digits is expected, got " .. text, 0) end
     return text
   end
   return { read = read, write = write }
@@ -44,7 +45,8 @@ local function write_field(parts, name, text)
   parts[#parts + 1] = "\n"
 end
 
--- Calls on_field(name, text) for each field, until it gives false. -> all were read
+-- Calls on_field(name, text) for each field, until that returns false.
+-- -> whether all fields were read
 local function read_fields(bytes, on_field)
   local position = 1
   while position <= #bytes do
@@ -57,7 +59,7 @@ local function read_fields(bytes, on_field)
   return true
 end
 
---- Texts under any names.
+--- A table of texts, by names of letters, digits and _.
 codec.map = {
   write = function(value)
     local names, parts = {}, {}

@@ -1,17 +1,6 @@
--- The intent: what is written down before a refresh token is spent, and when it may be
--- sent again. Pure. An intent is
---   key         idempotency key; one per parent generation, but for `renew_key`
---   keys        how many keys the intent has had
---   grant       text fields: the parameters of the request, the same bytes at each send
---   opener      what opens the answer (a private key) | nil
---   parent      generation that is spent
---   first_sent  stamp of the first put after which something may have been sent
---   attempt     number of the put; a later attempt is sent later
---   open        an owner holds it
---   doubt       an attempt before had an unknown outcome
---   stuck       answers in a row that tell that this key will never be executed
---   write_id    random name of the put
---   owner       see owner.lua
+-- The intent of a refresh, which the store holds before the refresh token is sent, and
+-- the rules for sending the request again. Pure.
+-- Owns: idempotency keys, attempts, and when a replay is safe.
 -- Does not know: the rest of a record, stores, how the request is written.
 
 local owner = require "grid.keeper.owner"
@@ -19,17 +8,31 @@ local timing = require "grid.keeper.timing"
 
 local intent = {}
 
--- A stored 5xx that was repeated so often does not change any more; 422 is told for a key
--- that was used with another request.
+-- The fields of an intent:
+--   key         idempotency key; one for each parent generation, see intent.next_key
+--   keys        number of keys that the intent has had
+--   grant       texts: the parameters of the request, the same bytes in each attempt
+--   opener      private key that opens the answer | nil
+--   parent      generation whose refresh token is sent
+--   first_sent  stamp of the first put after which a request may have been sent
+--   attempt     number of the put; a later attempt is sent later
+--   open        an owner holds the intent
+--   doubt       an earlier attempt had an unknown outcome
+--   stuck       answers in a row which mean that the server never executes this key
+--   write_id    random name of the put
+--   owner       see owner.lua
+
+-- The server has stored a 5xx that it repeats so often. A 422 means that the key was used
+-- with another request.
 local STUCK = 3
 
 function intent.may_be_executed(self)
   return self.open or self.doubt
 end
 
--- Seconds for which the server still gives the answer of the first execution, or takes
--- the old token. In doubt, an idempotent server does, and the grace of another one is
--- over.
+-- Seconds for which the server still repeats the answer of the first execution, or
+-- accepts the old token. Where the elapsed time is not exact, an idempotent server is
+-- assumed to repeat the answer, and a grace period to have ended.
 local function reuse_left(self, env)
   local exchange = env.exchange
   if exchange.reuse == "strict" then return 0 end
@@ -39,9 +42,9 @@ local function reuse_left(self, env)
   return (exchange.reuse_seconds or is_idempotent and math.huge or 0) - elapsed
 end
 
---- May an intent without living owner be sent again? "hold": not before nothing is left
---- to lose; "wait": after so many seconds, as the server may still execute the last
---- attempt.
+--- May the request of an intent without a living owner be sent again? "hold": only at the
+--- last chance; "wait": after that many seconds, since the server may still execute the
+--- last attempt.
 ---@return "send"|"hold"|"wait" rule, number? seconds
 function intent.replay(self, env, facts, is_last_chance)
   if not intent.may_be_executed(self) or reuse_left(self, env) > 0 then return "send" end
@@ -51,8 +54,8 @@ function intent.replay(self, env, facts, is_last_chance)
   return "send"
 end
 
---- The key of the next attempt. Another one only where the server will never execute the
---- old one, and nothing is left to lose.
+--- The key of the next attempt. A new key only at the last chance, where the server never
+--- executes the old one.
 ---@return string key, integer keys
 function intent.next_key(self, env, is_last_chance)
   if not self then return env.random.key, 1 end
@@ -62,8 +65,8 @@ function intent.next_key(self, env, is_last_chance)
   return self.key, self.keys
 end
 
--- `parameters` may be made of a session in memory; the token that is spent is that of the
--- record.
+-- `parameters` may be those of a session in memory; the refresh token is always that of
+-- the record.
 local function new_grant(parameters, tokens)
   local grant = {}
   for name, value in pairs(parameters) do grant[name] = value end
@@ -71,8 +74,8 @@ local function new_grant(parameters, tokens)
   return grant
 end
 
---- The intent of `record` to put before the next send: a new one, or the one in the
---- record with us as owner.
+--- The intent to put before the next request: a new one, or that of the record, owned by
+--- this process.
 function intent.next(record, env, is_last_chance)
   local self = record.intent
   local key, keys = intent.next_key(self, env, is_last_chance)
@@ -92,8 +95,8 @@ function intent.next(record, env, is_last_chance)
   }
 end
 
---- Until when a request of the attempt may go out, on CLOCK_BOOTTIME. A replay that
---- relies on the memory of the server must not go out when that is over.
+--- The latest time, on CLOCK_BOOTTIME, at which a request of the attempt may go out. A
+--- replay goes out only while the server still repeats the answer.
 function intent.not_after(self, env)
   local limit = owner.not_after(self.owner)
   local left = self.doubt and reuse_left(self, env) or 0
@@ -106,9 +109,9 @@ local function stuck_after(self, failure)
   return is_5xx and self.stuck + 1 or 0
 end
 
---- The intent after an attempt without an answer that counts: given free, for the next.
+--- The intent after a failed attempt, released for the next owner.
 ---@param failure { kind: string, status: integer? } kind "refused": nothing was executed
-function intent.free(self, failure)
+function intent.release(self, failure)
   local copy = {}
   for name, value in pairs(self) do copy[name] = value end
   copy.open = false
@@ -117,8 +120,8 @@ function intent.free(self, failure)
   return copy
 end
 
---- The moment from which the life of an answer counts: an idempotent server may repeat
---- the answer of the first send.
+--- The stamp from which the life of an answer counts: an idempotent server may repeat the
+--- answer to the first request.
 function intent.obtained(self, env, sent)
   if self.doubt and env.exchange.reuse == "idempotent" then return self.first_sent end
   return sent

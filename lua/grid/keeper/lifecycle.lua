@@ -1,6 +1,7 @@
--- The beginning and the end of a record, and when it is due.
--- Pure. Owns: lineage at `add`, the tombstone at `remove`, `due_at`.
--- Does not know: stores, exchanges, refreshes in between.
+-- Makes the record of a new session and the tombstone of a removed one, and computes when
+-- a record is due. Pure.
+-- Owns: lineage at `add`, the tombstone at `remove`, `due_at`.
+-- Does not know: stores, exchanges, and how a session is refreshed.
 
 local intents = require "grid.keeper.intent"
 local merge = require "grid.keeper.merge"
@@ -9,10 +10,10 @@ local timing = require "grid.keeper.timing"
 
 local lifecycle = {}
 
---- The record of a new session, over `current`, what the store has. Over a removed record
---- and with `is_replaced` over each, generations go on counting.
+--- The record of a new session, to replace `current`, which the store has. A removed
+--- record may be replaced, and with `is_replaced` each record; its generations go on.
 ---@param entry table tokens, answer, life, obtained, skew
----@param lineage string random: it tells answers of this session from those of another
+---@param lineage string random: tells answers of this session from those of another
 ---@return table? record, "exists"?
 function lifecycle.add(current, id, entry, lineage, is_replaced)
   if current and current.state ~= "removed" and not is_replaced then return nil, "exists" end
@@ -23,8 +24,8 @@ function lifecycle.add(current, id, entry, lineage, is_replaced)
   }
 end
 
---- What removes a record: "remove" from the store at once, or "put" a tombstone, as an
---- exchange is under way whose owner's time is not over.
+--- How to remove a record: "remove" from the store at once, or "put" a tombstone, when an
+--- exchange is under way and its owner's deadline has not passed.
 ---@return "remove"|"put"|"missing" act, table? tombstone
 function lifecycle.remove(current, env, facts)
   if not current or current.state == "removed" then return "missing" end
@@ -36,7 +37,7 @@ function lifecycle.remove(current, env, facts)
   }
 end
 
--- Seconds until something is to be done for a live record.
+-- Seconds until a live record needs a refresh, or a decision about its intent.
 local function due_in(record, env)
   local age = timing.since(record.obtained, env.clock, env.me)
   local schedule = timing.schedule(record.id, record.gen, record.life)
@@ -47,8 +48,8 @@ local function due_in(record, env)
   return math.max(rule == "hold" and schedule.life - age or 0, merge.backoff_left(record, env))
 end
 
---- When refresh_due is to look at the record, in seconds since 1970 | nil: never. For the
---- process that writes the record.
+--- When refresh_due must handle the record, in seconds since 1970 | nil: never. Computed
+--- by the process that writes the record.
 function lifecycle.due_at(record, env)
   if record.state == "dead" then return nil end
   if record.state == "removed" then

@@ -1,15 +1,15 @@
--- How long a session lives, and how far the clock of the server is from ours.
--- Pure. Owns: which of `expires_in`, `expires_at`, the life before, and the `exp` of a
--- JWT is believed; the reading of an HTTP date.
--- Does not know: windows and states, which are in timing.lua; records; who sent the
--- answer.
+-- Computes the life of a session, and the skew between the server's clock and this one.
+-- Pure.
+-- Owns: the order in which `expires_in`, `expires_at`, the previous life and the `exp` of
+-- a JWT are used; the reading of an HTTP date.
+-- Does not know: windows and states, which are in timing.lua; records; exchanges.
 
 local jwt = require "grid.jwt"
 
 local lifetime = {}
 
 lifetime.DEFAULT = 3600
-lifetime.LONGEST = 10 * 366 * 86400 -- more is a way to say "never", or a fault
+lifetime.LONGEST = 10 * 366 * 86400 -- a longer life means "never", or is an error
 
 -- Comparisons with NaN are false.
 local function is_life(value)
@@ -18,8 +18,8 @@ end
 
 --- Seconds that the session of an answer lives, counted from the moment of sending.
 ---@param answer table `expires_in`, `expires_at`, `access_token`, as the server gave them
----@param sent_wall number seconds since 1970 on our clock
----@param skew number of the server's clock against ours
+---@param sent_wall number seconds since 1970 on the clock of this machine
+---@param skew number seconds that the server's clock is ahead
 ---@param previous_life? number
 ---@return number
 function lifetime.of(answer, sent_wall, skew, previous_life)
@@ -56,8 +56,9 @@ function lifetime.http_date(text)
   return days(tonumber(year), month, tonumber(day)) * 86400 + hour * 3600 + minute * 60 + second
 end
 
---- Seconds that the clock of the server is ahead of ours. `date` is cut to whole seconds
---- and was written between sending and receiving: what that explains is no skew.
+--- Seconds that the clock of the server is ahead of this one. `date` is cut to whole
+--- seconds and was written between sending and receiving: a difference within these
+--- bounds is no skew.
 ---@param date? string the header `Date`
 ---@param sent_wall number
 ---@param received_wall number

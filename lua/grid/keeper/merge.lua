@@ -1,10 +1,10 @@
--- What an answer makes of a record: commit, late commit, raw answer, "no", failure.
--- Pure: each function takes the record as it is in the store now and makes a new one.
--- Owns: the rules of lineage and generation; the merging of tokens.
--- A commit is never refused because another owner has taken the intent over: the late
--- answer may hold the only living token. Two different answers to one parent generation
--- are siblings: that of the later attempt serves, the other one is kept as a spare.
--- Does not know: stores, clocks, when something is sent. The fields are in record.lua.
+-- Merges an answer into a record: commit, late commit, raw answer, rejection, failure.
+-- Pure: each function takes the record that the store has now, and returns a new one.
+-- Owns: the rules of lineage and generation; the merging of tokens. A commit is never
+-- refused because another owner has taken the intent over: the late answer may hold the
+-- only valid token. Two different answers to one parent generation are siblings: that of
+-- the later attempt is used, the other one is kept as a spare.
+-- Does not know: stores, clocks, when a request is sent. The fields are in record.lua.
 
 local intents = require "grid.keeper.intent"
 local timing = require "grid.keeper.timing"
@@ -20,10 +20,10 @@ function merge.derive(record, changes)
   return copy
 end
 
--- What an answer may leave out because it did not change (RFC 6749 section 6).
+-- Fields that an answer may leave out, since they did not change (RFC 6749 section 6).
 local KEPT = { "refresh_token", "scope", "dpop_key" }
 
---- The tokens of an answer, with what it leaves out.
+--- The tokens of an answer, with those that the answer leaves out.
 function merge.tokens(old, new, grant)
   local merged = {}
   for name, value in pairs(new) do merged[name] = value end
@@ -33,7 +33,7 @@ function merge.tokens(old, new, grant)
   return merged
 end
 
---- Is the record one that may take something which belongs to that lineage?
+--- May an answer of that lineage be written to the record?
 function merge.takes(record, lineage)
   return record ~= nil and record.state ~= "removed" and record.lineage == lineage
 end
@@ -65,7 +65,7 @@ local function appended(list, value)
   return copy
 end
 
--- Raw answers of attempts that came later than this one may be read one day.
+-- Keeps the raw answers of later attempts: a later version or key may read them.
 local function later_raws(record, from)
   local kept = {}
   for _, raw in ipairs(record.raws or {}) do
@@ -85,7 +85,7 @@ local function advance(record, entry, spares)
   })
 end
 
--- A record with a newer generation than the parent of the answer.
+-- Commits to a record whose generation is newer than the parent of the answer.
 local function commit_late(record, entry)
   if is_same_answer(record, entry) or contains(record.spares, entry) then return "adopt" end
   if record.state == "dead" then return "put", advance(record, entry, record.spares) end
@@ -115,17 +115,17 @@ local function backoff(record, failure, env, seconds)
   }
 end
 
--- After the first unknown outcome nothing is lost by a replay at once.
+-- After the first unknown outcome the request is replayed at once, while the server still
+-- repeats its answer or accepts the old token.
 local function is_replayed_at_once(intent, failure, env)
   return failure.kind == "unknown" and failure.status ~= 409 and not intent.doubt and env.exchange.reuse ~= "strict"
 end
 
---- The record after an attempt that brought no answer that counts: its intent is free,
---- the next attempt waits.
+--- The record after a failed attempt: its intent is released, and the next attempt waits.
 function merge.fail(record, failure, env)
   local intent = record.intent
   return merge.derive(record, {
-    intent = intents.free(intent, failure),
+    intent = intents.release(intent, failure),
     backoff = backoff(record, failure, env, is_replayed_at_once(intent, failure, env) and 0 or nil),
   })
 end
@@ -139,7 +139,8 @@ function merge.backoff_left(record, env)
   return wait.seconds - elapsed
 end
 
--- A later generation was accepted since: no raw answer to that parent is the living one.
+-- A later generation was accepted since: no raw answer to that parent holds the valid
+-- token.
 local function is_obsolete(record, raw)
   if record.gen <= raw.parent or record.state == "dead" then return false end
   return not record.from or record.from.parent ~= raw.parent
@@ -152,8 +153,8 @@ local function has_raw(record, raw)
   return false
 end
 
---- Saves an answer that cannot be read or opened, each one once. The intent with that
---- write_id, which is the one of the attempt, is given free.
+--- Saves an answer that cannot be read or opened, once. The intent with that write_id,
+--- which is that of the attempt, is released.
 ---@return "put"|"adopt"|"drop" act, table? record
 function merge.keep_raw(record, lineage, raw, write_id, failure, env)
   if not merge.takes(record, lineage) then return "drop" end
@@ -166,9 +167,9 @@ function merge.keep_raw(record, lineage, raw, write_id, failure, env)
   return "put", kept
 end
 
---- The record after the server refused the refresh token, for a put on the very rev of
---- the attempt: a "no" must not overwrite anything newer. A spare takes the place of the
---- refused tokens; without one the session is dead, and the record is kept.
+--- The record after the server rejected the refresh token, for a put on the rev of the
+--- attempt: a rejection must not overwrite a newer record. A spare replaces the rejected
+--- tokens; without a spare the session is dead, and the record is kept.
 function merge.reject(record, failure)
   local spares = record.spares
   if spares then

@@ -1,18 +1,21 @@
--- The owner of an intent: how a process names itself, and whether an owner is dead.
--- Pure; no wall clock is compared. `me` is what core.machine tells of the running
--- process, read at each intent, with `instance`, a random name of the keeper, all of it
--- text. An owner is `me` with `time`, how long it may take, and `deadline`, when that is
--- over on its CLOCK_BOOTTIME: both in whole milliseconds, as text.
--- Facts are what the caller has seen of an owner:
---   in_flight     a flight of this keeper is under way for the record
---   is_local      the store serves one host
---   process       { state, start_time } of core.process, asked for with `process_of`
---   same_rev_for  seconds on the caller's CLOCK_BOOTTIME since it first saw this very rev
+-- The owner of an intent: the name of a process, and whether that process has died.
+-- Pure: no wall clock is compared.
+-- Owns: the fields of an owner, and the time for a commit.
 -- Does not know: records, intents, stores.
 
 local timing = require "grid.keeper.timing"
 
 local owner = {}
+
+-- `me` are the texts of core.machine about the running process, read for each intent, and
+-- `instance`, a random name of the keeper. An owner is `me` with `time`, the longest
+-- duration of the exchange and its commit, and `deadline`, the end of that on its
+-- CLOCK_BOOTTIME: both in whole milliseconds, as text.
+-- Facts are what the caller has observed of an owner:
+--   in_flight     a flight of this keeper is under way for the record
+--   is_local      the store serves one host
+--   process       { state, start_time } of core.process, for the pid of `process_of`
+--   same_rev_for  seconds on the caller's CLOCK_BOOTTIME since it first saw this rev
 
 --- Seconds for the commit, after the exchange has timed out.
 owner.COMMIT_TIME = 2
@@ -37,8 +40,8 @@ function owner.new(me, clock, timeout)
   return self
 end
 
---- When the exchange must be over and nothing may be sent any more, on the owner's own
---- CLOCK_BOOTTIME.
+--- When the exchange must have ended, on the owner's own CLOCK_BOOTTIME. No request goes
+--- out after that.
 function owner.not_after(self)
   return seconds(self.deadline) - owner.COMMIT_TIME
 end
@@ -47,12 +50,12 @@ local function is_same(a, b, name)
   return a[name] ~= nil and a[name] == b[name]
 end
 
--- In a child of fork the instance is that of its parent, while the pid is its own.
+-- A child of fork has the instance of its parent, and a pid of its own.
 local function is_own(self, me)
   return is_same(self, me, "instance") and self.pid == me.pid and self.pid_namespace == me.pid_namespace
 end
 
---- The pid to look at, as text | nil: it would tell nothing here.
+--- The pid to give core.process, as text | nil: here that pid would name another process.
 function owner.process_of(self, me, is_local)
   if not is_local or is_own(self, me) then return nil end
   for _, name in ipairs { "boot_id", "pid_namespace", "time_namespace" } do
@@ -66,14 +69,14 @@ local function is_gone(self, process)
   return process.start_time ~= nil and self.start_time ~= nil and process.start_time ~= self.start_time
 end
 
---- Seconds until the owner's time is over, 0 or less when it is: exact on a shared clock,
---- else by how long the very same rev has been seen.
+--- Seconds until the owner's deadline, 0 or less when it has passed: exact on a shared
+--- clock, else measured from when the caller first saw the rev.
 function owner.time_left(self, me, clock, facts)
   if timing.shares_clock(self, me) then return seconds(self.deadline) - clock.boot end
   return seconds(self.time) - (facts.same_rev_for or 0)
 end
 
---- Is the owner dead? `left`: seconds after which to judge again, if not told otherwise.
+--- Has the owner died? `left`: seconds after which to judge again, unless a fact changes.
 ---@return "alive"|"orphaned" state, number? left
 function owner.judge(self, me, clock, facts)
   local left = math.max(0, owner.time_left(self, me, clock, facts))

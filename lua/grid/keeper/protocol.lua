@@ -1,28 +1,7 @@
--- The keeper's protocol: a refresh as a machine of pure steps. The intent is the lease.
--- `protocol.begin` and `protocol.next` give a flight, which is a value, and an effect,
--- which the caller carries out; what came of it is the next event:
---
---   effect                                event
---   read                                  read { record, rev, facts } | { is_error }
---   put { record, rev, due_at }           put { result, rev }: "ok", "conflict", "error"
---   send { intent, not_after, deadline }  answer { result, sent, skew }
---   read_raws { raws }                    answer { result, raw }; none: not readable
---   wait { seconds }, keep                again
---   done { outcome, record, failure }     none: the flight is over
---
---   look -read-> put -ok-> send -answer-> save -ok-> done    (commit, raw answer)
---     ^           |error                   |conflict, error
---     |           v                        v
---     |         check                    merge -read-> save  (never fenced)
---     +-conflict-- put, note             note -ok-> done    (failure, "no": same rev)
---
--- The caller asks `protocol.may_send` in the very moment a request goes out, ends the
--- exchange at the deadline (both on CLOCK_BOOTTIME), and gives an answer that is ready
--- before it tells that time is over. An effect `keep` means that the store takes no
--- answer, which goes to the spool or stays in memory until the store is back.
--- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
--- unit }, and for a new intent grant (texts) and opener. `facts`: see owner.lua, and
--- has_read_raws.
+-- The protocol of the keeper: one refresh of a session as a state machine. Pure: the
+-- caller carries out each effect, and gives its result as the next event.
+-- Owns: the steps of a refresh, and the order of put, send and save. The intent in the
+-- record is the lease.
 -- Does not know: stores, exchanges, hosts, waiters.
 
 local intents = require "grid.keeper.intent"
@@ -34,11 +13,36 @@ local timing = require "grid.keeper.timing"
 
 local protocol = {}
 
+-- `protocol.begin` and `protocol.next` return a flight, which is a value, and an effect:
+--
+--   effect                                event
+--   read                                  read { record, rev, facts } | { is_error }
+--   put { record, rev, due_at }           put { result, rev }: "ok", "conflict", "error"
+--   send { intent, not_after, deadline }  answer { result, sent, skew }
+--   read_raws { raws }                    answer { result, raw }; no result: not readable
+--   wait { seconds }, keep                again
+--   done { outcome, record, failure }     none: the flight has ended
+--
+--   look -read-> put -ok-> send -answer-> save -ok-> done    (commit, raw answer)
+--     ^           |error                   |conflict, error
+--     |           v                        v
+--     |         check                    merge -read-> save  (never fenced)
+--     +-conflict-- put, note             note -ok-> done    (failure, "reject": same rev)
+--
+-- The caller calls `protocol.may_send` directly before a request goes out, ends the
+-- exchange at the deadline (both on CLOCK_BOOTTIME), and reports an answer that is ready
+-- before it reports the deadline. The effect `keep` means that the store cannot be
+-- written: the caller writes the answer to the spool, or keeps it in memory, and gives
+-- `again` when the store may be written again.
+-- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
+-- unit }; for a new intent also grant (texts) and opener. `facts`: see owner.lua, and
+-- has_read_raws.
+
 local function is_newer(record, known)
   return record.lineage ~= known.lineage or record.gen > known.gen
 end
 
--- Of a live record that the caller knows.
+-- What to do about a live record that is not newer than the one in memory.
 local function decide_refresh(record, want, env, facts)
   local age = timing.since(record.obtained, env.clock, env.me)
   local state = timing.state(timing.schedule(record.id, record.gen, record.life), age, want.min_ttl)
@@ -57,12 +61,13 @@ local function decide_refresh(record, want, env, facts)
   return "take_over"
 end
 
---- What is to be done about a record as the store has it. `want`: `known`, the lineage
---- and gen of the session in memory; `min_ttl`; `is_forced`: refresh a fresh session,
---- too; `is_last_chance`: nothing is left to lose.
---- "serve": no refresh is due; "hold": an unknown outcome, serve what is valid until the
---- end of the session; "back_off", "wait": look again after so many seconds, "wait" also
---- when the record changes; "forget": the tombstone may go.
+--- What to do about the record that the store has. `want`: `known`, the lineage and gen
+--- of the session in memory; `min_ttl`; `is_forced`: refresh a fresh session, too;
+--- `is_last_chance`: without a refresh the session is lost, so that a replay which the
+--- server may refuse costs nothing. "serve": no refresh is due; "hold": the outcome of
+--- the last attempt is unknown, serve the session until it ends; "back_off", "wait": read
+--- again after that many seconds, for "wait" also when the record changes; "forget": the
+--- tombstone may be removed.
 ---@return string act, number? seconds
 function protocol.decide(record, want, env, facts)
   if not record then return "missing" end
@@ -75,8 +80,7 @@ function protocol.decide(record, want, env, facts)
   return decide_refresh(record, want, env, facts)
 end
 
---- For the callback right before a request goes out, a second one of the attempt
---- included.
+--- May a request of the attempt go out now? Called directly before each one.
 function protocol.may_send(not_after, clock)
   return clock.boot < not_after
 end
@@ -92,8 +96,8 @@ local function read(flight, step)
   return with(flight, { step = step }), { act = "read" }
 end
 
--- From the beginning, without what the attempt before has left.
-local function look_again(flight)
+-- Begins again with a read, without the fields of the last attempt.
+local function start_over(flight)
   return { step = "look", want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws }, { act = "read" }
 end
 
@@ -129,19 +133,19 @@ local function act_on(flight, record, env, facts)
   return done(flight, act, { record = record, seconds = seconds, rev = flight.rev })
 end
 
--- What an attempt that sent nothing comes to.
+-- Failures of an attempt that sent no request.
 local LATE = { kind = "refused", code = "too_late" }
 local STORE_FAILED = { kind = "store", code = "store_failed" }
 
---- Seconds for which the caller has seen the very rev. `watch` { rev, since } is kept for
---- each id as long as the process lives, over flights.
+--- Seconds for which the caller has seen the same rev. The caller keeps `watch` { rev,
+--- since } for each id until the process ends, from one flight to the next.
 function protocol.watch(watch, rev, clock)
   if watch and watch.rev == rev then return watch, clock.boot - watch.since end
   return { rev = rev, since = clock.boot }, 0
 end
 
 local on = {}
---- The handlers of the steps: on[step](flight, event, env).
+--- The handlers of the steps: on[step](flight, event, env) -> flight, effect.
 protocol.on = on
 
 function on.look(flight, event, env)
@@ -163,11 +167,11 @@ end
 
 function on.put(flight, event, env)
   if event.result == "ok" then return send(with(flight, { rev = event.rev }), env) end
-  if event.result == "conflict" then return look_again(flight) end
+  if event.result == "conflict" then return start_over(flight) end
   return read(flight, "check")
 end
 
--- A put that failed may have happened: the write_id tells.
+-- A put that returned an error may have been executed: then the record has its write_id.
 function on.check(flight, event, env)
   local record = not event.is_error and event.record
   local has_happened = record and record.intent and record.intent.write_id == flight.intent.write_id
@@ -175,7 +179,7 @@ function on.check(flight, event, env)
   return send(with(flight, { rev = event.rev, record = record }), env)
 end
 
--- How an answer was come by: an attempt of this flight, or a raw answer in the record.
+-- The source of an answer: the attempt of this flight, or a raw answer in the record.
 local function origin(flight, event)
   local source = event.raw or flight.intent
   return source, { parent = source.parent, attempt = source.attempt, key = source.key }
@@ -206,7 +210,7 @@ end
 
 local UNREADABLE = { kind = "unknown", code = "unreadable" }
 
--- What becomes of the answer of the flight in the record as the store has it now.
+-- Merges the answer of the flight into the record that the store has now.
 local function merged(flight, record, env)
   if flight.raw then
     return merge.keep_raw(record, flight.lineage, flight.raw, flight.intent.write_id, UNREADABLE, env)
@@ -223,7 +227,7 @@ end
 
 function on.send(flight, event, env)
   local result, record = event.result, flight.record
-  if not result then return look_again(with(flight, { has_read_raws = true })) end
+  if not result then return start_over(with(flight, { has_read_raws = true })) end
   local mine = with(flight, { lineage = record.lineage })
   if result.kind == "tokens" then
     return save(with(mine, { entry = entry_of(flight, event, env) }), record, env)
@@ -248,20 +252,20 @@ function on.merge(flight, event, env)
   return save(with(flight, { rev = event.rev }), event.record, env)
 end
 
--- After a conflict something newer is in the record: look again, if a "no" was to be
--- told.
+-- After a conflict the record is newer than this failure; after a rejection a spare may
+-- have replaced the tokens. The flight starts over in both cases.
 function on.note(flight, event)
   local failure, record = flight.failure, flight.record
-  if event.result == "conflict" then return look_again(flight) end
+  if event.result == "conflict" then return start_over(flight) end
   if event.result == "error" or failure.kind ~= "reject" then
     return done(flight, "failed", { failure = failure, record = record, rev = event.rev })
   end
-  if record.state ~= "dead" then return look_again(flight) end
+  if record.state ~= "dead" then return start_over(flight) end
   return done(flight, "dead", { failure = failure, record = record, rev = event.rev })
 end
 
----@param want table see decide
----@param watch? table what the last flight for this id left
+---@param want table see protocol.decide
+---@param watch? table field `watch` of the last flight for this id
 function protocol.begin(want, watch)
   return { step = "look", want = want, watch = watch }, { act = "read" }
 end

@@ -1,20 +1,8 @@
--- The record of a session: its fields, its bytes, versions, and the way through the seal.
--- Pure but for the random salt of a seal. An error from here means: write nothing.
--- Does not know: stores; what the fields are used for. A record has the fields
---   id, lineage    its name; a random name for each session that was added
---   gen, writes    generation of the tokens; number of the write, for the seal
---   state          "live" | "dead" (the server refused the refresh token) | "removed"
---   tokens         texts by name, `refresh_token` among them, as the exchange made them
---   answer         the exact bytes of the answer that they are from
---   life, obtained, skew   seconds; stamp of the sending; server's clock ahead of ours
---   from           { parent, attempt, key } of the answer | nil: added
---   spares         answers to the parent of `from` that do not serve: entries as above
---   raws           answers that could not be read, with what opens them
---   intent         a refresh under way or with an unknown outcome: see intent.lua
---   backoff        { failures, seconds, since, code }: no attempt before that
---   dead           { code, after_unknown }
---   owner          of an exchange that was under way when the session was removed
--- Version 1 stays readable for ever: spec/keeper/golden has the bytes.
+-- The record of a session as bytes, plain or sealed. After an error from here the caller
+-- must not write to the store. Pure but for the random salt of a seal.
+-- Owns: the fields of a record, and the versions of its form. Version 1 must always stay
+-- readable: spec/keeper/golden has its bytes.
+-- Does not know: stores; what the fields are used for.
 
 local codec = require "grid.keeper.codec"
 local errors = require "grid.errors"
@@ -60,6 +48,19 @@ local BACKOFF = codec.struct {
   { "failures", integer }, { "seconds", seconds }, { "since", STAMP }, { "code", text, "optional" },
 }
 
+-- id, lineage    name of the record; a random name for each session that was added
+-- gen, writes    generation of the tokens; number of the write, for the seal
+-- state          "live" | "dead" (the server rejected the refresh token) | "removed"
+-- tokens         texts by name, as the exchange returned them, with `refresh_token`
+-- answer         the exact bytes of the answer that the tokens are from
+-- life, obtained, skew   seconds; stamp of the request; how far the server's clock is
+-- ahead from           { parent, attempt, key } of the answer | nil: the session was
+-- added spares         other answers to the parent of `from`, which are not used yet raws
+-- answers that could not be read, each with the key that opens it intent         of a
+-- refresh under way, or with an unknown outcome: see intent.lua backoff        {
+-- failures, seconds, since, code }: no attempt before that time dead           { code,
+-- after_unknown } owner          of an exchange that was under way when the session was
+-- removed
 local RECORD = codec.struct {
   { "id", text }, { "lineage", text }, { "gen", integer }, { "writes", integer }, { "state", text },
   { "tokens", codec.map, "optional" }, { "answer", text, "optional" }, { "life", seconds, "optional" },
@@ -72,10 +73,10 @@ local RECORD = codec.struct {
 
 local HEADER = "grid-keeper-record 1\n"
 
--- The length of the whole tells a record that was cut off between two fields.
+-- The length of the whole record shows whether the bytes were cut off between two fields.
 local WHOLE = codec.struct { { "record", RECORD } }
 
--- The forms of all versions, by header. An older form is never taken out.
+-- The readers of all versions, by header. A reader is never removed.
 local READERS = {
   [HEADER] = function(bytes)
     local whole = WHOLE.read(bytes)
@@ -94,10 +95,10 @@ local function is_complete(value)
   return has_session and (value.state == "live" or value.state == "dead" and value.dead ~= nil)
 end
 
--- Without this a newer lua-grid elsewhere would lose what an older one does not know.
+-- A record of a newer lua-grid is refused: writing it back would lose its new fields.
 local function unknown_version(blob)
   local what, version = blob:match "^grid%-keeper%-(%a+) (%d+)\n"
-  if not what then return failure("record_corrupt", "the record is not whole: restore it from a backup") end
+  if not what then return failure("record_corrupt", "the record is damaged: restore it from a backup") end
   return failure("record_version", ("the %s record has version %s, and this lua-grid reads up to version %d: update lua-grid")
     :format(what == "sealed" and "sealed" or "plain", version:sub(1, 10), record.VERSION))
 end
@@ -108,13 +109,13 @@ local function decode(blob, id)
   if not reader then return nil, unknown_version(blob) end
   local value = reader(blob:sub(#header + 1))
   if not value or not is_complete(value) then
-    return nil, failure("record_corrupt", "the record is not whole: restore it from a backup")
+    return nil, failure("record_corrupt", "the record is damaged: restore it from a backup")
   end
-  if value.id ~= id then return nil, failure("record_swapped", "the record belongs to another id: restore it from a backup") end
+  if value.id ~= id then return nil, failure("record_swapped", "the record is that of another id: restore it from a backup") end
   return value
 end
 
---- The bytes for the store: sealed where there are seal keys.
+--- The bytes for the store, sealed if there are seal keys.
 ---@param value table a record
 ---@param seal_keys? string[]
 ---@return string? blob, grid.Error?

@@ -1,9 +1,10 @@
--- Sealed records: ChaCha20-Poly1305 with a key of its own for each write, which HKDF
--- makes of a seal key and a random salt. Id, lineage and write counter are associated
--- data, so that sealed records cannot be exchanged for one another. An older copy of the
--- same record that is put back is not noticed.
--- Owns: the form of a sealed record. The first seal key seals, all of them open.
--- Does not know: what is inside; stores. An error here means: write nothing.
+-- Seals records: ChaCha20-Poly1305 with a new key for each write, which HKDF derives from
+-- a seal key and a random salt. Id, lineage and write counter are associated data, so
+-- that a sealed record cannot take the place of another one. An older copy of the same
+-- record is not detected.
+-- Owns: the form of a sealed record. The first seal key seals, each of them opens. After
+-- an error from here the caller must not write to the store.
+-- Does not know: the content of a record; stores.
 
 local codec = require "grid.keeper.codec"
 local core = require "grid.core"
@@ -51,12 +52,12 @@ local function failure(code, message)
   return errors.new { kind = "store", code = code, message = message }
 end
 
---- Opens a sealed record with the key that opens it.
+--- Opens a sealed record with the first key that fits.
 ---@param id string the id that the record was asked for with
 ---@return string? plaintext, table|grid.Error envelope lineage and writes
 function seal.open(blob, id, keys)
   local envelope = ENVELOPE.read(blob:sub(#seal.HEADER + 1))
-  if not envelope then return nil, failure("record_corrupt", "the sealed record is not whole: restore it from a backup") end
+  if not envelope then return nil, failure("record_corrupt", "the sealed record is damaged: restore it from a backup") end
   local aad = associated_data(id, envelope.lineage, envelope.writes)
   for _, seal_key in ipairs(keys) do
     local key, nonce = secrets_of(seal_key, envelope.salt)

@@ -1,6 +1,6 @@
--- When a session is to be refreshed: stamps, windows before its end, jitter, backoff.
--- Pure: values in, values out; the caller reads the clocks. `clock` is { wall, boot }:
--- seconds since 1970 and on CLOCK_BOOTTIME. `me` is what core.machine tells of a process.
+-- Computes when a session must be refreshed: stamps, windows before its end, jitter,
+-- backoff. Pure: the caller reads the clocks, and gives `clock`, and `me` of
+-- core.machine.
 -- Owns: the lengths of the windows and of the backoff.
 -- Does not know: records, stores, owners; how long a session lives is in lifetime.lua.
 
@@ -30,22 +30,22 @@ function timing.stamp(me, clock)
   return { wall = clock.wall, boot = clock.boot, boot_id = me.boot_id, time_namespace = me.time_namespace }
 end
 
---- Do both read the same CLOCK_BOOTTIME? What the kernel does not tell is not the same.
+--- Do both read the same CLOCK_BOOTTIME? An unknown boot or namespace counts as another.
 function timing.shares_clock(a, b)
   return a.boot_id ~= nil and a.boot_id == b.boot_id
     and a.time_namespace ~= nil and a.time_namespace == b.time_namespace
 end
 
---- Seconds since the stamp, never below 0. Exact: measured on the clock of the stamp.
---- Otherwise by the wall clocks of two machines, or of two boots of one.
+--- Seconds since the stamp, never below 0. Exact when measured on the clock of the stamp;
+--- otherwise by the wall clocks of two machines, or of two boots of one machine.
 ---@return number seconds, boolean is_exact
 function timing.since(stamp, clock, me)
   if timing.shares_clock(stamp, me) then return math.max(0, clock.boot - stamp.boot), true end
   return math.max(0, clock.wall - stamp.wall), false
 end
 
---- The lengths of the advisory and the mandatory window, which lie one behind the other
---- before the end of a session: together half of its life at most.
+--- The lengths of the advisory window and of the mandatory window, which follows it and
+--- lasts until the session ends: together at most half of the session's life.
 ---@return number advisory, number mandatory
 function timing.windows(life)
   local advisory = clamp(life / 4, 60, 900)
@@ -54,7 +54,8 @@ function timing.windows(life)
   return advisory * scale, mandatory * scale
 end
 
--- The rest of the advisory window is left for the refresh itself and for a second try.
+-- The fraction of the advisory window over which refreshes are spread. The rest is time
+-- for the refresh and for a second attempt.
 local SPREAD = 0.75
 
 --- From 0 up to 1, the same in each process, evenly spread over ids and generations.
@@ -64,7 +65,7 @@ function timing.jitter(id, generation)
   return (((d / 256 + c) / 256 + b) / 256 + a) / 256
 end
 
---- Ages of a session at which its state changes. To be made once per generation.
+--- Ages of a session at which its state changes, computed once per generation.
 ---@class (exact) grid.keeper.Schedule
 ---@field advisory number
 ---@field mandatory number
@@ -94,8 +95,8 @@ timing.BACKOFF_BASE = 1
 timing.BACKOFF_CAP = 60
 timing.RETRY_AFTER_CAP = 3600
 
---- Seconds until the next try after so many failures in a row: full jitter, on top of
---- what the server asked for.
+--- Seconds until the next attempt after that many failures in a row: full jitter, added
+--- to the server's Retry-After.
 ---@param failures integer 1 or more
 ---@param retry_after? number
 ---@param unit number random, from 0 up to 1
