@@ -18,6 +18,7 @@ local schema = require "grid.schema"
 local version = require "grid.version"
 
 local keys = lazy "grid.keys"
+local keeper = lazy "grid.keeper"
 local file_store = lazy "grid.store.file"
 local grid_exchange = lazy "grid.exchange.grid"
 local memory_store = lazy "grid.store.memory"
@@ -38,6 +39,7 @@ local oauth2_exchange = lazy "grid.exchange.oauth2"
 ---@field new fun(options?: grid.Options): grid.Client
 ---@field http { new: fun(options?: grid.HttpOptions): grid.Http } any HTTP service
 ---@field is_error fun(value: any, kind?: string): boolean
+---@field keeper fun(options: grid.KeeperOptions): grid.Keeper keeps sessions fresh
 ---@field keypair fun(text?: string): grid.KeyPair?, grid.Error? a new P-256 pair, or the pair of a private key
 ---@field authorization_key fun(text: string): grid.AuthorizationKey?, grid.Error? one that was opened before
 ---@field canonicalize fun(json_text: string): string?, grid.Error? RFC 8785
@@ -59,6 +61,7 @@ local grid = {
     file = function(...) return file_store.new(...) end,
     memory = function(...) return memory_store.new(...) end,
   },
+  keeper = function(...) return keeper.new(...) end,
   keypair = function(...) return keys.keypair(...) end,
   authorization_key = function(...) return keys.authorization_key(...) end,
   canonicalize = function(...) return keys.canonicalize(...) end,

@@ -38,6 +38,13 @@ describe("authenticated encryption", function()
   end)
 end)
 
+describe("SHA-256", function()
+  it("gives the values of FIPS 180-2", function()
+    assert.equal(unhex "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", core.sha256 "abc")
+    assert.equal(unhex "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", core.sha256 "")
+  end)
+end)
+
 describe("HMAC and HKDF", function()
   it("give the values of RFC 4231 and RFC 5869", function()
     assert.equal(unhex "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",

@@ -35,3 +35,12 @@ bool grid_hmac_sha256(grid_slice key, const grid_slice *parts, size_t count,
     grid_wipe(tag, GRID_HASH_SIZE);
     return grid_library_failed(err);
 }
+
+bool grid_sha256(grid_slice text, unsigned char digest[GRID_HASH_SIZE], grid_error *err)
+{
+    const grid_library *library = grid_library_get(err);
+
+    if (!library)
+        return false;
+    return EVP_Digest(text.data, text.size, digest, NULL, library->sha256, NULL) || grid_library_failed(err);
+}

@@ -1,4 +1,4 @@
-/* grid.core: authenticated encryption, HMAC, HKDF, random bytes and base64url.
+/* grid.core: authenticated encryption, SHA-256, HMAC, HKDF, random bytes and base64url.
  *
  * Owns: nothing between two calls.
  * Does not know: P-256 keys, which are in lua/key.c, and the meaning of the bytes. */
@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "crypto/aead.h"
 #include "crypto/hkdf.h"
+#include "crypto/hmac.h"
 #include "crypto/random.h"
 #include "lua/support.h"
 #include "text/base64.h"
@@ -52,6 +53,19 @@ static int aead_seal(lua_State *L)
 static int aead_open(lua_State *L)
 {
     return run_aead(L, grid_aead_open);
+}
+
+/* sha256(text) -> 32 bytes | nil, kind, code, message */
+static int sha256(lua_State *L)
+{
+    grid_slice text = gridL_check_slice(L, 1);
+    unsigned char digest[GRID_HASH_SIZE];
+    grid_error err;
+
+    if (!grid_sha256(text, digest, &err))
+        return gridL_fail(L, &err);
+    lua_pushlstring(L, (const char *)digest, sizeof digest);
+    return 1;
 }
 
 /* hmac_sha256(key, text) -> 32 bytes | nil, kind, code, message */
@@ -137,6 +151,7 @@ void gridL_open_crypto(lua_State *L)
     static const luaL_Reg functions[] = {
         {"aead_seal", aead_seal},
         {"aead_open", aead_open},
+        {"sha256", sha256},
         {"hmac_sha256", hmac_sha256},
         {"hkdf_sha256", hkdf_sha256},
         {"random_bytes", random_bytes},

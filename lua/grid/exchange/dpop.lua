@@ -20,18 +20,25 @@ local function jwk_of(key)
   }
 end
 
+-- Claim `ath` (RFC 9449 section 4.2).
+local function hash_of(access_token)
+  return core.base64url_encode(assert(core.sha256(access_token)))
+end
+
 --- The value of the header `DPoP` (RFC 9449 section 4.2).
 ---@param key_text string PKCS#8
 ---@param method string
 ---@param url string
 ---@param nonce? string of the server
 ---@param now integer seconds since 1970 on the clock of the server
+---@param access_token? string that the request carries: a resource server checks its hash
 ---@return string? proof, grid.Error?
-function dpop.proof(key_text, method, url, nonce, now)
+function dpop.proof(key_text, method, url, nonce, now, access_token)
   local key, kind, code, message = core.key_from_text(key_text)
   if not key then return nil, errors.from_core(kind, code, "dpop_key: " .. message) end
   local proof, err = jwt.sign(key, { typ = "dpop+jwt", jwk = jwk_of(key) }, {
     jti = core.uuid(), htm = method, htu = url:match "^[^?#]*", iat = now, nonce = nonce,
+    ath = access_token and hash_of(access_token),
   })
   key:close()
   return proof, err

@@ -201,6 +201,24 @@ local function judge(answer)
   }
 end
 
+--- The request of http:send, for Http:perform. Raises for misuse.
+---@param what string
+---@param request grid.HttpRequest
+---@param given grid.HttpCallOptions
+---@return grid.http.Request
+function Http:compose(what, request, given)
+  schema.check(what, REQUEST, request, "request")
+  schema.check(what, options.call, given)
+  local headers = request.headers or {}
+  options.check_headers(what, headers)
+  local url = url_of(self, what, request.url)
+  return {
+    method = request.method, url = url, path = url:match "^%a+://[^/?]*(.*)$", headers = lines_of(self, headers),
+    body = request.body, idempotent = request.idempotent, judge = judge,
+    timeout = given.timeout, retries = given.retries, detached = given.detached,
+  }
+end
+
 --- Sends one request. Each try executes it at most once. -> the complete answer,
 --- independent of its status | nil, error: no complete answer was received
 ---@param request grid.HttpRequest
@@ -210,17 +228,7 @@ function Http:send(request, given)
   local what = "http:send"
   if getmetatable(self) ~= Http then argument.raise("%s: call it with a colon, on an object of grid.http.new", what) end
   if self.closed then argument.raise("%s: the object is closed", what) end
-  schema.check(what, REQUEST, request, "request")
-  if given == nil then given = {} end
-  schema.check(what, options.call, given)
-  local headers = request.headers or {}
-  options.check_headers(what, headers)
-  local url = url_of(self, what, request.url)
-  return self:perform {
-    method = request.method, url = url, path = url:match "^%a+://[^/?]*(.*)$", headers = lines_of(self, headers),
-    body = request.body, idempotent = request.idempotent, judge = judge,
-    timeout = given.timeout, retries = given.retries, detached = given.detached,
-  }
+  return self:perform(self:compose(what, request, given == nil and {} or given))
 end
 
 return http

@@ -75,6 +75,10 @@ function core.aead_seal(key, nonce, aad, plaintext) end
 ---@return string? plaintext, string? kind, string? code, string? message
 function core.aead_open(key, nonce, aad, ciphertext) end
 
+---@param text string
+---@return string? digest, string? kind, string? code, string? message
+function core.sha256(text) end
+
 ---@param key string
 ---@param text string
 ---@return string? tag, string? kind, string? code, string? message

@@ -1,0 +1,68 @@
+-- The records of a keeper in its store.
+-- Owns: the way of a record through codec and seal; what a store raises becomes an error.
+-- Does not know: what a record is changed for.
+
+local failure = require "grid.keeper.failure"
+local records = require "grid.keeper.record"
+
+local access = {}
+
+--- The record of an id and its rev | nil: none | nil, error. "same": the rev is still
+--- `known_rev`
+---@return table|"same"|nil record, any rev_or_error
+function access.read(keeper, id, known_rev)
+  local store = keeper.store
+  local ok, blob, rev = pcall(store.get, store, id)
+  if not ok then return nil, failure.of_store(blob) end
+  if blob == nil then return nil, rev ~= nil and failure.of_store(rev) or nil end
+  if known_rev ~= nil and rev == known_rev then return "same", rev end
+  local record, err = records.unpack(blob, id, keeper.seal_keys)
+  if not record then return nil, err end
+  return record, rev
+end
+
+local function pack(keeper, record)
+  local ok, blob, err = pcall(records.pack, record, keeper.seal_keys)
+  if not ok then return nil, failure.of_store(blob) end
+  return blob, err
+end
+
+--- Puts a record in the place of the one with that rev. An error may have happened.
+---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
+function access.put(keeper, record, expected_rev, due_at)
+  local blob, err = pack(keeper, record)
+  if not blob then return "error", nil, err end
+  local store = keeper.store
+  local ok, rev, problem = pcall(store.put, store, record.id, expected_rev, blob, due_at)
+  if not ok then return "error", nil, failure.of_store(rev) end
+  if rev ~= nil then return "ok", rev end
+  if problem == "conflict" then return "conflict" end
+  return "error", nil, failure.of_store(problem)
+end
+
+---@return "ok"|"conflict"|"error" result, grid.Error?
+function access.remove(keeper, id, rev)
+  local store = keeper.store
+  local ok, done, problem = pcall(store.remove, store, id, rev)
+  if not ok then return "error", failure.of_store(done) end
+  if done then return "ok" end
+  if problem == "conflict" then return "conflict" end
+  return "error", failure.of_store(problem)
+end
+
+--- Ids by a method of the store. -> ids | nil, error
+function access.ids(keeper, method, ...)
+  local store = keeper.store
+  local ok, ids, problem = pcall(store[method], store, ...)
+  if not ok then return nil, failure.of_store(ids) end
+  if not ids then return nil, failure.of_store(problem) end
+  return ids
+end
+
+function access.durability(keeper)
+  local store = keeper.store
+  local ok, text = pcall(store.durability, store)
+  return ok and type(text) == "string" and text or "unknown"
+end
+
+return access

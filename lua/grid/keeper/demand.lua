@@ -1,0 +1,206 @@
+-- What a reader gets: get, refresh and invalidate, where memory alone does not answer.
+-- Owns: the rule for each state of a session; how long a caller waits.
+-- Does not know: how a flight is carried out.
+
+local clock = require "grid.keeper.clock"
+local failure = require "grid.keeper.failure"
+local flights = require "grid.keeper.flights"
+local memory = require "grid.keeper.memory"
+local owner = require "grid.keeper.owner"
+local waiting = require "grid.keeper.waiting"
+
+local demand = {}
+
+local DEFAULT_TIMEOUT = 5     -- seconds that `get` waits for the refresh of an expired session
+local MANDATORY_WAIT = 1      -- seconds that `get` waits while the session is still valid
+local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` asks for
+
+local function known(entry)
+  return { lineage = entry.lineage, gen = entry.gen }
+end
+
+local function want_of(entry, min_ttl)
+  return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused }
+end
+
+-- The flight that is begun next is the refresh that `invalidate` has asked for.
+local function clear_refusal(keeper, entry)
+  if not entry.is_refused then return end
+  entry.is_refused = false
+  keeper.refusals[entry.id] = { lineage = entry.lineage, gen = entry.gen, at = clock.boot() }
+  memory.arm(keeper, entry)
+end
+
+local function is_newer(entry, before)
+  return entry.lineage ~= before.lineage or entry.gen > before.gen
+end
+
+local function is_enough(entry, call)
+  if is_newer(entry, call.before) then return true end
+  if call.is_forced then return false end
+  return entry.born >= call.began or memory.state(entry, clock.boot(), call.min_ttl) == "fresh"
+end
+
+-- The entry after a flight. -> entry | nil, error
+local function look(keeper, call)
+  local entry = keeper.entries[call.id]
+  if not entry then return nil, failure.not_found(call.id) end
+  if entry.dead then return nil, failure.dead(call.id, entry.dead) end
+  return entry
+end
+
+local FINAL = { missing = true, forget = true, serve = true, hold = true }
+
+-- Seconds after which another flight is worthwhile | nil: it is not
+local function pause_before_next(one, now, deadline)
+  if not one.is_over then return nil end
+  local seconds = 0
+  if one.outcome == "failed" or one.outcome == "back_off" then seconds = one.seconds end
+  if FINAL[one.outcome] or not seconds or now + seconds > deadline then return nil end
+  return seconds
+end
+
+local function error_of(call, one, left)
+  local seconds = one.seconds or left
+  local cause = one.err
+  if not one.is_over or one.outcome == "elsewhere" then cause = failure.under_way(call.id) end
+  if not cause and one.outcome == "back_off" then cause = failure.backing_off(call.id, one.code, seconds) end
+  return cause, seconds
+end
+
+-- An expired session, or a forced refresh: flights until there is a newer session or the
+-- time is over. -> session | nil, error, seconds
+local function insist(keeper, call)
+  local one
+  repeat
+    one = flights.join(keeper, call.id, call.want, call.deadline)
+    if keeper.closed then return nil, failure.cancelled() end
+    local entry, err = look(keeper, call)
+    if not entry then return nil, err end
+    if is_enough(entry, call) then return entry.session end
+    local now = clock.boot()
+    local pause = pause_before_next(one, now, call.deadline)
+    if call.is_forced and one.outcome == "failed" then pause = nil end
+    if pause then waiting.sleep(keeper.host, pause) end
+  until not pause or clock.boot() >= call.deadline
+  return nil, error_of(call, one, 0)
+end
+
+local function get_expired(keeper, call)
+  local session, err, seconds = insist(keeper, call)
+  if session then return session end
+  local is_final = err and (err.kind == "auth" and err.code == "reauthentication_required"
+    or err.kind == "cancelled" or err.code == "not_found")
+  if is_final then return nil, err end
+  return nil, failure.expired(call.id, err, seconds)
+end
+
+-- A session that is still valid, and is served in any case.
+local function get_mandatory(keeper, call, entry)
+  clear_refusal(keeper, entry)
+  flights.join(keeper, call.id, call.want, math.min(call.deadline, call.began + MANDATORY_WAIT))
+  local after, err = look(keeper, call)
+  if not after then return nil, err end
+  if memory.state(after, clock.boot()) == "expired" then return get_expired(keeper, call) end
+  return after.session
+end
+
+local function get_advisory(keeper, call, entry)
+  if clock.boot() >= entry.paused_until then flights.offer(keeper, call.id, call.want) end
+  local after, err = look(keeper, call)
+  return after and after.session, err
+end
+
+local function obstacle_of(keeper)
+  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
+  return obstacle and failure.cannot_wait(obstacle)
+end
+
+-- A dead record may hold an answer that can be read now.
+local function get_dead(keeper, call, entry)
+  if entry.has_raws and not entry.has_read_raws then
+    entry.has_read_raws = true
+    flights.join(keeper, call.id, call.want, call.deadline)
+  end
+  local after, err = look(keeper, call)
+  return after and after.session, err
+end
+
+local GETTERS = { mandatory = get_mandatory, advisory = get_advisory, expired = get_expired, dead = get_dead }
+
+local function state_of(entry, now, min_ttl)
+  if entry.dead then return "dead" end
+  local state = memory.state(entry, now, min_ttl)
+  if state == "expired" then return state end
+  if entry.is_refused then return "mandatory" end
+  if state == "mandatory" and now < entry.paused_until then return "paused" end
+  return state
+end
+
+--- The session of an id, for a reader.
+---@return grid.Session?, grid.Error?
+function demand.get(keeper, id, given)
+  local err = obstacle_of(keeper)
+  local began = clock.boot()
+  local entry, problem = memory.current(keeper, id)
+  if not entry then return nil, problem end
+  local min_ttl = given and given.min_ttl
+  if min_ttl == 0 then min_ttl = nil end
+  local getter = GETTERS[state_of(entry, began, min_ttl)]
+  if not getter or min_ttl and entry.session and entry.born >= began then return entry.session end
+  if err then
+    if entry.session and memory.state(entry, began) ~= "expired" then return entry.session end
+    return nil, err
+  end
+  return getter(keeper, {
+    id = id, began = began, deadline = began + (given and given.timeout or DEFAULT_TIMEOUT), min_ttl = min_ttl,
+    before = known(entry), want = want_of(entry, min_ttl),
+  }, entry)
+end
+
+--- Refreshes now.
+---@return grid.Session?, grid.Error?
+function demand.refresh(keeper, id, given)
+  local err = obstacle_of(keeper)
+  if err then return nil, err end
+  local began = clock.boot()
+  local entry
+  entry, err = memory.current(keeper, id, true)
+  if not entry then return nil, err end
+  if entry.dead and not entry.has_raws then return nil, failure.dead(id, entry.dead) end
+  clear_refusal(keeper, entry)
+  local session
+  session, err = insist(keeper, {
+    id = id, began = began, deadline = began + (given and given.timeout or keeper.timeout + owner.COMMIT_TIME),
+    before = known(entry), is_forced = true,
+    want = { known = known(entry), is_forced = true, is_last_chance = true },
+  })
+  if session then return session end
+  return nil, err or failure.under_way(id)
+end
+
+--- A service has refused that generation: another one is adopted, or the next `get`
+--- refreshes, once for each generation.
+---@return true?, grid.Error?
+function demand.invalidate(keeper, id, generation)
+  local entry, err = memory.current(keeper, id, true)
+  if not entry then return nil, err end
+  if entry.dead then return nil, failure.dead(id, entry.dead) end
+  local last = keeper.refusals[id]
+  local is_told = last and last.lineage == entry.lineage and last.gen == entry.gen
+  local is_soon = last and clock.boot() < last.at + REFUSALS_APART
+  if entry.gen == generation and not is_told and not is_soon then
+    entry.is_refused = true
+    memory.arm(keeper, entry)
+  end
+  return true
+end
+
+--- Wakes all that wait, of a keeper that was closed, and saves what the store has not
+--- taken yet.
+function demand.close(keeper)
+  for _, one in pairs(keeper.flights) do waiting.wake(one.waiters) end
+  for id in pairs(keeper.pending) do flights.offer(keeper, id, {}) end
+end
+
+return demand

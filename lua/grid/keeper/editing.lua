@@ -1,0 +1,132 @@
+-- Adds and removes sessions: what a program changes in the store by hand.
+-- Owns: the compare-and-set until it succeeds.
+-- Does not know: refreshes.
+
+local access = require "grid.keeper.access"
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local events = require "grid.keeper.events"
+local failure = require "grid.keeper.failure"
+local flight = require "grid.keeper.flight"
+local flights = require "grid.keeper.flights"
+local json = require "grid.json"
+local lifecycle = require "grid.keeper.lifecycle"
+local lifetime = require "grid.keeper.lifetime"
+local memory = require "grid.keeper.memory"
+local sending = require "grid.keeper.sending"
+local timing = require "grid.keeper.timing"
+local waiting = require "grid.keeper.waiting"
+
+local editing = {}
+
+local MOST_TRIES = 16
+local LONGEST_PAUSE = 0.05 -- seconds
+
+-- Tokens of a login, for an exchange that does not read them itself.
+local function plain_tokens(given)
+  local value = given
+  if type(given) == "string" then value = json.decode(given) end
+  if type(value) ~= "table" then return nil, "a JSON object is expected" end
+  if type(value.refresh_token) ~= "string" or value.refresh_token == "" then return nil, "refresh_token is missing" end
+  return value
+end
+
+-- -> texts, tokens with their numbers | nil, error
+local function tokens_of(keeper, given)
+  local tokens, fault = (keeper.exchange.tokens or plain_tokens)(given)
+  if not tokens then
+    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(fault) }
+  end
+  local texts = {}
+  for name, value in pairs(tokens) do
+    if type(value) == "string" and name:find "^[%w_]+$" then texts[name] = value end
+  end
+  return texts, tokens
+end
+
+local function entry_of(keeper, given)
+  local texts, tokens = tokens_of(keeper, given)
+  if not texts then return nil, tokens end
+  local env = keeper:env()
+  local answer = given
+  if type(given) ~= "string" then answer = json.encode(given) or "{}" end
+  local facts = { expires_in = tokens.expires_in, expires_at = tokens.expires_at, access_token = tokens.access_token }
+  return {
+    tokens = texts, answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
+    life = lifetime.of(facts, env.clock.wall, 0),
+  }
+end
+
+-- After a put that may have happened: is the record the one that was put?
+local function has_happened(keeper, record)
+  local stored, rev = access.read(keeper, record.id)
+  if stored and stored.lineage == record.lineage and stored.writes == record.writes then return stored, rev end
+end
+
+-- Calls `try(record, rev)` with what the store has, until it gives no "conflict".
+local function change(keeper, id, try)
+  for _ = 1, MOST_TRIES do
+    local record, rev = access.read(keeper, id)
+    if not record and rev then return nil, rev end
+    local result, value = try(record, rev)
+    if result ~= "conflict" then return result, value end
+    waiting.sleep(keeper.host, LONGEST_PAUSE * clock.unit())
+  end
+  return nil, failure.conflict(id)
+end
+
+--- Adds a session.
+---@return grid.Session?, grid.Error?
+function editing.add(keeper, id, given, is_replaced)
+  local entry, err = entry_of(keeper, given)
+  if not entry then return nil, err end
+  local lineage = core.uuid()
+  local result, value = change(keeper, id, function(current, rev)
+    local record = lifecycle.add(current, id, entry, lineage, is_replaced)
+    if not record then return nil, failure.exists(id) end
+    local outcome, new_rev, problem = access.put(keeper, record, rev, lifecycle.due_at(record, keeper:env()))
+    if outcome == "error" then
+      record, new_rev = has_happened(keeper, record)
+      if not record then return nil, problem end
+    elseif outcome == "conflict" then
+      return "conflict"
+    end
+    return memory.adopt(keeper, record, new_rev)
+  end)
+  if not result then return nil, value end
+  events.emit(keeper, { name = "added", id = id, generation = result.gen })
+  return result.session
+end
+
+local function remove_once(keeper, id, current, rev)
+  local env = keeper:env()
+  local facts = flight.facts(keeper, current, env.me, flights.current(keeper, id) ~= nil)
+  local act, tombstone = "missing", nil
+  if current then act, tombstone = lifecycle.remove(current, env, facts) end
+  if act == "missing" then return nil, failure.not_found(id) end
+  local result, err
+  if act == "put" then
+    local _
+    result, _, err = access.put(keeper, tombstone, rev, lifecycle.due_at(tombstone, env))
+  else
+    result, err = access.remove(keeper, id, rev)
+  end
+  if result == "error" then return nil, err end
+  return result == "conflict" and "conflict" or current
+end
+
+--- Removes a session. With `is_revoked`, its refresh token is revoked afterwards where
+--- the exchange can.
+---@return true?, grid.Error?
+function editing.remove(keeper, id, is_revoked)
+  local record, err = change(keeper, id, function(current, rev) return remove_once(keeper, id, current, rev) end)
+  if not record then return nil, err end
+  memory.forget(keeper, id)
+  keeper.pending[id] = nil
+  events.emit(keeper, { name = "removed", id = id, generation = record.gen })
+  if not is_revoked then return true end
+  return sending.revoke(keeper, record.tokens)
+end
+
+return editing

@@ -1,0 +1,93 @@
+-- The errors of a keeper, made of what a store, an exchange or the protocol tells.
+-- Owns: their kinds, codes and texts.
+-- Does not know: when an error is returned.
+
+local display = require "grid.display"
+local errors = require "grid.errors"
+
+local failure = {}
+
+local function new(kind, code, format, ...)
+  return errors.new { kind = kind, code = code, message = format:format(...) }
+end
+
+local function named(id)
+  return display.one_line(id)
+end
+
+function failure.not_found(id)
+  return new("store", "not_found", "the store has no session '%s': add it", named(id))
+end
+
+function failure.exists(id)
+  return new("store", "exists", "the store has a session '%s' already: remove it, or add with replace = true", named(id))
+end
+
+function failure.conflict(id)
+  return new("store", "conflict", "other processes change the session '%s' all the time: try again", named(id))
+end
+
+function failure.cancelled()
+  return errors.new { kind = "cancelled", code = "keeper_closed", message = "the keeper was closed" }
+end
+
+function failure.cannot_wait(obstacle)
+  return errors.new { kind = "request", code = "cannot_wait", message = obstacle }
+end
+
+--- The error of a store's own, or of what it has raised.
+function failure.of_store(problem)
+  if errors.is_error(problem) then return problem end
+  return new("store", "store_failed", "the store failed: %s", display.one_line(tostring(problem)))
+end
+
+--- The server has refused the refresh token: `dead` of the record.
+function failure.dead(id, dead)
+  local err = new("auth", "reauthentication_required", "the session '%s' has ended: log in again, and add it", named(id))
+  local cause = { kind = "auth", code = dead.code or "rejected", message = "the server refused the refresh token" }
+  if dead.after_unknown then
+    cause.sent, cause.message = "unknown", cause.message .. ", after an attempt with an unknown outcome"
+  else
+    cause.sent, cause.status = "yes", 400
+  end
+  err.cause = errors.new(cause)
+  return err
+end
+
+--- No usable session came in time. `cause`: the last error | nil
+function failure.expired(id, cause, retry_after)
+  local err = new("timeout", "session_expired", "the session '%s' has expired, and was not refreshed in time", named(id))
+  err.retryable, err.cause = true, cause
+  err.retry_after = retry_after and math.ceil(retry_after)
+  return err
+end
+
+--- A refresh that is not to be tried yet, after the last attempt failed with that code.
+function failure.backing_off(id, code, seconds)
+  local err = new("timeout", "backing_off", "the last refresh of the session '%s' failed (%s): the next attempt is in %.0f s",
+    named(id), display.one_line(code or "unknown"), math.ceil(seconds))
+  err.retryable, err.retry_after = true, math.ceil(seconds)
+  return err
+end
+
+function failure.under_way(id)
+  local err = new("timeout", "refresh_under_way", "the refresh of the session '%s' has not ended in time", named(id))
+  err.retryable = true
+  return err
+end
+
+--- The server refused a request, or gave an answer without tokens.
+---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
+function failure.of_answer(result)
+  local status = result.status
+  local kind = status == 429 and "rate_limit" or (status == 401 or status == 403) and "auth" or "api"
+  local sent = status and (result.kind == "unreadable" and "unknown" or "yes") or result.kind == "refused" and "no" or "unknown"
+  local err = errors.new {
+    kind = kind, code = result.code or "refused", message = result.message or "the server gave no tokens",
+    sent = sent, status = status, retry_after = result.retry_after,
+  }
+  err.retryable = result.kind ~= "reject"
+  return err
+end
+
+return failure

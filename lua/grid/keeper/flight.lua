@@ -1,0 +1,232 @@
+-- One refresh: carries out the effects of grid.keeper.protocol, and notes what came of
+-- them. `flight.run` returns when the flight is over.
+-- A flight (`one`) has: id; want, see protocol.decide; waits_until, CLOCK_BOOTTIME up to
+-- which a refresh elsewhere is waited for; can_persist, may it wait without end for a
+-- store that takes no answer? Afterwards: outcome, seconds, err, events.
+-- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
+-- Does not know: waiters, callers.
+
+local access = require "grid.keeper.access"
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local failure = require "grid.keeper.failure"
+local memory = require "grid.keeper.memory"
+local merge = require "grid.keeper.merge"
+local owner = require "grid.keeper.owner"
+local protocol = require "grid.keeper.protocol"
+local sending = require "grid.keeper.sending"
+local waiting = require "grid.keeper.waiting"
+
+local flight = {}
+
+local function emit(one, name, fields)
+  fields = fields or {}
+  fields.name, fields.id = name, one.id
+  one.events[#one.events + 1] = fields
+end
+
+--- What is seen of the owner in a record; see grid.keeper.owner.
+function flight.facts(keeper, record, me, is_in_flight)
+  local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
+  local held = record and (record.owner or record.intent and record.intent.owner)
+  local pid = held and owner.process_of(held, me, facts.is_local)
+  if pid then
+    local state, start_time = core.process(tonumber(pid))
+    facts.process = { state = state, start_time = start_time }
+  end
+  return facts
+end
+
+-- The part of a new intent that the exchange makes. -> true | nil: one.err tells why
+local function prepare_grant(keeper, one, record)
+  one.grant, one.opener = {}, nil
+  if not keeper.exchange.grant then return true end
+  local ok, grant, opener = pcall(keeper.exchange.grant, record.tokens)
+  if ok and type(grant) == "table" then
+    one.grant, one.opener = grant, opener
+    return true
+  end
+  one.err = ok and errors.is_error(opener) and opener or failure.of_answer { kind = "refused", code = "no_grant" }
+end
+
+local perform = {}
+
+function perform.read(keeper, one, state)
+  local record, rev = access.read(keeper, one.id)
+  if not record and rev then
+    one.err = rev
+    return { name = "read", is_error = true }
+  end
+  local is_new = state.step == "look" and record and record.state == "live" and not record.intent
+  if is_new and not prepare_grant(keeper, one, record) then return { name = "read", is_error = true } end
+  one.seen = record
+  return { name = "read", record = record, rev = rev, facts = flight.facts(keeper, record, one.me, false) }
+end
+
+function perform.put(keeper, one, _, effect)
+  local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
+  one.err = err or one.err
+  return { name = "put", result = result, rev = rev }
+end
+
+function perform.send(keeper, one, _, effect)
+  one.sent_at = clock.boot()
+  if effect.intent.doubt then emit(one, "replayed", { generation = effect.intent.parent }) end
+  local event, err = sending.attempt(keeper, effect, one.seen and one.seen.skew or 0)
+  one.err = err
+  return event
+end
+
+function perform.read_raws(keeper, _, _, effect)
+  return sending.read_raws(keeper, effect.raws)
+end
+
+local SHORTEST_POLL, LONGEST_POLL = 0.02, 0.25 -- seconds
+
+-- Waits while another process refreshes: until the record changes, or its owner's time
+-- is over. Nothing: the flight does not wait so long.
+function perform.wait(keeper, one, state, effect)
+  local now = clock.boot()
+  local until_time, pause = now + (effect.seconds or LONGEST_POLL), SHORTEST_POLL
+  while now < until_time do
+    if now >= one.waits_until or keeper.closed then return nil end
+    waiting.sleep(keeper.host, math.min(pause, until_time - now, one.waits_until - now))
+    pause = math.min(2 * pause, LONGEST_POLL)
+    local record, rev = access.read(keeper, one.id, state.rev)
+    if record ~= "same" and (record or not rev) then break end
+    now = clock.boot()
+  end
+  return { name = "again" }
+end
+
+local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
+local LAST_KEEPS = 8 -- of a keeper that was closed
+
+-- The store takes no answer: again after a pause, as long as the flight may wait. Nothing:
+-- the answer stays in keeper.pending, and the next flight for the id begins with it.
+function perform.keep(keeper, one, state)
+  one.keeps = (one.keeps or 0) + 1
+  local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
+  local may_persist = one.can_persist and not (keeper.closed and one.keeps > LAST_KEEPS)
+  if not may_persist and clock.boot() + pause > one.waits_until then
+    keeper.pending[one.id] = state
+    return nil
+  end
+  waiting.sleep(keeper.host, pause)
+  return { name = "again" }
+end
+
+-- ---- The end --------------------------------------------------------------------------
+
+local function is_live(record)
+  return record ~= nil and record.state ~= "removed"
+end
+
+local conclude = {}
+
+function conclude.refreshed(keeper, one, effect)
+  local seconds = one.sent_at and clock.boot() - one.sent_at
+  emit(one, "refreshed", { generation = effect.record.gen, seconds = seconds })
+  memory.adopt(keeper, effect.record, effect.rev)
+end
+
+function conclude.adopt(keeper, one, effect)
+  if not is_live(effect.record) then return end
+  emit(one, "adopted", { generation = effect.record.gen })
+  memory.adopt(keeper, effect.record, effect.rev)
+end
+
+local function take_over(keeper, _, effect)
+  if is_live(effect.record) then memory.adopt(keeper, effect.record, effect.rev) end
+end
+
+conclude.serve, conclude.hold, conclude.back_off = take_over, take_over, take_over
+
+function conclude.dead(keeper, one, effect)
+  local record = effect.record
+  if one.sent_at then
+    emit(one, "dead", { generation = record.gen, kind = "auth", code = record.dead.code })
+  end
+  memory.adopt(keeper, record, effect.rev)
+end
+
+function conclude.failed(keeper, one, effect)
+  local problem = effect.failure
+  one.err = one.err or failure.of_answer(problem)
+  emit(one, "failed", { kind = one.err.kind, code = one.err.code })
+  if effect.record and effect.rev then memory.adopt(keeper, effect.record, effect.rev) end
+end
+
+function conclude.missing(keeper, one)
+  memory.forget(keeper, one.id)
+end
+
+function conclude.forget(keeper, one, effect)
+  access.remove(keeper, one.id, effect.rev)
+  memory.forget(keeper, one.id)
+end
+
+-- The answer belongs to a session that was removed or replaced meanwhile: nobody gets it.
+function conclude.dropped(keeper, one, effect)
+  emit(one, "dropped", {})
+  if effect.entry then sending.revoke(keeper, effect.entry.tokens) end
+end
+
+local function note_held(keeper, one, before)
+  local entry = keeper.entries[one.id]
+  local is_held = entry ~= nil and entry.is_held
+  if is_held and not (before and before.is_held) then emit(one, "suspended", { generation = entry.gen }) end
+  if before and before.is_held and entry and not is_held and entry.session then emit(one, "resumed", { generation = entry.gen }) end
+end
+
+local function finish(keeper, one, effect)
+  local entry = keeper.entries[one.id]
+  local before = entry and { is_held = entry.is_held }
+  one.outcome, one.seconds = effect.outcome, effect.seconds
+  conclude[effect.outcome](keeper, one, effect)
+  note_held(keeper, one, before)
+  local record = effect.record
+  one.code = record and record.backoff and record.backoff.code
+  if effect.outcome == "failed" and record and record.backoff then
+    one.seconds = math.max(0, merge.backoff_left(record, keeper:env()))
+  end
+end
+
+local function env_of(keeper, one)
+  return {
+    me = one.me, clock = clock.read(), exchange = keeper.rules, grant = one.grant, opener = one.opener,
+    random = { key = core.uuid(), write_id = core.uuid(), unit = clock.unit() },
+  }
+end
+
+-- From the beginning, or on with an answer that the store has not taken yet.
+local function begin(keeper, one)
+  local pending = keeper.pending[one.id]
+  if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
+  keeper.pending[one.id] = nil
+  return protocol.next(pending, { name = "again" }, env_of(keeper, one))
+end
+
+local function fly(keeper, one)
+  local state, effect = begin(keeper, one)
+  while effect.act ~= "done" do
+    local event = perform[effect.act](keeper, one, state, effect)
+    if not event then
+      one.outcome = effect.act == "keep" and "kept" or "elsewhere"
+      return
+    end
+    state, effect = protocol.next(state, event, env_of(keeper, one))
+    keeper.watches[one.id] = state.watch
+  end
+  finish(keeper, one, effect)
+end
+
+--- Carries out a flight. After a failure that allows a replay at once, a second time.
+function flight.run(keeper, one)
+  one.events, one.me = {}, clock.identity(keeper.instance)
+  fly(keeper, one)
+  if one.outcome == "failed" and one.seconds == 0 then fly(keeper, one) end
+end
+
+return flight

@@ -1,0 +1,94 @@
+-- The flights of a keeper: one at a time for each id; callers wait for them.
+-- Owns: the table of flights under way, and who carries out a flight: a coroutine of the
+-- event loop where there is one, else the caller.
+-- Does not know: what a flight does.
+
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local events = require "grid.keeper.events"
+local failure = require "grid.keeper.failure"
+local flight = require "grid.keeper.flight"
+local waiting = require "grid.keeper.waiting"
+
+local flights = {}
+
+-- A loop may drop a spawned function, as nginx does when it has no free timer: the flight
+-- is then carried out by a caller.
+local SPAWN_TIMEOUT = 0.1
+local LONGEST_WAIT = 60
+
+--- The flight under way for an id | nil. A flight that was under way when the process
+--- forked goes on in the parent only.
+function flights.current(keeper, id)
+  local one = keeper.flights[id]
+  if one and one.pid ~= core.machine().pid then
+    keeper.flights[id] = nil
+    return nil
+  end
+  return one
+end
+
+-- Waiters are woken first; events come after, since a handler may take long.
+local function land(keeper, one)
+  keeper.flights[one.id] = nil
+  one.is_over = true
+  waiting.wake(one.waiters)
+  for _, event in ipairs(one.events or {}) do events.emit(keeper, event) end
+  keeper:on_landed()
+end
+
+local function carry_out(keeper, one)
+  if one.has_begun then return end
+  one.has_begun = true
+  local ok, problem = pcall(flight.run, keeper, one)
+  if not ok then one.outcome, one.err = "failed", failure.of_store(problem) end
+  land(keeper, one)
+  if not ok then error(problem, 0) end
+end
+
+-- Begins a flight: in a coroutine of its own, if the caller could wait for that.
+local function begin(keeper, id, want, waits_until)
+  local one = {
+    id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.machine().pid,
+    has_begun = false, is_over = false, can_persist = false,
+  }
+  keeper.flights[id] = one
+  local host = keeper.host
+  one.can_persist = host.spawn ~= nil and waiting.is_possible(host)
+  if not one.can_persist or not host.spawn(carry_out, keeper, one) then
+    one.can_persist = false
+    carry_out(keeper, one)
+  end
+  return one
+end
+
+local function wait_for(keeper, one, deadline)
+  local host, now = keeper.host, clock.boot()
+  while not one.is_over and now < deadline and not keeper.closed do
+    if not one.has_begun and core.now() >= one.created + SPAWN_TIMEOUT then
+      one.can_persist = false
+      carry_out(keeper, one)
+    else
+      waiting.wait(host, one.waiters, math.min(deadline - now, one.has_begun and LONGEST_WAIT or SPAWN_TIMEOUT))
+    end
+    now = clock.boot()
+  end
+end
+
+--- Begins a flight unless one is under way for the id, and waits for the one, until
+--- `deadline` on CLOCK_BOOTTIME at most. -> the flight, which may not be over
+function flights.join(keeper, id, want, deadline)
+  local one = flights.current(keeper, id)
+  if one then one.waits_until = math.max(one.waits_until, deadline) else one = begin(keeper, id, want, deadline) end
+  if not one.is_over and waiting.is_possible(keeper.host) then wait_for(keeper, one, deadline) end
+  return one
+end
+
+--- Begins a flight in the background unless one is under way; without an event loop the
+--- caller carries it out. Such a flight does not wait for another process.
+function flights.offer(keeper, id, want)
+  if flights.current(keeper, id) then return end
+  begin(keeper, id, want, 0)
+end
+
+return flights

@@ -1,0 +1,234 @@
+-- The keeper: hands out sessions that are usable now, and refreshes them in time.
+-- Owns: the options and the public methods; the way of `get` that touches no store.
+-- Does not know: how a session is refreshed (flight.lua), and when (demand.lua).
+
+local access = require "grid.keeper.access"
+local argument = require "grid.argument"
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local demand = require "grid.keeper.demand"
+local editing = require "grid.keeper.editing"
+local hosts = require "grid.host"
+local http = require "grid.http"
+local schema = require "grid.schema"
+local status = require "grid.keeper.status"
+
+local keeper = {}
+
+local unpack = table.unpack or unpack
+
+local WHAT = "grid.keeper"
+
+---@class grid.Keeper
+local Keeper = { __name = "grid.keeper" }
+Keeper.__index = Keeper
+
+local function not_negative(value)
+  if not (value >= 0 and value < math.huge) then return "a number of seconds, 0 or more" end
+end
+
+local function check_methods(noun, names)
+  return function(value)
+    for _, name in ipairs(names) do
+      if type(value[name]) ~= "function" then return ("%s, whose '%s' is a function"):format(noun, name) end
+    end
+  end
+end
+
+local function check_keys(value)
+  if #value == 0 then return "a list of one key or more" end
+  for i = 1, #value do
+    if type(value[i]) ~= "string" or #value[i] ~= 32 then return "a list of keys, each a string of 32 bytes" end
+  end
+end
+
+---@class (exact) grid.KeeperOptions
+---@field exchange grid.Exchange how a session is refreshed
+---@field store grid.Store where the sessions are
+---@field seal_keys? string[] keys of 32 bytes: the first one seals, all of them open
+---@field timeout? number seconds of one exchange; 10
+---@field recheck? number seconds after which a session in memory is compared with the store; 5
+---@field spool? string a folder for answers that the store could not take
+---@field on_event? fun(event: grid.KeeperEvent)
+---@field host? grid.Host
+keeper.options = {
+  exchange = { type = "table", required = true, check = check_methods("an exchange", { "request", "read" }) },
+  store = { type = "table", required = true, check = check_methods("a store", { "get", "put", "remove", "due", "list" }) },
+  seal_keys = { type = "table", check = check_keys },
+  timeout = { type = "number", check = schema.seconds, default = 10 },
+  recheck = { type = "number", check = not_negative, default = 5 },
+  spool = { type = "string", check = schema.plain },
+  on_event = { type = "function" },
+  host = { type = "table" },
+}
+
+local function resolve(given)
+  schema.check(WHAT, keeper.options, given)
+  if given.host then hosts.check(WHAT, given.host) end
+  local resolved = {}
+  for name, field in pairs(keeper.options) do
+    resolved[name] = given[name]
+    if resolved[name] == nil then resolved[name] = field.default end
+  end
+  if given.seal_keys then resolved.seal_keys = { unpack(given.seal_keys) } end
+  return resolved
+end
+
+-- What the sender takes from the exchange. A user's exchange may have no such table.
+local function transport_of(resolved)
+  local transport = { host = resolved.host, timeout = resolved.timeout, retries = 0 }
+  for name, value in pairs(resolved.exchange.transport or {}) do transport[name] = value end
+  return transport
+end
+
+--- A keeper. Nothing is read or sent before the first call.
+---@param given grid.KeeperOptions
+---@return grid.Keeper
+function keeper.new(given)
+  local self = resolve(given)
+  local exchange = self.exchange
+  self.http = http.new(transport_of(self))
+  self.host = self.http.host
+  self.rules = { reuse = exchange.reuse or "strict", reuse_seconds = exchange.reuse_seconds, timeout = self.timeout }
+  self.instance = core.uuid()
+  self.entries = {}  -- id -> what is known of its session, see memory.lua
+  self.flights = {}  -- id -> flight under way
+  self.pending = {}  -- id -> flight whose answer the store has not taken
+  self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
+  self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
+  self.counters = {} -- name of an event -> how often
+  self.closed = false
+  return setmetatable(self, Keeper)
+end
+
+--- Process and clocks, as the pure functions take them.
+function Keeper:env()
+  return { me = clock.identity(self.instance), clock = clock.read(), exchange = self.rules }
+end
+
+--- For flights: one is over.
+function Keeper:on_landed()
+  if self.closed and next(self.flights) == nil then self.http:close() end
+end
+
+function Keeper:__tostring()
+  return ("grid.keeper: %s"):format(self.closed and "closed" or tostring(self.exchange.name or "open"))
+end
+
+local function check_open(self, what)
+  if getmetatable(self) ~= Keeper then argument.raise("%s: call it with a colon, on a keeper", what) end
+  if self.closed then argument.raise("%s: the keeper is closed", what) end
+end
+
+local MAX_ID = 255
+
+local function check_id(what, id)
+  if type(id) ~= "string" then argument.raise("%s: 'id' must be a string, got %s", what, type(id)) end
+  if #id < 1 or #id > MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, MAX_ID) end
+end
+
+local function check(self, what, id, declared, given)
+  check_open(self, what)
+  check_id(what, id)
+  if given ~= nil then schema.check(what, declared, given) end
+end
+
+local ADD = { replace = { type = "boolean" } }
+
+--- Takes the tokens of a login into the store.
+---@param id string 1 to 255 bytes, no secret
+---@param tokens table|string what a token endpoint answers; of Grid the fields of a session file
+---@param given? { replace?: boolean } over a session that is there, a dead one too
+---@return grid.Session?, grid.Error?
+function Keeper:add(id, tokens, given)
+  local what = "keeper:add"
+  check(self, what, id, ADD, given)
+  if type(tokens) ~= "table" and type(tokens) ~= "string" then
+    argument.raise("%s: 'tokens' must be a table or a string, got %s", what, type(tokens))
+  end
+  return editing.add(self, id, tokens, given and given.replace)
+end
+
+local GET = { timeout = { type = "number", check = not_negative }, min_ttl = { type = "number", check = not_negative } }
+
+--- The session of an id. While it is fresh, no store is asked and no memory allocated.
+---@param id string
+---@param given? { timeout?: number, min_ttl?: number } seconds to wait at most, 5; seconds that the session is to live yet
+---@return grid.Session?, grid.Error?
+function Keeper:get(id, given)
+  if given == nil and getmetatable(self) == Keeper then
+    local entry = self.entries[id]
+    if entry and clock.boot() < entry.quiet_until then return entry.session end
+  end
+  check(self, "keeper:get", id, GET, given)
+  return demand.get(self, id, given)
+end
+
+local REFRESH = { timeout = { type = "number", check = not_negative } }
+
+--- Refreshes now, whatever the time.
+---@param id string
+---@param given? { timeout?: number } seconds to wait at most; default: those of an exchange and its commit
+---@return grid.Session?, grid.Error?
+function Keeper:refresh(id, given)
+  check(self, "keeper:refresh", id, REFRESH, given)
+  return demand.refresh(self, id, given)
+end
+
+--- A service has refused the session of that generation: the next `get` refreshes, once
+--- for each generation, unless a newer one is there.
+---@param id string
+---@param generation integer
+---@return true?, grid.Error?
+function Keeper:invalidate(id, generation)
+  local what = "keeper:invalidate"
+  check(self, what, id)
+  if type(generation) ~= "number" then argument.raise("%s: 'generation' must be a number, got %s", what, type(generation)) end
+  return demand.invalidate(self, id, generation)
+end
+
+local REMOVE = { revoke = { type = "boolean" } }
+
+--- Removes a session.
+---@param id string
+---@param given? { revoke?: boolean } revoke the refresh token at the server, where the exchange can
+---@return true?, grid.Error?
+function Keeper:remove(id, given)
+  check(self, "keeper:remove", id, REMOVE, given)
+  return editing.remove(self, id, given and given.revoke)
+end
+
+--- What the store and this process know of a session.
+---@param id string
+---@return grid.KeeperStatus?, grid.Error?
+function Keeper:status(id)
+  check(self, "keeper:status", id)
+  return status.of(self, id)
+end
+
+local LIST = { limit = { type = "number", check = schema.count }, after = { type = "string" } }
+
+--- The ids of the store, in byte order.
+---@param given? { limit?: integer, after?: string } 100; the last id of the page before
+---@return string[]?, grid.Error?
+function Keeper:list(given)
+  local what = "keeper:list"
+  check_open(self, what)
+  if given == nil then given = {} end
+  schema.check(what, LIST, given)
+  return access.ids(self, "list", given.limit or 100, given.after)
+end
+
+--- Ends the keeper: callers that wait get the error `cancelled`; a refresh under way is
+--- brought to its end and saved. Idempotent.
+function Keeper:close()
+  if getmetatable(self) ~= Keeper then argument.raise "keeper:close: call it with a colon, on a keeper" end
+  if self.closed then return end
+  self.closed = true
+  demand.close(self)
+  self:on_landed()
+end
+
+Keeper.__close = Keeper.close
+
+return keeper

@@ -1,0 +1,130 @@
+-- What a keeper knows of its sessions without asking the store.
+-- Owns: the entries, one for each id; until when an entry serves without any work.
+-- An entry has
+--   session                snapshot; nil: dead
+--   id, lineage, gen, rev  of the record
+--   born, life, schedule   CLOCK_BOOTTIME of its beginning, and ages
+--   checked                CLOCK_BOOTTIME of the last comparison with the store
+--   paused_until           no attempt before that, on CLOCK_BOOTTIME
+--   is_held                an attempt had an unknown outcome, and is not repeated yet
+--   is_refused             a service has refused the session: refresh at the next get
+--   dead                   of a dead record
+--   has_raws               the record has answers that could not be read
+--   quiet_until            until then `get` returns the session at once
+-- Does not know: flights.
+
+local access = require "grid.keeper.access"
+local clock = require "grid.keeper.clock"
+local failure = require "grid.keeper.failure"
+local intents = require "grid.keeper.intent"
+local merge = require "grid.keeper.merge"
+local sessions = require "grid.keeper.session"
+local timing = require "grid.keeper.timing"
+
+local memory = {}
+
+-- Computes until when the entry serves a reader at once.
+local function arm(keeper, entry)
+  if entry.dead or entry.is_refused then
+    entry.quiet_until = 0
+    return
+  end
+  local due = math.max(entry.born + entry.schedule.advisory, entry.paused_until)
+  entry.quiet_until = math.min(entry.checked + keeper.recheck, due, entry.born + entry.life)
+end
+
+memory.arm = arm
+
+local function new_entry(record, env)
+  local age = timing.since(record.obtained, env.clock, env.me)
+  return {
+    id = record.id, lineage = record.lineage, gen = record.gen,
+    session = record.state == "live" and sessions.new(record) or nil,
+    born = env.clock.boot - age, life = record.life, schedule = timing.schedule(record.id, record.gen, record.life),
+    checked = 0, paused_until = 0, is_held = false, is_refused = false, quiet_until = 0,
+  }
+end
+
+local function is_held(record, env)
+  local intent = record.intent
+  if not intent or intent.open or record.state ~= "live" then return false end
+  return intents.replay(intent, env, {}, false) == "hold"
+end
+
+-- Takes over what may change within a generation.
+local function update(entry, record, rev, env)
+  entry.rev, entry.checked = rev, env.clock.boot
+  entry.dead, entry.has_raws = record.dead, record.raws ~= nil
+  if record.state == "dead" then entry.session = nil end
+  entry.is_held = is_held(record, env)
+  local held_until = entry.is_held and entry.born + entry.life or 0
+  entry.paused_until = math.max(held_until, env.clock.boot + merge.backoff_left(record, env))
+end
+
+local function is_same(entry, record)
+  return entry.lineage == record.lineage and entry.gen == record.gen and (entry.session ~= nil) == (record.state == "live")
+end
+
+-- A store shows an older generation after a backup was restored, or while an answer is in
+-- the spool only.
+local function is_older(entry, record)
+  return entry.lineage == record.lineage and record.gen < entry.gen
+end
+
+--- Takes over a record that is live or dead. -> the entry
+function memory.adopt(keeper, record, rev)
+  local env = keeper:env()
+  local entry = keeper.entries[record.id]
+  if entry and is_older(entry, record) then
+    entry.checked = env.clock.boot
+    arm(keeper, entry)
+    return entry
+  end
+  if not entry or not is_same(entry, record) then
+    entry = new_entry(record, env)
+    keeper.entries[record.id] = entry
+  end
+  update(entry, record, rev, env)
+  arm(keeper, entry)
+  return entry
+end
+
+function memory.forget(keeper, id)
+  keeper.entries[id] = nil
+  keeper.watches[id] = nil
+end
+
+-- Serves what is known while the store fails.
+local function unreadable(keeper, entry, now, err)
+  if not entry or not entry.session then return nil, err end
+  entry.checked = now
+  arm(keeper, entry)
+  return entry, err
+end
+
+--- The entry of an id, compared with the store if it is due, or if `must_compare`. ->
+--- entry [, error of the store] | nil, error
+function memory.current(keeper, id, must_compare)
+  local entry, now = keeper.entries[id], clock.boot()
+  if entry and not must_compare and now < entry.checked + keeper.recheck then return entry end
+  local record, rev = access.read(keeper, id, entry and entry.rev)
+  if record == "same" then
+    entry.checked = now
+    arm(keeper, entry)
+    return entry
+  end
+  if not record and rev then return unreadable(keeper, entry, now, rev) end
+  if not record or record.state == "removed" then
+    memory.forget(keeper, id)
+    return nil, failure.not_found(id)
+  end
+  return memory.adopt(keeper, record, rev)
+end
+
+--- The state of a session for a caller.
+---@return "fresh"|"advisory"|"mandatory"|"expired"
+function memory.state(entry, now, min_ttl)
+  return timing.state(entry.schedule, now - entry.born, min_ttl)
+end
+
+return memory

@@ -1,0 +1,216 @@
+-- Sends the requests of an exchange, and makes results of the answers.
+-- Owns: which answers are saved raw; the second request after a DPoP nonce was asked for.
+-- Does not know: records, stores, when a request may be sent.
+
+local answers = require "grid.http.answer"
+local clock = require "grid.keeper.clock"
+local errors = require "grid.errors"
+local failure = require "grid.keeper.failure"
+local lifetime = require "grid.keeper.lifetime"
+local protocol = require "grid.keeper.protocol"
+local timing = require "grid.keeper.timing"
+
+local sending = {}
+
+local LONGEST_RAW = 256 * 1024 -- bytes of an answer that was broken off
+
+local function judge(answer)
+  if answer.kind then return nil, answers.error(answer) end
+  return {
+    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answers.text(answer.content),
+    retry_after = answer.retry_after,
+  }
+end
+
+-- A request as Http:perform takes it | nil, error | nil: the exchange has none. A user's exchange may raise.
+local function compose(keeper, timeout, not_after, method, url, headers, body)
+  if not method then
+    if url == nil or errors.is_error(url) then return nil, url end
+    return nil, failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
+  end
+  local ok, request = pcall(keeper.http.compose, keeper.http, "exchange.request",
+    { method = method, url = url, headers = headers, body = body }, { timeout = timeout, retries = 0 })
+  if not ok then return nil, failure.of_answer { kind = "refused", code = "bad_request", message = tostring(request) } end
+  request.idempotent, request.not_after, request.judge = false, not_after, judge
+  return request
+end
+
+local function request_of(keeper, build, value, timeout, not_after)
+  local ok, method, url, headers, body = pcall(build, value)
+  if not ok then
+    return nil, failure.of_answer { kind = "refused", code = "exchange_failed", message = "the exchange failed to build a request" }
+  end
+  return compose(keeper, timeout, not_after, method, url, headers, body)
+end
+
+-- ---- Metadata -------------------------------------------------------------------------
+
+-- Fetches the endpoints of the issuer, once. -> true | nil, error
+local function discover(keeper, deadline)
+  local discovery, last = keeper.exchange.discovery, nil
+  if not discovery or keeper.has_endpoints then return true end
+  for _, url in ipairs(discovery.urls) do
+    local left = deadline - clock.boot()
+    local answer, err
+    if left > 0 then answer, err = keeper.http:send({ method = "GET", url = url }, { timeout = left, retries = 0 }) end
+    if answer then
+      local ok, problem = discovery.read(answer)
+      if ok then
+        keeper.has_endpoints = true
+        return true
+      end
+      err = failure.of_answer(problem)
+    end
+    last = err or last
+  end
+  return nil, last or failure.of_answer { kind = "refused", code = "no_metadata", message = "the metadata was not fetched in time" }
+end
+
+-- ---- Answers --------------------------------------------------------------------------
+
+-- Names of a record are letters, digits and _.
+local function kept_headers(headers)
+  local kept = {}
+  for name, value in pairs(headers) do
+    if name:find "^[%w-]+$" and name ~= "set-cookie" then kept[name:gsub("%-", "_")] = value end
+  end
+  return kept
+end
+
+local function is_success(status)
+  return status ~= nil and status >= 200 and status < 300
+end
+
+local function raw_result(status, headers, body, code)
+  return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
+end
+
+local function tokens_result(tokens, body)
+  local texts = {}
+  for name, value in pairs(tokens) do
+    if type(value) == "string" and type(name) == "string" and name:find "^[%w_]+$" then texts[name] = value end
+  end
+  return {
+    kind = "tokens", tokens = texts, answer = body,
+    expires_in = tonumber(tokens.expires_in), expires_at = tonumber(tokens.expires_at),
+  }
+end
+
+local function read(keeper, answer, grant)
+  local ok, tokens, problem = pcall(keeper.exchange.read, answer, grant)
+  if ok and type(tokens) == "table" then return tokens_result(tokens, answer.body) end
+  if not ok or type(problem) ~= "table" then problem = { kind = "unknown", code = "exchange_failed" } end
+  if problem.kind ~= "reject" and problem.kind ~= "refused" and is_success(answer.status) then
+    return raw_result(answer.status, answer.headers, answer.body, problem.code)
+  end
+  return {
+    kind = problem.kind or "unknown", code = problem.code or "http_" .. answer.status, message = problem.message,
+    status = answer.status, nonce = problem.nonce, retry_after = answer.retry_after,
+  }
+end
+
+-- What a call without a complete answer comes to. Of a broken-off success the bytes that
+-- came are saved: the new token may be among them.
+local function result_of_error(err)
+  if err.outcome == "none" then return { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after } end
+  local body = err.body
+  if is_success(err.status) and body and body ~= "" and #body <= LONGEST_RAW then
+    return raw_result(err.status, err.headers or {}, body, err.code)
+  end
+  return { kind = "unknown", code = err.code, status = err.status }
+end
+
+-- ---- The attempt ----------------------------------------------------------------------
+
+-- One request. -> result, error, answer
+local function send(keeper, grant, effect)
+  local left = effect.deadline - clock.boot()
+  if left <= 0 or not protocol.may_send(effect.not_after, clock.read()) then
+    local result = { kind = "refused", code = "too_late", message = "the request was not sent: its time had passed" }
+    return result, failure.of_answer(result)
+  end
+  local request, err = request_of(keeper, keeper.exchange.request, grant, left, effect.not_after)
+  if not request then
+    err = err or failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
+    return { kind = "refused", code = err.code }, err
+  end
+  local answer
+  answer, err = keeper.http:perform(request)
+  if not answer then return result_of_error(err), err end
+  local result = read(keeper, answer, grant)
+  if result.kind ~= "tokens" then err = failure.of_answer(result) end
+  return result, err, answer
+end
+
+local function grant_of(intent, skew)
+  local grant = {}
+  for name, value in pairs(intent.grant) do grant[name] = value end
+  grant.idempotency_key, grant.opener, grant.now = intent.key, intent.opener, clock.wall() + skew
+  return grant
+end
+
+-- The request, and a second one if the server asks for a DPoP nonce, which executes
+-- nothing. -> result, error, answer, when the last request was sent
+local function exchange(keeper, effect, skew)
+  local sent = keeper:env()
+  local result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
+  if not result.nonce then return result, err, answer, sent end
+  sent = keeper:env()
+  result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
+  return result, err, answer, sent
+end
+
+--- Carries out an effect `send`. -> event, error of an attempt without tokens
+---@param skew number of the server's clock, as far as it is known
+function sending.attempt(keeper, effect, skew)
+  local ok, err = discover(keeper, math.min(effect.deadline, effect.not_after))
+  if not ok then
+    local now = keeper:env()
+    local result = { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after }
+    return { name = "answer", result = result, sent = timing.stamp(now.me, now.clock) }, err
+  end
+  local result, problem, answer, sent = exchange(keeper, effect, skew)
+  local date = answer and answer.headers.date
+  return {
+    name = "answer", result = result, sent = timing.stamp(sent.me, sent.clock),
+    skew = date and lifetime.skew(date, sent.clock.wall, clock.wall()) or nil,
+  }, problem
+end
+
+--- Reads an answer that was saved raw. -> event: without result if no answer is readable
+function sending.read_raws(keeper, raws)
+  for i = #raws, 1, -1 do
+    local raw, headers = raws[i], {}
+    for name, value in pairs(raw.headers or {}) do headers[name:gsub("_", "-")] = value end
+    local grant = grant_of(raw, 0)
+    local answer = { status = raw.status, headers = headers, cookies = {}, body = raw.answer }
+    local ok, tokens = pcall(keeper.exchange.read, answer, grant)
+    if ok and type(tokens) == "table" then
+      return { name = "answer", result = tokens_result(tokens, raw.answer), raw = raw }
+    end
+  end
+  return { name = "answer" }
+end
+
+--- Revokes the tokens where the exchange can. -> true | nil, error
+function sending.revoke(keeper, tokens)
+  local revoke = keeper.exchange.revoke
+  if not revoke then return true end
+  local deadline = clock.boot() + keeper.timeout
+  local ok, err = discover(keeper, deadline)
+  if not ok then return nil, err end
+  local request
+  request, err = request_of(keeper, revoke, tokens, keeper.timeout)
+  if not request and not err then return true end
+  if not request then return nil, err end
+  local answer
+  answer, err = keeper.http:perform(request)
+  if not answer then return nil, err end
+  if is_success(answer.status) then return true end
+  return nil, failure.of_answer {
+    kind = "refused", code = "not_revoked", status = answer.status,
+    message = ("the session was removed, but its revocation was answered with status %d"):format(answer.status),
+  }
+end
+
+return sending

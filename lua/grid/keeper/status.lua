@@ -1,0 +1,60 @@
+-- What is told of a session: keeper:status.
+-- Owns: its fields.
+-- Does not know: refreshes.
+
+local access = require "grid.keeper.access"
+local failure = require "grid.keeper.failure"
+local flight = require "grid.keeper.flight"
+local flights = require "grid.keeper.flights"
+local intents = require "grid.keeper.intent"
+local merge = require "grid.keeper.merge"
+local owner = require "grid.keeper.owner"
+local timing = require "grid.keeper.timing"
+
+local status = {}
+
+---@class (exact) grid.KeeperStatus
+---@field state "fresh"|"advisory"|"mandatory"|"expired"|"dead"
+---@field generation integer
+---@field expires_at number seconds since 1970
+---@field refresh_at number seconds since 1970: the beginning of the advisory window
+---@field refreshing boolean a refresh is under way, here or in another process
+---@field suspended boolean a refresh had an unknown outcome, and is not repeated yet
+---@field backoff_until number? seconds since 1970
+---@field failures integer in a row
+---@field last_error string? code of the last failure, or why the session is dead
+---@field durability string of the store
+
+local function is_refreshing(keeper, record, env)
+  local intent = record.intent
+  if flights.current(keeper, record.id) then return true end
+  if not intent or not intent.open then return false end
+  return owner.judge(intent.owner, env.me, env.clock, flight.facts(keeper, record, env.me, false)) == "alive"
+end
+
+local function is_suspended(record, env)
+  local intent = record.intent
+  return intent ~= nil and not intent.open and intents.replay(intent, env, {}, false) == "hold"
+end
+
+---@return grid.KeeperStatus?, grid.Error?
+function status.of(keeper, id)
+  local record, err = access.read(keeper, id)
+  if not record and err then return nil, err end
+  if not record or record.state == "removed" then return nil, failure.not_found(id) end
+  local env, backoff = keeper:env(), record.backoff
+  local schedule = timing.schedule(id, record.gen, record.life)
+  local age = timing.since(record.obtained, env.clock, env.me)
+  local pause = merge.backoff_left(record, env)
+  return {
+    state = record.state == "dead" and "dead" or timing.state(schedule, age),
+    generation = record.gen,
+    expires_at = env.clock.wall + schedule.life - age, refresh_at = env.clock.wall + schedule.advisory - age,
+    refreshing = is_refreshing(keeper, record, env), suspended = is_suspended(record, env),
+    backoff_until = pause > 0 and env.clock.wall + pause or nil, failures = backoff and backoff.failures or 0,
+    last_error = record.dead and record.dead.code or backoff and backoff.code,
+    durability = access.durability(keeper),
+  }
+end
+
+return status

@@ -1,0 +1,54 @@
+-- How a keeper waits: for a moment, or for a flight that another coroutine carries out.
+-- Owns: the conditions of waits, which end with them.
+-- Does not know: flights, records; how a program waits, which is in its host.
+
+local core = require "grid.core"
+local reactor = require "grid.http.reactor"
+
+local waiting = {}
+
+--- Can the caller wait for another coroutine? With the blocking host there is none, and
+--- where the caller cannot yield, none runs.
+function waiting.is_possible(host)
+  if host.name == "blocking" then return false end
+  return not host.can_yield or host.can_yield()
+end
+
+-- Waits in the engine, and steps it, as reactor.wait does without a driver.
+local function block(host, condition, seconds)
+  local engine = core.engine()
+  if not engine then return end
+  if host.poller then engine:wait(seconds) else condition:wait(seconds, engine) end
+  if engine:is_usable() then reactor.step(engine) end
+  engine:close()
+end
+
+--- Waits so many seconds; other coroutines run meanwhile, where there are any.
+function waiting.sleep(host, seconds)
+  local deadline, condition = core.now() + seconds, host.condition()
+  while seconds > 0 do
+    if host.poller and waiting.is_possible(host) then condition:wait(seconds) else block(host, condition, seconds) end
+    seconds = deadline - core.now()
+  end
+end
+
+--- Waits on a condition that `waiters` holds meanwhile, at most `seconds`.
+function waiting.wait(host, waiters, seconds)
+  local condition = host.condition()
+  waiters[condition] = true
+  condition:wait(seconds)
+  waiters[condition] = nil
+end
+
+--- Ends the waits of all. A coroutine that was closed while it waited is not resumed.
+function waiting.wake(waiters)
+  for condition in pairs(waiters) do
+    if condition:is_abandoned() then
+      if condition.close then condition:close() end
+    else
+      condition:signal()
+    end
+  end
+end
+
+return waiting

@@ -1,0 +1,321 @@
+-- The keeper on plain Lua: what add, get, refresh, remove, status and list give, against
+-- a server in this process.
+
+local core = require "grid.core"
+local grid = require "grid"
+local json = require "grid.json"
+local raw_rig = require "spec.support.rig"
+local rig = require "spec.keeper.keeper_rig"
+local verify = require "spec.exchange.verify"
+
+local server, keeper, events
+
+local function start(given)
+  server = rig.server()
+  keeper, events = rig.keeper(server, given)
+end
+
+before_each(function()
+  rig.set_clock()
+  raw_rig.mark()
+end)
+
+after_each(function()
+  if keeper then keeper:close() end
+  if server then server.raw.close() end
+  keeper, server, events = nil, nil, nil
+  rig.reset_clock()
+  raw_rig.assert_nothing_left()
+end)
+
+describe("grid.keeper", function()
+  it("takes a login, and gives its session", function()
+    start()
+    local session = assert(keeper:add("me", rig.TOKENS))
+    assert.same({ "me", 1, "access-0", "Bearer" }, { session.id, session.generation, session.access_token, session.token_type })
+    assert.equal(3600, session.expires_at - session.obtained_at)
+    assert.equal(session, keeper:get "me")
+    assert.equal(0, #server.raw.requests)
+    assert.equal("added", rig.names(events))
+  end)
+
+  it("refuses misuse at the line of the caller", function()
+    start()
+    raw_rig.assert_misuse(function() grid.keeper { exchnage = 1 } end, "exchnage", "did you mean 'exchange'")
+    raw_rig.assert_misuse(function() grid.keeper { exchange = {}, store = grid.store.memory() } end, "request")
+    raw_rig.assert_misuse(function() keeper:get "" end, "1 to 255")
+    raw_rig.assert_misuse(function() keeper:get(("x"):rep(256)) end, "1 to 255")
+    raw_rig.assert_misuse(function() keeper:get("a", { timeuot = 1 }) end, "did you mean 'timeout'")
+    raw_rig.assert_misuse(function() keeper.get({}, "a") end, "with a colon")
+    local given = { exchange = keeper.exchange, store = keeper.store, seal_keys = { "x" } }
+    raw_rig.assert_misuse(function() grid.keeper(given) end, "32 bytes")
+    keeper:close()
+    raw_rig.assert_misuse(function() keeper:get "a" end, "closed")
+  end)
+
+  it("says that a session exists, and replaces it on demand", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local _, err = keeper:add("me", rig.TOKENS)
+    raw_rig.assert_error(err, { kind = "store", code = "exists" })
+    assert.equal(2, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)
+    _, err = keeper:add("you", "{}")
+    raw_rig.assert_error(err, { kind = "request", code = "bad_tokens" })
+  end)
+
+  it("says that there is no session", function()
+    start()
+    for _, method in ipairs { "get", "refresh", "remove", "status" } do
+      local value, err = keeper[method](keeper, "none")
+      assert.is_nil(value)
+      raw_rig.assert_error(err, { kind = "store", code = "not_found" })
+    end
+  end)
+
+  it("refreshes on demand, whatever the time", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local session = assert(keeper:refresh "me")
+    assert.same({ 2, "access-1" }, { session.generation, session.access_token })
+    assert.equal(3, assert(keeper:refresh "me").generation)
+    assert.equal(2, server.executions)
+    assert.equal("added refreshed refreshed", rig.names(events))
+  end)
+
+  it("refreshes within the advisory window in line, and serves the old session where that fails", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(3600 - 100)
+    server.faults[1] = function() return rig.response(503, "") end
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    assert.equal("access-0", assert(keeper:get "me").access_token) -- backing off
+    assert.equal(1, #server.raw.requests)
+    rig.pass(2)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+    assert.equal("added failed refreshed", rig.names(events))
+  end)
+
+  it("refreshes an expired session, and tells a retryable error where that fails", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(4000)
+    server.faults[1] = function() return rig.response(503, "", "Retry-After: 600\r\n") end
+    local _, err = keeper:get "me"
+    raw_rig.assert_error(err, { kind = "timeout", code = "session_expired", retryable = true })
+    assert.equal(503, err.cause.status)
+    assert.is_true(err.retry_after >= 599)
+    _, err = keeper:get("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "timeout", code = "session_expired" })
+    rig.pass(601)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  it("lets min_ttl move the mandatory window of one caller", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal("access-0", assert(keeper:get("me", { min_ttl = 3000 })).access_token)
+    rig.pass(700)
+    assert.equal("access-0", assert(keeper:get("me", { min_ttl = 2000 })).access_token)
+    assert.equal("access-1", assert(keeper:get("me", { min_ttl = 3000 })).access_token)
+    assert.equal("access-2", assert(keeper:get("me", { min_ttl = 1e6 })).access_token)
+  end)
+
+  it("ends a session that the server refuses, once, and keeps the record", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    server.current = "another"
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
+    assert.same({ "invalid_grant", "final" }, { err.cause.code, err.cause.outcome })
+    for _, method in ipairs { "get", "refresh" } do
+      _, err = keeper[method](keeper, "me")
+      raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
+    end
+    assert.same({ "dead", "invalid_grant" }, { keeper:status "me".state, keeper:status "me".last_error })
+    assert.equal(1, #server.raw.requests)
+    assert.equal("added dead", rig.names(events))
+    assert.equal(2, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)
+  end)
+
+  it("adopts what another keeper has refreshed", function()
+    start { recheck = 0 }
+    local other = rig.keeper(server, { store = keeper.store })
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+    other:close()
+  end)
+
+  it("removes a session", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert.same({ "me" }, keeper:list())
+    assert.is_true(keeper:remove "me")
+    assert.same({}, keeper:list())
+    local _, err = keeper:get "me"
+    raw_rig.assert_error(err, { code = "not_found" })
+  end)
+
+  it("tells the status of a session", function()
+    start()
+    local session = assert(keeper:add("me", rig.TOKENS))
+    local status = assert(keeper:status "me")
+    assert.same({ "fresh", 1, false, false, 0 },
+      { status.state, status.generation, status.refreshing, status.suspended, status.failures })
+    assert.is_true(math.abs(status.expires_at - session.expires_at) <= 1 and status.refresh_at < status.expires_at)
+    assert.equal("none: the records end with the process", status.durability)
+    server.faults[1] = function() return rig.response(500, "") end
+    assert.is_nil(keeper:refresh "me")
+    status = assert(keeper:status "me")
+    assert.same({ true, 1, "http_500" }, { status.suspended, status.failures, status.last_error })
+  end)
+
+  it("replays at once with the same key, where the server honours it", function()
+    server = rig.server()
+    keeper, events = rig.keeper(server, {
+      exchange = rig.exchange(server, { reuse = "idempotent", idempotency_header = "Idempotency-Key" }),
+    })
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      execute(self, request)
+      return "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{" -- broken off
+    end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.same({ 1, 1, 0 }, { server.executions, server.replays, server.reuses })
+    assert.equal("added failed replayed refreshed", rig.names(events))
+  end)
+
+  it("sends nothing while the store takes no intent", function()
+    local is_full = false
+    start { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_full then error "disk full" end
+      return put(...)
+    end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    is_full = true
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.equal(0, #server.raw.requests)
+    rig.pass(3600)
+    _, err = keeper:get "me"
+    raw_rig.assert_error(err, { kind = "timeout", code = "session_expired" })
+    assert.equal("store", err.cause.kind)
+    assert.equal(0, #server.raw.requests)
+  end)
+
+  it("goes on after a put that failed and has happened", function()
+    local fails = 0
+    start { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      local rev, err = put(...)
+      if fails == 0 then return rev, err end
+      fails = fails - 1
+      error "the connection to the store was lost"
+    end }) }
+    fails = 1
+    assert(keeper:add("me", rig.TOKENS))
+    fails = 2
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal(1, server.executions)
+  end)
+
+  it("sends what is saved raw to no caller, and reads it when the exchange can", function()
+    start()
+    local inner, is_blind = keeper.exchange.read, true
+    keeper.exchange.read = function(answer, grant)
+      if is_blind then return nil, { kind = "unknown", code = "unreadable" } end
+      return inner(answer, grant)
+    end
+    assert(keeper:add("me", rig.TOKENS))
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "unreadable" })
+    is_blind = false
+    rig.pass(2)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+  end)
+
+  it("refreshes a session that a service has refused once for each generation", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert.is_true(keeper:invalidate("me", 1))
+    assert.is_true(keeper:invalidate("me", 1))
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.is_true(keeper:invalidate("me", 1))
+    assert.is_true(keeper:invalidate("me", 2)) -- too soon
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+    rig.pass(31)
+    assert.is_true(keeper:invalidate("me", 2))
+    assert.equal("access-2", assert(keeper:get "me").access_token)
+  end)
+
+  it("keeps records under seal keys", function()
+    start { seal_keys = { ("k"):rep(32) } }
+    assert(keeper:add("me", rig.TOKENS))
+    assert(keeper:refresh "me")
+    local blob = keeper.store:get "me"
+    assert.is_nil(blob:find("refresh-", 1, true))
+    assert.is_nil(blob:find("access-", 1, true))
+  end)
+end)
+
+describe("a session", function()
+  it("is a snapshot that shows no secret", function()
+    start()
+    local session = assert(keeper:add("me", rig.TOKENS))
+    raw_rig.assert_misuse(function() session.access_token = "x" end, "access_token")
+    assert.equal("grid.session: me, generation 1", tostring(session))
+    assert.is_nil(next(session))
+    assert.is_nil(session.refresh_token)
+    assert.is_nil(session.data.refresh_token)
+    local _, err = session:authorization_key()
+    raw_rig.assert_error(err, { code = "no_authorization_key" })
+    assert.equal("a1", assert(keeper:refresh "me").data.account)
+    assert.is_nil(session.data.account)
+  end)
+
+  it("makes proofs for requests with its access token", function()
+    server = rig.server()
+    keeper = rig.keeper(server, { exchange = rig.exchange(server, { client_auth = "none", client_secret = false, dpop = true }) })
+    assert(keeper:add("me", rig.TOKENS))
+    local session = assert(keeper:refresh "me")
+    local proof = assert(session:dpop_proof("GET", "https://api.example/x?y", "n1"))
+    local header = json.decode(core.base64url_decode(proof:match "^[^.]+"))
+    local _, claims = verify.jws(proof, verify.public_key(header.jwk))
+    assert.same({ "GET", "https://api.example/x", "n1" }, { claims.htm, claims.htu, claims.nonce })
+    assert.equal("9MKET0Y7WpOlF96BtnoJyLnXlpe9Pn5RReIOHKIBPAY", claims.ath)
+  end)
+
+  it("has the answer of a login that was given as text", function()
+    start()
+    local session = assert(keeper:add("me", '{"access_token":"a","refresh_token":"r","team":"t","expires_in":60}'))
+    assert.equal("t", session.data.team)
+  end)
+end)
+
+describe("get of a fresh session", function()
+  it("asks no store, and allocates no memory", function()
+    start()
+    keeper:close()
+    keeper = nil
+    local store = rig.spoiled(grid.store.memory(), {})
+    keeper = rig.keeper(server, { store = store })
+    assert(keeper:add("me", rig.TOKENS))
+    local gets = store.calls.get
+    local function many()
+      for _ = 1, 1000 do keeper:get "me" end
+    end
+    for _ = 1, 20 do many() end -- LuaJIT gives up compiling a loop after some tries
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    many()
+    local after = collectgarbage "count"
+    collectgarbage "restart"
+    assert.equal(before, after)
+    assert.equal(gets, store.calls.get)
+  end)
+end)
