@@ -175,7 +175,7 @@ describe("client:refresh_session", function()
           local res, err = answered(body)
           assert.is_nil(res)
           assert_error(err, { kind = "protocol", code = "bad_answer", sent = "yes", body = body })
-          assert.equal(("kms_payload.%s is missing or not what it should be"):format(name), err.message)
+          assert.equal(("kms_payload.%s is missing or has the wrong type"):format(name), err.message)
         end
       end
     end)

@@ -90,7 +90,7 @@ describe("grid move-signer", function()
   end)
 
   for misbehaviour, words in pairs {
-    other_account = "asks for the signature of", other_signer = "is no signer of the account that this session holds",
+    other_account = "names the signer", other_signer = "is not a signer of the account whose key this session holds",
     other_transaction = "does not name the account", other_provider = "another provider",
   } do
     it(("signs nothing when the service prepares something else: %s"):format(misbehaviour), function()

@@ -128,7 +128,7 @@ local function check_put(before, after, flight)
   if after.state ~= "dead" then return nil end
   local intent = before.intent
   local is_newer = before.gen ~= flight.intent.parent or not intent or intent.write_id ~= flight.intent.write_id
-  if is_newer then return "a no overwrote something newer" end
+  if is_newer then return "a rejection overwrote a newer record" end
 end
 
 local function check_record(record)

@@ -1,4 +1,4 @@
--- Who is dead? Each row of the keeper's table.
+-- Which owners count as dead: each row of the keeper's table.
 
 local owner = require "grid.keeper.owner"
 local rig = require "spec.keeper.rig"

@@ -270,7 +270,7 @@ describe("a failure", function()
   end)
 end)
 
-describe("a no", function()
+describe("a rejection", function()
   it("makes the session dead, keeps the record, and tells whether an outcome before was unknown", function()
     local self = rig.sending(rig.record(), env "strict")
     local effect = self:answer(REJECT)

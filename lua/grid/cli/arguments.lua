@@ -1,4 +1,4 @@
--- Parses the arguments of a command by its declaration, and makes its help text of it.
+-- Parses the arguments of a command, and writes its help text, by its declaration.
 -- Owns: the syntax of arguments, and the form of the help text.
 -- Does not know: commands and options by name, save those that would hold a secret.
 --
@@ -14,8 +14,8 @@ local arguments = {}
 local ON_STANDARD_INPUT =
   "a one-time password does not belong on a command line: it is read from standard input"
 
--- Options that do not exist, since other users see a command line. The value is not
--- repeated.
+-- Options that do not exist, since other users can see a command line. The error does not
+-- repeat the value.
 local SECRETS = {
   ["api-key"] = "an API key does not belong on a command line: use --api-key-file or $GRID_API_KEY",
   ["otp"] = ON_STANDARD_INPUT,

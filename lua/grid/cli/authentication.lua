@@ -1,5 +1,5 @@
--- A log-in with a one-time password: from an e-mail address to a session in a file.
--- Owns: the questions, and how often a password is asked for.
+-- Logs in with a one-time password, and saves the session in a file.
+-- Owns: the question for a password, and how often it is asked.
 -- Does not know: how a session file is written, which is in session_file.lua.
 
 local exit = require "grid.cli.exit"
@@ -12,10 +12,10 @@ local session_file = require "grid.cli.session_file"
 
 local authentication = {}
 
-local ATTEMPTS = 3 -- as many as Grid allows
+local ATTEMPTS = 3 -- the limit of Grid
 
 -- Mail programs insert blanks and invisible characters, which are removed. A password
--- with any other character would use up one of the service's attempts, and is not sent.
+-- with any other character is not sent, since the service would count an attempt.
 local function read_password(output, email)
   for attempt = 1, ATTEMPTS do
     local password = output:ask(("The one-time password that was sent to %s: "):format(email))
@@ -35,7 +35,7 @@ local function may_be_mistyped(err)
   return err.outcome == "final" and err.kind ~= "retired"
 end
 
---- Has a password sent, asks for it, and logs in. -> result, key pair
+--- Has the service send a password, reads it, and logs in. -> result, key pair
 function authentication.log_in(client, email, output)
   local begun = exit.assert(client:init_auth { email = email })
   service.exit_if_interrupted()

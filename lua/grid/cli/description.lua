@@ -1,5 +1,5 @@
 -- What a command shows of a session file: expiries, fingerprints, addresses, no secret.
--- Owns: the rows for people, and the facts of the file around the session.
+-- Owns: the rows for people, and the facts of the file that are not of its session.
 -- Does not know: what a session holds, which is in grid.api.session.
 
 local sessions = require "grid.api.session"

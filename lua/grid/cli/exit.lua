@@ -10,7 +10,7 @@ local exit = { FAILED = 1, USAGE = 2, INTERRUPTED = 3, INTERNAL = 70 }
 ---@field code integer
 ---@field message? string|grid.Error
 ---@field fields? table members of the JSON object beside `error`
----@field remark? string a line of its own before the message
+---@field remark? string another line, written before the message
 local Exit = { __name = "grid.cli.exit" }
 
 ---@return grid.cli.Exit

@@ -1,7 +1,7 @@
 -- What a command writes: lines for people on standard output and standard error, or JSON
 -- lines for scripts.
 -- Owns: both forms, the questions, and the first error of standard output. Text of files
--- and services is made visible: it ends no line and holds no control character.
+-- and services is written as one line, without control characters.
 -- Does not know: commands, sessions.
 
 local core = require "grid.core"
@@ -40,8 +40,8 @@ local function replace_unless_text(character)
   if not json.encode(character) then return REPLACEMENT end
 end
 
--- The value with what JSON cannot hold replaced: file names are bytes, numbers may be
--- infinite.
+-- Replaces the parts of a value that JSON cannot hold: file names are bytes, numbers may
+-- be infinite.
 local function presentable(value)
   if type(value) == "string" then
     return (value:gsub("[\128-\255][\128-\191]*", replace_unless_text))
@@ -57,8 +57,8 @@ local function remember(self, done, problem)
   if not done and not self.problem then self.problem = problem end
 end
 
---- Writes to standard output. `flush` returns the error: it must not keep a command from
---- saving a session.
+--- Writes to standard output. An error is returned by `flush`, so that the command still
+--- saves its session.
 function Output:write(...)
   remember(self, io.stdout:write(...))
 end
@@ -107,12 +107,12 @@ function Output:fail(ended)
   self:object(object)
 end
 
---- Can a person answer a question?
+--- Is standard input a terminal, so that a question can be answered?
 function Output.is_interactive()
   return core.is_terminal(0)
 end
 
---- One line of standard input | nil. The question is written only if that is a terminal.
+--- One line of standard input | nil. The question is written only to a terminal.
 function Output.ask(_, question)
   if core.is_terminal(0) then
     io.stderr:write(core.visible(question))

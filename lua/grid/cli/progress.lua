@@ -1,6 +1,6 @@
--- The progress of many refreshes: a bar on a terminal, else a line for each file, or JSON
--- for scripts.
--- Owns: all that is written while they run, and how many have failed.
+-- Shows the progress of many refreshes: a bar on a terminal, else a line for each file,
+-- or JSON for scripts.
+-- Owns: the output while the refreshes run, and the number of failures.
 -- Does not know: session files, calls.
 
 local core = require "grid.core"
@@ -12,7 +12,7 @@ local Progress = { __name = "grid.cli.progress" }
 Progress.__index = Progress
 
 local WIDTH = 40
-local INTERVAL = 0.05 -- seconds between two pictures of the bar
+local INTERVAL = 0.05 -- seconds between two updates of the bar
 
 -- A bar needs a terminal that can erase a line.
 local function can_show_bar()
@@ -22,7 +22,7 @@ end
 
 function progress.new(to, total)
   return setmetatable({
-    output = to, total = total, done = 0, failed = 0, since = core.now(), painted = 0,
+    output = to, total = total, done = 0, failed = 0, since = core.now(), updated_at = 0,
     bar = not to.json and can_show_bar(),
   }, Progress)
 end
@@ -31,10 +31,10 @@ local function erase(self)
   if self.bar then io.stderr:write "\r\27[K" end
 end
 
-local function paint(self)
+local function update_bar(self)
   local now = core.now()
-  if not self.bar or now - self.painted < INTERVAL and self.done < self.total then return end
-  self.painted = now
+  if not self.bar or now - self.updated_at < INTERVAL and self.done < self.total then return end
+  self.updated_at = now
   local filled = math.floor(WIDTH * self.done / self.total)
   io.stderr:write(("\r[%s%s] %d of %d, %d failed, %.0f/s"):format(
     ("#"):rep(filled), ("."):rep(WIDTH - filled),
@@ -65,10 +65,10 @@ function Progress:count(name, res, err, fields)
     self:remark(name, tostring(err))
   end
   self.output:object(object)
-  paint(self)
+  update_bar(self)
 end
 
---- Writes the sums.
+--- Writes the totals.
 function Progress:finish()
   erase(self)
   local refreshed = self.done - self.failed

@@ -8,7 +8,7 @@ local sessions = require "grid.api.session"
 
 local rescue = {}
 
--- The last two are often in memory, and so there when the disk is full.
+-- /tmp and /dev/shm are often in memory, which has room when the disk is full.
 local function folders()
   local list = {}
   for _, name in ipairs { "TMPDIR", "XDG_RUNTIME_DIR" } do
@@ -33,7 +33,8 @@ end
 function rescue.save(text)
   local path = save(text)
   if path then return { rescued_to = path }, "the answer of the service is saved in " .. path end
-  return { rescued_to = false }, "the answer of the service is lost: no folder could take it"
+  return { rescued_to = false }, "the answer of the service is lost: "
+    .. "no file could be written in $TMPDIR, $XDG_RUNTIME_DIR, /tmp or /dev/shm"
 end
 
 --- Saves a session that could not be saved in its file. -> as rescue.save | nil: the file

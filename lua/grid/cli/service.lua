@@ -1,6 +1,6 @@
 -- The client with which a command calls the service.
 -- Owns: the options that all such commands share, the reading of the API key, and the
--- signals: after the first one the command waits for the calls in flight.
+-- signals: after the first signal the command waits for the calls in flight.
 -- Does not know: sessions; what a command calls.
 
 local core = require "grid.core"
@@ -11,19 +11,19 @@ local session_file = require "grid.cli.session_file"
 
 local service = {}
 
---- Was the program told to end, by ^C, SIGTERM or SIGHUP?
+--- Has the program received SIGINT (^C), SIGTERM or SIGHUP?
 service.is_interrupted = core.signal_caught
 
 -- A host that blocks in the engine, as in plain Lua. The first signal ends a wait of the
--- engine early; the second one of its kind ends the program. `on_idle` is described at
--- service.client.
+-- engine early; a second signal of the same kind ends the program. `on_idle` is described
+-- at service.client.
 local function signal_host(on_idle)
-  local is_told = false
+  local is_announced = false
   local condition = { signal = function() end, is_abandoned = function() return false end }
   function condition:wait(seconds, engine) -- luacheck: no self
     engine:wait(on_idle and math.min(seconds, on_idle()) or seconds)
-    if is_told or not service.is_interrupted() then return end
-    is_told = true
+    if is_announced or not service.is_interrupted() then return end
+    is_announced = true
     io.stderr:write "grid: interrupted: waiting for the calls in flight; ^C again ends at once\n"
   end
   return { name = "command", now = core.now, condition = function() return condition end }
@@ -53,7 +53,7 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
--- Without the position and the function that a misuse is raised with.
+-- The message of a raised misuse, without its position and function.
 local function message_of(problem)
   return (tostring(problem):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))
 end
@@ -77,7 +77,7 @@ function service.client(given, on_idle)
   return client
 end
 
---- Ends the command if the program was told to end.
+--- Ends the command if the program was interrupted.
 function service.exit_if_interrupted()
   if service.is_interrupted() then error(exit.new(exit.INTERRUPTED), 0) end
 end

@@ -23,11 +23,11 @@ local session_file = {}
 ---@field others string[] the bytes of each further member, its name included
 ---@field has_named_key? boolean its key pair is that of --key
 ---@field path? string where it was opened
----@field file? table begun: locked, and a temporary file beside it
+---@field file? table replacement that has begun: the file is locked and has a temporary file
 local Session = { __name = "grid.cli.session" }
 Session.__index = Session
 
-local MAX_BYTES = 1024 * 1024 -- sessions are far smaller
+local MAX_BYTES = 1024 * 1024 -- far more than a session has
 
 local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
@@ -111,13 +111,13 @@ function session_file.read(path)
   return session_file.parse(text, path)
 end
 
---- Locks the file and makes a temporary one beside it, which proves that it can be
---- replaced. -> file with `commit(text)` and `close` | nil, error
+--- Locks the file and creates a temporary file in its folder, which shows that the file
+--- can be replaced. -> file with `commit(text)` and `close` | nil, error
 function session_file.begin(path)
   return from_core(core.file_begin(path))
 end
 
---- Replaces the whole file, or makes it. -> true | nil, error
+--- Replaces the whole file, or creates it. -> true | nil, error
 function session_file.replace(path, text)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
@@ -131,8 +131,8 @@ local function read_begun(file, path)
   return session_file.parse(text, path)
 end
 
---- The session in a file that is begun, so that an answer can be saved in it. `save` or
---- `close` ends that. -> grid.cli.Session | nil, error
+--- The session in a file whose replacement has begun, so that an answer can be saved.
+--- `save` or `close` ends the replacement. -> grid.cli.Session | nil, error
 function session_file.open(path)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
@@ -147,7 +147,7 @@ function session_file.open(path)
 end
 
 -- A new pair. Its private key is saved before the public key is sent, so that it can open
--- the answer whatever happens in between.
+-- the answer even if the program dies after the request.
 local function new_pair(self)
   local pair, err = grid.keypair()
   if not pair then return nil, err end
@@ -203,7 +203,7 @@ local function stamped_text(self)
   return self:to_text()
 end
 
---- Replaces the file that was begun. -> true | nil, error
+--- Commits the replacement of the file. -> true | nil, error
 function Session:save()
   return from_core(self.file:commit(stamped_text(self)))
 end
@@ -213,7 +213,7 @@ function Session:write()
   return from_core(self.file:write(stamped_text(self)))
 end
 
---- Replaces the files of up to 64 sessions that were written. -> errors by position
+--- Commits the replacements of up to 64 sessions after `write`. -> errors by position
 function session_file.save_all(written)
   local files, failed = {}, {}
   for i, session in ipairs(written) do files[i] = session.file end
@@ -223,7 +223,7 @@ function session_file.save_all(written)
   return failed
 end
 
---- Leaves the file as it is.
+--- Ends the replacement without a change of the file.
 function Session:close()
   if self.file then self.file:close() end
 end

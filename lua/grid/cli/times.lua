@@ -1,6 +1,6 @@
--- Times for people: UTC, and how far away.
+-- Writes times for people: UTC, and the distance from now.
 -- Owns: the wording.
--- Does not know: where a time comes from. Times are seconds since 1970.
+-- Does not know: what happens at a time. Times are seconds since 1970.
 
 local times = {}
 

@@ -1,6 +1,6 @@
 -- Authenticates an OAuth 2.0 client to a token endpoint (RFC 6749 section 2.3.1, RFC 7523
--- section 2.2). Assertions are made anew for each request, since a server accepts each
--- one once.
+-- section 2.2). Each request has a new assertion, since a server accepts an assertion
+-- once.
 -- Owns: the methods, and the options that each method requires.
 -- Does not know: grants and answers.
 
@@ -77,7 +77,8 @@ local READ = {
   private_key_jwt = { private_key = true, key_id = true },
 }
 
--- An option that the method does not read raises: the caller expects it to be sent.
+-- An option that the method does not read raises, since the caller expects its value to
+-- be sent.
 local function check(what, method, given)
   local needed = NEEDED[method]
   if needed and given[needed] == nil then

@@ -1,6 +1,6 @@
--- What the library's own exchanges share.
--- Owns: the options for reuse and for the sender, the class of an exchange, and the place
--- that `tostring` shows. Secrets are no fields of an exchange.
+-- Makes and checks the parts that the library's exchanges have in common.
+-- Owns: the options for reuse and for the sender, the class of an exchange, and the URL
+-- that `tostring` shows. An exchange has no field with a secret.
 -- Does not know: requests and answers.
 
 local argument = require "grid.argument"
@@ -9,7 +9,7 @@ local schema = require "grid.schema"
 
 local contract = {}
 
---- The fields of a schema: what the server makes of a refresh token that is used again.
+--- Fields of a schema: how the server answers a refresh token that is used again.
 contract.REUSE = {
   reuse = { type = "string", check = schema.one_of("strict", "grace", "idempotent"), default = "strict" },
   reuse_seconds = { type = "number", check = schema.seconds },
@@ -27,7 +27,7 @@ end
 --- Options of grid.http, for the sender of the requests.
 contract.TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
 
---- Those of `options`.
+--- The transport options among `options`.
 function contract.transport_of(options)
   local picked = {}
   for _, name in ipairs(contract.TRANSPORT) do picked[name] = options[name] end

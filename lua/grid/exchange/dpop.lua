@@ -1,7 +1,7 @@
 -- Makes DPoP proofs (RFC 9449): with a proof, a client shows that it has the key of a
 -- token.
 -- Owns: the form of a proof. Pure but for the random numbers of a proof.
--- Does not know: tokens, and where a nonce is from.
+-- Does not know: tokens, and the source of a nonce.
 
 local core = require "grid.core"
 local encoding = require "grid.exchange.encoding"

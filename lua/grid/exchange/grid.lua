@@ -30,7 +30,7 @@ exchange.options = {
   reuse_seconds = contract.REUSE.reuse_seconds,
 }
 
--- The codes with which the service refuses the refresh token itself.
+-- The codes with which the service rejects the refresh token.
 local REJECTING = {
   invalid_grant = true, invalid_refresh_token = true, refresh_token_expired = true, refresh_token_reused = true,
   session_revoked = true,
@@ -113,7 +113,7 @@ local function tokens_of(given)
   local decoded = type(payload) == "string" and json.decode(payload)
   if type(decoded) ~= "table" then return nil, "kms_payload must be a JSON object" end
   local fault = session.fault(decoded)
-  if fault then return nil, ("kms_payload.%s is missing or not what it should be"):format(fault) end
+  if fault then return nil, ("kms_payload.%s is missing or has the wrong type"):format(fault) end
   local pair = type(given.private_key) == "string" and keys.keypair(given.private_key)
   if not pair then return nil, "private_key must be a P-256 private key: PEM, or PKCS#8 in base64" end
   pair:close()

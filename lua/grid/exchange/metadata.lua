@@ -41,7 +41,7 @@ function metadata.read(answer, issuer)
   local value = json.decode(answer.body)
   if type(value) ~= "table" then return refuse("metadata_unreadable", "the metadata is not a JSON object") end
   if value.issuer ~= issuer then
-    return refuse("metadata_issuer", "the metadata is of another issuer: set 'issuer' to its exact spelling")
+    return refuse("metadata_issuer", "the metadata names another issuer: check the spelling of the option 'issuer'")
   end
   local problem = check_endpoint("token_endpoint", value.token_endpoint)
   local revocation_url = json.at(value, "revocation_endpoint")

@@ -26,7 +26,7 @@ local WHAT = "grid.exchange.oauth2"
 
 ---@class (exact) grid.OAuth2Options
 ---@field token_url? string https; http to a loopback address only
----@field revocation_url? string beside token_url
+---@field revocation_url? string with token_url
 ---@field issuer? string RFC 8414; with token_url the audience of assertions, and no metadata is fetched
 ---@field client_id string
 ---@field client_auth? "basic"|"post"|"none"|"private_key_jwt" default "basic"
@@ -87,7 +87,7 @@ local function check_reuse(options)
   local header = options.idempotency_header
   if header then
     transport.check_headers(WHAT, { [header] = "" })
-    if SET[header:lower()] then argument.raise("%s: 'idempotency_header': '%s' has another meaning", WHAT, header) end
+    if SET[header:lower()] then argument.raise("%s: 'idempotency_header': the exchange sets '%s' itself", WHAT, header) end
   end
   if options.reuse == "idempotent" and not header then
     argument.raise("%s: field 'idempotency_header' is missing: reuse = \"idempotent\" needs it", WHAT)
@@ -98,7 +98,7 @@ end
 local function check_endpoints(options)
   if not options.token_url and not options.issuer then argument.raise("%s: field 'token_url' or 'issuer' is missing", WHAT) end
   if options.revocation_url and not options.token_url then
-    argument.raise("%s: 'revocation_url' is used beside 'token_url' only: that of an issuer is in its metadata", WHAT)
+    argument.raise("%s: 'revocation_url' is used with 'token_url' only: the metadata of an issuer has its own", WHAT)
   end
 end
 
@@ -121,8 +121,8 @@ local function parameters_text(parameters)
   return encoding.form(fields)
 end
 
--- The secrets of a request, plain and as the form encodes them, by names that
--- grid.http.redact takes for those of secrets.
+-- The secrets of a request, plain and as the form encodes them. grid.http.redact knows
+-- secrets by such names.
 local function secrets_of(client, grant)
   local secrets = { parameters_token = grant.parameters }
   local function add(name, value)
@@ -139,7 +139,7 @@ end
 local function no_endpoint(options)
   return errors.new {
     kind = "request", code = "no_metadata",
-    message = ("the token endpoint of %s is not known yet: its metadata was not fetched"):format(options.issuer),
+    message = ("the token endpoint of %s is not known yet: fetch its metadata first, by exchange.discovery"):format(options.issuer),
   }
 end
 

@@ -12,20 +12,19 @@ local redact = require "grid.http.redact"
 
 local token_answer = {}
 
-local MAX_SHOWN = 1024 -- bytes of a text that are looked at; one line shows less
+local MAX_SHOWN = 1024 -- bytes of a text that are searched for secrets; one line shows less
 
 -- An assertion, a proof or a token, which an answer may echo.
 local JWT = "eyJ[%w_-]*%.[%w_.-]*"
 
 ---@class (exact) grid.exchange.Failure
 ---@field kind "reject"|"unknown"|"refused" the refresh token is invalid; executed or not is unknown; not executed
----@field code string of the server, else ours
+---@field code string of the server, else of lua-grid
 ---@field message string one line, without secrets
 ---@field status integer
 ---@field nonce? string of `use_dpop_nonce`: the request may be sent again at once, with this nonce
 
--- -> code, message of the server, without secrets; without its texts if they cannot be
--- searched for secrets
+-- -> code and message, with the texts of the server if these can be searched for secrets
 local function shown(said, secrets, status)
   local code, message = "http_" .. status, "the token endpoint answered with status " .. status
   local body = json.encode(secrets)

@@ -1,7 +1,7 @@
--- The conformance suite of stores: of the library's own, and of users' stores.
--- Owns: the records that it adds, which it removes again. The store must be empty.
--- Does not know: how a store keeps its records. What a store promises when the power or
--- the process is lost is not checked.
+-- Checks that a store follows the contract of stores: the library's own and users'
+-- stores.
+-- Owns: the records that the checks add and remove again. The store must be empty.
+-- Does not know: how a store keeps its records. Durability is not checked.
 
 local contract = require "grid.store.contract"
 
@@ -23,7 +23,8 @@ local function call(store, method, ...)
   return first, second
 end
 
--- Each of these calls a method, and knows what it must return.
+-- Each of these functions calls one method, and compares its results with the expected
+-- ones.
 
 local function get(store, id, blob, rev)
   local found, found_rev = call(store, "get", id)
@@ -79,7 +80,7 @@ local function list(store, limit, after, expected)
   same_ids(("list(%d, %s)"):format(limit, shown(after)), ids_of("list", call(store, "list", limit, after)), expected)
 end
 
--- What is checked.
+-- The checks.
 
 local function methods(store)
   if type(store) ~= "table" and type(store) ~= "userdata" then fault("a store must be a table, got %s", type(store)) end
@@ -209,8 +210,8 @@ local function due_times(store, other)
   due(store, 2000000001, 10, {})
 end
 
--- A get, and the put that adds 1 to the number that it gave: the caller does other puts
--- between the two. -> was it carried out?
+-- Reads a number. -> a function that puts the number plus 1, and returns 1 if the store
+-- carried the put out, else 0: the caller makes other puts before calling it
 local function increment(store)
   local blob, rev = call(store, "get", "n")
   if type(blob) ~= "string" or not tonumber(blob) then fault("get('n') gives no number that was put: %s", shown(blob)) end
@@ -238,8 +239,7 @@ local function concurrency(store, other)
   remove(store, "n", rev)
 end
 
--- A store whose instances do not share their records, such as one in memory, is checked
--- through one instance.
+-- Do two instances of the store share their records? Those of a store in memory do not.
 local function shares(store, other)
   local rev = put(store, "shared", nil, "1")
   local is_shared = call(other, "get", "shared") ~= nil
@@ -263,8 +263,8 @@ local function run(make_store)
   end
 end
 
---- Is it a store that keeps the contract? `make_store` opens it; the instances that it
---- gives may share one empty set of records, as those of several processes would.
+--- Checks the stores that `make_store` returns. Its instances should share one empty set
+--- of records, as those of several processes do.
 ---@param make_store fun(): grid.Store
 ---@return true? is_good, string? what_is_wrong
 return function(make_store)

@@ -1,14 +1,14 @@
--- What the library's own stores share.
--- Owns: the declaration of a store, the checks of its arguments, the order of bytes.
+-- Declares what a store is, and checks the arguments of the library's own stores.
+-- Owns: the annotation of a store, the checks, the order of ids.
 -- Does not know: where a store keeps its records, and what is in them.
 
 local argument = require "grid.argument"
 
 local contract = {}
 
---- Keeps records, each of them one blob under an id of 1 to 255 bytes, that are replaced
---- by compare-and-set on a rev. A user's own store may raise where it would return an
---- error. After an error of `put` or `remove` the change may have happened.
+--- Keeps records, each of them one blob under an id of 1 to 255 bytes, which are replaced
+--- by compare-and-set on a rev. A user's own store may raise instead of returning an
+--- error. After an error of `put` or `remove` the change may have been made.
 ---@class (exact) grid.Store
 ---@field is_local boolean is the store used on one host only?
 ---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
@@ -16,7 +16,7 @@ local contract = {}
 ---@field remove fun(self: grid.Store, id: string, rev: any): true?, any true | nil, "conflict" or error
 ---@field due fun(self: grid.Store, now: number, limit: integer): string[]?, any ids whose due_at has come, earliest first
 ---@field list fun(self: grid.Store, limit: integer, after?: string): string[]?, any ids in byte order
----@field durability fun(self: grid.Store): string what a record survives, for the reader of a status
+---@field durability fun(self: grid.Store): string where a record is kept, and what it survives, for a status page
 
 contract.MAX_ID = 255
 

@@ -1,7 +1,7 @@
 -- A store in a folder, for the programs of one host: one file for each record.
 -- Owns: the folder's layout, and the form of a file. A file is named by a hash of its
 -- record's id, and lies in one of 256 folders; its time of modification is `due_at`, so
--- that `due` opens only what is due. Temporary files lie in the folder "tmp".
+-- that `due` opens only files of due records. Temporary files lie in the folder "tmp".
 -- Does not know: what is in a blob; how a file is replaced, which is in grid.core.
 
 local contract = require "grid.store.contract"
@@ -18,16 +18,16 @@ local OPTIONS = { directory = { type = "string", required = true, check = schema
 
 local MAX_BLOB = 2 ^ 24 -- bytes
 local MAX_FILE = MAX_BLOB + 1024
-local LATEST = 2 ^ 32 - 1 -- seconds since 1970 that file systems can keep
-local TRUSTED_AFTER = 2 -- seconds: the coarsest clock of a file system
+local LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep
+local TRUSTED_AFTER = 2 -- seconds: the resolution of the coarsest clock of a file system
 
 local BUCKETS = {}
 for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
 
 ---@class (exact) grid.FileStoreOptions
----@field directory string made if it is not there; refused if other users may write to it
+---@field directory string created by the first write; refused if other users may write to it
 
---- A store in that folder, which is read and made when it is first needed.
+--- A store in that folder. The first write creates the folder.
 ---@param given grid.FileStoreOptions
 ---@return grid.Store
 function file.new(given)
@@ -36,8 +36,8 @@ function file.new(given)
   return setmetatable({ directory = directory == "" and "/" or directory, ids = {}, quiet = {} }, File)
 end
 
--- The form of a file: two lines, the id, a line feed, and the blob. The first line is
--- what a compare-and-swap compares.
+-- The form of a file: two lines, the id, a line feed, and the blob. A compare-and-swap
+-- compares the first line.
 
 local function first_line(rev)
   return "grid-store 1 " .. rev .. "\n"
@@ -52,7 +52,7 @@ local function compose(id, rev, blob, due)
   return table.concat { first_line(rev), ("%s %d %d\n"):format(due or "-", #id, #blob), id, "\n", blob }
 end
 
--- id, rev, blob, due | nothing: the file is no whole record
+-- -> id, rev, blob, due | no value: the file is not a whole record
 local function parse(text)
   local rev, due, id_size, blob_size, start = text:match "^grid%-store 1 (%d+%-%x+)\n(%S+) (%d+) (%d+)\n()"
   if not rev then return end
@@ -65,8 +65,8 @@ local function hex(bytes)
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
--- The first rev of an id is random, so that revs do not repeat over remove and add; and
--- the next ones too, since an older copy of the file may be put back.
+-- A rev ends with random bytes, so that revs do not repeat when a record is removed and
+-- added again, or when an older copy of the file is restored.
 local function next_rev(expected_rev)
   local random, kind, code, message = core.random_bytes(16)
   if not random then return nil, errors.from_core(kind, code, message) end
@@ -97,8 +97,8 @@ local function path_of(self, name)
   return path_in(self, name:sub(1, 2) .. "/" .. name)
 end
 
--- Is there a folder that may be used? | nil, error
-local function is_there(self)
+-- Does the folder exist, and may it be used? -> boolean | nil, error
+local function folder_exists(self)
   local ok, kind, code, message = core.folder_check(self.directory)
   if ok then return true end
   if code == "not_found" then return false end
@@ -110,8 +110,8 @@ local function parent_of(path)
   return parent == "" and "/" or parent or "."
 end
 
--- The steps that make the folder, in this order: where "tmp" exists, a loss of power
--- cannot take any of the other folders.
+-- The steps that create the folder. "tmp" is the last one: if it exists, the other
+-- folders are on the disk.
 local function layout(self)
   local steps = { { core.folder_make, self.directory }, { core.folder_sync, parent_of(self.directory) } }
   for _, bucket in ipairs(BUCKETS) do steps[#steps + 1] = { core.folder_make, path_in(self, bucket) } end
@@ -120,20 +120,20 @@ local function layout(self)
   return steps
 end
 
--- Makes the folder, if needed. -> true | nil, error
+-- Creates the folder if there is none. -> true | nil, error
 local function prepare(self)
-  local there, err = is_there(self)
-  if there == nil then return nil, err end
-  if there and core.file_exists(path_in(self, "tmp")) then return true end
+  local exists, err = folder_exists(self)
+  if exists == nil then return nil, err end
+  if exists and core.file_exists(path_in(self, "tmp")) then return true end
   for _, step in ipairs(layout(self)) do
     local ok, kind, code, message = step[1](step[2])
     if not ok then return nil, errors.from_core(kind, code, message) end
   end
-  there, err = is_there(self)
-  return there or nil, err
+  exists, err = folder_exists(self)
+  return exists or nil, err
 end
 
--- id, rev, blob, due of a file | nil: there is none | nil, error
+-- -> id, rev, blob, due of a file | nil: there is no file | nil, error
 local function read(self, name)
   local path = path_of(self, name)
   local text, kind, code, message = core.file_read(path, MAX_FILE)
@@ -145,14 +145,14 @@ local function read(self, name)
   if id and name_of(id) == name then return id, rev, blob, due end
   return nil, errors.new {
     kind = "store", code = "record_corrupt",
-    message = path .. " is not a whole record, or was moved there: restore it from a backup, or remove it",
+    message = path .. " is not a whole record, or is that of another id: restore the file from a backup, or remove it",
   }
 end
 
 function File:get(id)
   contract.check_id("store:get", id)
-  local there, err = is_there(self)
-  if not there then return nil, err end
+  local exists, err = folder_exists(self)
+  if not exists then return nil, err end
   local name
   name, err = name_of(id)
   if not name then return nil, err end
@@ -161,7 +161,7 @@ function File:get(id)
   return blob, rev
 end
 
--- What a compare-and-swap has made: true | nil, "conflict" | nil, error
+-- The result of a compare-and-swap: true | nil, "conflict" | nil, error
 local function outcome(is_done, kind, code, message)
   if is_done then return true end
   if is_done == false then return nil, "conflict" end
@@ -172,7 +172,8 @@ function File:put(id, expected_rev, blob, due_at)
   contract.check_put("store:put", id, expected_rev, blob, due_at)
   if #blob > MAX_BLOB then
     return nil, errors.new {
-      kind = "store", code = "too_large", message = ("the record has %d bytes, more than %d"):format(#blob, MAX_BLOB),
+      kind = "store", code = "too_large",
+      message = ("the record has %d bytes: a store in a folder takes %d at most"):format(#blob, MAX_BLOB),
     }
   end
   if expected_rev and not is_rev(expected_rev) then return nil, "conflict" end
@@ -193,18 +194,19 @@ end
 function File:remove(id, rev)
   contract.check_id("store:remove", id)
   contract.check_rev("store:remove", rev)
-  local there, err = is_there(self)
-  if there == nil then return nil, err end
-  if not there or not is_rev(rev) then return nil, "conflict" end
+  local exists, err = folder_exists(self)
+  if exists == nil then return nil, err end
+  if not exists or not is_rev(rev) then return nil, "conflict" end
   local name
   name, err = name_of(id)
   if not name then return nil, err end
   return outcome(core.file_remove_if(path_of(self, name), first_line(rev)))
 end
 
--- Appends the records of a bucket whose time has come, and keeps in mind until when there
--- is none: as long as the bucket's folder has not changed. A change within the same tick
--- of the file system's clock as this scan would not be seen.
+-- Appends the due records of a bucket to `candidates`. A bucket without due records is
+-- not read again before its next time, as long as its folder has not changed. A change
+-- within the same tick of the file system's clock as this scan would not be seen, so that
+-- only an older time of the folder is trusted.
 local function scan(self, bucket, now, candidates)
   local path, quiet = path_in(self, bucket), self.quiet[bucket]
   if quiet and now < quiet.until_time and core.file_time(path) == quiet.folder_time then return true end
@@ -223,12 +225,11 @@ local function by_time(a, b)
   return a.name < b.name
 end
 
--- A file's time is earlier than `due_at` where the file was copied without it: what is
--- in the file counts.
+-- A copy of a file may have an earlier time than `due_at`: the text of the file decides.
 function File:due(now, limit)
   contract.check_due("store:due", now, limit)
-  local there, err = is_there(self)
-  if not there then return there == false and {} or nil, err end
+  local exists, err = folder_exists(self)
+  if not exists then return exists == false and {} or nil, err end
   if not core.file_exists(path_in(self, "tmp")) then return {} end
   local now_us = tonumber(microseconds(now))
   local candidates = {}
@@ -249,11 +250,11 @@ function File:due(now, limit)
   return ids
 end
 
--- The ids by the names of their files, which never change: each file is opened once.
+-- The name of a file never gets another id, so that each file is opened once.
 function File:list(limit, after)
   contract.check_list("store:list", limit, after)
-  local there, err = is_there(self)
-  if not there then return there == false and {} or nil, err end
+  local exists, err = folder_exists(self)
+  if not exists then return exists == false and {} or nil, err end
   if not core.file_exists(path_in(self, "tmp")) then return {} end
   local known, ids = {}, {}
   for _, bucket in ipairs(BUCKETS) do

@@ -1,6 +1,6 @@
 -- A store in a table, for tests: its records end with the process.
 -- Owns: the records.
--- Does not know: what is in them.
+-- Does not know: what is in a blob.
 
 local contract = require "grid.store.contract"
 local schema = require "grid.schema"

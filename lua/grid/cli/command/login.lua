@@ -14,7 +14,7 @@ local login = {
     force = { help = "replace FILE if it exists" },
   },
   text = [[
-Has a one-time password sent to an address, reads it from standard input, and saves the
+Has the service send a one-time password, reads it from standard input, and saves the
 session, with a new private key, in a session file (see `grid refresh --help`). On a terminal
 a mistyped password may be entered again.
 ]],

@@ -21,7 +21,7 @@ local move_signer = {
   service = true,
   arguments = { { name = "FILE", optional = true } },
   options = {
-    to = { value = "ADDRESS", help = "the new signer, which takes over role and permissions" },
+    to = { value = "ADDRESS", help = "the new signer, which gets the role and permissions of the old one" },
     signers = { value = "FILE", help = "instead: the whole new list, as a JSON array" },
     from = { value = "ADDRESS", help = "the signer to replace, if the session holds several" },
     address = { value = "ADDRESS", help = "the account; default the one that the session file names" },
@@ -59,7 +59,7 @@ local function check_given(given, output)
   end
 end
 
--- Every failure before the submission says so.
+-- Ends the command before the submission, which the JSON object says.
 local function refuse(problem)
   exit.failed(problem, { submitted = false })
 end
@@ -109,7 +109,7 @@ local function get_account(client, address)
   local res = exit.assert(client:get_account(address))
   local problem = plans.check_account(res.data)
   if res.data.address ~= nil and res.data.address ~= address then
-    problem = "the answer is about another account than was asked for"
+    problem = "the service answered with another account than the requested one"
   end
   if problem then
     refuse_with { kind = "protocol", code = "bad_answer", sent = "yes", message = problem }
@@ -144,7 +144,7 @@ local function submit(client, address, transaction, auth, output)
   exit.failed(err, { submitted = is_unknown and "unknown" or false })
 end
 
--- The signers after the submission | nil: the service does not tell them.
+-- The signers after the submission | nil: the service did not return them.
 local function signers_now(client, address)
   local now = client:get_account(address)
   return now and not plans.check_account(now.data) and now.data.policies.signers or nil

@@ -1,5 +1,5 @@
--- grid refresh: refreshes the session in a file. The file is begun before the request is
--- sent, so that the answer can be saved.
+-- grid refresh: refreshes the session in a file. The replacement of the file begins
+-- before the request is sent, so that the answer can be saved.
 -- Does not know: how a file is replaced, which is in session_file.lua.
 
 local description = require "grid.cli.description"
@@ -21,21 +21,21 @@ local refresh = {
     },
   },
   text = [[
-Refreshes the session in FILE, which is replaced whole, synced to the disk, and 0600, or left
-as it is. FILE is a session file as `grid login` writes it, a JSON object
+Refreshes the session in FILE, which is replaced whole, synced to the disk, and 0600, or not
+changed. FILE is a session file as `grid login` writes it, a JSON object
   { "address": account, "saved_at": time, "private_key": base64 of PKCS#8,
     "kms_payload": as the service sent it, byte for byte }
 whose other members are kept; or it is a bare kms_payload, and stays one if its private key is
 named with --key.
 
-Nothing is sent before FILE is locked and has proved replaceable. An answer that cannot be
+Nothing is sent before FILE is locked and a temporary file shows that it can be replaced. An answer that cannot be
 saved there is saved in another file, which is named. No other program may refresh the same
 session meanwhile: a refresh token is valid for one use.
 ]],
 }
 
---- Refreshes an open session, and saves it; `given` are the options of the command. The
---- command ends with an error; an answer is not lost. -> result
+--- Refreshes an open session, and saves it; `given` are the options of the command. After
+--- an error the command ends, and an answer is saved elsewhere. -> result
 function refresh.refresh_session(client, session, pair, output, given)
   local res, err = client:refresh_session(
     { encryption_public_key = pair.public_key, kms_payload = session.kms_payload },

@@ -19,7 +19,7 @@ local refresh_all = {
   options = {
     concurrency = { value = "NUMBER", number = true, help = "calls in flight at most; default 64" },
     key = { value = "FILE", help = "the private key of session files that hold none" },
-    ["new-key"] = { help = "session files that hold none get one" },
+    ["new-key"] = { help = "make a private key for session files that hold none, and save it there" },
   },
   text = [[
 Refreshes each DIR/*.json, in the form that `grid refresh --help` describes; the failure of one
@@ -27,14 +27,14 @@ does not stop the others. Sessions are written to temporary files, which replace
 at a time, at most 0.1 s after the first of them was written: synced, then renamed, then the
 folder synced. So each file is the old or the new one, whole, even after a loss of power. A
 program that dies in between leaves new sessions in FILE.XXXXXX beside their files, and loses
-those in flight. Of several files with one session, by a link or as a copy, the first is
+the answers in flight. Of several files with one session, by a link or as a copy, the first is
 refreshed; the others count as failed.
 ]],
   exit_codes = [[
 exit codes:
   0    every file is refreshed, or there was none
   1 to 100  so many files failed; 100: or more
-  101  failure: the folder cannot be read or synced, or standard output not be written
+  101  failure: the folder cannot be read or synced, or standard output cannot be written
   102  usage error; nothing was done
   103  interrupted (^C, SIGTERM, SIGHUP), after the calls in flight had ended and were saved
   170  internal error

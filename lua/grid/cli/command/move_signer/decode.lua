@@ -1,6 +1,7 @@
--- Base64 in both alphabets, and the addresses of Solana, as bytes. Not for secrets: Lua
+-- Decodes base64 of both alphabets, and addresses of Solana. Not for secrets, since Lua
 -- strings are not wiped.
--- Owns: the arithmetic of base58, without bit operators, since the two VMs share none.
+-- Owns: the arithmetic of base58, without bit operators: Lua 5.4 and LuaJIT have none in
+-- common.
 -- Does not know: transactions.
 
 local core = require "grid.core"
@@ -32,7 +33,7 @@ function decode.address(text)
   local bytes, zeros = {}, 0
   for i = 1, ADDRESS_BYTES do bytes[i] = string.char(number[ADDRESS_BYTES + 1 - i]) end
   while zeros < ADDRESS_BYTES and number[ADDRESS_BYTES - zeros] == 0 do zeros = zeros + 1 end
-  -- Base58 writes each leading zero byte as "1". Any other count is another length.
+  -- Base58 writes each leading zero byte as "1": another count means another length.
   return #text:match "^1*" == zeros and table.concat(bytes) or nil
 end
 

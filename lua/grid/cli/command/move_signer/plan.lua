@@ -46,16 +46,16 @@ local function choose_from(plan, wanted)
     for _, address in ipairs(plan.held) do
       if address == wanted then return nil, wanted end
     end
-    return ("%s is not a signer of the account that this session holds"):format(wanted)
+    return ("%s is not a signer of the account whose key this session holds"):format(wanted)
   end
   if #plan.held > 1 then
-    return "several signers of the account are in this session: choose one with --from"
+    return "this session holds the keys of several signers of the account: choose one with --from"
   end
   return nil, plan.held[1]
 end
 
---- What is wrong with a list of signers | nil. A list is shown before it is signed, so
---- each part that is shown must be text.
+--- The fault of a list of signers | nil. The list is shown before the transaction is
+--- signed, so each part that is shown must be text.
 function plans.check_signers(list)
   if type(list) ~= "table" or #list == 0 then return "there is no array of signers" end
   for i, signer in ipairs(list) do
@@ -71,13 +71,13 @@ function plans.check_signers(list)
   end
 end
 
---- What is wrong with the data of get_account | nil
+--- The fault in the data of get_account | nil
 function plans.check_account(account)
   local problem = plans.check_signers(at(account, "policies", "signers"))
-  if problem then return "the answer does not tell the signers of the account: " .. problem end
+  if problem then return "the answer does not have the signers of the account: " .. problem end
   local threshold = at(account, "policies", "threshold")
   if threshold ~= nil and (type(threshold) ~= "number" or schema.count(threshold)) then
-    return "the answer does not tell how many must sign: the threshold is not a whole number"
+    return "the answer does not say how many signers must sign: the threshold is not a whole number"
   end
 end
 

@@ -1,5 +1,5 @@
--- Checks that a prepared transaction is the one that was asked for, as far as that can be
--- seen without trust in the service that prepared it.
+-- Checks that a prepared transaction is the requested one, as far as its bytes show that
+-- without trust in the service that prepared the transaction.
 -- Owns: the checks. Each returns nil, or a sentence that names the fault.
 -- Does not know: calls, keys.
 
@@ -10,13 +10,13 @@ local prepared = {}
 
 local at = json.at
 
---- Only signers of the account whose keys the session holds may be asked to sign. `held`
---- is a set of addresses.
+--- The signers of the transaction must be signers of the account whose keys the session
+--- holds. `held` is the set of their addresses.
 function prepared.check_signers(answer, held)
   if type(answer.transaction_signers) == "table" then
     for _, address in ipairs(answer.transaction_signers) do
       if not held[address] then
-        return ("the prepared transaction asks for the signature of %s, which was not asked for"):format(
+        return ("the prepared transaction names the signer %s, which the request did not name"):format(
           tostring(address))
       end
     end
@@ -27,8 +27,8 @@ function prepared.check_signers(answer, held)
         tostring(payload.provider))
     end
     if not held[payload.address] then
-      return ("the prepared transaction has a payload for %s, which is no signer of the account "
-        .. "that this session holds"):format(tostring(payload.address))
+      return ("the prepared transaction has a payload for %s, which is not a signer of the account "
+        .. "whose key this session holds"):format(tostring(payload.address))
     end
   end
 end

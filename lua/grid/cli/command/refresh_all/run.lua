@@ -1,7 +1,7 @@
--- One run of grid refresh-all: from the names of files to refreshed session files. Each
--- file is begun before its request is sent, and its session written to a temporary file
--- when the answer arrives. Up to BATCH of these replace their files together, since the
--- sync of a file takes longer than a refresh.
+-- One run of grid refresh-all: from the names of files to refreshed session files. The
+-- replacement of a file begins before its request is sent, and the session is written to
+-- the temporary file when the answer arrives. Up to BATCH temporary files replace their
+-- files together, since the sync of a file takes longer than a refresh.
 -- Owns: the sessions in flight, the batch, and which sessions were refreshed already.
 -- Does not know: how files are chosen, exit codes.
 
@@ -17,8 +17,8 @@ local runs = {}
 local BATCH = 64
 local LONGEST_DELAY = 0.1 -- seconds from an answer to the sync of its batch
 
--- A file of the folder: { name, session }. The session is there from the request on,
--- until its answer is saved or its request has failed.
+-- A file of the folder: { name, session }. `session` is set from the request until its
+-- answer is saved or its request has failed.
 
 ---@class grid.cli.Run
 ---@field given table the options of the command
@@ -59,7 +59,8 @@ local function check_duplicate(self, session)
   local name = self.refreshed[session:identity()]
   if not name then return nil end
   return errors.new {
-    kind = "store", code = "same_session", message = "the same session as " .. name,
+    kind = "store", code = "same_session",
+    message = ("the file holds the session of %s, which is refreshed there: keep one of the two files"):format(name),
   }
 end
 
@@ -76,7 +77,7 @@ end
 local function request_for(self, file)
   if service.is_interrupted() then
     return nil, errors.new {
-      kind = "cancelled", code = "interrupted", message = "not begun: interrupted",
+      kind = "cancelled", code = "interrupted", message = "the command was interrupted before this refresh began",
     }
   end
   local session, err = open(self, self.given[1] .. "/" .. file.name)
@@ -124,8 +125,8 @@ local function settle(self, file, res, err)
   return ended
 end
 
--- Replaces the files of the batch. The reports follow when all are settled, so that an
--- error in a report costs no session.
+-- Replaces the files of the batch. The reports follow when all sessions are settled, so
+-- that an error in a report loses no session.
 local function commit(self)
   local batch, sessions, ended = self.written, {}, {}
   self.written = {}
