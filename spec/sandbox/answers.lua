@@ -48,8 +48,13 @@ function shapes.upstream(failure)
   return { error = failure.message }
 end
 
+--- RFC 6749 section 5.2.
+function shapes.oauth(failure)
+  return { error = failure.code, error_description = failure.message }
+end
+
 ---@param failure {status: integer, code: string, message: string, details: table[]|nil}
----@param shape string|nil  flat, nested, upstream; else as the settings say
+---@param shape string|nil  flat, nested, upstream, oauth; else as the settings say
 function answers.failure(failure, shape)
   local answer = answers.success("")
   answer.status = failure.status

@@ -9,6 +9,7 @@ local faults = require "sandbox.faults"
 local hpke = require "sandbox.hpke"
 local json = require "sandbox.json"
 local keys = require "sandbox.keys"
+local oauth_control = require "sandbox.oauth.control"
 local p256 = require "sandbox.p256"
 local router = require "sandbox.router"
 local session = require "sandbox.session"
@@ -18,6 +19,8 @@ local state = require "sandbox.state"
 local control = {}
 
 local routes = {}
+
+for name, route in pairs(oauth_control) do routes[name] = route end
 
 local function refuse(problem)
   return { error = problem }, 400
@@ -65,6 +68,12 @@ routes["POST /release"] = function()
   return {}
 end
 
+routes["POST /seed"] = function(_, body)
+  if type(body.seed) ~= "number" then return refuse "seed must be a number" end
+  state.seed(body.seed)
+  return {}
+end
+
 routes["GET /otp"] = function(query)
   local pending = state.otps[query.email]
   if not pending then return refuse "no log-in is pending for this email" end
@@ -84,7 +93,7 @@ local function describe_request(request)
     method = request.method, path = request.path, query = request.query, headers = request.headers, body = request.body,
     body_base64 = request.body and ngx.encode_base64(request.body), http_version = request.http_version,
     connection = request.connection, at = request.at, executed = request.executed, payload = request.payload,
-    signature = request.signature, status = request.status, fault = request.fault,
+    signature = request.signature, status = request.status, fault = request.fault and request.fault.kind,
   }
 end
 

@@ -45,6 +45,16 @@ function deliver.slow(answer, fault)
   end
 end
 
+--- Twice the same whole answer, then the end of the connection. HTTP/2 has no such thing:
+--- one is sent.
+function deliver.double(answer)
+  if ngx.req.http_version() >= 2 then return deliver.whole(answer) end
+  local text = ("HTTP/1.1 %d Doubled\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"):format(
+    answer.status, answer.content_type, #answer.body, answer.body)
+  assert(ngx.req.socket(true)):send(text .. text)
+  return ngx.exit(444)
+end
+
 --- The bytes given and nothing else, then the end of the connection. HTTP/2 has no such
 --- thing: its stream is closed.
 function deliver.raw(_, fault)

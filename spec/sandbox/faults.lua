@@ -16,10 +16,11 @@ local function required(member) member.required = true return member end
 -- Members of every fault.
 local COMMON = {
   kind = text(),
-  path = text(),              -- below /api/grid/v1, also in the form "/accounts/{address}"; without it any
+  path = text(),              -- below /api/grid/v1 or /oauth, also as "/accounts/{address}"; without it any
   session = text(),           -- a token that must occur in the body or the cookie
   count = number(1),          -- requests it is for; 0 for no end
   skip = number(0),           -- fitting requests to let pass first
+  probability = number(1),    -- of each request it fits, by a generator that the control address seeds
   execute = flag(),           -- whether the request has its effect
   delay = number(0),          -- seconds before anything else
   answer_delay = number(0),   -- seconds between the effect and the answer
@@ -39,6 +40,9 @@ local KINDS = {
   deep = { depth = number(1000) },
   non_utf8 = {}, trailing = {}, missing_payload = {}, wrong_types = {},
   no_refresh_token = {}, no_key = {}, expires_in_seconds = {},
+  no_expires_in = {}, expires_in = { json = required(text()) },
+  double = {}, twice = {},
+  stored = { status = number(500), rotate = flag(false) },
   html = { status = number() },
   empty = { status = number() },
   body = { body = required(text()), status = number(), content_type = text() },
@@ -47,7 +51,10 @@ local KINDS = {
   redirect = { status = number(), location = text "/api/grid/v1/elsewhere" },
 }
 
-local SHAPES = { flat = true, nested = true, upstream = true }
+-- Those of an answer that is sound.
+local EXECUTED = { delay = true, slow = true, double = true, twice = true, stored = true }
+
+local SHAPES = { flat = true, nested = true, upstream = true, oauth = true }
 
 local function take_defaults(fault, members)
   for name, member in pairs(members) do
@@ -59,14 +66,14 @@ local function problem_with(name, member, value)
   if not member then return "unknown member " .. tostring(name) end
   if type(value) ~= member.type then return name .. " must be a " .. member.type end
   if member.type == "number" and value < 0 then return name .. " must not be negative" end
-  if name == "shape" and not SHAPES[value] then return "shape must be flat, nested or upstream" end
+  if name == "shape" and not SHAPES[value] then return "shape must be flat, nested, upstream or oauth" end
 end
 
 ---@return table|nil fault, string|nil problem
 function faults.add(asked)
   local own = json.is_object(asked) and KINDS[asked.kind]
   if not own then return nil, "a fault is an object with one of the known kinds" end
-  local fault = { execute = asked.kind == "delay" or asked.kind == "slow" }
+  local fault = { execute = EXECUTED[asked.kind] or false }
   take_defaults(fault, COMMON)
   take_defaults(fault, own)
   for name, value in pairs(asked) do
@@ -101,7 +108,7 @@ end
 --- The fault for this request, or nil.
 function faults.take(request)
   for i, fault in ipairs(state.faults) do
-    if fits(fault, request) then
+    if fits(fault, request) and (fault.probability == 1 or state.random() < fault.probability) then
       if fault.skip > 0 then
         fault.skip = fault.skip - 1
       else

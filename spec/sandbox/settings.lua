@@ -25,6 +25,7 @@ local DECLARED = {
   prepare = { "sound", "other_account", "other_transaction", "other_signer", "other_provider" },
   retired = { "none", "all_but_five", "all" },        -- what is answered with 410
   api_key = "sandbox-api-key",
+  replay_lifetime = DAY,                              -- mode idempotent: how long an answer is kept
   fixed = false,                                      -- answer every request alike and unchecked: for benchmarks
   fixed_delay = 0,
 }

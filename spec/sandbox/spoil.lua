@@ -61,7 +61,7 @@ function spoil.wrong_types(answer)
   answer.body = answer.body:gsub('"expires_at":%d+', '"expires_at":"soon"'):gsub('"wallets":%b[]', '"wallets":{}')
 end
 
--- Three answers that are odd but sound: clients are to cope with them.
+-- Answers that are odd but sound: clients are to cope with them.
 
 function spoil.no_refresh_token(answer)
   answer.body = answer.body:gsub('"refresh_token":"[^"]*",', "")
@@ -75,15 +75,23 @@ function spoil.expires_in_seconds(answer)
   answer.body = answer.body:gsub('("expires_at":%d+)%d%d%d', "%1")
 end
 
+function spoil.no_expires_in(answer)
+  answer.body = answer.body:gsub('"expires_in":%d+,', "")
+end
+
+function spoil.expires_in(answer, fault)
+  answer.body = answer.body:gsub('("expires_in":)%d+', function(name) return name .. fault.json end)
+end
+
 function spoil.headers(answer, fault)
   local value = ("h"):rep(fault.header_bytes)
   for i = 1, fault.headers do answer.headers["X-Fault-" .. i] = value end
 end
 
-function spoil.status(answer, fault)
+function spoil.status(answer, fault, shape)
   local code = fault.code or CODES[fault.status] or "fault"
   local failure = answers.failure(
-    { status = fault.status, code = code, message = fault.message or "Fault asked for: " .. code }, fault.shape)
+    { status = fault.status, code = code, message = fault.message or "Fault asked for: " .. code }, fault.shape or shape)
   answer.status, answer.content_type, answer.body = failure.status, failure.content_type, failure.body
   answer.request_id = failure.request_id
 end

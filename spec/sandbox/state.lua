@@ -17,6 +17,16 @@ function state.reset_counters()
     reuses = 0,      -- spent refresh tokens that came again and were not taken
     faults = 0,      -- requests that met a fault
   }
+  state.oauth = {
+    executions = 0,  -- refreshes that were granted, whether or not an answer went out; replays are among them
+    rotations = 0,   -- refresh tokens that were spent for a new one
+    replays = 0,     -- stored answers that were given again (mode idempotent)
+    leeway = 0,      -- spent tokens that got a further pair (mode grace)
+    reuses = 0,      -- spent tokens that revoked their family
+    refusals = 0,    -- all other refreshes that were refused
+    revoked_families = 0,
+    spoiled = 0,     -- rotations whose answer met a fault
+  }
   state.connections = {}        -- connection serial -> true
   state.executions = { refresh_token = {}, idempotency_key = {}, transaction = {} } -- each: text -> count
   state.recent, state.recent_count = {}, 0
@@ -40,6 +50,22 @@ function state.reset()
   state.faults = {}             -- waiting faults, oldest first
   state.replay = {}             -- idempotency key -> stored answer
   state.replay_order, state.replay_next = {}, 1
+  state.families = {}           -- number -> family of OAuth refresh tokens, see oauth/families.lua
+  state.grants = {}             -- text -> OAuth refresh token
+  state.seed(1)
+end
+
+--- Starts the generator of `state.random`: that of Lehmer, with the factor and the
+--- modulus of Park and Miller, whose products a double holds exactly.
+function state.seed(number)
+  state.chance = math.floor(number) % 2147483646 + 1
+  for _ = 1, 3 do state.random() end -- small seeds begin with small numbers
+end
+
+--- -> a number from 0 up to but not including 1
+function state.random()
+  state.chance = state.chance * 48271 % 2147483647
+  return state.chance / 2147483647
 end
 
 function state.count(name)
