@@ -1,18 +1,19 @@
--- README.md and doc name what the code has, and nothing else: options, methods, kinds of
--- errors, fields, files, links.
+-- README.md and doc name each option, method, kind of error, field, file and link of the
+-- code, and no other.
 
 local grid = require "grid"
 local http_options = require "grid.http.options"
 local options = require "grid.api.options"
 local pages = require "spec.support.pages"
 
-local README = pages.read "README.md"
+local README, HTTP = pages.read "README.md", pages.read "doc/http.md"
 
--- The part of the README below that heading, up to the next one of its level.
-local function section(heading)
+-- The part of a page below that heading, up to the next one of its level.
+local function section(heading, page)
+  page = page or README
   local level = heading:match "^#+"
-  local first = assert(README:find("\n" .. heading .. "\n", 1, true), heading)
-  local text = README:sub(first + #heading + 2)
+  local first = assert(page:find("\n" .. heading .. "\n", 1, true), heading)
+  local text = page:sub(first + #heading + 2)
   return text:match("^(.-)\n" .. level .. " ") or text
 end
 
@@ -61,7 +62,7 @@ describe("the documentation", function()
   end)
 
   it("names every option of grid.http and of its calls", function()
-    local text = section "## grid.http"
+    local text = section("## Methods", HTTP)
     for name in pairs(http_options.transport) do assert.is_table(options.client[name], name) end
     for name in pairs(options.client) do
       if not http_options.transport[name] then assert.is_truthy(text:find("`" .. name .. "`", 1, true), name) end
@@ -84,7 +85,7 @@ describe("the documentation", function()
     for name in pairs(methods_of(client)) do expected["client:" .. name] = true end
     client:close()
     local entries = {}
-    for heading in README:gmatch "\n### ([^\n]+)" do
+    for heading in (README .. HTTP):gmatch "\n### ([^\n]+)" do
       for name in heading:gmatch "[%l.:_]+" do
         if name:find "[.:]" then entries[name] = true end
       end
@@ -93,7 +94,7 @@ describe("the documentation", function()
   end)
 
   it("gives each entry the same form: syntax, returns, phases, errors", function()
-    for heading, text in README:gmatch "### ([%l.:_]+[^\n]*)\n(%- %*%*syntax.-)\n\n" do
+    for heading, text in (README .. HTTP):gmatch "### ([%l.:_]+[^\n]*)\n(%- %*%*syntax.-)\n\n" do
       for _, part in ipairs { "syntax", "returns", "phases", "errors" } do
         if heading ~= "grid.refresh_session" then -- as of client:refresh_session
           assert.is_truthy(text:find("**" .. part .. "**", 1, true), heading .. ": " .. part)
@@ -113,7 +114,7 @@ describe("the documentation", function()
 
   it("names every field of a result and of an event, and no other", function()
     assert.same(fields_of("lua/grid/api/response.lua", "grid.Result"), row_names(section "## Results"))
-    assert.same(fields_of("lua/grid/http/event.lua", "grid.Event"), row_names(section "## Events"))
+    assert.same(fields_of("lua/grid/http/event.lua", "grid.Event"), row_names(section("## Events", HTTP)))
   end)
 
   it("names only files and headings that exist", function()
