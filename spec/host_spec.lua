@@ -4,20 +4,9 @@
 
 local core = require "grid.core"
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 describe("a host", function()
-  local server
-
-  setup(function() server = sandbox.share() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-  end)
-
-  after_each(rig.assert_nothing_left)
+  local server = rig.sandbox()
 
   local function has_descriptor()
     local engine = core.engine()

@@ -9,7 +9,7 @@ local function descriptors()
   return #core.file_names "/proc/self/fd"
 end
 
-local start, finish, collect = exchanges.start, exchanges.finish, exchanges.collect
+local start, collect = exchanges.start, exchanges.collect
 
 local function is_open(name) return name ~= "close" end
 
@@ -18,9 +18,7 @@ describe("grid.core", function()
 
   local function exchange(path, fields) return exchanges.get(server, path, fields) end
 
-  local function fetch(engine, path, fields)
-    return finish(engine, assert(start(engine, exchange(path, fields))))
-  end
+  local function fetch(engine, path, fields) return exchanges.fetch(engine, exchange(path, fields)) end
 
   it("tells time and makes UUIDs", function()
     local before = core.now()

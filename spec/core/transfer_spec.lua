@@ -13,9 +13,7 @@ describe("grid.core", function()
 
   local function exchange(path, fields) return exchanges.get(server, path, fields) end
 
-  local function fetch(engine, path, fields)
-    return finish(engine, assert(start(engine, exchange(path, fields))))
-  end
+  local function fetch(engine, path, fields) return exchanges.fetch(engine, exchange(path, fields)) end
 
   describe("an exchange", function()
     local engine

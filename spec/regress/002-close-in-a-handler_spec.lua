@@ -2,20 +2,9 @@
 -- within. Now it ends as `cancelled`.
 
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 describe("a client that is closed by a handler", function()
-  local server
-
-  setup(function() server = sandbox.share() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-  end)
-
-  after_each(rig.assert_nothing_left)
+  local server = rig.sandbox()
 
   local function closing_client(name, given)
     local client

@@ -3,24 +3,12 @@
 -- err.cookies has them.
 
 local rig = require "spec.support.rig"
-local sandbox = require "spec.support.sandbox"
 
 describe("an answer in cookies whose body makes no sense", function()
-  local server, client
+  local server = rig.sandbox()
+  local client
 
-  setup(function() server = sandbox.share() end)
-  teardown(function() server:stop() end)
-
-  before_each(function()
-    server:reset()
-    rig.mark()
-    client = rig.client(server)
-  end)
-
-  after_each(function()
-    client:close()
-    rig.assert_nothing_left()
-  end)
+  before_each(function() client = rig.client(server) end)
 
   for _, kind in ipairs { "missing_payload", "wrong_types", "html", "trailing", "non_utf8", "deep", "truncate", "huge" } do
     it("still gives the new cookies: " .. kind, function()

@@ -71,4 +71,9 @@ function exchanges.finish(engine, transfer)
   return answer
 end
 
+--- -> the answer to one exchange, as `finish` returns it
+function exchanges.fetch(engine, one)
+  return exchanges.finish(engine, assert(exchanges.start(engine, one)))
+end
+
 return exchanges
