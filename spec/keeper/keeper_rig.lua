@@ -5,8 +5,9 @@
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
-local json = require "grid.json"
+local child = require "spec.support.child"
 local raw_rig = require "spec.support.rig"
+local token_rules = require "spec.keeper.token_rules"
 
 local rig = {}
 
@@ -15,6 +16,11 @@ local offset = 0
 --- Lets seconds pass on both clocks of the keeper.
 function rig.pass(seconds)
   offset = offset + seconds
+end
+
+--- Sets the wall clock alone.
+function rig.set_wall(seconds)
+  clock.wall = function() return os.time() + seconds end
 end
 
 --- For before_each and after_each.
@@ -28,55 +34,20 @@ function rig.reset_clock()
   clock.boot, clock.wall = core.boottime, os.time
 end
 
-local function response(status, body, headers)
-  return ("HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n%s"):format(status, headers or "", #body, body)
-end
-
-rig.response = response
-
-local function form_of(request)
-  local form = {}
-  for name, value in request:match "\r\n\r\n(.*)$":gmatch "([^&=]+)=([^&]*)" do
-    form[name] = value:gsub("+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
-  end
-  return form
-end
-
-local function header_of(request, name)
-  return request:lower():match("\r\n" .. name:lower():gsub("%-", "%%-") .. ": ([^\r]*)")
-end
-
--- Executes a refresh: strict, but for a key that was used before.
-local function execute(self, request)
-  local form, key = form_of(request), header_of(request, "idempotency-key")
-  if key and self.by_key[key] then
-    self.replays = self.replays + 1
-    return self.by_key[key]
-  end
-  if form.refresh_token ~= self.current then
-    self.reuses = self.reuses + 1
-    return response(400, '{"error":"invalid_grant"}')
-  end
-  self.executions = self.executions + 1
-  self.current = "refresh-" .. self.executions
-  local answer = response(200, json.encode {
-    access_token = "access-" .. self.executions, refresh_token = self.current, expires_in = self.expires_in,
-    token_type = "Bearer", account = "a" .. self.executions,
-  })
-  if key then self.by_key[key] = answer end
-  return answer
-end
+rig.response = token_rules.response
 
 --- An authorization server whose next answers a spec can set in `faults`: a function of
 --- the server, the request and `execute`, which gives the bytes to answer with.
 function rig.server()
-  local self = { executions = 0, replays = 0, reuses = 0, current = "refresh-0", by_key = {}, expires_in = 3600, faults = {} }
+  local self = token_rules.new()
+  self.faults = {}
   local raw
   raw = raw_rig.raw_server(function(count)
     local fault = table.remove(self.faults, 1)
-    if fault then return fault(self, raw.requests[count], execute) end
-    return execute(self, raw.requests[count])
+    if fault then return fault(self, raw.requests[count], token_rules.execute) end
+    return token_rules.execute(self, raw.requests[count])
   end)
+  self.close = raw.close
   self.raw, self.host, self.url = raw, raw.host, raw.url .. "/token"
   return self
 end
@@ -87,6 +58,72 @@ function rig.exchange(server, given)
   return grid.exchange.oauth2(options)
 end
 
+local SERVE = [[
+  local cqueues, socket = require "cqueues", require "cqueues.socket"
+  local rules = require "spec.keeper.token_rules"
+  local state, controller = rules.new(), cqueues.new()
+  local listener = socket.listen("127.0.0.1", 0)
+  local _, _, port = listener:localname()
+  print(math.floor(port))
+  io.stdout:flush()
+  local function read_request(connection)
+    local head, length = {}, 0
+    for line in connection:lines "*L" do
+      head[#head + 1] = line
+      length = tonumber(line:match "^[Cc]ontent%-[Ll]ength: (%d+)") or length
+      if line == "\r\n" then return table.concat(head) .. (length > 0 and connection:read(length) or "") end
+    end
+  end
+  local function serve(connection)
+    connection:setmode("b", "bn")
+    connection:onerror(function(_, _, code) return code end)
+    local request = read_request(connection)
+    while request do
+      local answer = request:find "^GET" and rules.stats(state) or rules.execute(state, request)
+      local delay = request:match "^%S+ %S*delay=([%d.]+)"
+      if delay then cqueues.sleep(tonumber(delay)) end
+      connection:write(answer)
+      request = read_request(connection)
+    end
+    connection:close()
+  end
+  controller:wrap(function()
+    for connection in listener:clients() do controller:wrap(serve, connection) end
+  end)
+  -- The end of the standard input is that of the spec.
+  controller:wrap(function()
+    cqueues.poll({ pollfd = 0, events = "r" })
+    os.exit(0)
+  end)
+  assert(controller:loop())
+]]
+
+--- The same server as a process, for event loops: a query `delay=SECONDS` of the URL
+--- holds answers back. -> { url, stats(), close() }
+function rig.process()
+  local folder = child.folder()
+  folder:write("serve.lua", SERVE)
+  local fifo = folder.path .. "/fifo"
+  assert(os.execute(("mkfifo %s"):format(fifo)))
+  local out = folder.path .. "/port"
+  os.execute(("env %s %s/serve.lua <%s >%s 2>%s/err &"):format(child.vm, folder.path, fifo, out, folder.path))
+  local input = assert(io.open(fifo, "w"))
+  local port
+  while not port do port = (folder:read "port" or ""):match "^(%d+)\n" end
+  local self = { url = ("http://127.0.0.1:%s/token"):format(port) }
+  function self.stats()
+    local text = child.capture(("curl -s http://127.0.0.1:%s/"):format(port))
+    local stats = {}
+    for name, value in text:gmatch "(%l+)=(%d+)" do stats[name] = tonumber(value) end
+    return stats
+  end
+  function self.close()
+    input:close()
+    folder:remove()
+  end
+  return self
+end
+
 --- A keeper with `given` in place of the defaults, and the list of its events.
 function rig.keeper(server, given)
   local events = {}
@@ -94,7 +131,7 @@ function rig.keeper(server, given)
     exchange = rig.exchange(server), store = grid.store.memory(), host = server.host,
     on_event = function(event) events[#events + 1] = event end,
   }
-  for name, value in pairs(given or {}) do options[name] = value end
+  for name, value in pairs(given or {}) do options[name] = value or nil end
   return grid.keeper(options), events
 end
 

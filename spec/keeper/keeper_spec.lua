@@ -22,7 +22,7 @@ end)
 
 after_each(function()
   if keeper then keeper:close() end
-  if server then server.raw.close() end
+  if server then server.close() end
   keeper, server, events = nil, nil, nil
   rig.reset_clock()
   raw_rig.assert_nothing_left()
@@ -125,7 +125,7 @@ describe("grid.keeper", function()
   it("ends a session that the server refuses, once, and keeps the record", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
-    server.current = "another"
+    server.current.refresh = 7
     local _, err = keeper:refresh "me"
     raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
     assert.same({ "invalid_grant", "final" }, { err.cause.code, err.cause.outcome })

@@ -23,6 +23,12 @@ local function want_of(entry, min_ttl)
   return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused }
 end
 
+-- The same wish for a session that is newer than the one before. The flight before may
+-- still have the table.
+local function again(want, entry)
+  return { known = known(entry), min_ttl = want.min_ttl, is_forced = want.is_forced, is_last_chance = want.is_last_chance }
+end
+
 -- The flight that is begun next is the refresh that `invalidate` has asked for.
 local function clear_refusal(keeper, entry)
   if not entry.is_refused then return end
@@ -36,9 +42,9 @@ local function is_newer(entry, before)
 end
 
 local function is_enough(entry, call)
-  if is_newer(entry, call.before) then return true end
-  if call.is_forced then return false end
-  return entry.born >= call.began or memory.state(entry, clock.boot(), call.min_ttl) == "fresh"
+  local state = memory.state(entry, clock.boot())
+  if state == "expired" then return false end
+  return is_newer(entry, call.before) or not call.is_forced
 end
 
 -- The entry after a flight. -> entry | nil, error
@@ -49,7 +55,7 @@ local function look(keeper, call)
   return entry
 end
 
-local FINAL = { missing = true, forget = true, serve = true, hold = true }
+local FINAL = { missing = true, forget = true, serve = true, hold = true, kept = true }
 
 -- Seconds after which another flight is worthwhile | nil: it is not
 local function pause_before_next(one, now, deadline)
@@ -78,6 +84,7 @@ local function insist(keeper, call)
     local entry, err = look(keeper, call)
     if not entry then return nil, err end
     if is_enough(entry, call) then return entry.session end
+    call.want = again(call.want, entry)
     local now = clock.boot()
     local pause = pause_before_next(one, now, call.deadline)
     if call.is_forced and one.outcome == "failed" then pause = nil end
@@ -142,6 +149,7 @@ end
 function demand.get(keeper, id, given)
   local err = obstacle_of(keeper)
   local began = clock.boot()
+  if keeper.pending[id] and not err then flights.offer(keeper, id, {}) end
   local entry, problem = memory.current(keeper, id)
   if not entry then return nil, problem end
   local min_ttl = given and given.min_ttl
@@ -200,7 +208,9 @@ end
 --- taken yet.
 function demand.close(keeper)
   for _, one in pairs(keeper.flights) do waiting.wake(one.waiters) end
-  for id in pairs(keeper.pending) do flights.offer(keeper, id, {}) end
+  local ids = {}
+  for id in pairs(keeper.pending) do ids[#ids + 1] = id end
+  for _, id in ipairs(ids) do flights.offer(keeper, id, {}) end
 end
 
 return demand

@@ -123,7 +123,6 @@ function editing.remove(keeper, id, is_revoked)
   local record, err = change(keeper, id, function(current, rev) return remove_once(keeper, id, current, rev) end)
   if not record then return nil, err end
   memory.forget(keeper, id)
-  keeper.pending[id] = nil
   events.emit(keeper, { name = "removed", id = id, generation = record.gen })
   if not is_revoked then return true end
   return sending.revoke(keeper, record.tokens)

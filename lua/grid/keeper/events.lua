@@ -22,6 +22,9 @@ events.NAMES = {
 function events.emit(keeper, event)
   local counters = keeper.counters
   counters[event.name] = (counters[event.name] or 0) + 1
+  if event.seconds then
+    counters.seconds, counters.timed = (counters.seconds or 0) + event.seconds, (counters.timed or 0) + 1
+  end
   if keeper.on_event then pcall(keeper.on_event, event) end
 end
 

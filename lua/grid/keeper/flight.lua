@@ -16,6 +16,7 @@ local merge = require "grid.keeper.merge"
 local owner = require "grid.keeper.owner"
 local protocol = require "grid.keeper.protocol"
 local sending = require "grid.keeper.sending"
+local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
 
 local flight = {}
@@ -64,7 +65,11 @@ function perform.read(keeper, one, state)
   return { name = "read", record = record, rev = rev, facts = flight.facts(keeper, record, one.me, false) }
 end
 
-function perform.put(keeper, one, _, effect)
+-- Before an intent is taken over, the spool is asked for the answer to it.
+function perform.put(keeper, one, state, effect)
+  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, one.id) > 0 then
+    return { name = "put", result = "conflict" }
+  end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
   one.err = err or one.err
   return { name = "put", result = result, rev = rev }
@@ -103,14 +108,22 @@ end
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
 local LAST_KEEPS = 8 -- of a keeper that was closed
 
--- The store takes no answer: again after a pause, as long as the flight may wait. Nothing:
--- the answer stays in keeper.pending, and the next flight for the id begins with it.
+local function may_wait_for_store(keeper, one, pause)
+  if one.can_persist and not (keeper.closed and one.keeps > LAST_KEEPS) then return true end
+  return clock.boot() + pause <= one.waits_until
+end
+
+-- The store takes no answer: again after a pause, as long as the flight may wait, or the
+-- answer goes to the spool. Nothing: the flight is over, and the next one for the id goes
+-- on with keeper.pending.
 function perform.keep(keeper, one, state)
   one.keeps = (one.keeps or 0) + 1
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
-  local may_persist = one.can_persist and not (keeper.closed and one.keeps > LAST_KEEPS)
-  if not may_persist and clock.boot() + pause > one.waits_until then
-    keeper.pending[one.id] = state
+  local name = one.spooled or keeper.spool and spool.save(keeper, state.record, state.raw ~= nil)
+  if name or not may_wait_for_store(keeper, one, pause) then
+    keeper.pending[one.id] = { state = state, spooled = name }
+    if name and not one.spooled then emit(one, "spooled", { generation = state.record.gen }) end
+    if name and not state.raw then memory.adopt(keeper, state.record, nil) end
     return nil
   end
   waiting.sleep(keeper.host, pause)
@@ -167,7 +180,8 @@ function conclude.forget(keeper, one, effect)
   memory.forget(keeper, one.id)
 end
 
--- The answer belongs to a session that was removed or replaced meanwhile: nobody gets it.
+-- The answer belongs to a session that was removed or replaced meanwhile, and is given
+-- to no caller.
 function conclude.dropped(keeper, one, effect)
   emit(one, "dropped", {})
   if effect.entry then sending.revoke(keeper, effect.entry.tokens) end
@@ -186,6 +200,7 @@ local function finish(keeper, one, effect)
   one.outcome, one.seconds = effect.outcome, effect.seconds
   conclude[effect.outcome](keeper, one, effect)
   note_held(keeper, one, before)
+  if one.spooled then spool.remove(keeper, one.spooled) end
   local record = effect.record
   one.code = record and record.backoff and record.backoff.code
   if effect.outcome == "failed" and record and record.backoff then
@@ -203,9 +218,11 @@ end
 -- From the beginning, or on with an answer that the store has not taken yet.
 local function begin(keeper, one)
   local pending = keeper.pending[one.id]
+  if not keeper.has_opened_spool then spool.commit(keeper) end
   if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
   keeper.pending[one.id] = nil
-  return protocol.next(pending, { name = "again" }, env_of(keeper, one))
+  one.spooled = pending.spooled
+  return protocol.next(pending.state, { name = "again" }, env_of(keeper, one))
 end
 
 local function fly(keeper, one)

@@ -86,9 +86,14 @@ end
 
 --- Begins a flight in the background unless one is under way; without an event loop the
 --- caller carries it out. Such a flight does not wait for another process.
+---@return table flight one that was under way, or the new one
 function flights.offer(keeper, id, want)
-  if flights.current(keeper, id) then return end
-  begin(keeper, id, want, 0)
+  return flights.current(keeper, id) or begin(keeper, id, want, 0)
+end
+
+--- Waits until a flight is over, or the keeper is closed.
+function flights.await(keeper, one)
+  if waiting.is_possible(keeper.host) then wait_for(keeper, one, math.huge) end
 end
 
 return flights

@@ -7,10 +7,13 @@ local argument = require "grid.argument"
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local demand = require "grid.keeper.demand"
+local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
 local hosts = require "grid.host"
 local http = require "grid.http"
+local metrics = require "grid.keeper.metrics"
 local schema = require "grid.schema"
+local spool = require "grid.keeper.spool"
 local status = require "grid.keeper.status"
 
 local keeper = {}
@@ -90,6 +93,8 @@ function keeper.new(given)
   self.http = http.new(transport_of(self))
   self.host = self.http.host
   self.rules = { reuse = exchange.reuse or "strict", reuse_seconds = exchange.reuse_seconds, timeout = self.timeout }
+  self.spool = self.spool and spool.open(self.spool)
+  self.has_opened_spool = not self.spool
   self.instance = core.uuid()
   self.entries = {}  -- id -> what is known of its session, see memory.lua
   self.flights = {}  -- id -> flight under way
@@ -97,6 +102,8 @@ function keeper.new(given)
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
   self.counters = {} -- name of an event -> how often
+  self.pulse = {}    -- conditions of keeper:start and keeper:run
+  self.ticker = false -- the loop of keeper:start
   self.closed = false
   return setmetatable(self, Keeper)
 end
@@ -219,12 +226,67 @@ function Keeper:list(given)
   return access.ids(self, "list", given.limit or 100, given.after)
 end
 
+local DUE = { limit = { type = "number", check = schema.count }, concurrency = { type = "number", check = schema.count } }
+
+--- Refreshes what is due in the store, so that sessions that no caller asks for stay
+--- alive.
+---@param given? { limit?: integer, concurrency?: integer } 100; 16, where the host runs coroutines
+---@return { due: integer, refreshed: integer, adopted: integer, failed: integer }?, grid.Error?
+function Keeper:refresh_due(given)
+  local what = "keeper:refresh_due"
+  check_open(self, what)
+  if given == nil then given = {} end
+  schema.check(what, DUE, given)
+  return due.refresh(self, given)
+end
+
+local START = { every = { type = "number", check = schema.seconds } }
+
+--- Calls refresh_due in the background, until keeper:stop or keeper:close.
+---@param given? { every?: number } seconds from one call to the next, 5
+---@return true?, grid.Error?
+function Keeper:start(given)
+  local what = "keeper:start"
+  check_open(self, what)
+  if given == nil then given = {} end
+  schema.check(what, START, given)
+  return due.start(self, given)
+end
+
+--- Ends what keeper:start has begun. Idempotent.
+function Keeper:stop()
+  if getmetatable(self) ~= Keeper then argument.raise "keeper:stop: call it with a colon, on a keeper" end
+  due.stop(self)
+end
+
+local RUN = { every = START.every, stop_when = { type = "function" } }
+
+--- Calls refresh_due, and waits, until the process gets TERM, INT or HUP, or `stop_when`
+--- returns true, or the keeper is closed. For a program that does nothing else.
+---@param given? { every?: number, stop_when?: fun(): boolean? }
+---@return true?, grid.Error?
+function Keeper:run(given)
+  local what = "keeper:run"
+  check_open(self, what)
+  if given == nil then given = {} end
+  schema.check(what, RUN, given)
+  return due.run(self, given)
+end
+
+--- Counters and gauges of this keeper, in Prometheus' text format.
+---@return string
+function Keeper:metrics()
+  if getmetatable(self) ~= Keeper then argument.raise "keeper:metrics: call it with a colon, on a keeper" end
+  return metrics.text(self)
+end
+
 --- Ends the keeper: callers that wait get the error `cancelled`; a refresh under way is
 --- brought to its end and saved. Idempotent.
 function Keeper:close()
   if getmetatable(self) ~= Keeper then argument.raise "keeper:close: call it with a colon, on a keeper" end
   if self.closed then return end
   self.closed = true
+  due.stop(self)
   demand.close(self)
   self:on_landed()
 end

@@ -1,16 +1,5 @@
 -- What a keeper knows of its sessions without asking the store.
 -- Owns: the entries, one for each id; until when an entry serves without any work.
--- An entry has
---   session                snapshot; nil: dead
---   id, lineage, gen, rev  of the record
---   born, life, schedule   CLOCK_BOOTTIME of its beginning, and ages
---   checked                CLOCK_BOOTTIME of the last comparison with the store
---   paused_until           no attempt before that, on CLOCK_BOOTTIME
---   is_held                an attempt had an unknown outcome, and is not repeated yet
---   is_refused             a service has refused the session: refresh at the next get
---   dead                   of a dead record
---   has_raws               the record has answers that could not be read
---   quiet_until            until then `get` returns the session at once
 -- Does not know: flights.
 
 local access = require "grid.keeper.access"
@@ -35,6 +24,17 @@ end
 
 memory.arm = arm
 
+-- An entry has
+--   session                snapshot; nil: dead
+--   id, lineage, gen, rev  of the record
+--   born, life, schedule   CLOCK_BOOTTIME of its beginning, and ages
+--   checked                CLOCK_BOOTTIME of the last comparison with the store
+--   paused_until           no attempt before that, on CLOCK_BOOTTIME
+--   is_held                an attempt had an unknown outcome, and is not repeated yet
+--   is_refused             a service has refused the session: refresh at the next get
+--   dead                   of a dead record
+--   has_raws               the record has answers that could not be read
+--   quiet_until            until then `get` returns the session at once
 local function new_entry(record, env)
   local age = timing.since(record.obtained, env.clock, env.me)
   return {

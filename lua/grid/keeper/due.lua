@@ -1,0 +1,140 @@
+-- Keeps alive what no caller asks for: refresh_due, once, in the background, or as the
+-- work of a whole program.
+-- Owns: which sessions are due; the loops of `start` and `run`.
+-- Does not know: how a session is refreshed.
+
+local access = require "grid.keeper.access"
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local errors = require "grid.errors"
+local failure = require "grid.keeper.failure"
+local flights = require "grid.keeper.flights"
+local spool = require "grid.keeper.spool"
+local waiting = require "grid.keeper.waiting"
+
+local due = {}
+
+local EVERY, LIMIT, CONCURRENCY = 5, 100, 16
+
+-- The store goes by the wall clock. After that was set back, what is in memory is due by
+-- CLOCK_BOOTTIME.
+local function add_known(keeper, ids, limit)
+  local now, is_listed = clock.boot(), {}
+  for _, id in ipairs(ids) do is_listed[id] = true end
+  for id, entry in pairs(keeper.entries) do
+    if #ids >= limit then return end
+    local is_due = entry.session and now >= math.max(entry.born + entry.schedule.advisory, entry.paused_until)
+    if is_due and not is_listed[id] then ids[#ids + 1] = id end
+  end
+end
+
+local function save_pending(keeper)
+  local ids = {}
+  for id in pairs(keeper.pending) do ids[#ids + 1] = id end
+  for _, id in ipairs(ids) do flights.await(keeper, flights.offer(keeper, id, {})) end
+  spool.commit(keeper)
+end
+
+local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
+
+local function count(counts, one)
+  local name = COUNTED[one.outcome]
+  if name then counts[name] = counts[name] + 1 end
+end
+
+-- At most `concurrency` flights at once.
+local function refresh_all(keeper, ids, concurrency, is_over)
+  local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0 }
+  local under_way, first = {}, 1
+  local function land_first()
+    flights.await(keeper, under_way[first])
+    count(counts, under_way[first])
+    first = first + 1
+  end
+  for _, id in ipairs(ids) do
+    if keeper.closed or is_over and is_over() then break end
+    under_way[#under_way + 1] = flights.offer(keeper, id, {})
+    if #under_way - first + 1 >= concurrency then land_first() end
+  end
+  while first <= #under_way do land_first() end
+  return counts
+end
+
+--- Refreshes what is due. `is_over`: no further session is begun once it returns true.
+---@return table? counts, grid.Error?
+function due.refresh(keeper, given, is_over)
+  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
+  if obstacle then return nil, failure.cannot_wait(obstacle) end
+  save_pending(keeper)
+  local limit = given.limit or LIMIT
+  local ids, err = access.ids(keeper, "due", clock.wall(), limit)
+  if not ids then return nil, err end
+  add_known(keeper, ids, limit)
+  local counts = refresh_all(keeper, ids, given.concurrency or CONCURRENCY, is_over)
+  keeper.last_due = clock.wall()
+  return counts
+end
+
+local LONGEST_NAP = 0.2 -- seconds between two looks for a signal
+
+-- Waits for the next round, at most `seconds`. With `is_over`, in naps.
+local function pause(keeper, seconds, is_over)
+  local deadline = core.now() + seconds
+  local left = seconds
+  while left > 0 and not keeper.closed and not is_over() do
+    if waiting.is_possible(keeper.host) then
+      waiting.wait(keeper.host, keeper.pulse, math.min(left, is_over and LONGEST_NAP or left))
+    else
+      waiting.sleep(keeper.host, math.min(left, LONGEST_NAP))
+    end
+    left = deadline - core.now()
+  end
+end
+
+local function loop(keeper, every, is_over)
+  while not keeper.closed and not is_over() do
+    local began = core.now()
+    pcall(due.refresh, keeper, {}, is_over)
+    pause(keeper, began + every - core.now(), is_over)
+  end
+end
+
+local function tick(keeper, ticker)
+  loop(keeper, ticker.every, function() return keeper.ticker ~= ticker end)
+end
+
+--- Begins the rounds in the background. -> true | nil, error
+function due.start(keeper, given)
+  local host = keeper.host
+  local ticker = { every = given.every or EVERY }
+  due.stop(keeper)
+  keeper.ticker = ticker
+  if host.spawn and host.spawn(tick, keeper, ticker) then return true end
+  keeper.ticker = false
+  return nil, errors.new {
+    kind = "request", code = "no_background",
+    message = ("nothing runs in the background with the host '%s' here: call keeper:run, or keeper:refresh_due now and then")
+      :format(host.name),
+  }
+end
+
+--- Ends the rounds.
+function due.stop(keeper)
+  keeper.ticker = false
+  waiting.wake(keeper.pulse)
+end
+
+--- Runs the rounds until a signal, or until `stop_when` returns true.
+function due.run(keeper, given)
+  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
+  if obstacle then return nil, failure.cannot_wait(obstacle) end
+  core.catch_signals()
+  local stop_when = given.stop_when
+  loop(keeper, given.every or EVERY, function()
+    return core.signal_caught() or stop_when ~= nil and stop_when() == true
+  end)
+  if not keeper.closed then save_pending(keeper) end
+  return true
+end
+
+return due

@@ -1,0 +1,122 @@
+-- The spool: answers that the store could not take, in a folder on this host, until a
+-- keeper that opens the folder commits them.
+-- Owns: the form of an entry: what it is, the id, and the record that was to be put, as
+-- the codec and the seal write it. The folder is a store of files.
+-- Does not know: flights, and when an answer goes there.
+
+local access = require "grid.keeper.access"
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local events = require "grid.keeper.events"
+local files = require "grid.store.file"
+local memory = require "grid.keeper.memory"
+local merge = require "grid.keeper.merge"
+local lifecycle = require "grid.keeper.lifecycle"
+local records = require "grid.keeper.record"
+local sending = require "grid.keeper.sending"
+
+local spool = {}
+
+local PAGE = 1000      -- entries that are looked at
+local MOST_TRIES = 16
+local UNREADABLE = { kind = "unknown", code = "unreadable" }
+
+--- Reads and writes nothing yet.
+---@param directory string
+function spool.open(directory)
+  return files.new { directory = directory }
+end
+
+-- One name for each answer: two processes may each have got one.
+local function name_of(record, is_raw)
+  local answer = is_raw and record.raws[#record.raws].answer or record.answer
+  local tag = assert(core.hmac_sha256("grid keeper spool", ("%d:%s%s%s"):format(#record.id, record.id, record.lineage, answer)))
+  return (tag:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+--- Saves the record that the store does not take. -> the name of the entry | nil: the
+--- spool does not take the record either
+function spool.save(keeper, record, is_raw)
+  local ok, name = pcall(name_of, record, is_raw)
+  local blob = ok and records.pack(record, keeper.seal_keys)
+  if not blob then return nil end
+  local text = ("%s %d:%s%s"):format(is_raw and "raw" or "tokens", #record.id, record.id, blob)
+  local rev, err = keeper.spool:put(name, nil, text)
+  if rev or err == "conflict" then return name end -- an entry with that name has that answer
+end
+
+--- Removes an entry whose answer is in the store now.
+function spool.remove(keeper, name)
+  local _, rev = keeper.spool:get(name)
+  if rev then keeper.spool:remove(name, rev) end
+end
+
+-- -> id, kind, blob | nothing
+local function parse(text)
+  local kind, size, start = text:match "^(%l+) (%d+):()"
+  if not kind then return end
+  local last = start + tonumber(size) - 1
+  return text:sub(start, last), kind, text:sub(last + 1)
+end
+
+local ENTRY = { "tokens", "answer", "life", "obtained", "skew", "from" }
+
+local function merged(keeper, current, record, kind)
+  local env = keeper:env()
+  env.random = { unit = clock.unit() }
+  if kind == "raw" then
+    local write_id = record.intent and record.intent.write_id
+    return merge.keep_raw(current, record.lineage, record.raws[#record.raws], write_id, UNREADABLE, env)
+  end
+  local entry = {}
+  for _, name in ipairs(ENTRY) do entry[name] = record[name] end
+  return merge.commit(current, record.lineage, entry)
+end
+
+-- Puts an answer into the record as the store has it. -> is the answer there, or dropped?
+local function commit_record(keeper, record, kind)
+  for _ = 1, MOST_TRIES do
+    local current, rev = access.read(keeper, record.id)
+    if not current and rev then return false end
+    local act, new = merged(keeper, current, record, kind)
+    if act == "drop" then
+      events.emit(keeper, { name = "dropped", id = record.id })
+      if kind == "tokens" then sending.revoke(keeper, record.tokens) end
+    end
+    if act ~= "put" then return true end
+    local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
+    if result == "ok" then
+      memory.adopt(keeper, new, new_rev)
+      events.emit(keeper, { name = "adopted", id = record.id, generation = new.gen })
+      return true
+    end
+    if result == "error" then return false end
+  end
+  return false
+end
+
+-- An entry that cannot be opened stays.
+local function commit_entry(keeper, name, only_id)
+  local text = keeper.spool:get(name)
+  local id, kind, blob = parse(text or "")
+  if not id or only_id and id ~= only_id then return false end
+  local record = records.unpack(blob, id, keeper.seal_keys)
+  if not record or not commit_record(keeper, record, kind) then return false end
+  spool.remove(keeper, name)
+  return true
+end
+
+--- Commits the answers in the spool, or those of one id. -> how many
+function spool.commit(keeper, only_id)
+  if not keeper.spool then return 0 end
+  keeper.has_opened_spool = true
+  local names = keeper.spool:list(PAGE)
+  local count = 0
+  for _, name in ipairs(names or {}) do
+    local ok, is_done = pcall(commit_entry, keeper, name, only_id)
+    if ok and is_done then count = count + 1 end
+  end
+  return count
+end
+
+return spool

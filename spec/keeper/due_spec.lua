@@ -1,0 +1,301 @@
+-- What a keeper on plain Lua does for sessions that no caller asks for; its events and
+-- metrics; a store that takes no answer.
+
+local child = require "spec.support.child"
+local grid = require "grid"
+local raw_rig = require "spec.support.rig"
+local rig = require "spec.keeper.keeper_rig"
+
+local server, keeper, events, folder
+
+local function start(given)
+  server = rig.server()
+  keeper, events = rig.keeper(server, given)
+end
+
+before_each(function()
+  rig.set_clock()
+  raw_rig.mark()
+end)
+
+after_each(function()
+  if keeper then keeper:close() end
+  if server then server.close() end
+  if folder then folder:remove() end
+  keeper, server, events, folder = nil, nil, nil, nil
+  rig.reset_clock()
+  raw_rig.assert_nothing_left()
+end)
+
+describe("refresh_due", function()
+  local function add(id)
+    return assert(keeper:add(id, { access_token = "access-0", refresh_token = id .. "-0", expires_in = 3600 }))
+  end
+
+  it("refreshes what is due, and nothing else", function()
+    start()
+    for i = 1, 3 do add("s" .. i) end
+    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+    rig.pass(3600 - 30)
+    server.faults[1] = function() return rig.response(503, "") end
+    assert.same({ due = 3, refreshed = 2, adopted = 0, failed = 1 }, assert(keeper:refresh_due()))
+    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+    rig.pass(3)
+    assert.same({ due = 1, refreshed = 1, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+  end)
+
+  it("begins with so many as its limit says", function()
+    start()
+    for i = 1, 3 do add("s" .. i) end
+    rig.pass(3600 - 30)
+    assert.equal(2, assert(keeper:refresh_due { limit = 2 }).refreshed)
+    assert.equal(1, assert(keeper:refresh_due { limit = 2 }).refreshed)
+  end)
+
+  it("finds what is in memory after the wall clock was set back", function()
+    start()
+    add "s1"
+    rig.pass(3600 - 30)
+    rig.set_wall(-7200)
+    assert.equal(1, assert(keeper:refresh_due()).refreshed)
+  end)
+
+  it("removes the tombstone of a removed session, when the time of its owner is over", function()
+    start()
+    add "s1"
+    server.faults[1] = function(self, request, execute)
+      assert.is_true(keeper:remove "s1")
+      return execute(self, request)
+    end
+    local _, err = keeper:refresh "s1"
+    raw_rig.assert_error(err, { code = "not_found" })
+    assert.equal("added removed dropped", rig.names(events))
+    assert.is_truthy(keeper.store:get "s1")
+    rig.pass(13)
+    assert.equal(1, assert(keeper:refresh_due()).due)
+    assert.is_nil(keeper.store:get "s1")
+  end)
+
+  it("tells a store that cannot be read", function()
+    start { store = rig.spoiled(grid.store.memory(), { due = function() error "disk" end }) }
+    local counts, err = keeper:refresh_due()
+    assert.is_nil(counts)
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+  end)
+end)
+
+describe("a session that is replaced while its refresh is under way", function()
+  it("keeps the tokens of the new login, and revokes the others", function()
+    start()
+    local revoked
+    keeper.exchange.revoke = function(tokens)
+      revoked = tokens.refresh_token
+    end
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      assert(keeper:add("me", { access_token = "mine", refresh_token = "new-0", expires_in = 3600 }, { replace = true }))
+      return execute(self, request)
+    end
+    assert.equal("mine", assert(keeper:refresh "me").access_token)
+    assert.equal("refresh-1", revoked)
+    assert.equal("mine", assert(keeper:get "me").access_token)
+    assert.equal("added added dropped", rig.names(events))
+  end)
+end)
+
+describe("events", function()
+  it("tell that a refresh is suspended after an unknown outcome, and resumed", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(3600 - 100)
+    server.faults[1] = function() return rig.response(502, "") end
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    rig.pass(20)
+    assert.equal("access-0", assert(keeper:get "me").access_token) -- held: nothing is sent
+    assert.equal(1, #server.raw.requests)
+    rig.pass(100)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal("added failed suspended replayed refreshed resumed", rig.names(events))
+  end)
+
+  it("have no secret in any field, and their handlers may raise", function()
+    local told = {}
+    start { on_event = function(event)
+      for name, value in pairs(event) do told[#told + 1] = name .. "=" .. tostring(value) end
+      error "handler"
+    end }
+    assert(keeper:add("me", rig.TOKENS))
+    assert(keeper:refresh "me")
+    server.faults[1] = function() return rig.response(400, '{"error":"invalid_grant","error_description":"refresh-1"}') end
+    assert.is_nil(keeper:refresh "me")
+    assert(keeper:add("me", rig.TOKENS, { replace = true }))
+    assert.is_true(keeper:remove "me")
+    local text = table.concat(told, " ")
+    assert.is_truthy(text:find("name=dead", 1, true))
+    for _, secret in ipairs { "refresh-", "access-", "canary" } do assert.is_nil(text:find(secret, 1, true), text) end
+  end)
+end)
+
+describe("metrics", function()
+  it("count what the keeper did, in Prometheus' text format", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert(keeper:refresh "me")
+    local text = keeper:metrics()
+    for _, line in ipairs {
+      "# TYPE grid_keeper_events_total counter", 'grid_keeper_events_total{event="refreshed"} 1',
+      'grid_keeper_events_total{event="dead"} 0', 'grid_keeper_sessions{state="fresh"} 1', "grid_keeper_refresh_seconds_count 1",
+      "grid_keeper_refreshes_in_flight 0", "grid_keeper_answers_pending 0", "grid_keeper_refresh_due_timestamp_seconds 0",
+    } do assert.is_truthy(("\n" .. text):find("\n" .. line .. "\n", 1, true), line) end
+    for line in text:gmatch "[^\n]+" do
+      assert.is_truthy(line:find '^# %u+ grid_keeper_[%l_]+ ' or line:find '^grid_keeper_[%l_]+ [%d.]+$'
+        or line:find '^grid_keeper_[%l_]+{%l+="%l+"} [%d.]+$', line)
+    end
+  end)
+end)
+
+describe("an answer that the store does not take", function()
+  local is_down, answers
+
+  -- The store fails from the moment at which the answer goes out.
+  local function start_failing(given)
+    is_down, answers = false, 0
+    local options = { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_down then error "no space left" end
+      return put(...)
+    end }) }
+    for name, value in pairs(given or {}) do options[name] = value end
+    start(options)
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      is_down, answers = true, answers + 1
+      return execute(self, request)
+    end
+  end
+
+  it("stays in memory until the store is back, and is given to no caller before", function()
+    start_failing()
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    is_down = false
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+    assert.equal("added refreshed", rig.names(events))
+  end)
+
+  it("is saved by close", function()
+    start_failing()
+    keeper:refresh("me", { timeout = 0 })
+    is_down = false
+    local store = keeper.store
+    keeper:close()
+    keeper = rig.keeper(server, { store = store })
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  for _, keys in ipairs { "plain", "sealed" } do
+    it("goes to the spool, " .. keys .. ", and is committed by the next keeper that opens the spool", function()
+      folder = child.folder()
+      local path = folder.path .. "/spool"
+      local seal_keys = keys == "sealed" and { ("k"):rep(32) } or nil
+      start_failing { spool = path, seal_keys = seal_keys }
+      assert.equal("access-1", assert(keeper:refresh "me").access_token)
+      assert.equal("added spooled", rig.names(events))
+      local text = child.capture("cat " .. path .. "/*/* 2>/dev/null; true")
+      assert.equal(keys == "plain", text:find("refresh-1", 1, true) ~= nil)
+      is_down = false
+      local other, told = rig.keeper(server, { store = keeper.store, spool = path, seal_keys = seal_keys })
+      assert.equal(1, other:status "me".generation)
+      other:refresh_due()
+      assert.equal("adopted", rig.names(told))
+      assert.equal("access-1", assert(other:get "me").access_token)
+      other:close()
+      assert.same({}, keeper.spool:list(10))
+      rig.pass(6)
+      assert.equal("access-1", assert(keeper:get "me").access_token)
+      assert.same({ 1, 0 }, { server.executions, server.reuses })
+    end)
+  end
+
+  it("is looked for in the spool before another process takes the refresh over", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    local other = rig.keeper(server, { store = keeper.store, spool = path })
+    assert.equal("access-0", assert(other:get "me").access_token)
+    assert.is_nil(other:refresh("none"))
+    other.has_opened_spool = true
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    is_down = false
+    rig.pass(4000)
+    assert.equal("access-2", assert(other:get "me").access_token)
+    assert.same({ 2, 0 }, { server.executions, server.reuses })
+    other:close()
+  end)
+
+  it("belongs to no session any more, if the session was removed meanwhile", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    keeper:refresh_due()
+    assert.equal("added spooled removed dropped", rig.names(events))
+    assert.same({}, keeper.spool:list(10))
+    assert.is_nil(keeper:get "me")
+  end)
+end)
+
+describe("keeper:run", function()
+  it("keeps sessions alive until a signal, and ends in order", function()
+    folder = child.folder()
+    server = rig.process()
+    folder:write("run.lua", ([[
+      local grid = require "grid"
+      local keeper = grid.keeper {
+        exchange = grid.exchange.oauth2 { token_url = %q, client_id = "app", client_auth = "none" },
+        store = grid.store.file { directory = "sessions" },
+        on_event = function(event) print(event.name) io.stdout:flush() end,
+      }
+      assert(keeper:add("me", { access_token = "access-0", refresh_token = "run-0", expires_in = 0.001 }))
+      assert(keeper:run { every = 0.1 })
+      keeper:close()
+      print "over"
+    ]]):format(server.url))
+    local code, out = folder:run(([[
+      %s run.lua >out & pid=$!
+      until grep -q refreshed out; do sleep 0.05; done
+      kill -TERM $pid
+      wait $pid; echo $?
+      cat out
+    ]]):format("env " .. child.vm))
+    assert.equal(0, code)
+    assert.equal("0\nadded\nrefreshed\nover\n", out)
+  end)
+
+  it("ends when the program says so", function()
+    local out, is_well = raw_rig.run [[
+      local grid = require "grid"
+      local keeper = grid.keeper {
+        exchange = grid.exchange.oauth2 { token_url = "http://127.0.0.1:1/", client_id = "app", client_auth = "none" },
+        store = grid.store.memory(),
+      }
+      local rounds = 0
+      assert(keeper:run { every = 0.01, stop_when = function() rounds = rounds + 1 return rounds > 5 end })
+      keeper:close()
+      io.write "over"
+    ]]
+    assert.same({ "over", true }, { out, is_well })
+  end)
+end)
+
+describe("keeper:start", function()
+  it("needs a host that runs coroutines", function()
+    start { host = false }
+    local ok, err = keeper:start()
+    assert.is_nil(ok)
+    raw_rig.assert_error(err, { kind = "request", code = "no_background" })
+  end)
+end)

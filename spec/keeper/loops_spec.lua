@@ -1,0 +1,199 @@
+-- The keeper in event loops: waiters of one refresh, the background, timeouts, close.
+
+local raw_rig = require "spec.support.rig"
+local rig = require "spec.keeper.keeper_rig"
+
+local programs = {
+  luv = function()
+    local uv = require "luv"
+    return {
+      host = require "grid.host.luv",
+      spawn = function(work) coroutine.wrap(work)() end,
+      run = function() uv.run() end,
+      sleep = function(seconds)
+        local thread, timer = coroutine.running(), uv.new_timer()
+        timer:start(math.ceil(seconds * 1000), 0, function()
+          timer:close()
+          assert(coroutine.resume(thread))
+        end)
+        coroutine.yield()
+      end,
+    }
+  end,
+  cqueues = function()
+    local cqueues = require "cqueues"
+    local controller = cqueues.new()
+    return {
+      host = require "grid.host.cqueues",
+      spawn = function(work) controller:wrap(work) end,
+      run = function() assert(controller:loop()) end,
+      sleep = cqueues.sleep,
+    }
+  end,
+}
+
+for name, new_program in pairs(programs) do
+  describe("the keeper with the host of " .. name, function()
+    local server, program, keeper, events
+
+    setup(function()
+      server = rig.process()
+      if name == "luv" then require "luv".new_timer():close() end -- the loop opens files
+      new_program().run()
+    end)
+    teardown(function() server.close() end)
+
+    before_each(function()
+      rig.set_clock()
+      raw_rig.mark()
+      program = new_program()
+    end)
+
+    after_each(function()
+      if keeper then keeper:close() end
+      program.run()
+      program, keeper, events = nil, nil, nil
+      rig.reset_clock()
+      raw_rig.assert_nothing_left()
+    end)
+
+    local id = 0
+
+    local function start(given, query)
+      keeper, events = rig.keeper({ url = server.url .. (query or ""), host = program.host }, given)
+      id = id + 1
+      return "s" .. name .. id
+    end
+
+    local function tokens(session_id)
+      return { access_token = "access-0", refresh_token = session_id .. "-0", expires_in = 3600 }
+    end
+
+    local function executions() return server.stats().executions end
+
+    it("refreshes once for all that wait", function()
+      local me = start(nil, "?delay=0.2")
+      local before, got = executions(), {}
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        rig.pass(4000)
+        for i = 1, 20 do
+          program.spawn(function() got[i] = assert(keeper:get(me)).access_token end)
+        end
+      end)
+      program.run()
+      assert.equal(20, #got)
+      for i = 1, 20 do assert.equal("access-1", got[i]) end
+      assert.equal(before + 1, executions())
+      assert.equal("added refreshed", rig.names(events))
+    end)
+
+    it("serves the advisory window at once, and refreshes in the background", function()
+      local me = start(nil, "?delay=0.2")
+      local first
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        rig.pass(3600 - 100)
+        first = { assert(keeper:get(me)).access_token, assert(keeper:get(me)).access_token, rig.names(events) }
+      end)
+      program.run()
+      assert.same({ "access-0", "access-0", "added" }, first)
+      program.spawn(function() first = assert(keeper:get(me)).access_token end)
+      program.run()
+      assert.equal("access-1", first)
+      assert.equal("added refreshed", rig.names(events))
+    end)
+
+    it("ends the wait of a caller at its timeout, and finishes the refresh", function()
+      local me = start(nil, "?delay=0.3")
+      local err, late
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        rig.pass(4000)
+        program.spawn(function() err = select(2, keeper:get(me, { timeout = 0.05 })) end)
+        program.spawn(function() late = assert(keeper:get(me)).access_token end)
+      end)
+      program.run()
+      raw_rig.assert_error(err, { kind = "timeout", code = "session_expired", retryable = true })
+      assert.equal("refresh_under_way", err.cause.code)
+      assert.equal("access-1", late)
+    end)
+
+    it("ends the waits when it is closed, and saves the answer that is under way", function()
+      local me = start(nil, "?delay=0.3")
+      local store, err = keeper.store, nil
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        rig.pass(4000)
+        program.spawn(function() err = select(2, keeper:get(me)) end)
+        program.sleep(0.05)
+        keeper:close()
+      end)
+      program.run()
+      raw_rig.assert_error(err, { kind = "cancelled", code = "keeper_closed" })
+      assert.equal("added refreshed", rig.names(events))
+      local other = rig.keeper({ url = server.url, host = program.host }, { store = store })
+      program.spawn(function() assert.equal("access-1", assert(other:get(me)).access_token) end)
+      program.run()
+      other:close()
+    end)
+
+    if name == "luv" and coroutine.close then
+      it("finishes the refresh of a coroutine that was closed", function()
+        local me = start(nil, "?delay=0.2")
+        local thread
+        program.spawn(function()
+          assert(keeper:add(me, tokens(me)))
+          rig.pass(4000)
+          thread = coroutine.create(function() keeper:get(me) end)
+          coroutine.resume(thread)
+          program.sleep(0.05)
+          coroutine.close(thread)
+        end)
+        program.run()
+        assert.equal("added refreshed", rig.names(events))
+      end)
+    end
+
+    it("keeps alive what no caller asks for", function()
+      local me = start { recheck = 0 }
+      local seen
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        assert(keeper:start { every = 0.02 })
+        rig.pass(3600 - 30)
+        for _ = 1, 500 do
+          if keeper.counters.refreshed then break end
+          program.sleep(0.01)
+        end
+        keeper:stop()
+        seen = assert(keeper:get(me)).access_token
+      end)
+      program.run()
+      assert.equal("access-1", seen)
+    end)
+
+    it("refreshes what is due, many at once", function()
+      local me = start(nil, "?delay=0.2")
+      local counts, most = nil, 0
+      program.spawn(function()
+        for i = 1, 20 do assert(keeper:add(me .. i, tokens(me .. i))) end
+        rig.pass(3600 - 30)
+        local is_over = false
+        program.spawn(function()
+          while not is_over do
+            local count = 0
+            for _ in pairs(keeper.flights) do count = count + 1 end
+            most = math.max(most, count)
+            program.sleep(0.01)
+          end
+        end)
+        counts = assert(keeper:refresh_due { concurrency = 8 })
+        is_over = true
+      end)
+      program.run()
+      assert.same({ due = 20, refreshed = 20, adopted = 0, failed = 0 }, counts)
+      assert.equal(8, most)
+    end)
+  end)
+end
