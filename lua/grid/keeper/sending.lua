@@ -22,7 +22,7 @@ local function judge(answer)
   }
 end
 
--- A request as Http:perform takes it | nil, error | nil: the exchange has none. A user's exchange may raise.
+-- A request as Http:perform takes it | nil, error | nil: the exchange has none.
 local function compose(keeper, timeout, not_after, method, url, headers, body)
   if not method then
     if url == nil or errors.is_error(url) then return nil, url end
