@@ -4,9 +4,9 @@
 local scheduler = require "grid.http.scheduler"
 
 describe("a scheduler", function()
-  -- A scheduler whose calls have all landed. `conclude` is what each call does with its
+  -- A scheduler whose calls have all finished. `conclude` is what each call does with its
   -- answer.
-  local function landed_scheduler(conclude)
+  local function finished_scheduler(conclude)
     local done = {}
     local one = scheduler.new({ host = { now = os.time } }, 3, function(call) done[#done + 1] = call end)
     one.engine = { is_usable = function() return true end }
@@ -16,13 +16,13 @@ describe("a scheduler", function()
         id = i, scheduler = one, transfer = { close = function() end }, conclude = conclude,
         fail = function(self, err) self.err = err end,
       }
-      one.calls[i], one.landed[i] = call, call
+      one.calls[i], one.finished[i] = call, call
     end
     return one, done
   end
 
-  it("brings each answer that has landed to its end, and then raises what one of them raised", function()
-    local one, done = landed_scheduler(function(call)
+  it("reads the answer of each finished call, and then raises what one of them raised", function()
+    local one, done = finished_scheduler(function(call)
       if call.id == 1 then error({ "interrupted" }, 0) end
       call.res = call.id
     end)
@@ -36,7 +36,7 @@ describe("a scheduler", function()
   end)
 
   it("keeps a result that was read before something raised", function()
-    local one, done = landed_scheduler(function(call)
+    local one, done = finished_scheduler(function(call)
       call.res = call.id
       error "late"
     end)

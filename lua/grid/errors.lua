@@ -92,7 +92,8 @@ end
 --- The error of a call whose coroutine was closed, or whose request nginx has ended.
 function errors.abandoned(sent)
   return errors.new {
-    kind = "cancelled", code = "abandoned", message = "the coroutine that waited for the call is gone", sent = sent,
+    kind = "cancelled", code = "abandoned", sent = sent,
+    message = "the coroutine that waited for the call was closed, or nginx ended its request",
   }
 end
 

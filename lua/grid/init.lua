@@ -1,5 +1,5 @@
 -- lua-grid: sessions that stay fresh. This file is the module `grid`.
--- Owns: the public names, and the clients behind grid.refresh_session.
+-- Owns: the public names, and the clients of grid.refresh_session.
 -- Does not know: HTTP, JSON and keys, which are in the modules that it loads.
 
 -- PUC Lua 5.1 has the same module path as LuaJIT, but cannot load the C core.

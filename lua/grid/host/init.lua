@@ -18,7 +18,7 @@ local host = {}
 ---@field spawn? fun(f: function, ...): true? runs f(...) concurrently; nil: not possible now
 ---@field obstacle? fun(): string? why a call cannot wait in the current phase or function; nil: it can
 ---@field condition? fun(): table { wait, signal, is_abandoned, close }; only in the hosts of this library, like all fields below
----@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_landed), wake(seconds), close }
+---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), close }
 ---@field can_yield? fun(): boolean
 ---@field loop? fun(): any the running event loop, if a program may have several
 ---@field grace? number seconds that a call of an abandoned waiter continues

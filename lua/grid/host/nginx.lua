@@ -103,9 +103,9 @@ local function nap_of(self, seconds, now)
   return math.max(SHORTEST_NAP, math.min((now - self.moved_at) * NAP_PER_IDLE_SECOND, LONGEST_NAP))
 end
 
-function Poller:wait(seconds, has_landed)
+function Poller:wait(seconds, has_finished)
   local now, in_flight = core.now(), self.engine:in_flight()
-  if has_landed or self.is_woken or in_flight ~= self.in_flight then self.moved_at = now end
+  if has_finished or self.is_woken or in_flight ~= self.in_flight then self.moved_at = now end
   self.in_flight = in_flight
   self.nap = nap_of(self, seconds, now)
   self.is_woken = wait_for(self.semaphore, self.nap)

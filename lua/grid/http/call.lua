@@ -79,8 +79,8 @@ function call:start(engine, now)
   self:give_up(errors.from_core(id, code, message))
 end
 
---- The try is in flight, in this scheduler.
-function call:fly(scheduler, transfer, id)
+--- Stores the transfer of the try, which is in flight in this scheduler.
+function call:set_transfer(scheduler, transfer, id)
   self.scheduler, self.transfer, self.id = scheduler, transfer, id
 end
 

@@ -93,7 +93,7 @@ options.transport = {
 ---@class (exact) grid.HttpCallOptions
 ---@field timeout? number seconds; default: that of the object
 ---@field retries? integer default: that of the object
----@field detached? boolean the call continues when its caller is gone: an aborted nginx request, a closed coroutine
+---@field detached? boolean the call continues when its caller has ended: an aborted nginx request, a closed coroutine
 options.call = {
   timeout = { type = "number", check = schema.seconds },
   retries = { type = "number", check = schema.whole },

@@ -26,13 +26,13 @@ end
 function reactor.step(engine)
   engine:step()
   local id = engine:next_finished()
-  local landed = id ~= nil
+  local has_finished = id ~= nil
   while id do
     local call = in_flight[id]
-    if call then call.scheduler:land(call) end
+    if call then call.scheduler:enqueue(call) end
     id = engine:next_finished()
   end
-  return landed
+  return has_finished
 end
 
 -- Event loop, or host if it has only one loop -> driver. A driver runs in a coroutine of
@@ -57,8 +57,8 @@ local ROUND = 1 -- seconds between two checks for abandoned conditions
 local function finish_abandoned(driver, now)
   local host = driver.host
   for scheduler, since in pairs(driver.abandoned) do
-    local is_last = now - since >= (host.grace or ROUND) or scheduler:has_landed()
-    if is_last or #scheduler.landed > 0 then host.spawn(scheduler.abandon, scheduler, is_last) end
+    local is_last = now - since >= (host.grace or ROUND) or scheduler:has_finished()
+    if is_last or #scheduler.finished > 0 then host.spawn(scheduler.conclude_abandoned, scheduler, is_last) end
     if is_last then driver.abandoned[scheduler] = nil end
   end
 end
@@ -70,7 +70,7 @@ local function find_abandoned(driver, now)
     if condition:is_abandoned() then
       driver.waiting[scheduler] = nil
       driver.abandoned[scheduler] = now
-      scheduler:forsake()
+      scheduler:mark_abandoned()
       condition:close()
     end
   end
@@ -88,10 +88,10 @@ local function is_needed(driver, engine)
 end
 
 local function drive(driver, engine)
-  local checked_at, landed = core.now(), true
+  local checked_at, has_finished = core.now(), true
   while is_needed(driver, engine) do
-    driver.poller:wait(math.min(engine:timeout() or ROUND, ROUND), landed)
-    landed = reactor.step(engine)
+    driver.poller:wait(math.min(engine:timeout() or ROUND, ROUND), has_finished)
+    has_finished = reactor.step(engine)
     local now = core.now()
     if now - checked_at >= ROUND then
       checked_at = now

@@ -22,7 +22,7 @@ function scheduler.new(http, limit, on_done)
     on_done = on_done,
     active = 0,
     calls = {},    -- transfer id -> call in flight
-    landed = {},   -- calls whose transfer has finished
+    finished = {},   -- calls whose transfer has finished, and whose answer has not been read
     sleeping = {}, -- call -> time of its next try
     condition = false, -- see condition_of
     waiter = false,    -- see watch
@@ -47,8 +47,8 @@ function scheduler:wake()
 end
 
 --- Queues a call whose transfer has finished.
-function scheduler:land(call)
-  self.landed[#self.landed + 1] = call
+function scheduler:enqueue(call)
+  self.finished[#self.finished + 1] = call
   self:wake()
 end
 
@@ -57,15 +57,15 @@ function scheduler:is_over()
 end
 
 --- Have the transfers of all its calls finished?
-function scheduler:has_landed()
+function scheduler:has_finished()
   local count = 0
   for _ in pairs(self.calls) do count = count + 1 end
-  return count == #self.landed
+  return count == #self.finished
 end
 
 --- Does the scheduler wait for a transfer to finish?
 function scheduler:needs_step()
-  return #self.landed == 0 and not self.http.closed
+  return #self.finished == 0 and not self.http.closed
 end
 
 --- The condition that `reactor.wait` waits on.
@@ -92,7 +92,7 @@ end
 function scheduler:launch(call)
   local transfer, id = call:start(self.engine, self.host.now())
   if not transfer then return self:done(call) end
-  call:fly(self, transfer, id)
+  call:set_transfer(self, transfer, id)
   self.calls[id] = call
   reactor.add(id, call)
 end
@@ -118,8 +118,8 @@ function scheduler:obstacle()
 end
 
 -- Reads one answer. An error that is raised meanwhile ("not enough memory", a debug hook)
--- ends this call only: the other answers that have landed are still read. -> time of the
--- next try | nil, the error
+-- ends this call only: the answers of the other finished calls are still read. -> time of
+-- the next try | nil, the error
 local function conclude(call, now)
   local ok, result = pcall(call.conclude, call, now)
   call.transfer:close()
@@ -128,13 +128,13 @@ local function conclude(call, now)
   return nil, result == nil and "an error without a message" or result
 end
 
--- Reads all answers that have landed, then raises the first error of reading one. ->
--- false: none has landed
+-- Reads the answers of all finished calls, then raises the first error of reading one. ->
+-- false: no call has finished
 function scheduler:read()
-  local landed, raised = self.landed, nil
-  if #landed == 0 then return false end
-  self.landed = {}
-  for _, call in ipairs(landed) do
+  local finished, raised = self.finished, nil
+  if #finished == 0 then return false end
+  self.finished = {}
+  for _, call in ipairs(finished) do
     if self:obstacle() == errors.forked then return true end -- in the handler of the previous call
     self.calls[call.id] = nil
     reactor.remove(call.id)
@@ -166,7 +166,7 @@ end
 
 function scheduler:cancel(new_error)
   self.source = false
-  self.landed = {}
+  self.finished = {}
   for id, call in pairs(self.calls) do
     self.calls[id] = nil
     reactor.remove(id)
@@ -187,15 +187,15 @@ local function ignore() end
 --- The waiting coroutine has been closed or killed. `source` and `on_done` are not called
 --- any more, since nginx reuses the stack of an ended thread, which holds their upvalues.
 --- No further try starts.
-function scheduler:forsake()
+function scheduler:mark_abandoned()
   self.is_abandoned = true
   self.source, self.on_done = false, ignore
 end
 
---- After `forsake`: reads the answers that have landed and passes them to on_event, since
---- an answer may contain the only valid token. With `cancels`, ends the transfers in
---- flight. Must run in a coroutine of its own, since a handler may yield.
-function scheduler:abandon(cancels)
+--- After `mark_abandoned`: reads the answers of finished calls and passes them to
+--- on_event, since an answer may contain the only valid token. With `cancels`, ends the
+--- transfers in flight. Must run in a coroutine of its own, since a handler may yield.
+function scheduler:conclude_abandoned(cancels)
   local ok, problem = pcall(self.read, self)
   if cancels then self:cancel(errors.abandoned) end
   if not ok then error(problem, 0) end
@@ -211,12 +211,12 @@ function scheduler:advance()
   while true do
     if self.source then self:fill() end
     local obstacle = self:obstacle()
-    if obstacle == errors.cancelled then self:read() end -- answers that landed before are results
+    if obstacle == errors.cancelled then self:read() end -- answers received before are results
     if obstacle then self:cancel(obstacle) end
     if self:is_over() then return nil end
     local moved = self:read()
     local pause = next(self.sleeping) and not self.http.closed and self:start_due()
-    if not moved and #self.landed == 0 and self.active > 0 and not self.http.closed then
+    if not moved and #self.finished == 0 and self.active > 0 and not self.http.closed then
       return pause or LONGEST_WAIT
     end
   end
