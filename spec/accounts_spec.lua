@@ -1,5 +1,5 @@
--- The way from a prepared transaction to a submitted one, against the sandbox, which
--- checks signatures with code of its own.
+-- Tests of accounts: from a prepared transaction to a submitted one, against the sandbox,
+-- which checks signatures with code of its own.
 
 local grid = require "grid"
 local json = require "grid.json"

@@ -1,5 +1,5 @@
--- The LuaCATS annotations against what is there: every public name is annotated, and
--- nothing that is not.
+-- Compares the LuaCATS annotations with the code: each public name is annotated, and each
+-- annotated name exists.
 
 local core = require "grid.core"
 local grid = require "grid"

@@ -1,8 +1,7 @@
--- One logical call is executed at most once per try, whatever becomes of the connection,
--- over HTTP/1.1 and HTTP/2. The server counts what it has executed. The curl command, in
--- which libcurl does as it likes, shows that the faults which matter make libcurl send a
--- request again: the counts below would be higher without the guard in
--- src/http/transfer.c.
+-- A call executes its request at most once per try, over HTTP/1.1 and HTTP/2, whatever
+-- happens to the connection. The server counts executions. The curl command, where
+-- libcurl repeats requests freely, shows that these faults make libcurl send a request
+-- again: without the guard in src/http/transfer.c the counts would be higher.
 
 local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"

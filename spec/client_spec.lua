@@ -1,5 +1,5 @@
--- The client as a thing: connections that are reused, closing, collecting,
--- client:request, events, interruption.
+-- The client: reuse of connections, closing, collection, client:request, events,
+-- interruption.
 
 local core = require "grid.core"
 local grid = require "grid"

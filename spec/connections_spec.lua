@@ -1,4 +1,4 @@
--- How many connections calls take that are in flight together.
+-- The number of connections that concurrent calls open.
 
 local child = require "spec.support.child"
 local fault_server = require "spec.support.fault_server"

@@ -1,4 +1,4 @@
--- The demo, run as users run it. It is a program for Lua 5.4, so LuaJIT has nothing to
+-- Runs the demo as users do. The demo is a program for Lua 5.4, so LuaJIT has nothing to
 -- test here.
 
 if rawget(_G, "jit") then return end

@@ -1,5 +1,5 @@
--- A program that has no file descriptor left: its calls say so, and what they could
--- have sent they have not sent.
+-- Calls in a program without a free file descriptor: the error says so, and no request
+-- was sent.
 
 local rig = require "spec.support.rig"
 

@@ -1,5 +1,5 @@
--- What goes out beside a body; and answers in a coding, or behind a byte order mark, that
--- no request asked for stay readable.
+-- Content codings and byte order marks: no request asks for them, and answers that have
+-- them stay readable.
 
 local fault_server = require "spec.support.fault_server"
 local grid = require "grid"

@@ -1,4 +1,4 @@
--- Errors of calls that got no answer: name lookup, connection, TLS.
+-- Errors of calls without an answer: name lookup, connection, TLS.
 
 local core = require "grid.core"
 local errors = require "grid.errors"

@@ -1,4 +1,4 @@
--- Errors: which kind each answer makes, what an error holds, and how it prints.
+-- Errors: the kind for each answer, the fields of an error, and its text.
 
 local core = require "grid.core"
 local json = require "grid.json"

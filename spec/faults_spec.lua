@@ -1,6 +1,6 @@
--- Every fault of the sandbox, over HTTP/1.1 and over HTTP/2 with TLS: the right kind, the
--- right `sent`, within the timeout, the rotated answer in reach, nothing left behind, and
--- the client as good as before.
+-- Each fault of the sandbox, over HTTP/1.1 and over HTTP/2 with TLS: kind and `sent` of
+-- the error, within the timeout; the rotated answer can be rescued, nothing leaks, and
+-- the client can be used again.
 
 local core = require "grid.core"
 local json = require "grid.json"

@@ -1,5 +1,5 @@
--- The headers of an answer as a caller sees them: folded lines are joined, trailers are
--- dropped, and all lines count against one ceiling.
+-- The headers of an answer: folded lines are joined, trailers are dropped, and all lines
+-- count against one limit.
 
 local fault_server = require "spec.support.fault_server"
 local rig = require "spec.support.rig"

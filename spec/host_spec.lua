@@ -1,6 +1,6 @@
--- A host of one's own, { name, now, sleep } and perhaps `wait`: what the library asks of
--- it, and what it forgives. The hosts that come with the library have a spec of their
--- own.
+-- A host of the user, { name, now, sleep } and perhaps `wait`: which functions are
+-- called, and which faults of a host do no harm. The hosts of the library are in
+-- hosts_spec.lua.
 
 local core = require "grid.core"
 local rig = require "spec.support.rig"

@@ -1,4 +1,5 @@
--- Event loops: many calls at once in coroutines, nothing polled, nothing left behind.
+-- Hosts of event loops: concurrent calls in coroutines, without busy waiting and without
+-- leaks.
 
 local core = require "grid.core"
 local grid = require "grid"

@@ -1,5 +1,4 @@
--- grid.http: any HTTP service. The requests go out as they were given, and answers come
--- back as they are.
+-- grid.http with any HTTP service: requests are sent, and answers returned, unchanged.
 
 local grid = require "grid"
 local rig = require "spec.support.rig"

@@ -1,5 +1,5 @@
--- grid.json: between Lua values and JSON text, alike with Debian's lua-cjson and with
--- OpenResty's.
+-- grid.json: converts Lua values and JSON text, with the same results beside Debian's
+-- lua-cjson and OpenResty's.
 
 local cjson = require "cjson"
 local rig = require "spec.support.rig"

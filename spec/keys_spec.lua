@@ -1,6 +1,5 @@
--- Keys as users hold them: pairs, authorization keys, signatures, canonical JSON. What
--- seals and what checks signatures here is the sandbox's own code and the openssl
--- command, never the code under test.
+-- Keys: pairs, authorization keys, signatures, canonical JSON. The sandbox's own code and
+-- the openssl command seal keys and check signatures here, never the code under test.
 
 local child = require "spec.support.child"
 local grid = require "grid"

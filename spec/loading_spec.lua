@@ -1,5 +1,5 @@
--- What it takes to load the library: no input or output, no environment, no global name,
--- no libcurl.
+-- Loading the library does no input or output, reads no environment, sets no global name,
+-- and does not initialize libcurl.
 
 local rig = require "spec.support.rig"
 

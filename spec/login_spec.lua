@@ -1,4 +1,4 @@
--- client:init_auth and client:complete_auth: from an address to a first session.
+-- client:init_auth and client:complete_auth: from an e-mail address to a first session.
 
 local grid = require "grid"
 local rig = require "spec.support.rig"

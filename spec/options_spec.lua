@@ -1,5 +1,4 @@
--- The options of grid.new: what each may be, what it is when nothing is given, and what a
--- wrong one is answered with.
+-- The options of grid.new: valid values, defaults, and the errors of invalid values.
 
 local core = require "grid.core"
 local grid = require "grid"

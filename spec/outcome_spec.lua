@@ -1,5 +1,5 @@
--- The rule of grid.outcome: what became of a call. Which errors it makes is in
--- errors_spec.lua, faults_spec.lua and retries_spec.lua.
+-- The rule of grid.outcome. The errors that it applies to are in errors_spec.lua,
+-- faults_spec.lua and retries_spec.lua.
 
 local outcome = require "grid.outcome"
 

@@ -1,5 +1,5 @@
--- The pages of the folders below spec, and of doc, are true: their blocks run, their
--- links lead somewhere, they fit on a screen, and they name what is there.
+-- The pages of doc and of the folders below spec: their blocks run, their links exist,
+-- they fit on a screen, and they name the files that exist.
 
 local child = require "spec.support.child"
 local pages = require "spec.support.pages"

@@ -1,5 +1,6 @@
--- grid.secrets by itself: what of a request is taken for a secret, where it is found
--- again, and how long that takes. That errors are made with it is shown in secrets_spec.
+-- grid.http.redact on values: which parts of a request are secrets, where they are found
+-- in a text, and how long that takes. Errors that are made with it are in
+-- secrets_spec.lua.
 
 local core = require "grid.core"
 local json = require "grid.json"

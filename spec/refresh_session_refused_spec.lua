@@ -1,5 +1,5 @@
--- client:refresh_session with arguments that it refuses: errors before a request is sent,
--- and misuse that raises at the line of the caller.
+-- client:refresh_session with invalid arguments: errors before a request is sent, and
+-- misuse that raises at the line of the caller.
 
 local grid = require "grid"
 local rig = require "spec.support.rig"

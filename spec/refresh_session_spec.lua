@@ -1,5 +1,5 @@
--- client:refresh_session from outside: what goes out, byte for byte, and what the caller
--- gets for it. Its faults, tries and secrets have specs of their own.
+-- client:refresh_session: the bytes of the request, and the result. Faults, tries and
+-- secrets have specs of their own.
 
 local grid = require "grid"
 local json = require "grid.json"

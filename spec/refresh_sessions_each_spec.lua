@@ -1,5 +1,5 @@
--- client:refresh_sessions: each result is handed over as soon as it is there, and a
--- request may be made when its turn comes.
+-- client:refresh_sessions with handlers: each result is passed on at once, and a request
+-- may be made by a function when it is due.
 
 local rig = require "spec.support.rig"
 

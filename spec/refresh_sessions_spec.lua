@@ -1,5 +1,5 @@
--- client:refresh_sessions: many refreshes from one plain Lua thread, in order, over few
--- connections.
+-- client:refresh_sessions: many refreshes from one thread of plain Lua, results in order,
+-- over few connections.
 
 local grid = require "grid"
 local rig = require "spec.support.rig"

@@ -1,5 +1,5 @@
--- A refresh whose answer leaves the refresh token out, and the later refresh that spends
--- it. The rule itself is tested in session_spec.lua.
+-- A refresh whose answer has no refresh token, and the later refresh that spends the old
+-- token. The rule itself is tested in session_spec.lua.
 
 local grid = require "grid"
 local json = require "grid.json"

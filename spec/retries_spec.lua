@@ -1,5 +1,5 @@
--- Which calls are tried again, when, how often, and what every try of one call has in
--- common. Waits pass at once here: the clock of the host belongs to the spec.
+-- Which calls are tried again, and how often, and what the tries of one call have in
+-- common. Time is virtual: the clock of the host belongs to the spec.
 
 local rig = require "spec.support.rig"
 

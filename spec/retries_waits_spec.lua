@@ -1,5 +1,5 @@
 -- How long a call waits before a further try, and what all tries of a call have in
--- common. Waits pass at once here: the clock of the host belongs to the spec.
+-- common. Time is virtual: the clock of the host belongs to the spec.
 
 local rig = require "spec.support.rig"
 

@@ -1,5 +1,5 @@
--- The sandbox's accounts: read, changed by a transaction that is prepared, signed and
--- submitted. Only curl and node talk to it here.
+-- The accounts of the sandbox: read, and changed by a transaction that is prepared,
+-- signed and submitted. Its clients here are curl and node only.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

@@ -1,5 +1,5 @@
--- The sandbox's own canonical JSON (RFC 8785): against the RFC author's vectors, and
--- against node for numbers.
+-- The sandbox's own canonical JSON (RFC 8785), compared with the vectors of the RFC's
+-- author, and with node for numbers.
 
 local canonical = require "spec.sandbox.canonical"
 local peer = require "spec.sandbox.peer"

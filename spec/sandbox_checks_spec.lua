@@ -1,5 +1,5 @@
--- What the sandbox refuses, and in which words: it is there to find clients out. Only the
--- curl command talks to it here.
+-- The requests that the sandbox refuses, and the texts of the refusals. Its client here
+-- is the curl command only.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

@@ -1,5 +1,5 @@
--- The faults of the sandbox as curl sees them, over HTTP/1.1 and HTTP/2, and what was
--- executed behind them.
+-- The faults of the sandbox for the curl command, over HTTP/1.1 and HTTP/2, and whether
+-- the request was executed.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

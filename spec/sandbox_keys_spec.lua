@@ -1,5 +1,5 @@
--- The authorization keys that the sandbox seals: node opens them, and RFC 9180 tells
--- every byte.
+-- The authorization keys that the sandbox seals: node opens them, and they have the form
+-- of RFC 9180.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

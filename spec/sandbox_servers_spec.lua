@@ -1,5 +1,5 @@
--- The servers that specs start: they go on whatever they are asked for, and end with the
--- process that started them, however that ended, and leave no file.
+-- The servers that specs start: they survive any request, end with the process that
+-- started them, however it ended, and leave no file.
 
 local child = require "spec.support.child"
 local fault_server = require "spec.support.fault_server"

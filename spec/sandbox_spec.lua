@@ -1,6 +1,6 @@
--- The sandbox Grid server from outside: log-in, refresh, the modes for spent tokens, the
--- command that starts it. Its checks and its faults have specs of their own. Only the
--- curl command talks to it here.
+-- The sandbox Grid server: log-in, refresh, the modes for spent tokens, the command that
+-- starts the server. Its checks and faults have specs of their own. Its client here is
+-- the curl command only.
 
 local client = require "spec.sandbox.client"
 local json = require "spec.sandbox.json"

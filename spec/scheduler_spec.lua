@@ -1,5 +1,5 @@
--- A scheduler and its calls: what one call raises must not cost the answers of the
--- others.
+-- A scheduler and its calls: an error that one call raises loses no answer of another
+-- call.
 
 local scheduler = require "grid.http.scheduler"
 

@@ -1,6 +1,5 @@
--- No secret is shown: not by what prints, not by a loop over the fields of an error, not
--- by an event. What must be reachable for a rescue (err.body, err.cookies) is so by its
--- name alone.
+-- No text, event or loop over the fields of an error shows a secret. The fields for a
+-- rescue (err.body, err.cookies) can be read by name only.
 
 local grid = require "grid"
 local json = require "grid.json"

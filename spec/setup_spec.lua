@@ -1,5 +1,5 @@
--- spec/support/setup on a release that is made up: which packages it asks apt for. The
--- stubs stand for dpkg-query, apt and sudo, so that nothing is installed.
+-- spec/support/setup on an invented release: the packages that it requests from apt.
+-- Stubs replace dpkg-query, apt and sudo, so that nothing is installed.
 
 local assert = require "luassert"
 local child = require "spec.support.child"

@@ -1,4 +1,4 @@
--- spec/support/suite: what it counts of a run, and what is left of one.
+-- spec/support/suite: its counts of a run, and the files that a run leaves.
 
 local child = require "spec.support.child"
 

@@ -1,4 +1,4 @@
--- No call is answered by bytes that were in its connection before its request went out.
+-- Bytes that a connection holds before a request is sent are never taken for its answer.
 
 local fault_server = require "spec.support.fault_server"
 local grid = require "grid"

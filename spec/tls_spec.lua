@@ -1,4 +1,5 @@
--- TLS as a caller sees it: who is trusted, what is refused, and what a proxy gets to see.
+-- TLS: which certificates are trusted, which connections are refused, and what a proxy
+-- can see.
 
 local child = require "spec.support.child"
 local core = require "grid.core"

@@ -1,5 +1,5 @@
--- spec/support/words refuses words and wide comments where a reader would meet them, and
--- only there. The refused words are put together here: this file is checked too.
+-- spec/support/words refuses its words and wide comments in texts that are read, and only
+-- there. The refused words are concatenated here, since this file is checked too.
 
 local child = require "spec.support.child"
 

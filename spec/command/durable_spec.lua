@@ -1,6 +1,6 @@
--- What reaches the disk, and when: after a loss of power every file that the command
--- writes is the old or the new one, whole. The command's calls are logged by
--- spec/command/disk.c.
+-- Which bytes reach the disk, and when: after a loss of power each file that the command
+-- writes is the old or the new one, whole. spec/command/disk.c logs the system calls of
+-- the command.
 
 local harness = require "spec.command.harness"
 

@@ -1,4 +1,4 @@
--- How the command is started: whatever it is called by, it finds the modules that it was
+-- The start of the command: under each name and path, it finds the modules that it was
 -- installed with.
 
 local child = require "spec.support.child"

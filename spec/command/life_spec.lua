@@ -1,5 +1,5 @@
--- A session's life through the command: keygen, login, inspect, refresh, sign. Each step
--- is a process of its own.
+-- The commands on one session: keygen, login, inspect, refresh, sign. Each step is a
+-- process.
 
 local grid = require "grid"
 local harness = require "spec.command.harness"

@@ -1,4 +1,4 @@
--- grid move-signer: the way off Grid, and what makes it stop.
+-- grid move-signer: its steps, and the faults at which it stops.
 
 local harness = require "spec.command.harness"
 

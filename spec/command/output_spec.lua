@@ -1,5 +1,5 @@
--- What the command shows of text that files and services contributed: it gives no order
--- to a terminal, and JSON says exactly what was there.
+-- The output of the command with text of files and services: no control character reaches
+-- a terminal, and JSON holds the exact text.
 
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"

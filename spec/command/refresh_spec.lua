@@ -1,4 +1,4 @@
--- grid refresh: what is in the file when things go wrong.
+-- grid refresh: the content of the file after each kind of failure.
 
 local grid = require "grid"
 local harness = require "spec.command.harness"

@@ -1,5 +1,5 @@
--- The keeper's cryptography through Lua: the vectors are in spec/c, here is what the
--- binding promises.
+-- The cryptography for the keeper through Lua: the contract of the binding. The vectors
+-- are in spec/c.
 
 local core = require "grid.core"
 

@@ -1,5 +1,5 @@
--- grid.core's engine and transfers through Lua: what each method does, what it refuses
--- once closed, and what the collector and the order of closing may do to them.
+-- grid.core's engine and transfers through Lua: each method, the methods of closed
+-- objects, and any order of closing and collection.
 
 local core = require "grid.core"
 local exchanges = require "spec.support.exchanges"

@@ -1,4 +1,5 @@
--- Folders of the core, the times of what is in them, and compare-and-swap of files.
+-- Folders in grid.core, the modification times of their files, and compare-and-swap of
+-- files.
 
 local core = require "grid.core"
 

@@ -1,5 +1,5 @@
--- grid.core's judgement of foreign text, through Lua: what is shown of it, and what it
--- has in common with others.
+-- Foreign text in grid.core: its visible form, and its common substrings with other
+-- texts.
 
 local core = require "grid.core"
 

@@ -1,5 +1,4 @@
--- JSON between bytes and Lua values, as grid.core does it: alike on both VMs, exact in
--- numbers, strict in limits.
+-- JSON in grid.core: the same on both VMs, exact numbers, strict limits.
 
 local core = require "grid.core"
 

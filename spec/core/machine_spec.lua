@@ -1,4 +1,4 @@
--- What tells this process from others.
+-- The values of grid.core that identify a process.
 
 local core = require "grid.core"
 

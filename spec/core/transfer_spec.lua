@@ -1,5 +1,5 @@
--- grid.core's exchanges and transfers through Lua: the fields of an answer, the exchanges
--- that are refused, and closing at any time.
+-- grid.core's exchanges and transfers through Lua: the fields of an answer, refused
+-- exchanges, and closing at any time.
 
 local core = require "grid.core"
 local exchanges = require "spec.support.exchanges"

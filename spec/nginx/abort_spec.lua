@@ -1,5 +1,5 @@
--- Clients that go away in the middle, with lua_check_client_abort on: nginx ends their
--- requests, and nothing else.
+-- Clients that close the connection, with lua_check_client_abort on: nginx ends their
+-- requests, and no other.
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"

@@ -1,5 +1,5 @@
--- Faults of a call inside nginx: each fault of the sandbox comes back as the same error
--- as in plain Lua, no call hangs or crashes, and nothing stays behind.
+-- Faults of a call inside nginx: each fault of the sandbox gives the same error as in
+-- plain Lua, no call hangs or crashes, and nothing leaks.
 
 local app = require "spec.nginx.app"
 local grid = require "grid"

@@ -1,5 +1,5 @@
--- The example gateway as it stands in spec/examples/gateway, with the sandbox as the Grid
--- side and a program behind it.
+-- The example gateway of spec/examples/gateway, with the sandbox as Grid and a program as
+-- its upstream.
 
 local files = require "spec.nginx.files"
 local json = require "spec.sandbox.json"

@@ -1,6 +1,6 @@
--- `require "grid"` in init_by_lua loads all that calls need later: where a worker gets to
--- no file of Lua any more (its files were replaced, its privileges are dropped,
--- package.path was changed), everything goes on.
+-- `require "grid"` in init_by_lua loads all that calls need later: a worker that can no
+-- longer read Lua files (replaced files, dropped privileges, another package.path) makes
+-- calls as before.
 
 local child = require "spec.support.child"
 local grid = require "grid"

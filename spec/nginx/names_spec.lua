@@ -1,5 +1,5 @@
--- A name server that does not answer holds up the call that asked, until its timeout, and
--- no other.
+-- A name server that does not answer delays the call that needs the name, until its
+-- timeout, and no other.
 
 local core = require "grid.core"
 local nginx = require "spec.support.nginx"

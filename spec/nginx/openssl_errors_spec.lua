@@ -1,6 +1,6 @@
--- libcurl and the keys share OpenSSL's queue of errors with nginx's own TLS: what they
--- leave there, nginx reports as an alert. Every answer here goes out over TLS, so nginx
--- looks at the queue after each call.
+-- libcurl and the keys share OpenSSL's error queue with the TLS of nginx, which reports
+-- errors that it finds there as an alert. Each answer here is sent over TLS, so that
+-- nginx reads the queue after each call.
 
 local child = require "spec.support.child"
 local rig = require "spec.support.rig"

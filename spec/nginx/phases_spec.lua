@@ -1,5 +1,5 @@
--- Where in nginx a call may be made: it waits there without blocking the worker, or says
--- at once that it cannot.
+-- The phases of nginx: a call waits without blocking the worker, or returns an error at
+-- once.
 
 local files = require "spec.nginx.files"
 local json = require "spec.sandbox.json"

@@ -1,5 +1,5 @@
--- Processes of nginx: what happens before the fork and after, at each signal, and without
--- the code cache.
+-- Processes of nginx: before and after the fork, at each signal, and without the code
+-- cache.
 
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"

@@ -1,7 +1,6 @@
--- Which nginx the specs start, and how its modules get into it:
--- spec/support/nginx-program, on stand-ins for nginx that take a configuration as nginx
--- does; then the harness and the sandbox with an nginx whose modules are there before a
--- configuration is.
+-- spec/support/nginx-program: which nginx the specs start, and how its modules are
+-- loaded, with stand-ins for nginx that read a configuration; then the harness and the
+-- sandbox with an nginx whose modules are compiled in.
 
 local child = require "spec.support.child"
 

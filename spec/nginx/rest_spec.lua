@@ -1,4 +1,4 @@
--- What calls leave behind in a worker: nothing that runs, nothing that grows.
+-- A worker after its calls: no timer runs, and no memory grows.
 
 local core = require "grid.core"
 local nginx = require "spec.support.nginx"

@@ -1,5 +1,5 @@
--- Calls of one worker run side by side: those of different requests, of light threads, of
--- refresh_sessions; and go on when nginx has no timer left for the driver.
+-- Concurrent calls of one worker: of several requests, of light threads, of
+-- refresh_sessions; also when nginx has no timer left for the driver.
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"

@@ -1,6 +1,6 @@
--- nginx as the service: it ends an HTTP/2 connection after keepalive_requests, 1,000 in
--- its default set-up, and refuses the streams that follow. What it executed, its access
--- log tells.
+-- nginx as the service: it ends an HTTP/2 connection after keepalive_requests (1,000 by
+-- default), and refuses the streams that follow. Its access log shows the executed
+-- requests.
 
 local child = require "spec.support.child"
 local core = require "grid.core"

@@ -1,5 +1,5 @@
--- A handler of the `request` event that closed the client made the call raise from deep
--- within. Now it ends as `cancelled`.
+-- A handler of the `request` event that closed the client made the call raise an internal
+-- error. Now the call ends as `cancelled`.
 
 local rig = require "spec.support.rig"
 

@@ -1,6 +1,5 @@
--- In the cookie flow the new tokens come as Set-Cookie values. When the body beside them
--- made no sense they were thrown away with it, though the server had rotated. Now
--- err.cookies has them.
+-- In the cookie flow the new tokens are Set-Cookie values. They were lost when the body
+-- of the answer was invalid, although the server had rotated. Now err.cookies has them.
 
 local rig = require "spec.support.rig"
 

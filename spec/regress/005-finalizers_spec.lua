@@ -1,8 +1,7 @@
--- Finalizers run wherever memory is asked for, also within a function of the core, and
--- last of all when the program ends. One that encoded garbled the text that was being
--- encoded; one that closed an engine or a key took it from under the function that used
--- it; and a client that was collected woke a coroutine of a loop that was gone. Whole
--- programs, since some of them crashed.
+-- A finalizer runs at any allocation, also within a function of the core, and when the
+-- program ends. One that encoded JSON overwrote the text being encoded; one that closed
+-- an engine or a key freed it while a function used it; and a collected client resumed a
+-- coroutine of a closed loop. Each test is a whole program, since some of them crashed.
 
 local child = require "spec.support.child"
 

@@ -1,5 +1,5 @@
--- The encoder kept pointers to the names of a table; a finalizer that ran meanwhile took
--- one out of the table, and it was freed.
+-- The encoder kept pointers to the names of a table; a finalizer that ran meanwhile
+-- removed one from the table, and the name was freed.
 
 local finalizer = require "spec.support.finalizer"
 local json = require "grid.json"

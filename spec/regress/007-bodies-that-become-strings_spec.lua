@@ -1,6 +1,6 @@
--- LuaJIT keeps each string once, and finds it by its length and a few of its bytes, which
--- the bodies of one service have in common: each new one was compared with all that the
--- collector had not taken yet. What is understood does not become a string any more.
+-- LuaJIT interns strings, and hashes a few bytes of each, which the bodies of one service
+-- have in common: each new body was compared with all that were not collected yet. A body
+-- that can be decoded is no longer made a string.
 
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
