@@ -22,7 +22,7 @@ grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsul
     grid_buffer_init(&sealed, SEALED_MAX);
     grid_buffer_init(&text, GRID_KEY_TEXT_MAX);
     if (grid_crypto_decode(encapsulated_key, "bad_point", "encapsulated_key is not base64 of 65 bytes", &enc, err) &&
-        grid_crypto_decode(ciphertext, "open_failed", "ciphertext is not base64, or is too long to be a sealed key", &sealed, err) &&
+        grid_crypto_decode(ciphertext, "open_failed", "ciphertext is not base64, or is too long for a key", &sealed, err) &&
         grid_hpke_open(recipient, bytes_of(&enc), nothing, nothing, bytes_of(&sealed), &text, err))
         key = grid_key_new_from_text(bytes_of(&text), err);
     grid_buffer_clear(&enc);
