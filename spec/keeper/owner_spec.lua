@@ -82,6 +82,14 @@ describe("an owner", function()
     assert.equal("alive", (judge(unknown, me, 0)))
   end)
 
+  it("of another boot of the same machine has no time left once this boot has lasted as long", function()
+    local held, reborn = owner.new(me, clock(0), 10), with(me, { boot_id = "another" })
+    assert.equal(9, owner.time_left(held, reborn, { wall = 0, boot = 3 }, { same_rev_for = 1 }))
+    assert.equal(7, owner.time_left(held, reborn, { wall = 0, boot = 3 }, { same_rev_for = 5 }))
+    assert.is_true(owner.time_left(held, reborn, { wall = 0, boot = 12 }, {}) <= 0)
+    assert.equal(12, owner.time_left(held, remote, { wall = 0, boot = 12 }, {}))
+  end)
+
   it("elsewhere is orphaned when the same rev was seen for its whole time", function()
     local time_namespace = with(other, { time_namespace = "x" })
     for _, held_by in ipairs { remote, time_namespace } do

@@ -13,6 +13,7 @@ local demand = {}
 
 local DEFAULT_TIMEOUT = 5     -- seconds that `get` waits for the refresh of an expired session
 local MANDATORY_WAIT = 1      -- seconds that `get` waits while the session is still valid
+local TAKE_OVER_TIME = 1      -- seconds for taking over a refresh whose owner's time is over
 local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` asks for
 
 local function known(entry)
@@ -179,7 +180,7 @@ function demand.refresh(keeper, id, given)
   clear_refusal(keeper, entry)
   local session
   session, err = insist(keeper, {
-    id = id, began = began, deadline = began + (given and given.timeout or keeper.timeout + owner.COMMIT_TIME),
+    id = id, began = began, deadline = began + (given and given.timeout or keeper.timeout + owner.COMMIT_TIME + TAKE_OVER_TIME),
     before = known(entry), is_forced = true,
     want = { known = known(entry), is_forced = true, is_last_chance = true },
   })

@@ -175,7 +175,7 @@ local REFRESH = { timeout = { type = "number", check = not_negative } }
 
 --- Refreshes now, whatever the time.
 ---@param id string
----@param given? { timeout?: number } seconds to wait at most; default: those of an exchange and its commit
+---@param given? { timeout?: number } seconds to wait at most; default: those of an exchange, its commit and a take-over
 ---@return grid.Session?, grid.Error?
 function Keeper:refresh(id, given)
   check(self, "keeper:refresh", id, REFRESH, given)

@@ -58,7 +58,8 @@ local function update(entry, record, rev, env)
   if record.state == "dead" then entry.session = nil end
   entry.is_held = is_held(record, env)
   local held_until = entry.is_held and entry.born + entry.life or 0
-  entry.paused_until = math.max(held_until, env.clock.boot + merge.backoff_left(record, env))
+  local pause = merge.backoff_left(record, env)
+  entry.paused_until = math.max(held_until, pause > 0 and env.clock.boot + pause or 0)
 end
 
 local function is_same(entry, record)

@@ -69,11 +69,18 @@ local function is_gone(self, process)
   return process.start_time ~= nil and self.start_time ~= nil and process.start_time ~= self.start_time
 end
 
+local function is_of_earlier_boot(self, me)
+  return is_same(self, me, "machine_id") and self.boot_id and me.boot_id and self.boot_id ~= me.boot_id
+end
+
 --- Seconds until the owner's deadline, 0 or less when it has passed: exact on a shared
---- clock, else measured from when the caller first saw the rev.
+--- clock, else measured from when the caller first saw the rev, or from the boot that
+--- ended the owner.
 function owner.time_left(self, me, clock, facts)
   if timing.shares_clock(self, me) then return seconds(self.deadline) - clock.boot end
-  return seconds(self.time) - (facts.same_rev_for or 0)
+  local elapsed = facts.same_rev_for or 0
+  if is_of_earlier_boot(self, me) then elapsed = math.max(elapsed, clock.boot) end
+  return seconds(self.time) - elapsed
 end
 
 --- Has the owner died? `left`: seconds after which to judge again, unless a fact changes.
@@ -82,8 +89,7 @@ function owner.judge(self, me, clock, facts)
   local left = math.max(0, owner.time_left(self, me, clock, facts))
   if is_own(self, me) then return facts.in_flight and "alive" or "orphaned", left end
   if facts.process and owner.process_of(self, me, facts.is_local) and is_gone(self, facts.process) then return "orphaned" end
-  local is_another_boot = is_same(self, me, "machine_id") and self.boot_id and me.boot_id and self.boot_id ~= me.boot_id
-  if is_another_boot or left == 0 then return "orphaned" end
+  if is_of_earlier_boot(self, me) or left == 0 then return "orphaned" end
   return "alive", left
 end
 
