@@ -88,12 +88,13 @@ function perform.read_raws(keeper, _, _, effect)
 end
 
 local SHORTEST_POLL, LONGEST_POLL = 0.02, 0.25 -- seconds
+local JUDGE_AFTER = 0.5
 
--- Waits while another process refreshes: until the record changes, or its owner's time
--- is over. Nothing: the flight does not wait so long.
+-- Waits while another process refreshes, until the record changes. The owner is judged
+-- again now and then: that process may end. Nothing: the flight does not wait so long.
 function perform.wait(keeper, one, state, effect)
   local now = clock.boot()
-  local until_time, pause = now + (effect.seconds or LONGEST_POLL), SHORTEST_POLL
+  local until_time, pause = now + math.min(effect.seconds or JUDGE_AFTER, JUDGE_AFTER), SHORTEST_POLL
   while now < until_time do
     if now >= one.waits_until or keeper.closed then return nil end
     waiting.sleep(keeper.host, math.min(pause, until_time - now, one.waits_until - now))
