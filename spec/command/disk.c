@@ -5,7 +5,8 @@
  * NFS client does; any other value is the errno of every lock. $DISK_LOG names a file
  * that gets a line for each "write PATH", "sync PATH" and "rename PATH". $DISK_FAILS,
  * such as "sync 5", names a call and the errno with which it fails: write and sync of
- * files, sync_folder, rename, link. */
+ * files, sync_folder, rename, link. $DISK_ARMED names a file, without which none
+ * fails. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
 #include <dlfcn.h>
@@ -49,10 +50,12 @@ static void note_file(const char *what, int fd)
 /* Does that call fail? Then errno is set. */
 static int fails(const char *what)
 {
-    const char *call = getenv("DISK_FAILS");
+    const char *call = getenv("DISK_FAILS"), *armed = getenv("DISK_ARMED");
     size_t size = strlen(what);
 
     if (!call || strncmp(call, what, size) != 0 || call[size] != ' ')
+        return 0;
+    if (armed && access(armed, F_OK) != 0)
         return 0;
     errno = atoi(call + size);
     return 1;

@@ -22,6 +22,10 @@ slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, s
 model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol, and broken rules that must be found
 	@$(call lua_env,luajit) $(SUITE) tests model luajit $(BUSTED) $(MODEL)
 
+.PHONY: keeper-faults
+keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at each fault
+	@$(call lua_env,$(VM)) $(VM) spec/keeper/faults/print.lua
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \

@@ -1,0 +1,99 @@
+-- Programs that run beside a spec, on either VM, until they end or are killed. Needs a
+-- shell; works on Lua 5.4 and LuaJIT.
+-- Owns: the folder of each process, which has its output; `process:close` removes it.
+-- Does not know: what a program does.
+
+local child = require "spec.support.child"
+
+local process = {}
+local Process = { __name = "spec.process" }
+Process.__index = Process
+
+local function quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+--- The VMs that the project is built for; the one that runs the spec is among them.
+function process.vms()
+  local found = {}
+  for _, vm in ipairs { "lua5.4", "luajit" } do
+    local path = process.cpath(vm):match "^[^;]*":gsub("%?", "grid/core")
+    if read(path) then found[#found + 1] = vm end
+  end
+  return found
+end
+
+--- LUA_CPATH of the build for that VM, beside the build that the spec runs on.
+function process.cpath(vm)
+  for entry in child.absolute(package.cpath):gmatch "[^;]+" do
+    local build = entry:match "^(.*)/lua5%.4/%?%.so$" or entry:match "^(.*)/luajit/%?%.so$"
+    if build then return ("%s/%s/?.so;;"):format(build, vm) end
+  end
+end
+
+--- Starts a Lua program. Options: vm (default: "lua5.4" or "luajit" that the spec runs
+--- on), env (variables), prefix (shell words before the interpreter), folder (where the
+--- process has its own folder).
+---@param script string
+---@param arguments string[]
+---@param options { vm: string?, env: table?, prefix: string?, folder: string }
+function process.start(script, arguments, options)
+  local vm = options.vm or (rawget(_G, "jit") and "luajit" or "lua5.4")
+  local self = setmetatable({ path = child.capture("mktemp -d -p " .. quote(options.folder)), vm = vm }, Process)
+  local words = {
+    "exec env LUA_PATH=" .. quote(child.absolute(package.path)), "LUA_CPATH=" .. quote(process.cpath(vm)),
+  }
+  for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  words[#words + 1] = options.prefix or ""
+  words[#words + 1] = vm
+  words[#words + 1] = quote(script)
+  for _, argument in ipairs(arguments) do words[#words + 1] = quote(argument) end
+  local here = quote(self.path)
+  local command = ("( sh -c %s >%s/out 2>%s/err </dev/null; echo $? >%s/rc.new; mv %s/rc.new %s/rc ) 2>/dev/null &"):format(
+    quote("echo $$ >" .. here .. "/pid; " .. table.concat(words, " ")), here, here, here, here, here)
+  assert(os.execute(command))
+  return self
+end
+
+--- The exit code | nil: it runs. A signal counts as 128 and its number.
+function Process:code()
+  return tonumber(read(self.path .. "/rc") or "")
+end
+
+function Process:pid()
+  return tonumber(read(self.path .. "/pid") or "")
+end
+
+function Process:output() return read(self.path .. "/out") or "" end
+
+--- What it printed on standard error, without a shell's word for its end.
+function Process:errors() return ((read(self.path .. "/err") or ""):gsub("Killed\n$", "")) end
+
+--- Is it stopped by a signal?
+function Process:is_stopped()
+  local pid = self:pid()
+  local stat = pid and read("/proc/" .. pid .. "/stat")
+  return stat ~= nil and stat:match "^.*%) (%u)" == "T"
+end
+
+function Process:signal(name)
+  local pid = not self:code() and self:pid()
+  if pid then os.execute(("kill -%s %d 2>/dev/null"):format(name, pid)) end
+end
+
+--- Ends it, if it runs, and removes its folder.
+function Process:close()
+  self:signal "KILL"
+  while not self:code() do os.execute "sleep 0.01" end
+  os.execute("rm -rf " .. quote(self.path))
+end
+
+return process
