@@ -93,7 +93,7 @@ static void the_caller_goes_on_while_the_disk_does_not(void)
     CHECK(!is_readable(writer, SHORT)); /* not reported before the folder is */
     let_go(1);
     CHECK(take(writer) == write);
-    CHECK(grid_write_succeeded(write, &err));
+    CHECK(GRID_SWAP_DONE == grid_write_result(write, &err));
     content_is("one", "text");
     CHECK(!is_readable(writer, 0));
     CHECK_INT(synced_files, 1);
@@ -139,7 +139,7 @@ static void a_write_that_fails_says_why_and_leaves_the_old_file(void)
     write = start(writer, "one", "lost");
     let_go(1);
     CHECK(take(writer) == write);
-    CHECK(!grid_write_succeeded(write, &err));
+    CHECK(GRID_SWAP_FAILED == grid_write_result(write, &err));
     CHECK_INT(err.kind, GRID_STORE);
     CHECK_STR(err.code, "not_written");
     CHECK(strstr(err.message, strerror(EIO)) != NULL);
@@ -154,7 +154,7 @@ static void takes_failure(grid_writer *writer, const char *code, int number)
     grid_error err = {.code = ""};
     grid_write *write = take(writer);
 
-    CHECK(write && !grid_write_succeeded(write, &err));
+    CHECK(write && GRID_SWAP_FAILED == grid_write_result(write, &err));
     CHECK_INT(err.kind, GRID_STORE);
     CHECK_STR(err.code, code);
     if (!CHECK(strstr(err.message, strerror(number)) != NULL))
@@ -178,7 +178,7 @@ static void what_the_disk_refuses_is_told_and_the_next_write_is_done(void)
     takes_failure(writer, "not_found", ENOENT);
     last = start(writer, "one", "text");
     let_go(2);
-    CHECK(take(writer) == last && grid_write_succeeded(last, &err));
+    CHECK(take(writer) == last && GRID_SWAP_DONE == grid_write_result(last, &err));
     grid_write_free(last);
     grid_writer_free(writer);
 }
@@ -194,7 +194,7 @@ static void a_file_is_removed_in_its_turn(void)
     for (int i = 0; i < 2; i++) {
         grid_write *write = take(writer);
 
-        CHECK(grid_write_succeeded(write, &err));
+        CHECK(GRID_SWAP_DONE == grid_write_result(write, &err));
         CHECK_INT(grid_write_id(write), i + 1);
         grid_write_free(write);
         /* The removal is not reported before it is durable. */

@@ -153,6 +153,21 @@ describe("a writer", function()
     assert.same({ 4, true }, { next_finished() })
   end)
 
+  it("compares and swaps, and tells a conflict", function()
+    local folder_of_temporaries = path "tmp"
+    assert(core.folder_make(folder_of_temporaries))
+    writer:replace_if(path "one", folder_of_temporaries, nil, "first", 5)
+    writer:replace_if(path "one", folder_of_temporaries, nil, "again", 5)
+    writer:replace_if(path "one", folder_of_temporaries, "first", "second", 7)
+    writer:remove_if(path "one", "first")
+    for id, expected in ipairs { true, false, true, false } do assert.same({ id, expected }, { next_finished() }) end
+    assert.same({ "second", 7 }, { content "one", core.file_time(path "one") })
+    writer:remove_if(path "one", "second")
+    assert.same({ 5, true }, { next_finished() })
+    assert.is_nil(content "one")
+    assert.error_matches(function() writer:remove_if(path "one", "") end, "1 to 256 bytes")
+  end)
+
   it("leaves the old file where the new one finds no room", function()
     writer:replace(path "one", "old")
     next_finished()

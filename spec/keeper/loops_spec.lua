@@ -1,5 +1,8 @@
 -- The keeper in event loops: waiters of one refresh, the background, timeouts, close.
 
+local child = require "spec.support.child"
+local core = require "grid.core"
+local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 
@@ -154,6 +157,28 @@ for name, new_program in pairs(programs) do
         assert.equal("added refreshed", rig.names(events))
       end)
     end
+
+    it("writes to a store of files on a thread, never on that of the loop", function()
+      local folder = child.folder()
+      local me = start { store = grid.store.file { directory = folder.path .. "/sessions" } }
+      local replace_if, remove_if = core.file_replace_if, core.file_remove_if
+      core.file_replace_if = function() error "the loop waits for the disk" end
+      core.file_remove_if = core.file_replace_if
+      local done, err
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        assert.equal("access-1", assert(keeper:refresh(me)).access_token)
+        err = select(2, keeper:add(me, tokens(me)))
+        done = keeper:remove(me)
+      end)
+      program.run()
+      core.file_replace_if, core.file_remove_if = replace_if, remove_if
+      assert.is_true(done)
+      raw_rig.assert_error(err, { code = "exists" })
+      keeper:close()
+      keeper = nil
+      folder:remove()
+    end)
 
     it("keeps alive what no caller asks for", function()
       local me = start { recheck = 0 }

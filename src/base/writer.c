@@ -13,11 +13,12 @@ struct grid_write {
     grid_write *next;
     unsigned long long id;
     bool removes; /* false: replaces */
-    bool succeeded;
+    bool compares;
+    grid_swap_result result;
     grid_error failure;
-    size_t size;       /* of the bytes */
-    size_t path_size;  /* with the NUL */
-    char content[];    /* the path, then the bytes */
+    grid_swap swap; /* points into the content */
+    size_t size;    /* of the content */
+    char content[]; /* path, temporary folder, expected, bytes */
 };
 
 typedef struct queue {
@@ -90,12 +91,16 @@ static void finish(grid_writer *writer, grid_write *write)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-static bool execute(grid_write *write)
+static grid_swap_result execute(grid_write *write)
 {
-    grid_slice bytes = {write->content + write->path_size, write->size};
+    const grid_swap *swap = &write->swap;
+    grid_error *err = &write->failure;
 
-    return write->removes ? grid_file_remove(write->content, &write->failure)
-                          : grid_file_replace(write->content, bytes, &write->failure);
+    if (write->compares)
+        return write->removes ? grid_file_remove_if(swap->path, swap->expected, err) : grid_file_replace_if(swap, err);
+    if (write->removes ? grid_file_remove(swap->path, err) : grid_file_replace(swap->path, swap->bytes, err))
+        return GRID_SWAP_DONE;
+    return GRID_SWAP_FAILED;
 }
 
 /* The thread allocates no memory with base/alloc.h, since the gate for tests works on one
@@ -106,7 +111,7 @@ static void *run(void *context)
     grid_write *write;
 
     while ((write = wait_for_write(writer))) {
-        write->succeeded = execute(write);
+        write->result = execute(write);
         finish(writer, write);
     }
     return NULL;
@@ -196,19 +201,40 @@ int grid_writer_fd(const grid_writer *writer)
     return writer->fd;
 }
 
-static grid_write *new_write(const char *path, grid_slice bytes, grid_error *err)
+/* Copies the bytes to `to`, behind what lies there. */
+static grid_slice copy(char *content, size_t *to, grid_slice bytes)
 {
-    size_t path_size = strlen(path) + 1;
-    grid_write *write = grid_malloc(sizeof *write + path_size + bytes.size);
+    char *start = content + *to;
+
+    if (!bytes.data)
+        return bytes;
+    if (bytes.size)
+        memcpy(start, bytes.data, bytes.size);
+    *to += bytes.size;
+    return (grid_slice){start, bytes.size};
+}
+
+static const char *copy_text(char *content, size_t *to, const char *text)
+{
+    return copy(content, to, (grid_slice){text, strlen(text) + 1}).data;
+}
+
+/* A write with a copy of all that `swap` points to. */
+static grid_write *new_write(const grid_swap *swap, grid_error *err)
+{
+    const char *folder = swap->temporary_folder ? swap->temporary_folder : "";
+    size_t size = strlen(swap->path) + 1 + strlen(folder) + 1 + swap->expected.size + swap->bytes.size, used = 0;
+    grid_write *write = grid_malloc(sizeof *write + size);
 
     if (!write) {
         grid_error_out_of_memory(err);
         return NULL;
     }
-    *write = (grid_write){.size = bytes.size, .path_size = path_size};
-    memcpy(write->content, path, path_size);
-    if (bytes.size)
-        memcpy(write->content + path_size, bytes.data, bytes.size);
+    *write = (grid_write){.size = size, .swap.modified = swap->modified};
+    write->swap.path = copy_text(write->content, &used, swap->path);
+    write->swap.temporary_folder = copy_text(write->content, &used, folder);
+    write->swap.expected = copy(write->content, &used, swap->expected);
+    write->swap.bytes = copy(write->content, &used, swap->bytes);
     return write;
 }
 
@@ -231,21 +257,35 @@ static grid_write *submit(grid_writer *writer, grid_write *write)
     return write;
 }
 
+static grid_write *start(grid_writer *writer, const grid_swap *swap, bool removes, bool compares, grid_error *err)
+{
+    grid_write *write = is_ready(writer, err) ? new_write(swap, err) : NULL;
+
+    if (!write)
+        return NULL;
+    write->removes = removes;
+    write->compares = compares;
+    return submit(writer, write);
+}
+
 grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err)
 {
-    grid_write *write = is_ready(writer, err) ? new_write(path, bytes, err) : NULL;
-
-    return write ? submit(writer, write) : NULL;
+    return start(writer, &(grid_swap){.path = path, .bytes = bytes}, false, false, err);
 }
 
 grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err)
 {
-    grid_write *write = is_ready(writer, err) ? new_write(path, (grid_slice){"", 0}, err) : NULL;
+    return start(writer, &(grid_swap){.path = path}, true, false, err);
+}
 
-    if (!write)
-        return NULL;
-    write->removes = true;
-    return submit(writer, write);
+grid_write *grid_writer_replace_if(grid_writer *writer, const grid_swap *swap, grid_error *err)
+{
+    return start(writer, swap, false, true, err);
+}
+
+grid_write *grid_writer_remove_if(grid_writer *writer, const char *path, grid_slice expected, grid_error *err)
+{
+    return start(writer, &(grid_swap){.path = path, .expected = expected}, true, true, err);
 }
 
 grid_write *grid_writer_take_finished(grid_writer *writer)
@@ -268,16 +308,16 @@ unsigned long long grid_write_id(const grid_write *write)
     return write->id;
 }
 
-bool grid_write_succeeded(const grid_write *write, grid_error *err)
+grid_swap_result grid_write_result(const grid_write *write, grid_error *err)
 {
-    if (!write->succeeded)
+    if (write->result == GRID_SWAP_FAILED)
         *err = write->failure;
-    return write->succeeded;
+    return write->result;
 }
 
 /* The content is wiped, since it may be a session. */
 void grid_write_free(grid_write *write)
 {
-    grid_wipe(write->content, write->path_size + write->size);
+    grid_wipe(write->content, write->size);
     grid_free(write);
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
+#include "base/swap.h"
 
 #include <stdbool.h>
 
@@ -36,6 +37,10 @@ int grid_writer_fd(const grid_writer *writer);
 grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err);
 grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err);
 
+/* The same for grid_file_replace_if and grid_file_remove_if. */
+grid_write *grid_writer_replace_if(grid_writer *writer, const grid_swap *swap, grid_error *err);
+grid_write *grid_writer_remove_if(grid_writer *writer, const char *path, grid_slice expected, grid_error *err);
+
 /* Removes the oldest write from the queue of finished writes; NULL: none. The caller
  * frees it. */
 grid_write *grid_writer_take_finished(grid_writer *writer);
@@ -43,8 +48,8 @@ grid_write *grid_writer_take_finished(grid_writer *writer);
 /* The number of a write, counted from 1 for each writer. */
 unsigned long long grid_write_id(const grid_write *write);
 
-/* The result of grid_file_replace or grid_file_remove. */
-bool grid_write_succeeded(const grid_write *write, grid_error *err);
+/* The result. A conflict is one of grid_file_replace_if and grid_file_remove_if only. */
+grid_swap_result grid_write_result(const grid_write *write, grid_error *err);
 
 void grid_write_free(grid_write *write);
 

@@ -5,7 +5,7 @@
 
 #include "base/swap.h"
 
-static grid_slice check_expected(lua_State *L, int argument)
+grid_slice gridL_check_expected(lua_State *L, int argument)
 {
     grid_slice expected = gridL_check_slice(L, argument);
 
@@ -13,7 +13,7 @@ static grid_slice check_expected(lua_State *L, int argument)
     return expected;
 }
 
-static int finish(lua_State *L, grid_swap_result result, const grid_error *err)
+int gridL_push_swapped(lua_State *L, grid_swap_result result, const grid_error *err)
 {
     if (result == GRID_SWAP_FAILED)
         return gridL_fail(L, err);
@@ -21,21 +21,26 @@ static int finish(lua_State *L, grid_swap_result result, const grid_error *err)
     return 1;
 }
 
+grid_swap gridL_check_swap(lua_State *L, int first)
+{
+    return (grid_swap){
+        .path = luaL_checkstring(L, first),
+        .temporary_folder = luaL_checkstring(L, first + 1),
+        .expected = lua_isnoneornil(L, first + 2) ? (grid_slice){NULL, 0} : gridL_check_expected(L, first + 2),
+        .bytes = gridL_check_slice(L, first + 3),
+        .modified = luaL_checknumber(L, first + 4),
+    };
+}
+
 /* file_replace_if(path, temporary_folder, expected | nil, text, modified) -> true |
  * false: conflict | nil, kind, code, message */
 static int file_replace_if(lua_State *L)
 {
-    const grid_swap swap = {
-        .path = luaL_checkstring(L, 1),
-        .temporary_folder = luaL_checkstring(L, 2),
-        .expected = lua_isnoneornil(L, 3) ? (grid_slice){NULL, 0} : check_expected(L, 3),
-        .bytes = gridL_check_slice(L, 4),
-        .modified = luaL_checknumber(L, 5),
-    };
+    const grid_swap swap = gridL_check_swap(L, 1);
     grid_error err;
     grid_swap_result result = grid_file_replace_if(&swap, &err);
 
-    return finish(L, result, &err);
+    return gridL_push_swapped(L, result, &err);
 }
 
 /* file_remove_if(path, expected) -> true | false: conflict | nil, kind, code, message */
@@ -43,9 +48,9 @@ static int file_remove_if(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     grid_error err;
-    grid_swap_result result = grid_file_remove_if(path, check_expected(L, 2), &err);
+    grid_swap_result result = grid_file_remove_if(path, gridL_check_expected(L, 2), &err);
 
-    return finish(L, result, &err);
+    return gridL_push_swapped(L, result, &err);
 }
 
 void gridL_open_swap(lua_State *L)

@@ -6,6 +6,7 @@
 #include "lua/writer.h"
 
 #include "base/writer.h"
+#include "lua/swap.h"
 
 static const char WRITER[] = "grid.core.writer";
 
@@ -70,27 +71,51 @@ static int writer_remove(lua_State *L)
     return push_id(L, write, &err);
 }
 
+/* writer:replace_if(path, temporary_folder, expected | nil, text, modified) -> id | nil,
+ * kind, code, message */
+static int writer_replace_if(lua_State *L)
+{
+    grid_writer *writer = check_writer(L);
+    const grid_swap swap = gridL_check_swap(L, 2);
+    grid_error err;
+    const grid_write *write = grid_writer_replace_if(writer, &swap, &err);
+
+    return push_id(L, write, &err);
+}
+
+/* writer:remove_if(path, expected) -> id | nil, kind, code, message */
+static int writer_remove_if(lua_State *L)
+{
+    grid_writer *writer = check_writer(L);
+    const char *path = luaL_checkstring(L, 2);
+    grid_error err;
+    const grid_write *write = grid_writer_remove_if(writer, path, gridL_check_expected(L, 3), &err);
+
+    return push_id(L, write, &err);
+}
+
 static int writer_fd(lua_State *L)
 {
     lua_pushinteger(L, grid_writer_fd(check_writer(L)));
     return 1;
 }
 
-/* writer:next_finished() -> id, true | id, nil, kind, code, message; nothing: none */
+/* writer:next_finished() -> id, true | id, false: conflict | id, nil, kind, code,
+ * message; nothing: none */
 static int writer_next_finished(lua_State *L)
 {
     grid_write *write = grid_writer_take_finished(check_writer(L));
     unsigned long long id;
+    grid_swap_result done;
     grid_error err;
-    bool succeeded;
 
     if (!write)
         return 0;
     id = grid_write_id(write);
-    succeeded = grid_write_succeeded(write, &err);
+    done = grid_write_result(write, &err);
     grid_write_free(write);
     lua_pushinteger(L, (lua_Integer)id);
-    return 1 + gridL_finish(L, succeeded, &err);
+    return 1 + gridL_push_swapped(L, done, &err);
 }
 
 /* writer:is_usable() -> boolean: not closed, and created by this process */
@@ -107,6 +132,8 @@ void gridL_open_writer(lua_State *L)
     static const luaL_Reg methods[] = {
         {"replace", writer_replace},
         {"remove", writer_remove},
+        {"replace_if", writer_replace_if},
+        {"remove_if", writer_remove_if},
         {"fd", writer_fd},
         {"next_finished", writer_next_finished},
         {"is_usable", writer_is_usable},

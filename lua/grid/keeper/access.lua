@@ -1,7 +1,9 @@
 -- The records of a keeper in its store.
--- Owns: the way of a record through codec and seal; what a store raises becomes an error.
+-- Owns: the way of a record through codec and seal; what a store raises becomes an
+-- error.
 -- Does not know: what a record is changed for.
 
+local disk = require "grid.keeper.disk"
 local failure = require "grid.keeper.failure"
 local records = require "grid.keeper.record"
 
@@ -27,23 +29,46 @@ local function pack(keeper, record)
   return blob, err
 end
 
---- Puts a record in the place of the one with that rev. An error may have happened.
+-- store:put, on a thread of the core where the store can and the host can wait for that.
+-- -> as store:put; raises what the store raises
+local function store_put(keeper, store, ...)
+  local replace_if = store.put_by and disk.replace_if(keeper)
+  if replace_if then return store:put_by(replace_if, ...) end
+  return store:put(...)
+end
+
+local function store_remove(keeper, store, ...)
+  local remove_if = store.remove_by and disk.remove_if(keeper)
+  if remove_if then return store:remove_by(remove_if, ...) end
+  return store:remove(...)
+end
+
+--- Puts a blob into a store of the keeper: the one of the sessions, or the spool.
 ---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
-function access.put(keeper, record, expected_rev, due_at)
-  local blob, err = pack(keeper, record)
-  if not blob then return "error", nil, err end
-  local store = keeper.store
-  local ok, rev, problem = pcall(store.put, store, record.id, expected_rev, blob, due_at)
+function access.put_blob(keeper, store, id, expected_rev, blob, due_at)
+  local ok, rev, problem = pcall(store_put, keeper, store, id, expected_rev, blob, due_at)
   if not ok then return "error", nil, failure.of_store(rev) end
   if rev ~= nil then return "ok", rev end
   if problem == "conflict" then return "conflict" end
   return "error", nil, failure.of_store(problem)
 end
 
+--- Puts a record in the place of the one with that rev. An error may have happened.
+---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
+function access.put(keeper, record, expected_rev, due_at)
+  local blob, err = pack(keeper, record)
+  if not blob then return "error", nil, err end
+  return access.put_blob(keeper, keeper.store, record.id, expected_rev, blob, due_at)
+end
+
 ---@return "ok"|"conflict"|"error" result, grid.Error?
 function access.remove(keeper, id, rev)
-  local store = keeper.store
-  local ok, done, problem = pcall(store.remove, store, id, rev)
+  return access.remove_blob(keeper, keeper.store, id, rev)
+end
+
+---@return "ok"|"conflict"|"error" result, grid.Error?
+function access.remove_blob(keeper, store, id, rev)
+  local ok, done, problem = pcall(store_remove, keeper, store, id, rev)
   if not ok then return "error", failure.of_store(done) end
   if done then return "ok" end
   if problem == "conflict" then return "conflict" end

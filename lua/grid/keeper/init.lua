@@ -7,6 +7,7 @@ local argument = require "grid.argument"
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local demand = require "grid.keeper.demand"
+local disk = require "grid.keeper.disk"
 local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
 local hosts = require "grid.host"
@@ -101,6 +102,7 @@ function keeper.new(given)
   self.pending = {}  -- id -> flight whose answer the store has not taken
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
+  self.writers = {}  -- writers of disk.lua that are not in use
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start
@@ -115,7 +117,9 @@ end
 
 --- For flights: one is over.
 function Keeper:on_landed()
-  if self.closed and next(self.flights) == nil then self.http:close() end
+  if not self.closed or next(self.flights) then return end
+  self.http:close()
+  disk.close(self)
 end
 
 function Keeper:__tostring()

@@ -41,14 +41,14 @@ function spool.save(keeper, record, is_raw)
   local blob = ok and records.pack(record, keeper.seal_keys)
   if not blob then return nil end
   local text = ("%s %d:%s%s"):format(is_raw and "raw" or "tokens", #record.id, record.id, blob)
-  local rev, err = keeper.spool:put(name, nil, text)
-  if rev or err == "conflict" then return name end -- an entry with that name has that answer
+  local result = access.put_blob(keeper, keeper.spool, name, nil, text)
+  if result ~= "error" then return name end -- after a conflict: an entry with that name has that answer
 end
 
 --- Removes an entry whose answer is in the store now.
 function spool.remove(keeper, name)
   local _, rev = keeper.spool:get(name)
-  if rev then keeper.spool:remove(name, rev) end
+  if rev then access.remove_blob(keeper, keeper.spool, name, rev) end
 end
 
 -- -> id, kind, blob | nothing

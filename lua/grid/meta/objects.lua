@@ -140,12 +140,27 @@ function writer:replace(path, text) end
 ---@return integer? id, string? kind, string? code, string? message
 function writer:remove(path) end
 
+--- Submits core.file_replace_if.
+---@param path string
+---@param temporary_folder string
+---@param expected string?
+---@param text string
+---@param modified number
+---@return integer? id, string? kind, string? code, string? message
+function writer:replace_if(path, temporary_folder, expected, text, modified) end
+
+--- Submits core.file_remove_if.
+---@param path string
+---@param expected string
+---@return integer? id, string? kind, string? code, string? message
+function writer:remove_if(path, expected) end
+
 --- Readable while a result has not been taken.
 ---@return integer
 function writer:fd() end
 
 --- The oldest result, in the order of submission; nothing: none is finished.
----@return integer? id, true? ok, string? kind, string? code, string? message
+---@return integer? id, boolean? ok, string? kind, string? code, string? message
 function writer:next_finished() end
 
 ---@return boolean

@@ -168,7 +168,9 @@ local function outcome(is_done, kind, code, message)
   return nil, errors.from_core(kind, code, message)
 end
 
-function File:put(id, expected_rev, blob, due_at)
+--- `put` with another function in place of core.file_replace_if, such as one that lets a
+--- thread do the work.
+function File:put_by(replace_if, id, expected_rev, blob, due_at)
   contract.check_put("store:put", id, expected_rev, blob, due_at)
   if #blob > MAX_BLOB then
     return nil, errors.new {
@@ -185,13 +187,18 @@ function File:put(id, expected_rev, blob, due_at)
   rev, err = next_rev(expected_rev)
   if not rev then return nil, err end
   local due = due_at and microseconds(due_at)
-  ok, err = outcome(core.file_replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
+  ok, err = outcome(replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
     compose(id, rev, blob, due), due and due / 1e6 or LATEST))
   if not ok then return nil, err end
   return rev
 end
 
-function File:remove(id, rev)
+function File:put(id, expected_rev, blob, due_at)
+  return self:put_by(core.file_replace_if, id, expected_rev, blob, due_at)
+end
+
+--- `remove` with another function in place of core.file_remove_if.
+function File:remove_by(remove_if, id, rev)
   contract.check_id("store:remove", id)
   contract.check_rev("store:remove", rev)
   local exists, err = folder_exists(self)
@@ -200,7 +207,11 @@ function File:remove(id, rev)
   local name
   name, err = name_of(id)
   if not name then return nil, err end
-  return outcome(core.file_remove_if(path_of(self, name), first_line(rev)))
+  return outcome(remove_if(path_of(self, name), first_line(rev)))
+end
+
+function File:remove(id, rev)
+  return self:remove_by(core.file_remove_if, id, rev)
 end
 
 -- Appends the due records of a bucket to `candidates`. A bucket without due records is
