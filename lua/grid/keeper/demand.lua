@@ -14,6 +14,7 @@ local demand = {}
 local DEFAULT_TIMEOUT = 5     -- seconds that `get` waits for the refresh of an expired session
 local MANDATORY_WAIT = 1      -- seconds that `get` waits while the session is still valid
 local TAKE_OVER_TIME = 1      -- seconds for taking over a refresh whose owner's time is over
+local ELSEWHERE_PAUSE = 0.25  -- seconds between two looks at a refresh of another process in the advisory window
 local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` asks for
 
 local function known(entry)
@@ -114,7 +115,13 @@ local function get_mandatory(keeper, call, entry)
 end
 
 local function get_advisory(keeper, call, entry)
-  if clock.boot() >= entry.paused_until then flights.offer(keeper, call.id, call.want) end
+  if clock.boot() >= entry.paused_until then
+    local one = flights.offer(keeper, call.id, call.want)
+    if one.outcome == "elsewhere" then
+      entry.paused_until = clock.boot() + ELSEWHERE_PAUSE
+      memory.arm(keeper, entry)
+    end
+  end
   local after, err = look(keeper, call)
   return after and after.session, err
 end

@@ -16,6 +16,7 @@ local flights = {}
 -- is then carried out by a caller.
 local SPAWN_TIMEOUT = 0.1
 local LONGEST_WAIT = 60
+local YOUNG = 1 -- seconds; a flight of that age is checked for a fork, which takes as long as a read of a file
 
 --- The flight under way for an id | nil. A flight that was under way when the process
 --- forked goes on in the parent only.
@@ -88,6 +89,8 @@ end
 --- caller carries it out. Such a flight does not wait for another process.
 ---@return table flight one that was under way, or the new one
 function flights.offer(keeper, id, want)
+  local one = keeper.flights[id]
+  if one and core.now() < one.created + YOUNG then return one end
   return flights.current(keeper, id) or begin(keeper, id, want, 0)
 end
 

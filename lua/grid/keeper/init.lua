@@ -12,6 +12,7 @@ local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
 local hosts = require "grid.host"
 local http = require "grid.http"
+local memory = require "grid.keeper.memory"
 local metrics = require "grid.keeper.metrics"
 local schema = require "grid.schema"
 local spool = require "grid.keeper.spool"
@@ -290,6 +291,7 @@ function Keeper:close()
   if getmetatable(self) ~= Keeper then argument.raise "keeper:close: call it with a colon, on a keeper" end
   if self.closed then return end
   self.closed = true
+  memory.close(self)
   due.stop(self)
   demand.close(self)
   self:on_landed()

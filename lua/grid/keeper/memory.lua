@@ -14,7 +14,7 @@ local memory = {}
 
 -- Computes until when the entry serves a reader at once.
 local function arm(keeper, entry)
-  if entry.dead or entry.is_refused then
+  if entry.dead or entry.is_refused or keeper.closed then
     entry.quiet_until = 0
     return
   end
@@ -88,6 +88,11 @@ function memory.adopt(keeper, record, rev)
   update(entry, record, rev, env)
   arm(keeper, entry)
   return entry
+end
+
+--- Lets no entry serve without a look at the keeper, which was closed.
+function memory.close(keeper)
+  for _, entry in pairs(keeper.entries) do entry.quiet_until = 0 end
 end
 
 function memory.forget(keeper, id)

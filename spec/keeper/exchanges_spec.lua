@@ -1,0 +1,156 @@
+-- The keeper with each kind of exchange: OAuth 2.0 with DPoP, with metadata, with
+-- revocation; a program's own; Grid.
+
+local grid = require "grid"
+local raw_rig = require "spec.support.rig"
+local rig = require "spec.keeper.keeper_rig"
+
+local server, keeper, events
+
+before_each(function()
+  rig.set_clock()
+  raw_rig.mark()
+  server = rig.server()
+end)
+
+after_each(function()
+  if keeper then keeper:close() end
+  server.close()
+  keeper, server, events = nil, nil, nil
+  rig.reset_clock()
+  raw_rig.assert_nothing_left()
+end)
+
+local function start(options, given)
+  local all = { exchange = rig.exchange(server, options) }
+  for name, value in pairs(given or {}) do all[name] = value end
+  keeper, events = rig.keeper(server, all)
+  assert(keeper:add("me", rig.TOKENS))
+end
+
+describe("the keeper, with an OAuth 2.0 exchange,", function()
+  it("answers the demand for a DPoP nonce once, within the same attempt", function()
+    start { dpop = true }
+    server.faults[1] = function() return rig.response(400, '{"error":"use_dpop_nonce"}', "DPoP-Nonce: n1\r\n") end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal(2, #server.raw.requests)
+    assert.equal("added refreshed", rig.names(events))
+    for i = 1, 2 do
+      server.faults[i] = function() return rig.response(400, '{"error":"use_dpop_nonce"}', "DPoP-Nonce: n2\r\n") end
+    end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "use_dpop_nonce" })
+    assert.equal(4, #server.raw.requests)
+  end)
+
+  it("fetches the metadata of an issuer once, before the first request", function()
+    local issuer = server.url:gsub("/token$", "")
+    start { token_url = false, issuer = issuer }
+    local metadata = ('{"issuer":"%s","token_endpoint":"%s"}'):format(issuer, server.url)
+    server.faults[1] = function() return rig.response(503, "") end
+    server.faults[2] = function() return rig.response(200, metadata) end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal("access-2", assert(keeper:refresh "me").access_token)
+    assert.equal(4, #server.raw.requests)
+  end)
+
+  it("sends nothing while the metadata cannot be had, and does not doubt", function()
+    start { token_url = false, issuer = (server.url:gsub("/token$", "")) }
+    for i = 1, 2 do server.faults[i] = function() return rig.response(404, "") end end
+    assert.is_nil(keeper:refresh "me")
+    local status = assert(keeper:status "me")
+    assert.same({ false, 1, "metadata_http_404" }, { status.suspended, status.failures, status.last_error })
+    assert.equal(0, server.executions)
+  end)
+
+  it("keeps the refresh token that an answer leaves out", function()
+    start()
+    server.faults[1] = function() return rig.response(200, '{"access_token":"access-x","expires_in":60}') end
+    assert.equal("access-x", assert(keeper:refresh "me").access_token)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+  end)
+
+  it("revokes the refresh token of a removed session, and tells where that failed", function()
+    start { revocation_url = server.url .. "/revoke" }
+    server.faults[1] = function() return rig.response(200, "") end
+    assert.is_true(keeper:remove("me", { revoke = true }))
+    assert.is_truthy(server.raw.requests[1]:find("token=refresh%-0"))
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function() return rig.response(500, "") end
+    local ok, err = keeper:remove("me", { revoke = true })
+    assert.is_nil(ok)
+    raw_rig.assert_error(err, { code = "not_revoked", status = 500 })
+    assert.same({}, keeper:list())
+  end)
+
+  it("counts the life of a session from the sending, and believes its server's Retry-After", function()
+    start()
+    server.faults[1] = function() return rig.response(429, "", "Retry-After: 120\r\n") end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { kind = "rate_limit", status = 429 })
+    local status = assert(keeper:status "me")
+    assert.is_true(status.backoff_until >= os.time() + 118)
+    _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "backing_off", retryable = true })
+    assert.equal(1, #server.raw.requests)
+    rig.pass(122)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+  end)
+end)
+
+describe("the keeper, with an exchange of the program,", function()
+  local function own(changes)
+    local exchange = {
+      name = "own",
+      request = function(grant) return "POST", server.url, {}, "refresh_token=" .. grant.refresh_token end,
+      read = function(answer)
+        local access, refresh = answer.body:match '"access_token":"([^"]+)","refresh_token":"([^"]+)"'
+        if not access then return nil, { kind = "refused", code = "no" } end
+        return { access_token = access, refresh_token = refresh, expires_in = 60, region = "eu" }
+      end,
+    }
+    for name, value in pairs(changes or {}) do exchange[name] = value end
+    return exchange
+  end
+
+  it("needs two functions of it only, and gives further tokens as fields", function()
+    start(nil, { exchange = own() })
+    local session = assert(keeper:refresh "me")
+    assert.same({ "access-1", "eu", 2 }, { session.access_token, session.region, session.generation })
+  end)
+
+  it("takes what it raises for a failure, and sends nothing without a request", function()
+    start(nil, { exchange = own { request = function() error "canary" end } })
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "exchange_failed" })
+    assert.is_nil(tostring(err):find "canary")
+    keeper.exchange.request = function() return nil end
+    rig.pass(5)
+    _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "no_request" })
+    keeper.exchange.request = function() return "POST", "ftp://x", {}, "" end
+    rig.pass(10)
+    _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "bad_request" })
+    assert.equal(0, #server.raw.requests)
+  end)
+
+  it("saves an answer that it fails to read", function()
+    start(nil, { exchange = own { read = function() error "canary" end } })
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "exchange_failed" })
+    keeper.exchange.read = own().read
+    rig.pass(20)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal(1, server.executions)
+  end)
+end)
+
+describe("the keeper, closed,", function()
+  it("raises, also for a session that is fresh", function()
+    start()
+    assert(keeper:get "me")
+    keeper:close()
+    raw_rig.assert_misuse(function() keeper:get "me" end, "closed")
+  end)
+end)
