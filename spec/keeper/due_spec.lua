@@ -84,6 +84,53 @@ describe("refresh_due", function()
   end)
 end)
 
+describe("refresh_due in plain Lua", function()
+  local function start_process(query, given)
+    server = rig.process()
+    keeper, events = rig.keeper({ url = server.url .. query }, given)
+    for i = 1, 12 do
+      assert(keeper:add("s" .. i, { access_token = "access-0", refresh_token = ("s%d-0"):format(i), expires_in = 3600 }))
+    end
+    rig.pass(3600 - 30)
+  end
+
+  it("refreshes side by side, so many at once", function()
+    local most = 0
+    local store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      local count = 0
+      for _ in pairs(keeper and keeper.flights or {}) do count = count + 1 end
+      most = math.max(most, count)
+      return put(...)
+    end })
+    start_process("?delay=0.2", { store = store })
+    assert.same({ due = 12, refreshed = 12, adopted = 0, failed = 0 }, assert(keeper:refresh_due { concurrency = 5 }))
+    assert.equal(5, most)
+    assert.equal("access-1", assert(keeper:get "s7").access_token)
+    assert.equal(12, server.stats().executions)
+  end)
+
+  it("returns while the store takes no answer, and saves the answers later", function()
+    local is_down = false
+    local store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_down then error "no space left" end
+      return put(...)
+    end })
+    start_process("", { store = store })
+    local send = keeper.exchange.read
+    keeper.exchange.read = function(...)
+      is_down = true
+      return send(...)
+    end
+    local counts = assert(keeper:refresh_due())
+    assert.same({ 12, 0 }, { counts.failed, counts.refreshed })
+    keeper.exchange.read, is_down = send, false
+    assert(keeper:refresh_due())
+    assert.equal(server.stats().executions, keeper.counters.refreshed)
+    for i = 1, 12 do assert.equal("access-1", assert(keeper:get("s" .. i)).access_token) end
+    assert.equal(0, server.stats().reuses)
+  end)
+end)
+
 describe("a session that is replaced while its refresh is under way", function()
   it("keeps the tokens of the new login, and revokes the others", function()
     start()
@@ -218,6 +265,19 @@ describe("an answer that the store does not take", function()
       assert.same({ 1, 0 }, { server.executions, server.reuses })
     end)
   end
+
+  it("is committed with the first refresh of another keeper, of whichever session", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path })
+    assert(other:add("you", { access_token = "access-0", refresh_token = "you-0", expires_in = 3600 }))
+    assert(other:refresh "you")
+    assert.equal("added adopted refreshed", rig.names(told))
+    other:close()
+  end)
 
   it("is looked for in the spool before another process takes the refresh over", function()
     folder = child.folder()

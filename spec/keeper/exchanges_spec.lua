@@ -1,7 +1,6 @@
 -- The keeper with each kind of exchange: OAuth 2.0 with DPoP, with metadata, with
 -- revocation; a program's own; Grid.
 
-local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 

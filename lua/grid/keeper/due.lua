@@ -6,6 +6,7 @@
 local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
+local crew = require "grid.keeper.crew"
 local errors = require "grid.errors"
 local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
@@ -60,6 +61,23 @@ local function refresh_all(keeper, ids, concurrency, is_over)
   return counts
 end
 
+-- Plain Lua has no coroutines that run meanwhile: the refreshes get some of their own. The
+-- second sender is kept, so that connections are reused.
+local function refresh_by_crew(keeper, ...)
+  local engine, kind, code, message = core.engine()
+  if not engine then return nil, errors.from_core(kind, code, message) end
+  local team = keeper.crew or crew.new()
+  keeper.crew = team
+  keeper.crew_http = keeper.crew_http or keeper:new_http(team.host)
+  local member = setmetatable({ host = team.host, http = keeper.crew_http, may_persist = false }, { __index = keeper })
+  local counts
+  team.host.spawn(function(...) counts = refresh_all(member, ...) end, ...)
+  local ok, problem = pcall(team.run, team, engine)
+  engine:close()
+  if not ok then error(problem, 0) end
+  return counts
+end
+
 --- Refreshes what is due. `is_over`: no further session is begun once it returns true.
 ---@return table? counts, grid.Error?
 function due.refresh(keeper, given, is_over)
@@ -70,7 +88,10 @@ function due.refresh(keeper, given, is_over)
   local ids, err = access.ids(keeper, "due", clock.wall(), limit)
   if not ids then return nil, err end
   add_known(keeper, ids, limit)
-  local counts = refresh_all(keeper, ids, given.concurrency or CONCURRENCY, is_over)
+  local refresh = keeper.host.name == "blocking" and refresh_by_crew or refresh_all
+  local counts
+  counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, is_over)
+  if not counts then return nil, err end
   keeper.last_due = clock.wall()
   return counts
 end

@@ -55,8 +55,9 @@ local function begin(keeper, id, want, waits_until)
   }
   keeper.flights[id] = one
   local host = keeper.host
-  one.can_persist = host.spawn ~= nil and waiting.is_possible(host)
-  if not one.can_persist or not host.spawn(carry_out, keeper, one) then
+  local may_spawn = host.spawn ~= nil and waiting.is_possible(host)
+  one.can_persist = may_spawn and keeper.may_persist
+  if not may_spawn or not host.spawn(carry_out, keeper, one) then
     one.can_persist = false
     carry_out(keeper, one)
   end

@@ -80,8 +80,8 @@ local function resolve(given)
 end
 
 -- What the sender takes from the exchange. A user's exchange may have no such table.
-local function transport_of(resolved)
-  local transport = { host = resolved.host, timeout = resolved.timeout, retries = 0 }
+local function transport_of(resolved, host)
+  local transport = { host = host, timeout = resolved.timeout, retries = 0 }
   for name, value in pairs(resolved.exchange.transport or {}) do transport[name] = value end
   return transport
 end
@@ -92,7 +92,7 @@ end
 function keeper.new(given)
   local self = resolve(given)
   local exchange = self.exchange
-  self.http = http.new(transport_of(self))
+  self.http = http.new(transport_of(self, self.host))
   self.host = self.http.host
   self.rules = { reuse = exchange.reuse or "strict", reuse_seconds = exchange.reuse_seconds, timeout = self.timeout }
   self.spool = self.spool and spool.open(self.spool)
@@ -107,6 +107,8 @@ function keeper.new(given)
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start
+  self.crew, self.crew_http = false, false -- for refreshes side by side in plain Lua
+  self.may_persist = true -- a flight in a coroutine may wait for the store without end
   self.closed = false
   return setmetatable(self, Keeper)
 end
@@ -116,10 +118,16 @@ function Keeper:env()
   return { me = clock.identity(self.instance), clock = clock.read(), exchange = self.rules }
 end
 
+--- A further sender, for another host.
+function Keeper:new_http(host)
+  return http.new(transport_of(self, host))
+end
+
 --- For flights: one is over.
 function Keeper:on_landed()
   if not self.closed or next(self.flights) then return end
   self.http:close()
+  if self.crew_http then self.crew_http:close() end
   disk.close(self)
 end
 

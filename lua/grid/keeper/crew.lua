@@ -1,0 +1,83 @@
+-- A host for refreshes side by side in plain Lua, where no event loop runs: its loop runs
+-- in crew:run, for as long as the coroutines that were spawned.
+-- Owns: those coroutines, and their waits.
+-- Does not know: flights.
+
+local core = require "grid.core"
+local reactor = require "grid.http.reactor"
+
+local crew = {}
+local Crew = { __index = crew }
+
+local Condition = {}
+Condition.__index = Condition
+
+--- Waits until `signal`, at most `seconds`.
+function Condition:wait(seconds)
+  if not self.is_signalled then
+    self.thread, self.deadline = coroutine.running(), core.now() + seconds
+    self.waiting[self] = true
+    coroutine.yield()
+    self.waiting[self] = nil
+  end
+  self.is_signalled = false
+end
+
+function Condition:signal()
+  self.is_signalled = true
+end
+
+function Condition:is_abandoned() -- luacheck: no self
+  return false
+end
+
+--- A crew without coroutines. Its `host` is one for grid.http.
+function crew.new()
+  local self = setmetatable({ waiting = {}, problem = nil }, Crew)
+  self.host = {
+    name = "crew", now = core.now, can_yield = core.is_yieldable,
+    spawn = function(f, ...)
+      self:resume(coroutine.create(f), ...)
+      return true
+    end,
+    condition = function()
+      return setmetatable({ waiting = self.waiting, thread = false, deadline = 0, is_signalled = false }, Condition)
+    end,
+  }
+  return self
+end
+
+function crew:resume(thread, ...)
+  local ok, problem = coroutine.resume(thread, ...)
+  if not ok then self.problem = self.problem or problem end
+end
+
+local LONGEST_WAIT = 60 -- seconds, so that a wrong clock delays a coroutine by a minute at most
+
+-- -> the conditions whose waits are over, seconds until the next one is
+local function over(self)
+  local now, soonest, list = core.now(), LONGEST_WAIT, {}
+  for condition in pairs(self.waiting) do
+    if condition.is_signalled or condition.deadline <= now then list[#list + 1] = condition end
+    soonest = math.min(soonest, condition.deadline - now)
+  end
+  return list, soonest
+end
+
+--- Runs until all coroutines have ended. Raises the first error of one.
+---@param engine grid.core.engine
+function crew:run(engine)
+  while next(self.waiting) do
+    local list, seconds = over(self)
+    if #list == 0 then
+      engine:wait(seconds)
+      reactor.step(engine)
+    end
+    for _, condition in ipairs(list) do self:resume(condition.thread) end
+  end
+  local problem = self.problem
+  self.problem = nil
+  if problem ~= nil then error(problem, 0) end
+end
+
+return crew
