@@ -37,10 +37,10 @@ describe("refresh_due", function()
     for i = 1, 3 do add("s" .. i) end
     assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
     rig.pass(3600 - 30)
-    server.faults[1] = function() return rig.response(503, "") end
+    server.faults[1] = function() return rig.response(503, "", "Retry-After: 100\r\n") end
     assert.same({ due = 3, refreshed = 2, adopted = 0, failed = 1 }, assert(keeper:refresh_due()))
     assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
-    rig.pass(3)
+    rig.pass(103)
     assert.same({ due = 1, refreshed = 1, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
   end)
 

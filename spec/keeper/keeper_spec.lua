@@ -86,11 +86,11 @@ describe("grid.keeper", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
     rig.pass(3600 - 100)
-    server.faults[1] = function() return rig.response(503, "") end
+    server.faults[1] = function() return rig.response(503, "", "Retry-After: 10\r\n") end
     assert.equal("access-0", assert(keeper:get "me").access_token)
     assert.equal("access-0", assert(keeper:get "me").access_token) -- backing off
     assert.equal(1, #server.raw.requests)
-    rig.pass(2)
+    rig.pass(12)
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal(1, server.executions)

@@ -61,8 +61,8 @@ local function refresh_all(keeper, ids, concurrency, is_over)
   return counts
 end
 
--- Plain Lua has no coroutines that run meanwhile: the refreshes get some of their own. The
--- second sender is kept, so that connections are reused.
+-- Plain Lua has no coroutines that run meanwhile: the refreshes get some of their own.
+-- The second sender is kept, so that connections are reused.
 local function refresh_by_crew(keeper, ...)
   local engine, kind, code, message = core.engine()
   if not engine then return nil, errors.from_core(kind, code, message) end
