@@ -138,7 +138,7 @@ MODEL    := spec/keeper/model_spec.lua
 SPECS    := $(filter-out $(MODEL),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # What starts a process for each step, or tests no code of the library, runs on one VM of the two:
 # BOTH=1 runs it on both. SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/life% spec/command/move_signer% spec/command/refresh% spec/store/file_processes% spec/keeper/faults%
+ONLY_lua5.4 := spec/command/life% spec/command/move_signer% spec/command/refresh% spec/store/file_processes% spec/keeper/faults% spec/keeper/soak%
 ONLY_luajit := spec/sandbox% spec/readme% spec/pages% spec/setup% spec/words%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit))),$(SPECS)))
 # Without epoll there is nothing to watch.

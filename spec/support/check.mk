@@ -26,6 +26,10 @@ model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol,
 keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at each fault
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/faults/print.lua
 
+.PHONY: keeper-soak
+keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what the keeper promises of them: minutes; SEED=number
+	@$(call lua_env,$(VM)) $(VM) spec/keeper/soak/run.lua $(SEED)
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \

@@ -89,8 +89,10 @@ function Process:signal(name)
   if pid then os.execute(("kill -%s %d 2>/dev/null"):format(name, pid)) end
 end
 
---- Ends it, if it runs, and removes its folder.
+--- Ends it, if it runs, and removes its folder. A second call does nothing.
 function Process:close()
+  if self.is_closed then return end
+  self.is_closed = true
   self:signal "KILL"
   while not self:code() do os.execute "sleep 0.01" end
   os.execute("rm -rf " .. quote(self.path))

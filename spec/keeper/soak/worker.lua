@@ -1,0 +1,70 @@
+-- One process of the soak: refreshes sessions of a store at random until the file `stop`
+-- is there. With `die` it kills itself at a step, by chance, and says so before.
+--   worker.lua folder=DIR url=URL reuse=strict ids=100 seed=1 timeout=10 [die=0.001]
+-- Events and errors go to DIR/log, metrics to DIR/metrics-PID, no secrets.
+-- Does not know: servers, faults, what should come of it.
+
+local core = require "grid.core"
+local grid = require "grid"
+local keepers = require "spec.keeper.soak.keeper"
+local steps = require "spec.keeper.faults.steps"
+
+local given = {}
+for _, word in ipairs(arg) do
+  local name, value = word:match "^([^=]+)=(.*)$"
+  given[name] = value
+end
+
+local pid = core.machine().pid
+local log = assert(io.open(given.folder .. "/log", "a"))
+log:setvbuf "line"
+
+-- The generator of Park and Miller: the same on both VMs.
+local chance = tonumber(given.seed) * 48271 % 2147483646 + 1
+local function random()
+  chance = chance * 48271 % 2147483647
+  return chance / 2147483647
+end
+
+local id
+local die = tonumber(given.die) or 0
+
+local function at(step)
+  if random() >= die then return end
+  log:write("died ", id, " ", step, "\n")
+  os.execute("kill -KILL " .. pid)
+end
+
+local store, exchange = steps.around(grid.store.file { directory = given.folder .. "/sessions" }, keepers.exchange(given), at)
+
+local keeper = keepers.new(given, {
+  store = store, exchange = exchange, on_event = function(event)
+    log:write(("event %s %s %s %s %s\n"):format(event.name, event.id, event.generation or "-", event.kind or "-",
+      event.code or "-"))
+  end,
+})
+
+local function describe(err)
+  if not err then return "" end
+  return (" %s %s %s;%s"):format(err.kind, err.code, tostring(err), describe(err.cause))
+end
+
+local function is_over()
+  local file = io.open(given.folder .. "/stop")
+  return file and file:close()
+end
+
+local dead = {}
+repeat
+  id = "id-" .. math.floor(random() * tonumber(given.ids)) + 1
+  if not dead[id] then
+    local session, err = keeper:refresh(id, { timeout = 0 })
+    if err then log:write("error ", id, describe(err), "\n") else log:write("session ", tostring(session), "\n") end
+    dead[id] = err and err.code == "reauthentication_required"
+  end
+until is_over()
+
+local file = assert(io.open(given.folder .. "/metrics-" .. pid, "w"))
+file:write(keeper:metrics())
+file:close()
+keeper:close()
