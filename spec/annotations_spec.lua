@@ -3,6 +3,7 @@
 
 local core = require "grid.core"
 local grid = require "grid"
+local keepers = require "grid.keeper"
 local options = require "grid.api.options"
 local transport = require "grid.http.options"
 local rig = require "spec.support.rig"
@@ -91,6 +92,11 @@ local PLACES = {
   ["grid.KeyPair"] = { "lua/grid/keys.lua", "KeyPair", "grid.Key" },
   ["grid.AuthorizationKey"] = { "lua/grid/keys.lua", "AuthorizationKey", "grid.Key" },
   ["grid.Host"] = { "lua/grid/host/init.lua" },
+  ["grid.Keeper"] = { "lua/grid/keeper/init.lua", "Keeper" },
+  ["grid.KeeperOptions"] = { "lua/grid/keeper/init.lua" },
+  ["grid.KeeperStatus"] = { "lua/grid/keeper/status.lua" },
+  ["grid.KeeperEvent"] = { "lua/grid/keeper/events.lua" },
+  ["grid.Session"] = { "lua/grid/keeper/session.lua", "methods" },
 }
 
 -- Every annotated name of a class: its comment for a field, its definition for a method.
@@ -122,6 +128,13 @@ local PROMISED = {
   ["grid.KeyPair"] = "public_key export open close",
   ["grid.AuthorizationKey"] = "public_key sign export close",
   ["grid.Host"] = "name now sleep",
+  ["grid.Keeper"] = "add get refresh invalidate remove status list refresh_due start stop run metrics close",
+  ["grid.KeeperOptions"] = "exchange store seal_keys timeout recheck spool on_event host",
+  ["grid.KeeperStatus"] = "state generation expires_at refresh_at refreshing suspended backoff_until failures last_error "
+    .. "durability",
+  ["grid.KeeperEvent"] = "name id generation seconds kind code",
+  ["grid.Session"] = "id generation expires_at obtained_at access_token token_type scope id_token data kms_payload_json "
+    .. "dpop_proof authorization_key",
 }
 
 describe("the annotations", function()
@@ -142,6 +155,20 @@ describe("the annotations", function()
     for name in pairs(getmetatable(grid.new())) do
       if not name:find "^__" and not internal[name] then assert_method(name, definitions[name]) end
     end
+  end)
+
+  it("name every option of a keeper, and what its methods take and return", function()
+    assert.same(sorted(keepers.options), sorted(names_of "grid.KeeperOptions"))
+    local definitions = definitions_of("lua/grid/keeper/init.lua", "Keeper")
+    for _, internal in ipairs { "env", "new_http", "on_landed", "__tostring", "__index", "__close" } do
+      definitions[internal] = nil
+    end
+    for name in PROMISED["grid.Keeper"]:gmatch "%S+" do
+      if name ~= "stop" then assert_method(name, definitions[name]) end
+      definitions[name] = nil
+    end
+    assert.same({}, sorted(definitions))
+    for name, definition in pairs(definitions_of("lua/grid/keeper/session.lua", "methods")) do assert_method(name, definition) end
   end)
 
   it("name every field and method of keys, and no more", function()

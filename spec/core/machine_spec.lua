@@ -8,6 +8,7 @@ describe("the machine", function()
     assert.is_string(machine.pid)
     local stat = assert(io.open "/proc/self/stat"):read "*a"
     assert.equal(stat:match "^%d+", machine.pid)
+    assert.equal(tonumber(machine.pid), core.pid())
     assert.matches("^%x+%-%x+%-%x+%-%x+%-%x+$", machine.boot_id)
     assert.matches("^pid:%[%d+%]$", machine.pid_namespace)
     assert.matches("^%d+$", machine.start_time)

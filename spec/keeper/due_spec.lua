@@ -187,11 +187,11 @@ describe("metrics", function()
   it("count what the keeper did, in Prometheus' text format", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
-    assert(keeper:refresh "me")
+    for _ = 1, 2 do assert(keeper:refresh "me") end
     local text = keeper:metrics()
     for _, line in ipairs {
-      "# TYPE grid_keeper_events_total counter", 'grid_keeper_events_total{event="refreshed"} 1',
-      'grid_keeper_events_total{event="dead"} 0', 'grid_keeper_sessions{state="fresh"} 1', "grid_keeper_refresh_seconds_count 1",
+      "# TYPE grid_keeper_events_total counter", 'grid_keeper_events_total{event="refreshed"} 2',
+      'grid_keeper_events_total{event="dead"} 0', 'grid_keeper_sessions{state="fresh"} 1', "grid_keeper_refresh_seconds_count 2",
       "grid_keeper_refreshes_in_flight 0", "grid_keeper_answers_pending 0", "grid_keeper_refresh_due_timestamp_seconds 0",
     } do assert.is_truthy(("\n" .. text):find("\n" .. line .. "\n", 1, true), line) end
     for line in text:gmatch "[^\n]+" do
@@ -252,6 +252,8 @@ describe("an answer that the store does not take", function()
       assert.equal("added spooled", rig.names(events))
       local text = child.capture("cat " .. path .. "/*/* 2>/dev/null; true")
       assert.equal(keys == "plain", text:find("refresh-1", 1, true) ~= nil)
+      rig.pass(6)
+      assert.equal("access-1", assert(keeper:get "me").access_token) -- the store has the one before
       is_down = false
       local other, told = rig.keeper(server, { store = keeper.store, spool = path, seal_keys = seal_keys })
       assert.equal(1, other:status "me".generation)
@@ -295,7 +297,7 @@ describe("an answer that the store does not take", function()
     other:close()
   end)
 
-  it("belongs to no session any more, if the session was removed meanwhile", function()
+  it("is dropped from memory and spool, if the session was removed meanwhile", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }
     assert(keeper:refresh "me")
@@ -304,7 +306,22 @@ describe("an answer that the store does not take", function()
     keeper:refresh_due()
     assert.equal("added spooled removed dropped", rig.names(events))
     assert.same({}, keeper.spool:list(10))
+  end)
+
+  it("is revoked by the keeper that finds it, if the session was removed meanwhile", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    local revoked = 0
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other.exchange.revoke = function() revoked = revoked + 1 end
+    other:refresh_due()
+    assert.same({ "dropped", 1 }, { rig.names(told), revoked })
+    assert.same({}, keeper.spool:list(10))
     assert.is_nil(keeper:get "me")
+    other:close()
   end)
 end)
 

@@ -261,6 +261,37 @@ describe("grid.keeper", function()
     assert.equal("access-2", assert(keeper:get "me").access_token)
   end)
 
+  it("does not refresh a second time for one generation, if the first refresh has failed", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function() return rig.response(503, "", "Retry-After: 1\r\n") end
+    assert.is_true(keeper:invalidate("me", 1))
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    rig.pass(40)
+    assert.is_true(keeper:invalidate("me", 1))
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    assert.equal(1, #server.raw.requests)
+  end)
+
+  it("serves what is valid while the store cannot be read", function()
+    local is_down = false
+    start { store = rig.spoiled(grid.store.memory(), { get = function(get, ...)
+      if is_down then return nil, "no connection" end
+      return get(...)
+    end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    is_down = true
+    rig.pass(10)
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    rig.pass(3600)
+    local _, err = keeper:get "me"
+    raw_rig.assert_error(err, { kind = "timeout", code = "session_expired" })
+    raw_rig.assert_error(err.cause, { kind = "store", code = "store_failed" })
+    _, err = keeper:get "you"
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.equal(0, #server.raw.requests)
+  end)
+
   it("keeps records under seal keys", function()
     start { seal_keys = { ("k"):rep(32) } }
     assert(keeper:add("me", rig.TOKENS))

@@ -107,6 +107,19 @@ for name, new_program in pairs(programs) do
       assert.equal("added refreshed", rig.names(events))
     end)
 
+    it("waits for the refresh in the mandatory window, and serves the old session if that takes long", function()
+      local me = start(nil, "?delay=0.1")
+      local got = {}
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        rig.pass(3600 - 30)
+        got[2] = assert(keeper:get(me, { timeout = 0.01 })).access_token
+        got[1] = assert(keeper:get(me)).access_token
+      end)
+      program.run()
+      assert.same({ "access-1", "access-0" }, got)
+    end)
+
     it("ends the wait of a caller at its timeout, and finishes the refresh", function()
       local me = start(nil, "?delay=0.3")
       local err, late
@@ -134,6 +147,8 @@ for name, new_program in pairs(programs) do
       end)
       program.run()
       raw_rig.assert_error(err, { kind = "cancelled", code = "keeper_closed" })
+      local closed = keeper
+      raw_rig.assert_misuse(function() closed:get(me) end, "closed")
       assert.equal("added refreshed", rig.names(events))
       local other = rig.keeper({ url = server.url, host = program.host }, { store = store })
       program.spawn(function() assert.equal("access-1", assert(other:get(me)).access_token) end)

@@ -1,5 +1,5 @@
 -- The clocks and the identity of the running process, as the pure functions take them.
--- Owns: nothing. Tests replace `boot` and `wall`.
+-- Owns: the identity, until the process forks. Tests replace `boot` and `wall`.
 -- Does not know: records.
 
 local core = require "grid.core"
@@ -14,10 +14,14 @@ function clock.read()
   return { wall = clock.wall(), boot = clock.boot() }
 end
 
---- Where this process runs, for an owner or a stamp. Not kept over a fork.
+local here, pid -- what core.machine has told, and in which process
+
+--- Where this process runs, for an owner or a stamp. Asked again in a forked child.
 ---@param instance string random name of the keeper
 function clock.identity(instance)
-  local me = core.machine()
+  if pid ~= core.pid() then here, pid = core.machine(), core.pid() end
+  local me = {}
+  for name, value in pairs(here) do me[name] = value end
   me.instance = instance
   return me
 end

@@ -209,10 +209,20 @@ local function finish(keeper, one, effect)
   end
 end
 
+-- Made when they are asked for: most steps need none of them.
+local random = {
+  __index = function(self, name)
+    local value
+    if name == "unit" then value = clock.unit() else value = core.uuid() end
+    self[name] = value
+    return value
+  end,
+}
+
 local function env_of(keeper, one)
   return {
     me = one.me, clock = clock.read(), exchange = keeper.rules, grant = one.grant, opener = one.opener,
-    random = { key = core.uuid(), write_id = core.uuid(), unit = clock.unit() },
+    random = setmetatable({}, random),
   }
 end
 

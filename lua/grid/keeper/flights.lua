@@ -16,13 +16,12 @@ local flights = {}
 -- is then carried out by a caller.
 local SPAWN_TIMEOUT = 0.1
 local LONGEST_WAIT = 60
-local YOUNG = 1 -- seconds; a flight of that age is checked for a fork, which takes as long as a read of a file
 
 --- The flight under way for an id | nil. A flight that was under way when the process
 --- forked goes on in the parent only.
 function flights.current(keeper, id)
   local one = keeper.flights[id]
-  if one and one.pid ~= core.machine().pid then
+  if one and one.pid ~= core.pid() then
     keeper.flights[id] = nil
     return nil
   end
@@ -50,7 +49,7 @@ end
 -- Begins a flight: in a coroutine of its own, if the caller could wait for that.
 local function begin(keeper, id, want, waits_until)
   local one = {
-    id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.machine().pid,
+    id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.pid(),
     has_begun = false, is_over = false, can_persist = false,
   }
   keeper.flights[id] = one
@@ -90,8 +89,6 @@ end
 --- caller carries it out. Such a flight does not wait for another process.
 ---@return table flight one that was under way, or the new one
 function flights.offer(keeper, id, want)
-  local one = keeper.flights[id]
-  if one and core.now() < one.created + YOUNG then return one end
   return flights.current(keeper, id) or begin(keeper, id, want, 0)
 end
 

@@ -51,6 +51,11 @@ function core.boottime() end
 ---@return grid.core.machine
 function core.machine() end
 
+--- That of this process, which changes in a forked child. Takes less time than
+--- core.machine.
+---@return integer
+function core.pid() end
+
 --- Is there a process with that number? A zombie is gone.
 ---@param pid integer
 ---@return "alive"|"gone"|"unknown" state, string? start_time
