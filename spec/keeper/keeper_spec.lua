@@ -1,6 +1,7 @@
 -- The keeper on plain Lua: what add, get, refresh, remove, status and list give, against
 -- a server in this process.
 
+local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local json = require "grid.json"
@@ -299,6 +300,22 @@ describe("grid.keeper", function()
     local blob = keeper.store:get "me"
     assert.is_nil(blob:find("refresh-", 1, true))
     assert.is_nil(blob:find("access-", 1, true))
+  end)
+end)
+
+describe("the keeper in a forked child", function()
+  it("names itself as an owner, and does not wait for what the parent does", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    keeper.flights.me = { id = "me", pid = core.pid() + 1, waits_until = 0, waiters = {}, has_begun = true, created = core.now() }
+    assert.equal("access-1", assert(keeper:refresh("me", { timeout = 1 })).access_token)
+    local pid, machine = core.pid, core.machine
+    core.pid = function() return -1 end
+    core.machine = function() return { pid = "child" } end
+    local told = clock.identity "i"
+    core.pid, core.machine = pid, machine
+    assert.same({ pid = "child", instance = "i" }, told)
+    assert.equal(("%d"):format(core.pid()), clock.identity "i".pid)
   end)
 end)
 
