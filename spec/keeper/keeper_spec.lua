@@ -293,6 +293,17 @@ describe("grid.keeper", function()
     assert.equal(0, #server.raw.requests)
   end)
 
+  it("gives no older generation than before, if an older record is put back", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local old = keeper.store:get "me"
+    assert(keeper:refresh "me")
+    local _, rev = keeper.store:get "me"
+    assert(keeper.store:put("me", rev, old))
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
   it("keeps records under seal keys", function()
     start { seal_keys = { ("k"):rep(32) } }
     assert(keeper:add("me", rig.TOKENS))
