@@ -7,7 +7,7 @@ local state = require "sandbox.state"
 
 local replay = {}
 
-local KEPT = 10000      -- answers; the oldest makes room
+local KEPT = 200000     -- answers; the oldest makes room
 
 -- A GET is never repeated from memory; every path has but one other method.
 local function active(request)

@@ -15,7 +15,8 @@ local socket = require "socket"
 local soak = {}
 
 local SCRIPT = child.root .. "/spec/keeper/soak/worker.lua"
-local LONGEST_END = 180 -- seconds until all sessions are decided
+local LONGEST_PAUSE = 60 -- seconds without a rotation
+local LONGEST_END = 180  -- seconds until all sessions are decided
 
 --- Each with its chance.
 soak.FAULTS = {
@@ -80,6 +81,17 @@ local function replace_dead(run)
       start_worker(run, number)
     end
   end
+end
+
+local function await_rotations(run)
+  local last, deadline = 0, nil
+  repeat
+    local rotations = run.server:counts().rotations
+    if rotations > last or not deadline then last, deadline = rotations, socket.gettime() + LONGEST_PAUSE end
+    if socket.gettime() > deadline then error(("no session is refreshed after %d rotations"):format(rotations), 0) end
+    socket.sleep(0.05)
+    replace_dead(run)
+  until rotations >= run.options.refreshes
 end
 
 local function stop_workers(run)
@@ -162,10 +174,7 @@ function soak.run(options)
     local began = socket.gettime()
     add_sessions(run)
     for number = 1, options.workers do start_worker(run, number) end
-    while run.server:counts().rotations < options.refreshes do
-      socket.sleep(0.05)
-      replace_dead(run)
-    end
+    await_rotations(run)
     stop_workers(run)
     local seconds, faults = socket.gettime() - began, run.server:counts().faults
     run.server:control("DELETE", "/faults")
