@@ -277,13 +277,18 @@ describe("grid.keeper", function()
   it("serves what is valid while the store cannot be read", function()
     local is_down = false
     start { store = rig.spoiled(grid.store.memory(), { get = function(get, ...)
+      if is_down == "raises" then error "no connection" end
       if is_down then return nil, "no connection" end
       return get(...)
     end }) }
     assert(keeper:add("me", rig.TOKENS))
-    is_down = true
-    rig.pass(10)
-    assert.equal("access-0", assert(keeper:get "me").access_token)
+    for _, way in ipairs { "returns", "raises" } do
+      is_down = way
+      rig.pass(10)
+      assert.equal("access-0", assert(keeper:get "me").access_token)
+      local _, problem = keeper:status "me"
+      raw_rig.assert_error(problem, { kind = "store", code = "store_failed" })
+    end
     rig.pass(3600)
     local _, err = keeper:get "me"
     raw_rig.assert_error(err, { kind = "timeout", code = "session_expired" })
@@ -365,6 +370,18 @@ describe("a session", function()
 end)
 
 describe("get of a fresh session", function()
+  it("reads the clock once", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local boot, reads = clock.boot, 0
+    clock.boot = function()
+      reads = reads + 1
+      return boot()
+    end
+    for _ = 1, 10 do assert(keeper:get "me") end
+    assert.equal(10, reads)
+  end)
+
   it("asks no store, and allocates no memory", function()
     start()
     keeper:close()
