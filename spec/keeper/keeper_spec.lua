@@ -247,6 +247,41 @@ describe("grid.keeper", function()
     assert.same({ 1, 0 }, { server.executions, server.reuses })
   end)
 
+  it("saves what came of an answer that was broken off, and finds the tokens there", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      return (execute(self, request):gsub("Content%-Length: %d+", "Content-Length: 1000"))
+    end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { outcome = "unknown", status = 200 })
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.same({ 1, 0, 1 }, { server.executions, server.reuses, #server.raw.requests })
+  end)
+
+  it("looks now and then only at a refresh of another keeper, in the advisory window", function()
+    local store = rig.spoiled(grid.store.memory(), {})
+    start { store = store }
+    local other = rig.keeper(server, { store = store })
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(3600 - 100)
+    server.faults[1] = function(self, request, execute)
+      local now = clock.boot()
+      local boot, before = clock.boot, nil
+      clock.boot = function() return now end
+      for i = 1, 10 do
+        assert.equal("access-0", assert(other:get "me").access_token)
+        if i == 1 then before = store.calls.get end
+      end
+      assert.equal(before, store.calls.get)
+      clock.boot = boot
+      return execute(self, request)
+    end
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+    other:close()
+  end)
+
   it("refreshes a session that a service has refused once for each generation", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
