@@ -54,15 +54,18 @@ local function is_over()
   return file and file:close()
 end
 
-local dead = {}
+local MOST_REFUSED = 20 -- connections in a row: the server has ended with the program that started it
+
+local dead, refused = {}, 0
 repeat
   id = "id-" .. math.floor(random() * tonumber(given.ids)) + 1
   if not dead[id] then
     local session, err = keeper:refresh(id, { timeout = 0 })
     if err then log:write("error ", id, describe(err), "\n") else log:write("session ", tostring(session), "\n") end
+    if session then refused = 0 elseif err.kind == "network" and err.sent == "no" then refused = refused + 1 end
     dead[id] = err and err.code == "reauthentication_required"
   end
-until is_over()
+until is_over() or refused > MOST_REFUSED
 
 local file = assert(io.open(given.folder .. "/metrics-" .. pid, "w"))
 file:write(keeper:metrics())
