@@ -131,14 +131,17 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 # ---- Tests ------------------------------------------------------------------------------------
 
 SUITE    := spec/support/suite
+SHARDS   := spec/support/shards 2
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
-# The model explores for a minute: `make check` runs it, on one VM.
+# The model explores for a minute, and the keeper's faults need many processes: `make check` runs
+# these, on one VM.
 MODEL    := spec/keeper/model_spec.lua
-SPECS    := $(filter-out $(MODEL),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
+FAULTS   := spec/keeper/faults_spec.lua spec/keeper/soak_spec.lua
+SPECS    := $(filter-out $(MODEL) $(FAULTS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # What starts a process for each step, or tests no code of the library, runs on one VM of the two:
 # BOTH=1 runs it on both. SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/life% spec/command/move_signer% spec/command/refresh% spec/store/file_processes% spec/keeper/faults% spec/keeper/soak%
+ONLY_lua5.4 := spec/command/life% spec/command/move_signer% spec/command/refresh% spec/store/file_processes%
 ONLY_luajit := spec/sandbox% spec/readme% spec/pages% spec/setup% spec/words%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit))),$(SPECS)))
 # Without epoll there is nothing to watch.
@@ -168,8 +171,8 @@ test-c: $(C_TESTS)  ## the units of the core, in C
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
-	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(UNDER) \
-	  $(VM_DIR)$* $(BUSTED) --pattern='_spec%.lua$$' $(ARGS) $(call specs_of,$*)
+	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(SHARDS) \
+	  '$(UNDER) $(VM_DIR)$* $(BUSTED) --pattern=_spec%.lua$$ $(ARGS)' $(call specs_of,$*)
 
 spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
 
@@ -177,10 +180,11 @@ nginx inside-nginx: $(B)/luajit/grid/core.so
 
 nginx:
 	@$(call lua_env,luajit) $(SUITE) tests nginx \
-	  luajit $(BUSTED) --pattern='_spec%.lua$$' $(or $(ARGS),$(NOT_SLOW)) spec/nginx
+	  $(SHARDS) 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(wildcard spec/nginx/*_spec.lua)
 
 inside-nginx:
-	@$(call lua_env,luajit) $(SUITE) tests inside-nginx luajit spec/nginx/run_inside.lua
+	@$(call lua_env,luajit) $(SUITE) tests inside-nginx \
+	  $(SHARDS) 'luajit spec/nginx/run_inside.lua' $$(luajit spec/nginx/run_inside.lua --list)
 
 # ---- The rest ---------------------------------------------------------------------------------
 

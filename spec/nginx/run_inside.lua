@@ -1,5 +1,6 @@
 -- The Lua suite once more, inside an nginx worker: `luajit spec/nginx/run_inside.lua
--- [spec …]`. Prints what busted prints there, and ends with its exit code.
+-- spec …`. Prints what busted prints there, and ends with its exit code. With --list, it
+-- prints the specs that can run there.
 
 local files = require "spec.nginx.files"
 local nginx = require "spec.support.nginx"
@@ -13,6 +14,9 @@ local OUTSIDE = {
   ["spec/words"] = "runs a shell script",
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/store/file_processes_spec"] = "runs programs of their own",
+  ["spec/keeper/faults_spec"] = "runs programs of their own",
+  ["spec/keeper/soak_spec"] = "runs programs of their own",
+  ["spec/keeper/processes_spec"] = "runs programs of their own",
   ["spec/keeper/model_spec"] = "computes for a minute, and makes no call",
   ["spec/demo_spec"] = "runs a program of its own",
   ["spec/readme/"] = "runs programs of their own",
@@ -50,7 +54,11 @@ local function environment(...)
   return variables
 end
 
-local given = #arg > 0 and arg or specs()
+if arg[1] == "--list" then
+  print(table.concat(specs(), "\n"))
+  os.exit()
+end
+
 local server = nginx.start {
   env = environment("PATH", "HOME", "LUA_PATH", "LUA_CPATH", "NGINX"),
   locations = ([[
@@ -58,7 +66,7 @@ local server = nginx.start {
       content_by_lua_block {
         ngx.say("exit ", require("spec.nginx.inside").run { "--output=plainTerminal", "--exclude-tags=slow", SPECS })
       }
-    }]]):gsub("SPECS", (words(given))),
+    }]]):gsub("SPECS", (words(arg))),
 }
 -- By curl, which sees where the answer ends: the sandbox that the specs share inherits
 -- the connection and keeps it open.

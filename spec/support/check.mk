@@ -22,6 +22,10 @@ slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, s
 model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol, and broken rules that must be found
 	@$(call lua_env,luajit) $(SUITE) tests model luajit $(BUSTED) $(MODEL)
 
+.PHONY: faults
+faults: all  ## the keeper under faults, and the search for its secrets: a small run with many processes
+	@$(call lua_env,luajit) $(SUITE) tests faults $(SHARDS) 'luajit $(BUSTED)' $(FAULTS)
+
 .PHONY: keeper-faults
 keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at each fault
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/faults/print.lua
@@ -42,7 +46,7 @@ CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3
 SANITIZED = $(if $(BOTH),lua5.4 luajit,$(CHOSEN))
 STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
 
-SUITES = model slow c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
+SUITES = model faults slow c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
           asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
@@ -55,7 +59,7 @@ check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model slow || true
+	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model faults slow || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
@@ -137,12 +141,8 @@ asan-build:
 sanitize-core: asan-build
 	@$(UNDER_ASAN) test-c $(if $(ALLOC_TESTS),test-alloc)
 
-# The command is the same on both VMs, and starts many processes.
-sanitize-lua5.4: asan-build
-	@$(UNDER_ASAN) SPEC='$(OURS) spec/command' spec-lua5.4
-
-sanitize-luajit: asan-build
-	@$(UNDER_ASAN) SPEC='$(OURS)' spec-luajit
+sanitize-lua5.4 sanitize-luajit: sanitize-%: asan-build
+	@$(UNDER_ASAN) SPEC='$(OURS)' spec-$*
 
 valgrind: valgrind-specs valgrind-nginx  ## the C tests, the specs of the core, an nginx worker, under memcheck
 
