@@ -21,6 +21,7 @@ local COMMANDS = {
   { "sign", "sign a prepared transaction" },
   { "move-signer", "replace the signer of an account by one of your own, before Grid ends" },
   { "refresh-all", "refresh every session file of a folder" },
+  { "keep", "keep sessions fresh in a store: any OAuth 2.0 server, or Grid" },
 }
 
 local modules = {}
@@ -75,8 +76,7 @@ environment or standard input, never from the command line. Grid ends: most endp
 end
 
 -- A command as its module declares it, with the options that it shares with others.
-local function load_command(name)
-  local declared = require(modules[name])
+local function complete(declared, name)
   local sections = { { title = "options", options = declared.options } }
   if declared.service then
     sections[2] = { title = "options of all commands that call the service", options = SERVICE }
@@ -92,22 +92,38 @@ local GENERAL_WORDS = {
   ["--help"] = "help", ["-h"] = "help", ["help"] = "help", ["--version"] = "version",
 }
 
+local unpack = table.unpack or unpack
+
+-- The command that the words begin with, or its verb, if it has verbs. -> command, the
+-- words from its name on
+local function choose(words)
+  local name = words[1]
+  if not modules[name] then
+    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules))
+  end
+  local declared, verb = require(modules[name]), words[2]
+  if not declared.verbs or GENERAL_WORDS[verb] then return complete(declared, name), words end
+  if not verb then exit.usage("%s: no verb is given; `grid %s --help` lists them", name, name) end
+  if not declared.verbs[verb] then
+    exit.usage("%s: there is no verb '%s'%s", name, verb, argument.suggest(verb, declared.verbs))
+  end
+  return complete(declared.verbs[verb], name .. " " .. verb), { unpack(words, 2) }
+end
+
 local function run(words, state)
   local name = words[1]
   if not name then exit.usage "no command is given; `grid --help` lists them" end
   local general = GENERAL_WORDS[name]
   if general == "help" and modules[words[2]] then
-    name, general = words[2], nil
-    words = { name, "--help" }
+    general, words = nil, { unpack(words, 2) }
+    words[#words + 1] = "--help"
   end
   if general then
     state.output:write(general == "help" and overview() or grid._VERSION .. "\n")
     return 0
   end
-  if not modules[name] then
-    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules))
-  end
-  local chosen = load_command(name)
+  local chosen
+  chosen, words = choose(words)
   state.codes = chosen.codes
   local given = arguments.parse(chosen, words)
   if given.help or given.version then

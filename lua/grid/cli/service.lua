@@ -53,8 +53,8 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
--- The message of a raised misuse, without its position and function.
-local function message_of(problem)
+--- The message of a raised misuse, without its position and function.
+function service.message_of(problem)
   return (tostring(problem):gsub("^.-:%d+: grid: [%w.]+: ", ""):gsub("^.-:%d+: grid: ", ""))
 end
 
@@ -69,7 +69,7 @@ function service.client(given, on_idle)
     timeout = given.timeout,
     host = signal_host(on_idle),
   })
-  if not made then exit.usage("%s", message_of(client)) end
+  if not made then exit.usage("%s", service.message_of(client)) end
   if not client.options.api_key then
     exit.usage "no API key: use --api-key-file, or set GRID_API_KEY"
   end

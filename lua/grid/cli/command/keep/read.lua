@@ -1,0 +1,150 @@
+-- grid keep get, status, list: what the store has.
+-- Owns: the output, of which only `get` with --field or --header shows a secret.
+-- Does not know: when a session is refreshed, which the keeper decides.
+
+local argument = require "grid.argument"
+local exit = require "grid.cli.exit"
+local keeper_config = require "grid.cli.keeper_config"
+local names = require "grid.cli.command.keep.names"
+local service = require "grid.cli.service"
+local times = require "grid.cli.times"
+
+local read = {}
+
+local FIELDS = {
+  access_token = true, token_type = true, scope = true, id_token = true, generation = true, expires_at = true,
+  obtained_at = true, kms_payload_json = true,
+}
+
+read.get = {
+  arguments = { names.argument },
+  options = {
+    config = keeper_config.option,
+    field = { value = "FIELD", help = "prints access_token, id_token, token_type, scope, expires_at, kms_payload_json …" },
+    header = { help = "prints `Authorization: Bearer TOKEN`, which `curl -H @-` reads" },
+    timeout = { value = "SECONDS", number = true, help = "to wait for a refresh of another program; default 5" },
+    ["min-ttl"] = { value = "SECONDS", number = true, help = "refreshes first if the session ends before that" },
+  },
+  text = [[
+Prints a part of the session NAME. If its refresh is due, refreshes it first, or waits for the
+program that does so. Without --field and --header, shows when it expires, and no secret.
+]],
+}
+
+local function check_get(given)
+  if given.field and given.header then exit.usage "keep get: give --field or --header, not both" end
+  if given.json and (given.field or given.header) then
+    exit.usage "keep get: --json shows no secret: give it without --field and --header"
+  end
+  if given.field and not FIELDS[given.field] then
+    exit.usage("keep get: a session has no field '%s'%s", given.field, argument.suggest(given.field, FIELDS))
+  end
+  for _, name in ipairs { "timeout", "min-ttl" } do
+    local value = given[name]
+    if value and not (value >= 0 and value < math.huge) then
+      exit.usage("keep get: --%s must be a number of seconds, 0 or more", name)
+    end
+  end
+end
+
+local function field_of(session, name)
+  local value = session[name]
+  if value == nil then exit.failed(("grid: the session '%s' has no %s"):format(session.id, name)) end
+  return type(value) == "number" and ("%.0f"):format(value) or value
+end
+
+-- A token with other characters would end the header, or begin another one.
+local function header_of(session)
+  local token = field_of(session, "access_token")
+  if (session.token_type or "Bearer"):lower() ~= "bearer" then
+    exit.failed(("grid: --header makes headers for tokens of type Bearer, and that of '%s' is of another type"):format(session.id))
+  end
+  if token:find "[^\33-\126]" then
+    exit.failed(("grid: the access token of '%s' holds characters that a header cannot hold"):format(session.id))
+  end
+  return "Authorization: Bearer " .. token
+end
+
+local function show(output, session)
+  output:rows {
+    { "session", session.id }, { "generation", ("%.0f"):format(session.generation) },
+    { "expires", times.text(session.expires_at) },
+  }
+  output:object { id = session.id, generation = session.generation, expires_at = session.expires_at }
+end
+
+read.show = show
+
+function read.get.run(given, output)
+  check_get(given)
+  local name = names.check("keep get", given[1])
+  keeper_config.use(given, output, function(keeper)
+    local session = keeper_config.assert(keeper:get(name, { timeout = given.timeout, min_ttl = given["min-ttl"] }))
+    if given.field then
+      output:write(field_of(session, given.field), "\n")
+    elseif given.header then
+      output:write(header_of(session), "\n")
+    else
+      show(output, session)
+    end
+  end)
+  service.exit_if_interrupted()
+  return 0
+end
+
+read.status = {
+  arguments = { names.argument },
+  options = { config = keeper_config.option },
+  text = [[
+Shows the state of the session NAME: fresh, advisory and mandatory (its refresh is due),
+expired, or dead (the server has ended it: log in again). Sends nothing.
+]],
+}
+
+local function status_rows(name, status)
+  return {
+    { "session", name }, { "state", status.state }, { "generation", ("%.0f"):format(status.generation) },
+    { "expires", times.text(status.expires_at) }, { "refresh due", times.text(status.refresh_at) },
+    { "refreshing", status.refreshing and "yes" or "no" },
+    { "suspended", status.suspended and "yes: a refresh had an unknown outcome" or "no" },
+    { "next attempt", status.backoff_until and times.text(status.backoff_until) },
+    { "failures", status.failures > 0 and ("%.0f"):format(status.failures) or nil },
+    { "last error", status.last_error }, { "durability", status.durability },
+  }
+end
+
+function read.status.run(given, output)
+  local name = names.check("keep status", given[1])
+  keeper_config.use(given, output, function(keeper)
+    local status = keeper_config.assert(keeper:status(name))
+    output:rows(status_rows(name, status))
+    status.id = name
+    output:object(status)
+  end)
+  return 0
+end
+
+read.list = {
+  arguments = {},
+  options = { config = keeper_config.option },
+  text = "Prints the names of all sessions of the store, one a line, in byte order. Sends nothing.\n",
+}
+
+local PAGE = 1000
+
+function read.list.run(given, output)
+  keeper_config.use(given, output, function(keeper)
+    local after
+    repeat
+      local ids = keeper_config.assert(keeper:list { limit = PAGE, after = after })
+      for _, id in ipairs(ids) do
+        output:line("%s", id)
+        output:object { id = id }
+      end
+      after = ids[PAGE]
+    until not after
+  end)
+  return 0
+end
+
+return read

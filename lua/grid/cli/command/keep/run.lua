@@ -1,0 +1,89 @@
+-- grid keep run: the keeper as a daemon.
+-- Owns: the file of metrics, and the lines of events.
+-- Does not know: which sessions are due.
+
+local core = require "grid.core"
+local display = require "grid.display"
+local exit = require "grid.cli.exit"
+local keeper_config = require "grid.cli.keeper_config"
+local schema = require "grid.schema"
+
+local EVERY = 5 -- seconds
+
+local run = {
+  arguments = {},
+  options = {
+    config = keeper_config.option,
+    every = { value = "SECONDS", number = true, help = "from one look for due sessions to the next; default 5" },
+    metrics = { value = "FILE", help = "written every time, for node_exporter's textfile collector: NAME.prom" },
+  },
+  text = [[
+Refreshes the sessions that are due, again and again, whether programs ask for them or not.
+Prints an event a line. SIGTERM, SIGINT (^C) or SIGHUP end it in order: refreshes under way
+come to their end and are saved. Several of them on one store are safe: each refresh is done
+once.
+]],
+  exit_codes = [[
+exit codes:
+  0  ended by SIGTERM, SIGINT (^C) or SIGHUP
+  1  failure: the store or the file of metrics cannot be used
+  2  usage error; nothing was done
+  70 internal error
+]],
+}
+
+local function event_line(event)
+  local parts = { event.name, " ", display.one_line(event.id) }
+  if event.generation then parts[#parts + 1] = (", generation %.0f"):format(event.generation) end
+  if event.code then parts[#parts + 1] = (": %s (%s)"):format(event.kind or "error", display.one_line(event.code)) end
+  return table.concat(parts)
+end
+
+-- Replaces the file by a rename, so that a reader sees a whole one. It has the mode of
+-- new files, since the reader is another user; it holds no secret.
+local function write_metrics(path, text)
+  local temporary = path .. ".tmp"
+  local file, problem = io.open(temporary, "w")
+  if not file then return problem end
+  local written
+  written, problem = file:write(text)
+  local closed, close_problem = file:close()
+  if not written or not closed then return problem or close_problem end
+  local renamed
+  renamed, problem = os.rename(temporary, path)
+  return not renamed and problem or nil
+end
+
+-- -> a function that writes the metrics when their time has come, or now
+local function metrics_writer(keeper, path, every, output)
+  local next_time, has_failed = 0, false
+  return function(is_now)
+    if not path or not is_now and core.now() < next_time then return end
+    next_time = core.now() + every
+    local problem = write_metrics(path, keeper:metrics())
+    if problem and not has_failed then output:note("grid: cannot write the metrics: %s", problem) end
+    has_failed = problem ~= nil
+    return problem
+  end
+end
+
+function run.run(given, output)
+  local every = given.every or EVERY
+  local expected = schema.seconds(every)
+  if expected then exit.usage("keep run: --every must be %s", expected) end
+  local function on_event(event)
+    output:line("%s", event_line(event))
+    output:object(event)
+    output:flush()
+  end
+  keeper_config.use(given, output, function(keeper)
+    keeper_config.assert(keeper:list { limit = 1 })
+    local write = metrics_writer(keeper, given.metrics, every, output)
+    if write(true) then exit.failed "grid: keep run: --metrics names a file that cannot be written" end
+    keeper_config.assert(keeper:run { every = every, stop_when = function() write(false) return false end })
+    write(true)
+  end, on_event)
+  return 0
+end
+
+return run

@@ -1,0 +1,188 @@
+-- The keeper of `grid keep`, as a configuration file describes it: a JSON object
+-- { directory, spool, seal_key_files, timeout, oauth2 | grid }.
+-- Owns: the form of that file, and the secrets, which are in files that it names. A
+-- relative path in it begins at its folder.
+-- Does not know: the verbs of the command.
+
+local contract = require "grid.exchange.contract"
+local exit = require "grid.cli.exit"
+local grid = require "grid"
+local json = require "grid.json"
+local oauth2 = require "grid.exchange.oauth2"
+local options = require "grid.api.options"
+local output = require "grid.cli.output"
+local pasted = require "grid.pasted"
+local schema = require "grid.schema"
+local service = require "grid.cli.service"
+local session_file = require "grid.cli.session_file"
+
+local keeper_config = {}
+
+--- The declaration of --config.
+keeper_config.option = {
+  value = "FILE", required = true, help = "the configuration of the keeper, JSON; doc/keeper.md describes it",
+}
+
+local PATH = { type = "string", check = schema.plain }
+
+local function check_paths(value)
+  for i = 1, #value do
+    if type(value[i]) ~= "string" or schema.plain(value[i]) then return "a list of names of files" end
+  end
+  if #value == 0 then return "a list of one file or more" end
+end
+
+local FIELDS = {
+  directory = { type = "string", check = schema.plain, required = true },
+  spool = PATH,
+  seal_key_files = { type = "table", check = check_paths },
+  timeout = { type = "number", check = schema.seconds },
+  oauth2 = { type = "table" },
+  grid = { type = "table" },
+}
+
+-- Secret -> the member that names its file instead.
+local IN_FILES = {
+  client_secret = "client_secret_file", private_key = "private_key_file", api_key = "api_key_file", seal_keys = "seal_key_files",
+}
+
+local OAUTH2 = { client_secret_file = PATH, private_key_file = PATH }
+for name, field in pairs(oauth2.options) do
+  if not IN_FILES[name] then OAUTH2[name] = field end
+end
+
+local GRID = { api_key_file = PATH, reuse = contract.REUSE.reuse, reuse_seconds = contract.REUSE.reuse_seconds }
+local OF_CLIENT = { "base_url", "environment" }
+for _, name in ipairs(contract.TRANSPORT) do OF_CLIENT[#OF_CLIENT + 1] = name end
+for _, name in ipairs(OF_CLIENT) do GRID[name] = { type = options.client[name].type, check = options.client[name].check } end
+
+-- The value of a function that raises for a misuse, which is one of the file here.
+local function checked(where, f, ...)
+  local ok, value = pcall(f, ...)
+  if not ok then exit.usage("%s: %s", where, service.message_of(value)) end
+  return value
+end
+
+local function check(where, declared, value)
+  for name, instead in pairs(IN_FILES) do
+    if value[name] ~= nil then
+      exit.usage("%s: '%s' is a secret: write it to a file, and name that file in '%s'", where, name, instead)
+    end
+  end
+  checked(where, schema.check, "keeper.config", declared, value)
+end
+
+local function path_from(base, path)
+  return path and (path:sub(1, 1) == "/" and path or base .. path)
+end
+
+local function text_of(base, path)
+  return exit.assert(session_file.read_text(path_from(base, path)))
+end
+
+local function secret_of(base, path)
+  local secret = pasted.trim(text_of(base, path):match "^[^\r\n]*")
+  if secret == "" then exit.failed(("grid: the first line of %s is empty"):format(path)) end
+  return secret
+end
+
+local function oauth2_exchange(where, base, section)
+  check(where, OAUTH2, section)
+  local given = {}
+  for name, value in pairs(section) do given[name] = value end
+  given.client_secret_file, given.private_key_file = nil, nil
+  given.client_secret = section.client_secret_file and secret_of(base, section.client_secret_file)
+  given.private_key = section.private_key_file and text_of(base, section.private_key_file)
+  given.ca_file = path_from(base, section.ca_file)
+  return checked(where, grid.exchange.oauth2, given)
+end
+
+local function grid_exchange(where, base, section)
+  check(where, GRID, section)
+  local given = { api_key = section.api_key_file and secret_of(base, section.api_key_file) }
+  for _, name in ipairs(OF_CLIENT) do given[name] = section[name] end
+  given.ca_file = path_from(base, section.ca_file)
+  local client = checked(where, grid.new, given)
+  if not client.options.api_key then
+    exit.usage("%s: no API key: name its file in 'api_key_file', or set GRID_API_KEY", where)
+  end
+  return checked(where, grid.exchange.grid, { client = client, reuse = section.reuse, reuse_seconds = section.reuse_seconds })
+end
+
+local function seal_keys(base, paths)
+  if not paths then return nil end
+  local keys = {}
+  for i, path in ipairs(paths) do
+    local digits = secret_of(base, path)
+    if #digits ~= 64 or digits:find "%X" then
+      exit.failed(("grid: %s holds no key: write 64 hexadecimal digits, as `openssl rand -hex 32` prints them"):format(path))
+    end
+    keys[i] = digits:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end)
+  end
+  return keys
+end
+
+local function read(path)
+  local value = json.decode(exit.assert(session_file.read_text(path)))
+  if type(value) ~= "table" or json.is_array(value) then exit.usage("%s holds no JSON object", path) end
+  check(path, FIELDS, value)
+  if (value.oauth2 == nil) == (value.grid == nil) then
+    exit.usage("%s: name either 'oauth2' or 'grid', the exchange that refreshes sessions", path)
+  end
+  return value
+end
+
+local function open(path, on_event)
+  local config, base = read(path), path:match "^.*/" or ""
+  local exchange
+  if config.oauth2 then
+    exchange = oauth2_exchange(path .. ": oauth2", base, config.oauth2)
+  else
+    exchange = grid_exchange(path .. ": grid", base, config.grid)
+  end
+  return checked(path, grid.keeper, {
+    exchange = exchange, store = grid.store.file { directory = path_from(base, config.directory) },
+    spool = path_from(base, config.spool), seal_keys = seal_keys(base, config.seal_key_files), timeout = config.timeout,
+    on_event = on_event,
+  })
+end
+
+local function is_saved(keeper)
+  for _, pending in pairs(keeper.pending) do
+    if not pending.spooled then return false end
+  end
+  return true
+end
+
+-- An answer that is in memory only would be lost with the process. A signal ends the
+-- wait.
+local function save_pending(keeper, out)
+  if is_saved(keeper) then return end
+  out:note "grid: the store does not take the new tokens: waiting for the store; ^C ends this, and may lose them"
+  keeper:run { every = 1, stop_when = function() return is_saved(keeper) end }
+end
+
+--- The value of a method of a keeper. With an error the command ends, and tells its
+--- cause.
+function keeper_config.assert(value, err)
+  if value ~= nil then return value end
+  local cause = err.cause
+  if not cause then exit.failed(err) end
+  exit.failed(err, { cause = output.describe_error(cause) }, (tostring(cause):gsub("^grid: ", "")))
+end
+
+--- Calls `work(keeper)`, and closes the keeper. -> what `work` returns
+---@param given table the options of the command
+---@param out table its output
+---@param work fun(keeper: grid.Keeper): any
+---@param on_event? fun(event: grid.KeeperEvent)
+function keeper_config.use(given, out, work, on_event)
+  local keeper = open(given.config, on_event)
+  local ok, value = pcall(work, keeper)
+  save_pending(keeper, out)
+  keeper:close()
+  if not ok then error(value, 0) end
+  return value
+end
+
+return keeper_config

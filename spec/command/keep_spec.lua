@@ -1,0 +1,269 @@
+-- `grid keep`: each step is a process, on a store of files, against the authorization
+-- server of the sandbox.
+
+local child = require "spec.support.child"
+local harness = require "spec.command.harness"
+local json = require "spec.sandbox.json"
+local oauth_server = require "spec.support.oauth_server"
+local pages = require "spec.support.pages"
+
+describe("grid keep", function()
+  local server, folder
+
+  setup(function() server = oauth_server.share() end)
+  teardown(function() server:stop() end)
+
+  -- Writes keeper.json, with `more` in its section oauth2 and `top` beside it.
+  local function configure(more, top)
+    local config = {
+      directory = "sessions",
+      oauth2 = { token_url = server.token_url, client_id = server.client_id, client_secret_file = "secret" },
+    }
+    for name, value in pairs(more or {}) do config.oauth2[name] = value end
+    for name, value in pairs(top or {}) do config[name] = value or nil end
+    folder:write("keeper.json", (json.encode(config)))
+  end
+
+  before_each(function()
+    server:reset()
+    folder = child.folder()
+    folder:write("secret", server.client_secret .. "\n")
+    configure()
+  end)
+  after_each(function() folder:remove() end)
+
+  local PRELUDE = [[
+    grid() { %s "$@"; }
+    keep() { verb=$1; shift; grid keep "$verb" --config keeper.json "$@"; }
+    executed() { until curl -s %s/_control/oauth/stats | grep -q '"executions":'"$1"; do sleep 0.02; done; }
+    held() { until curl -s %s/_control/stats | grep -q '"held":'"$1"; do sleep 0.02; done; }
+    release() { curl -s -X POST %s/_control/release >/dev/null; }
+  ]]
+
+  -- `&` starts the program itself, so that $! is its process.
+  local function shell(script)
+    local text = PRELUDE:format(harness.GRID, server.http, server.http, server.http)
+    local body = script:gsub("KEEP", harness.IN_BACKGROUND .. " keep")
+    local code, out, err = folder:run(text .. body, { GRID_API_KEY = "", http_proxy = "" })
+    return code, out, err
+  end
+
+  -- Adds a session that ends in so many seconds. -> its tokens
+  local function add(name, seconds)
+    local tokens = server:family()
+    folder:write("tokens", (json.encode {
+      access_token = tokens.access_token, refresh_token = tokens.refresh_token, expires_in = seconds or 3600, token_type = "Bearer",
+    }))
+    local code, _, err = shell(("keep add %s <tokens && rm tokens"):format(name))
+    assert.same({ 0, "" }, { code, err })
+    return tokens
+  end
+
+  it("takes tokens in, and gives a token, a header, the state, the names; refreshes; removes", function()
+    local tokens = add "ann"
+    add "bob"
+    assert.same({ 0, tokens.access_token .. "\n", "" }, { shell "keep get ann --field access_token" })
+    assert.same({ 0, "Authorization: Bearer " .. tokens.access_token .. "\n", "" }, { shell "keep get ann --header" })
+    assert.same({ 0, "ann\nbob\n", "" }, { shell "keep list" })
+    local code, out = shell "keep status ann"
+    assert.equal(0, code)
+    assert.matches("state%s+fresh\n", out)
+    assert.matches("generation%s+1\n", out)
+    assert.matches("generation%s+2\n", (select(2, shell "keep refresh ann")))
+    assert.equal(3, harness.objects(select(2, shell "keep refresh ann --json"))[1].generation)
+    local status = harness.objects(select(2, shell "keep status ann --json"))[1]
+    assert.same({ "ann", 3, "fresh" }, { status.id, status.generation, status.state })
+    assert.not_equal(tokens.access_token .. "\n", select(2, shell "keep get ann --field access_token"))
+    assert.equal(0, (shell "keep remove ann --revoke"))
+    assert.same({ 0, "bob\n", "" }, { shell "keep list" })
+    local err
+    code, out, err = shell "keep get ann"
+    assert.same({ 1, "", "grid: store error (not_found): the store has no session 'ann': add it\n" }, { code, out, err })
+  end)
+
+  it("gives what has a session, and says what a session has not", function()
+    add "ann"
+    for words, expected in pairs {
+      ["get ann --field id_token"] = { 1, "the session 'ann' has no id_token" },
+      ["get ann --field acces_token"] = { 2, "no field 'acces_token', did you mean 'access_token'?" },
+      ["get ann --field scope --header"] = { 2, "give --field or --header, not both" },
+      ["get ann --header --json"] = { 2, "--json shows no secret" },
+      ["get ann --timeout -1"] = { 2, "--timeout must be a number of seconds, 0 or more" },
+      ["run --every 0"] = { 2, "--every must be greater than 0" },
+      ["run --metrics no/such/folder"] = { 1, "cannot write the metrics: no/such/folder.tmp: No such file" },
+      ["add <secret"] = { 2, "NAME is missing" },
+      ["add ann </dev/null"] = { 1, "standard input holds no tokens" },
+      ["add ann <secret"] = { 1, "bad_tokens" },
+      ["add --session ann.json"] = { 2, "--session is of Grid, and keeper.json has no 'grid'" },
+      ["get " .. ("n"):rep(256)] = { 2, "NAME must have 1 to 255 bytes" },
+    } do
+      local code, out, err = shell("keep " .. words)
+      assert.same({ expected[1], words:find "json" ~= nil and out or "" }, { code, out }, words)
+      assert.is_truthy(err:find(expected[2], 1, true), words .. ": " .. err)
+    end
+  end)
+
+  it("makes a header of no token that a header cannot hold, or that needs a proof", function()
+    for type, token in pairs { DPoP = "abc", Bearer = "abc\r\nX-Other: 1" } do
+      folder:write("tokens", (json.encode { access_token = token, refresh_token = "r", token_type = type, expires_in = 3600 }))
+      local code, out, err = shell "keep add ann --replace <tokens >added; keep get ann --header"
+      assert.same({ 1, "" }, { code, out }, type)
+      assert.is_nil(err:find("abc", 1, true), err)
+    end
+  end)
+
+  it("helps with each verb, and refuses other ones", function()
+    for verb in select(2, shell "grid keep --help"):gmatch "\n  (%l+) +%l" do
+      local code, out = shell("grid keep " .. verb .. " --help")
+      assert.equal(0, code)
+      assert.matches("^usage: grid keep " .. verb .. " .-%-%-config FILE.-exit codes:", out)
+      assert.equal(out, select(2, shell("grid help keep " .. verb)))
+    end
+    assert.same({ 2, "", "grid: keep: there is no verb 'gte', did you mean 'get'?\n" }, { shell "grid keep gte" })
+    assert.same({ 2, "", "grid: keep: no verb is given; `grid keep --help` lists them\n" }, { shell "grid keep" })
+    assert.same({ 2, "", "grid: keep get: option '--config' is missing\n" }, { shell "grid keep get ann" })
+  end)
+
+  it("refuses a configuration that is wrong or holds a secret, and says what to write", function()
+    folder:write("key", "canary\n")
+    local function refuses(code, text, more, top)
+      configure(more, top)
+      local got, out, err = shell "keep get ann"
+      assert.same({ code, "" }, { got, out }, text)
+      assert.is_truthy(err:find(text, 1, true), err)
+      assert.is_nil(err:find "canary")
+    end
+    for name, file in pairs { client_secret = "client_secret_file", private_key = "private_key_file" } do
+      refuses(2, ("keeper.json: oauth2: '%s' is a secret: write it to a file, and name that file in '%s'"):format(name, file),
+        { [name] = "canary" })
+    end
+    refuses(2, "'api_key' is a secret", nil, { oauth2 = false, grid = { api_key = "canary" } })
+    refuses(2, "'seal_keys' is a secret", nil, { seal_keys = { "canary" } })
+    refuses(2, "keeper.json: oauth2: unknown field 'client_idd', did you mean 'client_id'?", { client_idd = "x" })
+    refuses(2, "keeper.json: unknown field 'directry', did you mean 'directory'?", nil, { directry = "x" })
+    refuses(2, "keeper.json: field 'directory' is missing", nil, { directory = false })
+    refuses(2, "keeper.json: name either 'oauth2' or 'grid'", nil, { grid = {} })
+    refuses(2, "keeper.json: name either 'oauth2' or 'grid'", nil, { oauth2 = false })
+    refuses(2, "keeper.json: grid: no API key", nil, { oauth2 = false, grid = {} })
+    refuses(2, "keeper.json: oauth2: field 'reuse_seconds' is missing", { reuse = "grace" })
+    refuses(1, "key holds no key: write 64 hexadecimal digits", nil, { seal_key_files = { "key" } })
+    refuses(1, "cannot read nowhere", { client_secret_file = "nowhere" })
+    folder:write("keeper.json", "[]")
+    assert.equal(2, (shell "keep list"))
+  end)
+
+  it("shows no token but where it is asked for one, and leaves none in a sealed store", function()
+    folder:write("key", ("0f"):rep(32) .. "\n")
+    configure(nil, { seal_key_files = { "key" }, spool = "spool" })
+    local tokens = add("ann", 1)
+    local code, out, err = shell [[
+      keep get ann --json; keep status ann; keep refresh ann; keep list
+      keep get ann --field access_token >current
+      KEEP run --config keeper.json --every 0.1 --metrics m.prom >run 2>&1 & sleep 1; kill $!; wait $!
+      cat run m.prom $(find sessions -type f)]]
+    assert.equal(0, code)
+    local newest = server:all_families()[1]
+    assert.equal(newest.access_token .. "\n", folder:read "current")
+    for _, secret in ipairs {
+      tokens.access_token, tokens.refresh_token, newest.access_token, newest.refresh_token, server.client_secret,
+    } do
+      assert.is_nil((out .. err):find(secret, 1, true))
+    end
+  end)
+
+  it("refreshes once for eight that ask at once", function()
+    add("ann", 0.001)
+    local code, out, err = shell "for i in 1 2 3 4 5 6 7 8; do keep get ann --timeout 60 --field access_token & done; wait"
+    assert.same({ 0, "" }, { code, err })
+    local counts = server:counts()
+    assert.same({ 1, 1, 0 }, { counts.executions, counts.rotations, counts.reuses })
+    assert.equal((server:all_families()[1].access_token .. "\n"):rep(8), out)
+  end)
+
+  it("goes on after a kill in mid-refresh, and loses nothing", function()
+    server:set { mode = "idempotent" }
+    configure { reuse = "idempotent", idempotency_header = "Idempotency-Key" }
+    add("ann", 0.001)
+    server:fault { kind = "delay", hold = true }
+    local code, out, err = shell [[
+      KEEP get ann --config keeper.json >out 2>&1 & held 1; kill -9 $!; wait $! 2>/dev/null; release
+      keep get ann --timeout 60 --field access_token]]
+    assert.same({ 0, "" }, { code, err })
+    local counts, family = server:counts(), server:all_families()[1]
+    assert.same({ 1, 1, 0 }, { counts.rotations, counts.replays, counts.reuses })
+    assert.equal(family.access_token .. "\n", out)
+    assert.is_true(family.living)
+  end)
+
+  it("ends by TERM with 0, after the refresh under way was saved, and tells metrics", function()
+    add("ann", 0.001)
+    server:fault { kind = "delay", hold = true }
+    local code, out, err = shell [[
+      KEEP run --config keeper.json --every 0.1 --metrics grid.prom >out & held 1; kill $!; sleep 0.3; kill -0 $! && release
+      wait $!; echo $?; cat out; keep get ann --field access_token]]
+    assert.same({ 0, "" }, { code, err })
+    assert.equal("0\nrefreshed ann, generation 2\n" .. server:all_families()[1].access_token .. "\n", out)
+    assert.equal(1, server:counts().executions)
+    local metrics = folder:read "grid.prom"
+    assert.matches('\ngrid_keeper_events_total{event="refreshed"} 1\n', metrics)
+    assert.is_nil(folder:list():find("grid.prom.tmp", 1, true))
+  end)
+
+  it("does not end before the store has the new token", function()
+    configure(nil, { timeout = 1 })
+    add("ann", 0.001)
+    server:fault { kind = "delay", hold = true }
+    local code, out, err = shell [[
+      KEEP refresh ann --config keeper.json >out 2>err & held 1; mv sessions away; touch sessions; release
+      until grep -q waiting err; do kill -0 $! || exit 9; sleep 0.05; done
+      rm sessions; mv away sessions; wait $!; keep get ann --field access_token]]
+    assert.same({ 0, "" }, { code, err })
+    assert.equal(server:all_families()[1].access_token .. "\n", out)
+  end)
+
+  it("sends nothing when the store cannot be written", function()
+    add("ann", 0.001)
+    local code, out, err = shell "chmod -R a-w sessions; mkdir c; mv sessions/tmp c; touch sessions/tmp; keep get ann"
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^grid: store error .-\ngrid: timeout error %(session_expired%)", err)
+    assert.equal(0, server:counts().executions)
+    folder:run "chmod -R u+w sessions"
+  end)
+
+  it("imports the session files of the other commands", function()
+    local run = harness.start()
+    local made = run:write_session "ann.json"
+    run:write_session("bare.json", true)
+    run.folder:write("api.key", harness.API_KEY .. "\n")
+    run.folder:write("keeper.json", (json.encode {
+      directory = "kept",
+      grid = { base_url = run.server.https, environment = "sandbox", ca_file = run.server.ca, api_key_file = "api.key" },
+    }))
+    local code, out, err = run:shell([[
+      grid keep add --session ann.json --config keeper.json >/dev/null
+      grid keep add --session bare.json --key bare.json.key bob --config keeper.json >/dev/null
+      grid keep list --config keeper.json
+      grid keep get ann --field kms_payload_json --config keeper.json >before
+      grid keep refresh ann --json --config keeper.json]], { GRID_API_KEY = "" })
+    assert.same({ 0, "" }, { code, err })
+    assert.matches('^ann\nbob\n{.*"generation":2', out)
+    assert.equal(made.kms_payload_json .. "\n", run.folder:read "before")
+    run:stop()
+  end)
+
+  it("has examples of a unit and of a line for cron whose commands are right", function()
+    local unit, cron = pages.read "spec/examples/keeper/grid-keep.service", pages.read "spec/examples/keeper/grid-keep.cron"
+    local commands = { unit:match "\nExecStart=/usr/local/bin/grid keep (%l+) ([^\n]+)\n" }
+    commands[3], commands[4] = cron:match "\n%*/5 %* %* %* %* %l+ /usr/local/bin/grid keep (%l+) ([^\n>]+)"
+    for i = 1, 3, 2 do
+      local code, _, err = shell(("grid keep %s %s"):format(commands[i], commands[i + 1]))
+      assert.equal(1, code)
+      assert.matches("^grid: .*/etc/grid/keeper.json", err)
+    end
+    local code, out, err = folder:run(([[
+      command -v systemd-analyze >/dev/null || exit 0
+      sed 's,/usr/local/bin/grid,/bin/true,; s/^User=.*/User=root/' '%s/spec/examples/keeper/grid-keep.service' >grid-keep.service
+      systemd-analyze verify ./grid-keep.service]]):format(child.root))
+    assert.same({ 0, "", "" }, { code, out, err })
+  end)
+end)
