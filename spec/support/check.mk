@@ -7,7 +7,7 @@ ASAN     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-saniti
 MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --suppressions=spec/support/valgrind.supp
 NOT_SLOW := --exclude-tags=slow
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 15
 fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
@@ -36,8 +36,7 @@ keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what 
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
-C_FILES     := $(SOURCES) $(BINDING) $(wildcard spec/c/*.c spec/fuzz/*.c spec/support/*.c spec/crypto_interop/*.c \
-               spec/bench/*.c)
+C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))
 
 # One VM runs under the sanitizers, the other one under the stressed collector; they change places
 # with each commit. VM=luajit sanitizes that one. BOTH=1 runs both VMs under both.
@@ -52,7 +51,7 @@ SUITES = model faults slow c lua5.4 luajit nginx inside-nginx portable-c portabl
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
 
 .PHONY: check check-all
-check-all:  ## the same, and each check that takes one VM on both
+check-all:  ## the same, each check that takes one VM on both, and clang-tidy on the tests, too
 	@$(MAKE) BOTH=1 check
 
 check:  ## all that CI runs: the tests, then every check below
@@ -77,7 +76,7 @@ lint-gcc lint-clang: lint-%:
 	  CFLAGS=-O2 EXTRA='$(STRICT)' all every-program
 
 lint-tidy:
-	@$(SUITE) check tidy $(MAKE) -k -j2 -Otarget $(C_FILES:%=$(B)/tidy/%)
+	@$(SUITE) check tidy $(MAKE) -k -j2 -Otarget $(C_TIDIED:%=$(B)/tidy/%)
 
 # Only what changed since it was last found clean.
 $(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
@@ -168,7 +167,7 @@ FUZZ_BUILD = B=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
   EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
 
 .PHONY: fuzz $(FUZZERS:%=fuzz-%)
-fuzz:  ## every fuzzer for FUZZ_SECONDS (30; crypto and canonical JSON: 10)
+fuzz:  ## every fuzzer for FUZZ_SECONDS (15; crypto and canonical JSON: 10)
 	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=$(BUILD)/fuzz/fuzz/%)
 	@$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
 
