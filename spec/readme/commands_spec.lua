@@ -3,6 +3,7 @@
 
 local child = require "spec.support.child"
 local harness = require "spec.command.harness"
+local keeper_examples = require "spec.readme.keeper_examples"
 local pages = require "spec.support.pages"
 
 local function is_installed_by_setup(folder, command)
@@ -42,20 +43,24 @@ local function works_on_a_sandbox(_, command)
   assert.same({ 0, "" }, { code, err })
 end
 
--- By how a command begins, without what comes after a '#'.
+-- By how a command begins, without what comes after a '#'; the longest prefix that fits
+-- counts.
 local COMMANDS = {
   ["sudo apt-get install "] = is_installed_by_setup,
   ["sudo luarocks make "] = is_what_rock_test_does,
   ["sudo make install "] = pages.can_be_made,
   ["make "] = pages.can_be_made,
   ["grid "] = works_on_a_sandbox,
+  ["grid keep "] = keeper_examples.command,
   ["spec/sandbox/run"] = pages.starts_a_sandbox,
 }
 
 local function coverage_of(command)
-  for prefix, check in pairs(COMMANDS) do
-    if command:sub(1, #prefix) == prefix then return check end
+  local best = ""
+  for prefix in pairs(COMMANDS) do
+    if #prefix > #best and command:sub(1, #prefix) == prefix then best = prefix end
   end
+  return COMMANDS[best]
 end
 
 describe("the documentation #slow", function()

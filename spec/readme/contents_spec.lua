@@ -3,10 +3,13 @@
 
 local grid = require "grid"
 local http_options = require "grid.http.options"
+local keeper_module = require "grid.keeper"
+local oauth2 = require "grid.exchange.oauth2"
 local options = require "grid.api.options"
 local pages = require "spec.support.pages"
 
-local README, HTTP = pages.read "README.md", pages.read "doc/http.md"
+local README, HTTP, KEEPER = pages.read "README.md", pages.read "doc/http.md", pages.read "doc/keeper.md"
+local REFERENCE = README .. HTTP .. KEEPER
 
 -- The part of a page below that heading, up to the next one of its level.
 local function section(heading, page)
@@ -70,6 +73,17 @@ describe("the documentation", function()
     for name in pairs(http_options.call) do assert.is_truthy(text:find("`" .. name .. "`", 1, true), name) end
   end)
 
+  it("names every option of a keeper and of its exchange, and no other, and the fields of a status", function()
+    assert.same(keys_of(keeper_module.options), row_names(section("### grid.keeper", KEEPER)))
+    assert.same(keys_of(oauth2.options), row_names(section("### grid.exchange.oauth2", KEEPER)))
+    for name in pairs(fields_of("lua/grid/keeper/status.lua", "grid.KeeperStatus")) do
+      assert.is_truthy(section("### keeper:status, keeper:list, keeper:metrics", KEEPER):find("`" .. name .. "`", 1, true), name)
+    end
+    for _, name in ipairs(require("grid.keeper.events").NAMES) do
+      assert.is_truthy(section("### grid.keeper", KEEPER):find("`" .. name .. "`", 1, true), name)
+    end
+  end)
+
   it("has an entry for every method and function, and for no other", function()
     local expected = {}
     for name, value in pairs(grid) do
@@ -81,12 +95,21 @@ describe("the documentation", function()
     for _, name in ipairs { "keys.public_key", "auth:sign", "grid.http.new", "http:send", "http:close" } do
       expected[name] = true
     end
+    for room, names in pairs { exchange = grid.exchange, store = grid.store } do
+      for name in pairs(names) do expected[("grid.%s.%s"):format(room, name)] = true end
+    end
+    local keeper = grid.keeper { exchange = { request = print, read = print }, store = grid.store.memory() }
+    local inside = { env = true, new_http = true, on_landed = true } -- for the modules of the keeper
+    for name in pairs(methods_of(keeper)) do
+      if not inside[name] then expected["keeper:" .. name] = true end
+    end
+    keeper:close()
     local client = grid.new()
     for name in pairs(methods_of(client)) do expected["client:" .. name] = true end
     client:close()
     local entries = {}
-    for heading in (README .. HTTP):gmatch "\n### ([^\n]+)" do
-      for name in heading:gmatch "[%l.:_]+" do
+    for heading in REFERENCE:gmatch "\n### ([^\n]+)" do
+      for name in heading:gmatch "[%l%d.:_]+" do
         if name:find "[.:]" then entries[name] = true end
       end
     end
@@ -94,7 +117,7 @@ describe("the documentation", function()
   end)
 
   it("gives each entry the same form: syntax, returns, phases, errors", function()
-    for heading, text in (README .. HTTP):gmatch "### ([%l.:_]+[^\n]*)\n(%- %*%*syntax.-)\n\n" do
+    for heading, text in REFERENCE:gmatch "### ([%l.:_]+[^\n]*)\n(%- %*%*syntax.-)\n\n" do
       for _, part in ipairs { "syntax", "returns", "phases", "errors" } do
         if heading ~= "grid.refresh_session" then -- as of client:refresh_session
           assert.is_truthy(text:find("**" .. part .. "**", 1, true), heading .. ": " .. part)

@@ -4,6 +4,7 @@
 local child = require "spec.support.child"
 local grid = require "grid"
 local json = require "spec.sandbox.json"
+local keeper_examples = require "spec.readme.keeper_examples"
 local nginx = require "spec.support.nginx"
 local pages = require "spec.support.pages"
 local sandbox = require "spec.support.sandbox"
@@ -211,6 +212,8 @@ EXAMPLES.http = {
     assert.equal("400\tapplication/x-www-form-urlencoded grant_type=refresh_token&refresh_token=abc nil\n", out)
   end,
 }
+
+for name, example in pairs(keeper_examples.lua) do EXAMPLES[name] = example end
 
 describe("the documentation #slow", function()
   local server, folder

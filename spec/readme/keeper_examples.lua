@@ -1,0 +1,103 @@
+-- The examples of the keeper in README.md and doc, for the specs that run them against
+-- the authorization server of the sandbox: its addresses stand for those of the text.
+-- Does not know: the pages.
+
+local assert = require "luassert"
+local child = require "spec.support.child"
+local harness = require "spec.command.harness"
+local oauth_server = require "spec.support.oauth_server"
+local pages = require "spec.support.pages"
+
+local keeper_examples = { lua = {} }
+
+local MAKE = [[
+  local grid = require "grid"
+  local keeper = grid.keeper {
+    exchange = grid.exchange.oauth2 {
+      token_url = "https://auth.example.com/token", client_id = "app", client_secret = os.getenv "CLIENT_SECRET",
+    },
+    store = grid.store.file { directory = "sessions" },
+  }
+]]
+
+-- As the text has it, but for the addresses.
+local function at(server, text)
+  return (text:gsub("https://auth%.example%.com/token", server.token_url):gsub("https://api%.example%.com", server.http))
+end
+
+local function run_lua(server, folder, text)
+  folder:write("snippet.lua", at(server, text))
+  local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua", { CLIENT_SECRET = server.client_secret })
+  assert.same({ 0, "" }, { code, err })
+  return out
+end
+
+-- `seconds`: what the log-in's session lives.
+local function write_tokens(server, folder, seconds)
+  local tokens = server:family()
+  folder:write("tokens.json", ('{"access_token":"%s","refresh_token":"%s","expires_in":%s,"token_type":"Bearer"}'):format(
+    tokens.access_token, tokens.refresh_token, seconds))
+end
+
+-- An example that finds an expired session "me". `check(out, server)`
+local function on_expired(check, prelude)
+  return { run = function(block, _, _, folder)
+    local server = oauth_server.share()
+    write_tokens(server, folder, 0.001)
+    run_lua(server, folder, MAKE .. 'assert(keeper:add("me", io.open("tokens.json"):read "*a"))')
+    check(run_lua(server, folder, (prelude or "") .. block.text), server)
+    assert.equal(1, server:counts().executions)
+  end }
+end
+
+local function newest(server) return server:all_families()[1].access_token end
+
+keeper_examples.lua.keeper = on_expired(function(out, server) assert.equal(newest(server) .. "\n", out) end)
+
+keeper_examples.lua["keeper get"] = on_expired(function(out, server)
+  assert.equal("Authorization: Bearer " .. newest(server) .. "\n", out)
+end, MAKE)
+
+keeper_examples.lua["keeper luv"] = on_expired(function(out)
+  assert.matches("refreshed\tme\n", out)
+  assert.matches("grid.session: me, generation 2\n", out)
+end)
+
+keeper_examples.lua["keeper log in"] = { run = function(block, _, _, folder)
+  local server = oauth_server.share()
+  write_tokens(server, folder, 3600)
+  assert.equal("grid.session: me, generation 1\n", run_lua(server, folder, block.text))
+end }
+
+-- The configuration, as doc/keeper.md shows it, in that folder.
+local function configure(server, folder)
+  for _, block in ipairs(pages.blocks(pages.read "doc/keeper.md")) do
+    if block.name == "keeper.json" then
+      folder:write("keeper.json", (at(server, block.text):gsub('"/var/spool/grid"', '"spool"')))
+    end
+  end
+  folder:write("client.secret", server.client_secret .. "\n")
+  folder:write("seal.key", ("0a"):rep(32) .. "\n")
+end
+
+local SCRIPT = [[
+  grid() { %s "$@"; }
+  [ %s = add ] || grid keep add me --config keeper.json <tokens.json >/dev/null
+  %s]]
+
+--- Runs a command `grid keep …`; `run` ends by SIGTERM after a while.
+function keeper_examples.command(folder, command)
+  local server = oauth_server.share()
+  server:reset()
+  configure(server, folder)
+  write_tokens(server, folder, 3600)
+  local verb = command:match "^grid keep (%l+)"
+  local line = at(server, command)
+  if verb == "run" then line = line:gsub("^grid", "timeout --preserve-status 1 " .. harness.IN_BACKGROUND) end
+  local code, out, err = folder:run(SCRIPT:format(harness.GRID, verb, line), { http_proxy = "" })
+  assert.same({ 0, "" }, { code, err })
+  if verb == "run" then assert.matches("grid_keeper_", folder:read "grid_keeper.prom") end
+  return out
+end
+
+return keeper_examples
