@@ -221,6 +221,32 @@ describe("grid keep", function()
     assert.equal(server:all_families()[1].access_token .. "\n", out)
   end)
 
+  for words, moment in pairs {
+    ["get ann --config keeper.json"] = "until grep -q waiting err; do sleep 0.05; done",
+    ["run --config keeper.json --every 0.1"] = "until ! grep -q '\"held\":1' stats; do curl -s $STATS >stats; done; sleep 0.5",
+  } do
+    it("ends with 1, and says so, if a signal ends its wait for the store: " .. words, function()
+      configure(nil, { timeout = 1 })
+      add("ann", 0.001)
+      server:fault { kind = "delay", hold = true }
+      local code, out, err = shell(([[
+        STATS=%s/_control/stats
+        KEEP %s >out 2>err & held 1; curl -s $STATS >stats; mv sessions away; touch sessions; release
+        %s; kill $!; wait $!; echo $?; rm sessions; mv away sessions; cat err]]):format(server.http, words, moment))
+      assert.same({ 0, "" }, { code, err })
+      assert.matches("^1\n.*neither the store nor a spool took new tokens", out)
+    end)
+  end
+
+  it("takes no secret from a command line, and does not repeat one", function()
+    for _, name in ipairs { "refresh-token", "access-token", "client-secret" } do
+      local code, out, err = shell("keep add ann --" .. name .. "=canary")
+      assert.same({ 2, "" }, { code, out })
+      assert.matches("does? not belong on a command line", (err:gsub("do not", "does not")))
+      assert.is_nil(err:find "canary")
+    end
+  end)
+
   it("sends nothing when the store cannot be written", function()
     add("ann", 0.001)
     local code, out, err = shell "chmod -R a-w sessions; mkdir c; mv sessions/tmp c; touch sessions/tmp; keep get ann"

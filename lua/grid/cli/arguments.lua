@@ -11,6 +11,9 @@ local exit = require "grid.cli.exit"
 
 local arguments = {}
 
+local TOKENS_ON_STANDARD_INPUT =
+  "tokens do not belong on a command line: `grid keep add` reads them from standard input"
+
 local ON_STANDARD_INPUT =
   "a one-time password does not belong on a command line: it is read from standard input"
 
@@ -20,6 +23,9 @@ local SECRETS = {
   ["api-key"] = "an API key does not belong on a command line: use --api-key-file or $GRID_API_KEY",
   ["otp"] = ON_STANDARD_INPUT,
   ["code"] = ON_STANDARD_INPUT,
+  ["refresh-token"] = TOKENS_ON_STANDARD_INPUT,
+  ["access-token"] = TOKENS_ON_STANDARD_INPUT,
+  ["client-secret"] = "a client secret does not belong on a command line: keeper.json names its file, in 'client_secret_file'",
   ["private-key"] = "a private key does not belong on a command line: name its file",
 }
 

@@ -147,6 +147,13 @@ local function open(path, on_event)
   })
 end
 
+local LOST = "grid: neither the store nor a spool took new tokens: they are lost with this process, "
+  .. "unless the server answers the same request again (`grid keep get`); log in again if it does not"
+
+local function problem_text(problem)
+  return (tostring(exit.from(problem).message or "interrupted"):gsub("^grid: ", ""))
+end
+
 local function is_saved(keeper)
   for _, pending in pairs(keeper.pending) do
     if not pending.spooled then return false end
@@ -181,6 +188,7 @@ function keeper_config.use(given, out, work, on_event)
   local ok, value = pcall(work, keeper)
   save_pending(keeper, out)
   keeper:close()
+  if not is_saved(keeper) then exit.failed(LOST, nil, not ok and problem_text(value) or nil) end
   if not ok then error(value, 0) end
   return value
 end
