@@ -16,15 +16,16 @@ function access.read(keeper, id, known_rev)
   local store = keeper.store
   local ok, blob, rev = pcall(store.get, store, id)
   if not ok then return nil, failure.of_store(blob) end
-  if blob == nil then return nil, rev ~= nil and failure.of_store(rev) or nil end
+  if not blob then return nil, rev and failure.of_store(rev) or nil end
+  if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then return "same", rev end
-  local record, err = records.unpack(blob, id, keeper.seal_keys)
+  local record, err = records.unpack(blob, id, keeper.seal_keys())
   if not record then return nil, err end
   return record, rev
 end
 
 local function pack(keeper, record)
-  local ok, blob, err = pcall(records.pack, record, keeper.seal_keys)
+  local ok, blob, err = pcall(records.pack, record, keeper.seal_keys())
   if not ok then return nil, failure.of_store(blob) end
   return blob, err
 end
@@ -48,7 +49,7 @@ end
 function access.put_blob(keeper, store, id, expected_rev, blob, due_at)
   local ok, rev, problem = pcall(store_put, keeper, store, id, expected_rev, blob, due_at)
   if not ok then return "error", nil, failure.of_store(rev) end
-  if rev ~= nil then return "ok", rev end
+  if rev then return "ok", rev end
   if problem == "conflict" then return "conflict" end
   return "error", nil, failure.of_store(problem)
 end
@@ -81,6 +82,7 @@ function access.ids(keeper, method, ...)
   local ok, ids, problem = pcall(store[method], store, ...)
   if not ok then return nil, failure.of_store(ids) end
   if not ids then return nil, failure.of_store(problem) end
+  if type(ids) ~= "table" then return nil, failure.of_store(("%s returned a %s"):format(method, type(ids))) end
   return ids
 end
 

@@ -90,6 +90,7 @@ local function insist(keeper, call)
     local now = clock.boot()
     local pause = pause_before_next(one, now, call.deadline)
     if call.is_forced and one.outcome == "failed" then pause = nil end
+    if one.outcome == "refreshed" and memory.state(entry, now) == "expired" then pause = nil end
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
   return nil, error_of(call, one, 0)
@@ -106,7 +107,7 @@ end
 
 -- A session that is still valid, and is served in any case.
 local function get_mandatory(keeper, call, entry)
-  clear_refusal(keeper, entry)
+  if not flights.current(keeper, call.id) then clear_refusal(keeper, entry) end
   flights.join(keeper, call.id, call.want, math.min(call.deadline, call.began + MANDATORY_WAIT))
   local after, err = look(keeper, call)
   if not after then return nil, err end
@@ -215,7 +216,10 @@ end
 --- Wakes all that wait, of a keeper that was closed, and saves what the store has not
 --- taken yet.
 function demand.close(keeper)
-  for _, one in pairs(keeper.flights) do waiting.wake(one.waiters) end
+  for id in pairs(keeper.flights) do
+    local one = flights.current(keeper, id)
+    if one then waiting.wake(one.waiters) end
+  end
   local ids = {}
   for id in pairs(keeper.pending) do ids[#ids + 1] = id end
   for _, id in ipairs(ids) do flights.offer(keeper, id, {}) end

@@ -29,6 +29,27 @@ local function add_known(keeper, ids, limit)
   end
 end
 
+-- The ids that are due. Those whose records the last rounds could neither read nor write
+-- come last: they stay due, and must not keep the others from their turn.
+local function due_ids(keeper, limit)
+  local in_vain, count = keeper.in_vain, 0
+  for _ in pairs(in_vain) do count = count + 1 end
+  local listed, err = access.ids(keeper, "due", clock.wall(), limit + count)
+  if not listed then return nil, err end
+  local ids, last = {}, {}
+  for _, id in ipairs(listed) do
+    local list = in_vain[id] and last or ids
+    list[#list + 1] = id
+  end
+  keeper.in_vain = {}
+  for _, id in ipairs(last) do
+    keeper.in_vain[id] = true
+    ids[#ids + 1] = id
+  end
+  for i = #ids, limit + 1, -1 do ids[i] = nil end
+  return ids
+end
+
 local function save_pending(keeper)
   local ids = {}
   for id in pairs(keeper.pending) do ids[#ids + 1] = id end
@@ -38,7 +59,9 @@ end
 
 local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
 
-local function count(counts, one)
+local function count(keeper, counts, one)
+  local is_in_vain = one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
+  keeper.in_vain[one.id] = is_in_vain or nil
   local name = COUNTED[one.outcome]
   if name then counts[name] = counts[name] + 1 end
 end
@@ -49,7 +72,7 @@ local function refresh_all(keeper, ids, concurrency, is_over)
   local under_way, first = {}, 1
   local function land_first()
     flights.await(keeper, under_way[first])
-    count(counts, under_way[first])
+    count(keeper, counts, under_way[first])
     first = first + 1
   end
   for _, id in ipairs(ids) do
@@ -69,7 +92,9 @@ local function refresh_by_crew(keeper, ...)
   local team = keeper.crew or crew.new()
   keeper.crew = team
   keeper.crew_http = keeper.crew_http or keeper:new_http(team.host)
-  local member = setmetatable({ host = team.host, http = keeper.crew_http, may_persist = false }, { __index = keeper })
+  local member = setmetatable({
+    host = team.host, http = keeper.crew_http, may_persist = false, on_landed = function() keeper:on_landed() end,
+  }, { __index = keeper })
   local counts
   team.host.spawn(function(...) counts = refresh_all(member, ...) end, ...)
   local ok, problem = pcall(team.run, team, engine)
@@ -85,7 +110,7 @@ function due.refresh(keeper, given, is_over)
   if obstacle then return nil, failure.cannot_wait(obstacle) end
   save_pending(keeper)
   local limit = given.limit or LIMIT
-  local ids, err = access.ids(keeper, "due", clock.wall(), limit)
+  local ids, err = due_ids(keeper, limit)
   if not ids then return nil, err end
   add_known(keeper, ids, limit)
   local refresh = keeper.host.name == "blocking" and refresh_by_crew or refresh_all

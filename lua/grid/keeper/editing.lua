@@ -51,10 +51,9 @@ local function entry_of(keeper, given)
   local env = keeper:env()
   local answer = given
   if type(given) ~= "string" then answer = json.encode(given) or "{}" end
-  local facts = { expires_in = tokens.expires_in, expires_at = tokens.expires_at, access_token = tokens.access_token }
   return {
     tokens = texts, answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
-    life = lifetime.of(facts, env.clock.wall, 0),
+    life = lifetime.of_login(tokens, env.clock.wall),
   }
 end
 

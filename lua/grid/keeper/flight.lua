@@ -21,6 +21,10 @@ local waiting = require "grid.keeper.waiting"
 
 local flight = {}
 
+-- flight -> what the exchange made of the grant, or pending answer -> state of its flight:
+-- not in the tables themselves, which a dump of the keeper shows
+local inside = setmetatable({}, { __mode = "k" })
+
 local function emit(one, name, fields)
   fields = fields or {}
   fields.name, fields.id = name, one.id
@@ -41,11 +45,11 @@ end
 
 -- The part of a new intent that the exchange makes. -> true | nil: one.err tells why
 local function prepare_grant(keeper, one, record)
-  one.grant, one.opener = {}, nil
+  inside[one] = { grant = {} }
   if not keeper.exchange.grant then return true end
   local ok, grant, opener = pcall(keeper.exchange.grant, record.tokens)
   if ok and type(grant) == "table" then
-    one.grant, one.opener = grant, opener
+    inside[one] = { grant = grant, opener = opener }
     return true
   end
   one.err = ok and errors.is_error(opener) and opener or failure.of_answer { kind = "refused", code = "no_grant" }
@@ -61,9 +65,11 @@ function perform.read(keeper, one, state)
   end
   local is_new = state.step == "look" and record and record.state == "live" and not record.intent
   if is_new and not prepare_grant(keeper, one, record) then return { name = "read", is_error = true } end
-  one.seen = record
+  one.skew = record and record.skew
   return { name = "read", record = record, rev = rev, facts = flight.facts(keeper, record, one.me, false) }
 end
+
+local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not work
 
 -- Before an intent is taken over, the spool is asked for the answer to it.
 function perform.put(keeper, one, state, effect)
@@ -71,6 +77,10 @@ function perform.put(keeper, one, state, effect)
     return { name = "put", result = "conflict" }
   end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
+  if result == "conflict" then
+    one.conflicts = (one.conflicts or 0) + 1
+    if one.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(one.id) end
+  end
   one.err = err or one.err
   return { name = "put", result = result, rev = rev }
 end
@@ -78,7 +88,7 @@ end
 function perform.send(keeper, one, _, effect)
   one.sent_at = clock.boot()
   if effect.intent.doubt then emit(one, "replayed", { generation = effect.intent.parent }) end
-  local event, err = sending.attempt(keeper, effect, one.seen and one.seen.skew or 0)
+  local event, err = sending.attempt(keeper, effect, one.skew or 0)
   one.err = err
   return event
 end
@@ -106,6 +116,14 @@ function perform.wait(keeper, one, state, effect)
   return { name = "again" }
 end
 
+-- The next flight for the id goes on with the answer, if this one does not end.
+local function set_pending(keeper, one, state, name)
+  local pending, copy = { spooled = name }, {}
+  for field, value in pairs(state) do copy[field] = value end
+  copy.step = "merge"
+  keeper.pending[one.id], inside[pending] = pending, copy
+end
+
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
 local LAST_KEEPS = 8 -- of a keeper that was closed
 
@@ -122,7 +140,7 @@ function perform.keep(keeper, one, state)
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
   local name = one.spooled or keeper.spool and spool.save(keeper, state.record, state.raw ~= nil)
   if name or not may_wait_for_store(keeper, one, pause) then
-    keeper.pending[one.id] = { state = state, spooled = name }
+    set_pending(keeper, one, state, name)
     if name and not one.spooled then emit(one, "spooled", { generation = state.record.gen }) end
     if name and not state.raw then memory.adopt(keeper, state.record, nil) end
     return nil
@@ -198,6 +216,7 @@ end
 local function finish(keeper, one, effect)
   local entry = keeper.entries[one.id]
   local before = entry and { is_held = entry.is_held }
+  keeper.pending[one.id] = nil
   one.outcome, one.seconds = effect.outcome, effect.seconds
   conclude[effect.outcome](keeper, one, effect)
   note_held(keeper, one, before)
@@ -220,8 +239,9 @@ local random = {
 }
 
 local function env_of(keeper, one)
+  local made = inside[one] or {}
   return {
-    me = one.me, clock = clock.read(), exchange = keeper.rules, grant = one.grant, opener = one.opener,
+    me = one.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
     random = setmetatable({}, random),
   }
 end
@@ -231,9 +251,8 @@ local function begin(keeper, one)
   local pending = keeper.pending[one.id]
   if not keeper.has_opened_spool then spool.commit(keeper) end
   if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
-  keeper.pending[one.id] = nil
   one.spooled = pending.spooled
-  return protocol.next(pending.state, { name = "again" }, env_of(keeper, one))
+  return protocol.next(inside[pending], { name = "again" }, env_of(keeper, one))
 end
 
 local function fly(keeper, one)
@@ -246,6 +265,7 @@ local function fly(keeper, one)
     end
     state, effect = protocol.next(state, event, env_of(keeper, one))
     keeper.watches[one.id] = state.watch
+    if state.step == "save" then set_pending(keeper, one, state, one.spooled) end
   end
   finish(keeper, one, effect)
 end

@@ -17,15 +17,32 @@ local flights = {}
 local SPAWN_TIMEOUT = 0.1
 local LONGEST_WAIT = 60
 
+-- The coroutine that carries out a flight may be dropped while it waits: then the
+-- collector takes it. Its status does not tell: nginx calls those of other requests dead.
+local function is_dropped(one)
+  return one.carrier and one.carrier.thread == nil
+end
+
 --- The flight under way for an id | nil. A flight that was under way when the process
 --- forked goes on in the parent only.
 function flights.current(keeper, id)
   local one = keeper.flights[id]
-  if one and one.pid ~= core.pid() then
-    keeper.flights[id] = nil
-    return nil
+  if not one or one.pid == core.pid() and not is_dropped(one) then return one end
+  keeper.flights[id] = nil
+  if one.pid == core.pid() then
+    one.is_over, one.outcome = true, "elsewhere"
+    waiting.wake(one.waiters)
   end
-  return one
+  return nil
+end
+
+--- The number of flights under way in this process.
+function flights.count(keeper)
+  local count = 0
+  for id in pairs(keeper.flights) do
+    if flights.current(keeper, id) then count = count + 1 end
+  end
+  return count
 end
 
 -- Waiters are woken first; events come after, since a handler may take long.
@@ -40,6 +57,8 @@ end
 local function carry_out(keeper, one)
   if one.has_begun then return end
   one.has_begun = true
+  local thread = coroutine.running()
+  one.carrier = thread and setmetatable({ thread = thread }, { __mode = "v" })
   local ok, problem = pcall(flight.run, keeper, one)
   if not ok then one.outcome, one.err = "failed", failure.of_store(problem) end
   land(keeper, one)
@@ -65,7 +84,7 @@ end
 
 local function wait_for(keeper, one, deadline)
   local host, now = keeper.host, clock.boot()
-  while not one.is_over and now < deadline and not keeper.closed do
+  while flights.current(keeper, one.id) == one and now < deadline and not keeper.closed do
     if not one.has_begun and core.now() >= one.created + SPAWN_TIMEOUT then
       one.can_persist = false
       carry_out(keeper, one)

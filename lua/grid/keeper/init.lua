@@ -10,6 +10,7 @@ local demand = require "grid.keeper.demand"
 local disk = require "grid.keeper.disk"
 local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
+local flights = require "grid.keeper.flights"
 local hosts = require "grid.host"
 local http = require "grid.http"
 local memory = require "grid.keeper.memory"
@@ -75,7 +76,8 @@ local function resolve(given)
     resolved[name] = given[name]
     if resolved[name] == nil then resolved[name] = field.default end
   end
-  if given.seal_keys then resolved.seal_keys = { unpack(given.seal_keys) } end
+  local seal_keys = given.seal_keys and { unpack(given.seal_keys) }
+  resolved.seal_keys = function() return seal_keys end -- a dump of the keeper does not show them
   return resolved
 end
 
@@ -98,9 +100,11 @@ function keeper.new(given)
   self.spool = self.spool and spool.open(self.spool)
   self.has_opened_spool = not self.spool
   self.instance = core.uuid()
+  self.endpoints = { are_known = false } -- of the issuer, see sending.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua
   self.flights = {}  -- id -> flight under way
   self.pending = {}  -- id -> flight whose answer the store has not taken
+  self.in_vain = {}  -- ids that refresh_due could not handle last, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
   self.writers = {}  -- writers of disk.lua that are not in use
@@ -125,7 +129,7 @@ end
 
 --- For flights: one is over.
 function Keeper:on_landed()
-  if not self.closed or next(self.flights) then return end
+  if not self.closed or flights.count(self) > 0 then return end
   self.http:close()
   if self.crew_http then self.crew_http:close() end
   disk.close(self)

@@ -34,6 +34,14 @@ function lifetime.of(answer, sent_wall, skew, previous_life)
   return lifetime.DEFAULT
 end
 
+--- The same for the tokens of a login, which may be old ones: 0 if they have expired.
+function lifetime.of_login(tokens, now)
+  local ends = tokens.expires_at
+  if type(ends) ~= "number" then ends = jwt.expiry(tokens.access_token) end
+  local has_expired = not is_life(tokens.expires_in) and ends and ends > 0 and ends <= now
+  return has_expired and 0 or lifetime.of(tokens, now, 0)
+end
+
 local MONTHS = {
   Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
 }

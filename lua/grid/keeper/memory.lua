@@ -66,17 +66,23 @@ local function is_same(entry, record)
   return entry.lineage == record.lineage and entry.gen == record.gen and (entry.session ~= nil) == (record.state == "live")
 end
 
+--- The state of a session for a caller.
+---@return "fresh"|"advisory"|"mandatory"|"expired"
+function memory.state(entry, now, min_ttl)
+  return timing.state(entry.schedule, now - entry.born, min_ttl)
+end
+
 -- A store shows an older generation after a backup was restored, or while an answer is in
--- the spool only.
-local function is_older(entry, record)
-  return entry.lineage == record.lineage and record.gen < entry.gen
+-- the spool only. The entry counts as long as its session is valid.
+local function is_older(entry, record, now)
+  return entry.lineage == record.lineage and record.gen < entry.gen and memory.state(entry, now) ~= "expired"
 end
 
 --- Takes over a record that is live or dead. -> the entry
 function memory.adopt(keeper, record, rev)
   local env = keeper:env()
   local entry = keeper.entries[record.id]
-  if entry and is_older(entry, record) then
+  if entry and is_older(entry, record, env.clock.boot) then
     entry.checked = env.clock.boot
     arm(keeper, entry)
     return entry
@@ -125,12 +131,6 @@ function memory.current(keeper, id, must_compare)
     return nil, failure.not_found(id)
   end
   return memory.adopt(keeper, record, rev)
-end
-
---- The state of a session for a caller.
----@return "fresh"|"advisory"|"mandatory"|"expired"
-function memory.state(entry, now, min_ttl)
-  return timing.state(entry.schedule, now - entry.born, min_ttl)
 end
 
 return memory

@@ -153,6 +153,16 @@ local function has_raw(record, raw)
   return false
 end
 
+-- A proxy that answers each attempt with another page must not fill the store: of many
+-- raw answers the first ones and the last ones are kept.
+local MOST_RAWS, FIRST_RAWS = 8, 4
+
+local function with_raw(raws, raw)
+  local kept = appended(raws, raw)
+  if #kept > MOST_RAWS then table.remove(kept, FIRST_RAWS + 1) end
+  return kept
+end
+
 --- Saves an answer that cannot be read or opened, once. The intent with that write_id,
 --- which is that of the attempt, is released.
 ---@return "put"|"adopt"|"drop" act, table? record
@@ -163,7 +173,7 @@ function merge.keep_raw(record, lineage, raw, write_id, failure, env)
   local is_held = intent ~= nil and intent.open and intent.write_id == write_id
   if not is_new and not is_held then return "adopt" end
   local kept = is_held and merge.fail(record, failure, env) or merge.derive(record, {})
-  if is_new then kept.raws = appended(record.raws, raw) end
+  if is_new then kept.raws = with_raw(record.raws, raw) end
   return "put", kept
 end
 

@@ -4,6 +4,7 @@
 
 local clock = require "grid.keeper.clock"
 local events = require "grid.keeper.events"
+local flights = require "grid.keeper.flights"
 local memory = require "grid.keeper.memory"
 
 local metrics = {}
@@ -56,7 +57,7 @@ function metrics.text(keeper)
   local counts = sessions_by_state(keeper)
   for _, state in ipairs(STATES) do text:value(('sessions{state="%s"}'):format(state), counts[state] or 0) end
   text:metric("refreshes_in_flight", "gauge", "Refreshes under way in this process.")
-  text:value("refreshes_in_flight", size(keeper.flights))
+  text:value("refreshes_in_flight", flights.count(keeper))
   text:metric("answers_pending", "gauge", "Answers that the store has not taken yet.")
   text:value("answers_pending", size(keeper.pending))
   text:metric("refresh_due_timestamp_seconds", "gauge", "When refresh_due ended last; 0: never.")

@@ -226,8 +226,9 @@ local function save(flight, record, env)
 end
 
 function on.send(flight, event, env)
-  local result, record = event.result, flight.record
+  local result = event.result
   if not result then return start_over(with(flight, { has_read_raws = true })) end
+  local record = with(flight.record, { skew = event.skew }) -- a refused request may have had the wrong time
   local mine = with(flight, { lineage = record.lineage })
   if result.kind == "tokens" then
     return save(with(mine, { entry = entry_of(flight, event, env) }), record, env)

@@ -137,7 +137,8 @@ end
 function record.unpack(blob, id, seal_keys)
   if not is_sealed(blob) then
     if not seal_keys then return decode(blob, id) end
-    return nil, failure("record_not_sealed", "the record is not sealed, and seal_keys are set: add the session again")
+    return nil, failure("record_not_sealed", "the record is not sealed, and seal_keys are set: "
+      .. "remove it with a keeper without seal_keys, then add the session")
   end
   if blob:sub(1, #seal.HEADER) ~= seal.HEADER then return nil, unknown_version(blob) end
   if not seal_keys then return nil, failure("record_sealed", "the record is sealed: set seal_keys") end

@@ -48,7 +48,7 @@ end
 -- Fetches the endpoints of the issuer, once. -> true | nil, error
 local function discover(keeper, deadline)
   local discovery, last = keeper.exchange.discovery, nil
-  if not discovery or keeper.has_endpoints then return true end
+  if not discovery or keeper.endpoints.are_known then return true end
   for _, url in ipairs(discovery.urls) do
     local left = deadline - clock.boot()
     local answer, err
@@ -56,7 +56,7 @@ local function discover(keeper, deadline)
     if answer then
       local ok, problem = discovery.read(answer)
       if ok then
-        keeper.has_endpoints = true
+        keeper.endpoints.are_known = true
         return true
       end
       err = failure.of_answer(problem)

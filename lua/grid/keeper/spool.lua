@@ -38,7 +38,7 @@ end
 --- spool does not take the record either
 function spool.save(keeper, record, is_raw)
   local ok, name = pcall(name_of, record, is_raw)
-  local blob = ok and records.pack(record, keeper.seal_keys)
+  local blob = ok and records.pack(record, keeper.seal_keys())
   if not blob then return nil end
   local text = ("%s %d:%s%s"):format(is_raw and "raw" or "tokens", #record.id, record.id, blob)
   local result = access.put_blob(keeper, keeper.spool, name, nil, text)
@@ -100,7 +100,7 @@ local function commit_entry(keeper, name, only_id)
   local text = keeper.spool:get(name)
   local id, kind, blob = parse(text or "")
   if not id or only_id and id ~= only_id then return false end
-  local record = records.unpack(blob, id, keeper.seal_keys)
+  local record = records.unpack(blob, id, keeper.seal_keys())
   if not record or not commit_record(keeper, record, kind) then return false end
   spool.remove(keeper, name)
   return true

@@ -1,0 +1,269 @@
+-- The keeper with answers, stores and coroutines that misbehave.
+
+local core = require "grid.core"
+local flights = require "grid.keeper.flights"
+local grid = require "grid"
+local raw_rig = require "spec.support.rig"
+local rig = require "spec.keeper.keeper_rig"
+
+local server, keeper, events
+
+local function start(given)
+  server = rig.server()
+  keeper, events = rig.keeper(server, given)
+end
+
+-- Another keeper in the place of the one before.
+local function start_again(given)
+  keeper:close()
+  keeper, events = rig.keeper(server, given)
+end
+
+local function refreshes_in_flight()
+  return tonumber(keeper:metrics():match "\ngrid_keeper_refreshes_in_flight (%d+)\n")
+end
+
+before_each(function()
+  rig.set_clock()
+  raw_rig.mark()
+end)
+
+after_each(function()
+  if keeper then keeper:close() end
+  if server then server.close() end
+  keeper, server, events = nil, nil, nil
+  rig.reset_clock()
+  raw_rig.assert_nothing_left()
+end)
+
+describe("The keeper", function()
+  it("refreshes once for a caller, if the new session has expired when it arrives", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(4000)
+    local function expired() return rig.response(200, '{"access_token":"a","refresh_token":"refresh-1","expires_in":1e-9}') end
+    server.faults = { expired, expired, expired, expired }
+    local _, err = keeper:get("me", { timeout = 1 })
+    raw_rig.assert_error(err, { kind = "timeout", code = "session_expired", retryable = true })
+    assert.equal(1, #server.raw.requests)
+  end)
+
+  it("refreshes tokens that had expired when they were added", function()
+    start()
+    local past = os.time() - 100
+    for i, tokens in ipairs {
+      { expires_at = past }, { expires_at = past, expires_in = 0 },
+      { access_token = ("e30.%s.c2ln"):format(core.base64url_encode(('{"exp":%d}'):format(past))) },
+    } do
+      tokens.access_token, tokens.refresh_token = tokens.access_token or "old", i .. "-0"
+      assert(keeper:add("id" .. i, tokens))
+      assert.equal("expired", keeper:status("id" .. i).state)
+      assert.equal("access-1", assert(keeper:get("id" .. i)).access_token)
+    end
+    assert(keeper:add("never", { access_token = "a", refresh_token = "b-0", expires_at = 0 }))
+    assert.equal("fresh", keeper:status("never").state)
+  end)
+
+  it("learns the time of the server also from a refusal", function()
+    start()
+    local exchange, times = rig.exchange(server), {}
+    local request = exchange.request
+    function exchange.request(grant)
+      times[#times + 1] = math.floor((grant.now - os.time()) / 60 + 0.5)
+      return request(grant)
+    end
+    start_again { exchange = exchange }
+    assert(keeper:add("me", rig.TOKENS))
+    local date = os.date("!Date: %a, %d %b %Y %H:%M:%S GMT\r\n", os.time() + 3600)
+    server.faults[1] = function() return rig.response(401, '{"error":"invalid_client"}', date) end
+    assert.is_nil((keeper:refresh "me"))
+    rig.pass(10)
+    assert(keeper:refresh "me")
+    assert.same({ 0, 60 }, times)
+  end)
+
+  it("keeps some of the answers that it cannot read, not all of them", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(4000)
+    for i = 1, 20 do
+      server.faults[1] = function() return rig.response(200, ("<%03d>"):format(i) .. ("x"):rep(1000)) end
+      keeper:get("me", { timeout = 0 })
+      rig.pass(100)
+    end
+    assert.equal(20, #server.raw.requests)
+    local numbers = {}
+    for number in keeper.store:get("me"):gmatch "<(%d+)>" do numbers[#numbers + 1] = tonumber(number) end
+    assert.same({ 1, 2, 3, 4, 17, 18, 19, 20 }, numbers)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+  end)
+
+  it("serves the session of the store, if that is of an older generation and its own has expired", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local old = keeper.store:get "me"
+    assert(keeper:refresh "me")
+    assert(keeper:refresh "me")
+    local _, rev = keeper.store:get "me"
+    assert(keeper.store:put("me", rev, old))
+    server.current.refresh = 0
+    rig.pass(4000)
+    assert.equal(2, assert(keeper:get "me").generation)
+    assert.equal(3, server.executions)
+  end)
+
+  it("shows no secret in its fields", function()
+    start { seal_keys = { ("k"):rep(32) } }
+    assert(keeper:add("me", rig.TOKENS))
+    local store = keeper.store
+    keeper.store = rig.spoiled(store, { put = function(call, ...)
+      if server.executions == 1 then return nil, "full" end
+      return call(...)
+    end })
+    assert.is_nil((keeper:refresh("me", { timeout = 0 })))
+    assert.truthy(keeper.pending.me)
+    local seen, found = {}, {}
+    local function walk(value, path)
+      if type(value) == "string" then
+        if value:find(("k"):rep(32), 1, true) or value:find("refresh%-%d") then found[#found + 1] = path end
+      elseif type(value) == "table" and not seen[value] then
+        seen[value] = true
+        for name, item in next, value do
+          walk(name, path)
+          walk(item, path .. "." .. tostring(name))
+        end
+      end
+    end
+    walk(keeper, "keeper")
+    assert.same({}, found)
+    keeper.store = store
+  end)
+end)
+
+describe("The rounds of refresh_due", function()
+  it("come to each session, although some records cannot be read", function()
+    start()
+    local store = keeper.store
+    for i = 1, 3 do assert(store:put("bad" .. i, nil, "grid-keeper-record 9\n", i)) end
+    assert(keeper:add("me", rig.TOKENS))
+    start_again { store = store }
+    rig.pass(4000)
+    for _ = 1, 3 do assert(keeper:refresh_due { limit = 2 }) end
+    assert.equal(1, server.executions)
+  end)
+
+  it("fetch the metadata of a server once", function()
+    server = rig.process()
+    local exchange, reads = rig.exchange(server), 0
+    exchange.discovery = { urls = { server.url }, read = function()
+      reads = reads + 1
+      return true
+    end }
+    keeper = rig.keeper(server, { exchange = exchange })
+    assert(keeper:add("me", rig.TOKENS))
+    for _ = 1, 2 do
+      rig.pass(4000)
+      assert.equal(1, assert(keeper:refresh_due()).refreshed)
+    end
+    assert.equal(1, reads)
+  end)
+
+  it("close the keeper whole, if a handler of events has closed it", function()
+    server = rig.process()
+    keeper = rig.keeper(server, { on_event = function(event)
+      if event.name == "refreshed" then keeper:close() end
+    end })
+    for i = 1, 2 do assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 60 })) end
+    rig.pass(4000)
+    assert(keeper:refresh_due())
+    assert.equal(2, server.stats().executions)
+    assert.same({ true, true }, { keeper.http.closed, keeper.crew_http.closed })
+  end)
+end)
+
+describe("A coroutine that is dropped", function()
+  -- Until its store yields: `step` is the number of that operation.
+  local function drop(method, step, run)
+    local store, count = keeper.store, 0
+    keeper.store = rig.spoiled(store, { [method] = function(call, ...)
+      count = count + 1
+      local a, b, c = call(...)
+      if count == step then coroutine.yield "here" end
+      return a, b, c
+    end })
+    local thread = coroutine.create(run)
+    assert.equal("here", select(2, coroutine.resume(thread)))
+    keeper.store = store
+    return thread
+  end
+
+  it("ends its refresh, which the next caller goes on with", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local thread = drop("put", 1, function() keeper:refresh "me" end)
+    assert.equal(1, refreshes_in_flight())
+    assert.is_nil((keeper:refresh("me", { timeout = 0 })))
+    assert.equal("suspended", coroutine.status(thread))
+    thread = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.equal(0, refreshes_in_flight())
+    rig.pass(4000)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+  end)
+
+  it("leaves its answer to the next caller", function()
+    start { store = grid.store.memory() }
+    assert(keeper:add("me", rig.TOKENS))
+    local store = keeper.store
+    keeper.store = rig.spoiled(store, { put = function(call, ...)
+      if server.executions == 1 then coroutine.yield "here" end
+      return call(...)
+    end })
+    local thread = coroutine.create(function() keeper:refresh "me" end)
+    assert.equal("here", select(2, coroutine.resume(thread)))
+    keeper.store, thread = store, nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.equal(2, assert(keeper:refresh "me").generation)
+    assert.equal("access-1", keeper:get("me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+  end)
+
+  it("keeps what a service has refused for the next get, if its flight refreshes nothing", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local thread = drop("get", 1, function() flights.offer(keeper, "me", {}) end)
+    assert(keeper:invalidate("me", 1))
+    assert.equal(1, keeper:get("me").generation)
+    assert(coroutine.resume(thread))
+    assert.equal(2, keeper:get("me").generation)
+    assert.equal(1, server.executions)
+  end)
+end)
+
+describe("A store of a user", function()
+  it("may return a conflict each time, and false for nil", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    keeper.store = rig.spoiled(keeper.store, { put = function() return false, "conflict" end })
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "store", code = "conflict" })
+    assert.equal(0, #server.raw.requests)
+    assert.equal("added failed", rig.names(events))
+  end)
+
+  it("may return something else than a record and a list", function()
+    start()
+    for _, value in ipairs { 1, true } do
+      local function wrong() return value end
+      start_again { store = rig.spoiled(keeper.store, { get = wrong, due = wrong, list = wrong }) }
+      for _, method in ipairs { "get", "refresh_due", "list", "remove", "status" } do
+        local result, err = keeper[method](keeper, (method == "get" or method == "remove" or method == "status") and "me" or nil)
+        assert.is_nil(result)
+        raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+      end
+    end
+  end)
+end)
