@@ -159,7 +159,8 @@ describe("grid keep", function()
     local code, out, err = shell [[
       keep get ann --json; keep status ann; keep refresh ann; keep list
       keep get ann --field access_token >current
-      KEEP run --config keeper.json --every 0.1 --metrics m.prom >run 2>&1 & sleep 1; kill $!; wait $!
+      KEEP run --config keeper.json --every 0.1 --metrics m.prom >run 2>&1 & until [ -s m.prom ]; do sleep 0.05; done
+      kill $!; wait $!
       cat run m.prom $(find sessions -type f)]]
     assert.equal(0, code)
     local newest = server:all_families()[1]
@@ -210,7 +211,7 @@ describe("grid keep", function()
   end)
 
   it("does not end before the store has the new token", function()
-    configure(nil, { timeout = 1 })
+    configure(nil, { timeout = 3 })
     add("ann", 0.001)
     server:fault { kind = "delay", hold = true }
     local code, out, err = shell [[
@@ -226,7 +227,7 @@ describe("grid keep", function()
     ["run --config keeper.json --every 0.1"] = "until ! grep -q '\"held\":1' stats; do curl -s $STATS >stats; done; sleep 0.5",
   } do
     it("ends with 1, and says so, if a signal ends its wait for the store: " .. words, function()
-      configure(nil, { timeout = 1 })
+      configure(nil, { timeout = 3 })
       add("ann", 0.001)
       server:fault { kind = "delay", hold = true }
       local code, out, err = shell(([[

@@ -85,7 +85,9 @@ local SCRIPT = [[
   [ %s = add ] || grid keep add me --config keeper.json <tokens.json >/dev/null
   %s]]
 
---- Runs a command `grid keep …`; `run` ends by SIGTERM after a while.
+local UNTIL_METRICS = " & until [ -s grid_keeper.prom ]; do sleep 0.05; done; kill $!; wait $!"
+
+--- Runs a command `grid keep …`; `run` ends by SIGTERM, once the metrics are written.
 function keeper_examples.command(folder, command)
   local server = oauth_server.share()
   server:reset()
@@ -93,7 +95,7 @@ function keeper_examples.command(folder, command)
   write_tokens(server, folder, 3600)
   local verb = command:match "^grid keep (%l+)"
   local line = at(server, command)
-  if verb == "run" then line = line:gsub("^grid", "timeout --preserve-status 1 " .. harness.IN_BACKGROUND) end
+  if verb == "run" then line = line:gsub("^grid", harness.IN_BACKGROUND) .. UNTIL_METRICS end
   local code, out, err = folder:run(SCRIPT:format(harness.GRID, verb, line), { http_proxy = "" })
   assert.same({ 0, "" }, { code, err })
   if verb == "run" then assert.matches("grid_keeper_", folder:read "grid_keeper.prom") end
