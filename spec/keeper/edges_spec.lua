@@ -1,5 +1,6 @@
 -- The keeper with answers, stores and coroutines that misbehave.
 
+local child = require "spec.support.child"
 local core = require "grid.core"
 local flights = require "grid.keeper.flights"
 local grid = require "grid"
@@ -265,5 +266,70 @@ describe("A store of a user", function()
         raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
       end
     end
+  end)
+end)
+
+describe("An exchange of a user", function()
+  it("loses no token that it has read as something else than a text", function()
+    start()
+    local exchange = rig.exchange(server)
+    local read = exchange.read
+    for _, tokens in ipairs { { access_token = "a", refresh_token = 12345 }, { access_token = true }, {} } do
+      start_again { exchange = exchange }
+      server.current.refresh = 0
+      assert(keeper:add("me", rig.TOKENS))
+      exchange.read = function() return tokens end
+      local _, err = keeper:refresh("me", { timeout = 0 })
+      raw_rig.assert_error(err, { kind = "api", code = "bad_tokens", outcome = "unknown" })
+      exchange.read = read
+      rig.pass(4000)
+      assert.equal("access-2", assert(keeper:get "me").access_token) -- access-1 has expired since
+    end
+    assert.same({ 6, 0 }, { server.executions, server.reuses })
+  end)
+
+  it("may return a failure whose fields are no texts", function()
+    start()
+    local exchange = rig.exchange(server)
+    start_again { exchange = exchange }
+    for i, failure in ipairs { { kind = "reject", code = 7 }, { kind = "refused", code = {} }, { kind = 1 } } do
+      exchange.read = function() return nil, failure end
+      assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
+      local _, err = keeper:refresh("id" .. i, { timeout = 0 })
+      raw_rig.assert_error(err, { kind = "api", code = "exchange_failed", outcome = "unknown" })
+    end
+  end)
+end)
+
+describe("A handler of events", function()
+  it("is called after a refresh, also with what the refresh has found in the spool", function()
+    local folder = child.folder()
+    start { spool = folder.path .. "/spool" }
+    assert(keeper:add("me", rig.TOKENS))
+    local store = keeper.store
+    keeper.store = rig.spoiled(store, { put = function(call, ...)
+      if server.executions == 1 then return nil, "full" end
+      return call(...)
+    end })
+    assert(keeper:refresh "me")
+    local told = {}
+    start_again { store = store, spool = folder.path .. "/spool", on_event = function(event)
+      told[#told + 1] = event.name .. " " .. refreshes_in_flight()
+    end }
+    assert(keeper:refresh "me")
+    assert.equal("adopted 0", told[1])
+    folder:remove()
+  end)
+end)
+
+describe("A session", function()
+  it("has whole seconds as its times, in each process alike", function()
+    start()
+    local session = assert(keeper:add("me", rig.TOKENS))
+    local times = ("%s %s"):format(session.obtained_at, session.expires_at)
+    assert.truthy(times:find "^%d+ %d+$")
+    start_again { store = keeper.store }
+    session = assert(keeper:get "me")
+    assert.equal(times, ("%s %s"):format(session.obtained_at, session.expires_at))
   end)
 end)

@@ -90,7 +90,7 @@ local function insist(keeper, call)
     local now = clock.boot()
     local pause = pause_before_next(one, now, call.deadline)
     if call.is_forced and one.outcome == "failed" then pause = nil end
-    if one.outcome == "refreshed" and memory.state(entry, now) == "expired" then pause = nil end
+    if entry.born >= call.began then pause = nil end -- refreshed in this call, and expired already
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
   return nil, error_of(call, one, 0)

@@ -31,6 +31,10 @@ local function emit(one, name, fields)
   one.events[#one.events + 1] = fields
 end
 
+local function teller(one)
+  return function(_, event) one.events[#one.events + 1] = event end
+end
+
 --- What is seen of the owner in a record; see grid.keeper.owner.
 function flight.facts(keeper, record, me, is_in_flight)
   local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
@@ -73,7 +77,7 @@ local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not w
 
 -- Before an intent is taken over, the spool is asked for the answer to it.
 function perform.put(keeper, one, state, effect)
-  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, one.id) > 0 then
+  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, one.id, teller(one)) > 0 then
     return { name = "put", result = "conflict" }
   end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
@@ -249,7 +253,7 @@ end
 -- From the beginning, or on with an answer that the store has not taken yet.
 local function begin(keeper, one)
   local pending = keeper.pending[one.id]
-  if not keeper.has_opened_spool then spool.commit(keeper) end
+  if not keeper.has_opened_spool then spool.commit(keeper, nil, teller(one)) end
   if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
   one.spooled = pending.spooled
   return protocol.next(inside[pending], { name = "again" }, env_of(keeper, one))

@@ -96,10 +96,27 @@ local function tokens_result(tokens, body)
   }
 end
 
-local function read(keeper, answer, grant)
+local function is_text_or_nil(value)
+  return value == nil or type(value) == "string"
+end
+
+-- What an exchange returns, which may be one of the user: a token that is no text would
+-- be lost.
+local function call_read(keeper, answer, grant)
   local ok, tokens, problem = pcall(keeper.exchange.read, answer, grant)
-  if ok and type(tokens) == "table" then return tokens_result(tokens, answer.body) end
-  if not ok or type(problem) ~= "table" then problem = { kind = "unknown", code = "exchange_failed" } end
+  if ok and type(tokens) == "table" then
+    local has_token = tokens.access_token ~= nil or tokens.refresh_token ~= nil
+    if has_token and is_text_or_nil(tokens.access_token) and is_text_or_nil(tokens.refresh_token) then return tokens end
+    return nil, { kind = "unknown", code = "bad_tokens" }
+  end
+  local is_failure = ok and type(problem) == "table" and is_text_or_nil(problem.kind)
+    and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
+  return nil, is_failure and problem or { kind = "unknown", code = "exchange_failed" }
+end
+
+local function read(keeper, answer, grant)
+  local tokens, problem = call_read(keeper, answer, grant)
+  if tokens then return tokens_result(tokens, answer.body) end
   if problem.kind ~= "reject" and problem.kind ~= "refused" and is_success(answer.status) then
     return raw_result(answer.status, answer.headers, answer.body, problem.code)
   end
@@ -184,8 +201,8 @@ function sending.read_raws(keeper, raws)
     for name, value in pairs(raw.headers or {}) do headers[name:gsub("_", "-")] = value end
     local grant = grant_of(raw, 0)
     local answer = { status = raw.status, headers = headers, cookies = {}, body = raw.answer }
-    local ok, tokens = pcall(keeper.exchange.read, answer, grant)
-    if ok and type(tokens) == "table" then
+    local tokens = call_read(keeper, answer, grant)
+    if tokens then
       return { name = "answer", result = tokens_result(tokens, raw.answer), raw = raw }
     end
   end

@@ -34,6 +34,11 @@ local function is_of_grid(tokens)
   return tokens.private_key ~= nil
 end
 
+-- Lua 5.4 has integers: a time shows the same in each process that read it.
+local function whole(value)
+  return math.tointeger and math.tointeger(value) or value
+end
+
 local function fields_of(record)
   local fields, tokens = {}, record.tokens
   for name, value in pairs(tokens) do
@@ -41,7 +46,7 @@ local function fields_of(record)
   end
   if is_of_grid(tokens) then fields.kms_payload_json = tokens.refresh_token end
   fields.id, fields.generation = record.id, record.gen
-  fields.obtained_at, fields.expires_at = record.obtained.wall, record.obtained.wall + record.life
+  fields.obtained_at, fields.expires_at = whole(record.obtained.wall), whole(record.obtained.wall + record.life)
   return fields
 end
 

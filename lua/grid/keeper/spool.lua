@@ -74,20 +74,20 @@ local function merged(keeper, current, record, kind)
 end
 
 -- Puts an answer into the record as the store has it. -> is the answer there, or dropped?
-local function commit_record(keeper, record, kind)
+local function commit_record(keeper, record, kind, tell)
   for _ = 1, MOST_TRIES do
     local current, rev = access.read(keeper, record.id)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
     if act == "drop" then
-      events.emit(keeper, { name = "dropped", id = record.id })
+      tell(keeper, { name = "dropped", id = record.id })
       if kind == "tokens" then sending.revoke(keeper, record.tokens) end
     end
     if act ~= "put" then return true end
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
       memory.adopt(keeper, new, new_rev)
-      events.emit(keeper, { name = "adopted", id = record.id, generation = new.gen })
+      tell(keeper, { name = "adopted", id = record.id, generation = new.gen })
       return true
     end
     if result == "error" then return false end
@@ -96,24 +96,25 @@ local function commit_record(keeper, record, kind)
 end
 
 -- An entry that cannot be opened stays.
-local function commit_entry(keeper, name, only_id)
+local function commit_entry(keeper, name, only_id, tell)
   local text = keeper.spool:get(name)
   local id, kind, blob = parse(text or "")
   if not id or only_id and id ~= only_id then return false end
   local record = records.unpack(blob, id, keeper.seal_keys())
-  if not record or not commit_record(keeper, record, kind) then return false end
+  if not record or not commit_record(keeper, record, kind, tell) then return false end
   spool.remove(keeper, name)
   return true
 end
 
---- Commits the answers in the spool, or those of one id. -> how many
-function spool.commit(keeper, only_id)
+--- Commits the answers in the spool, or those of one id. `tell(keeper, event)`: of a
+--- flight, which must not call a handler before it is over. -> how many
+function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
   local names = keeper.spool:list(PAGE)
   local count = 0
   for _, name in ipairs(names or {}) do
-    local ok, is_done = pcall(commit_entry, keeper, name, only_id)
+    local ok, is_done = pcall(commit_entry, keeper, name, only_id, tell or events.emit)
     if ok and is_done then count = count + 1 end
   end
   return count
