@@ -178,7 +178,8 @@ describe("The rounds of refresh_due", function()
     rig.pass(4000)
     assert(keeper:refresh_due())
     assert.equal(2, server.stats().executions)
-    assert.same({ true, true }, { keeper.http.closed, keeper.crew_http.closed })
+    assert.is_true(keeper.http.closed)
+    if keeper.crew_http then assert.is_true(keeper.crew_http.closed) end -- plain Lua only
   end)
 end)
 

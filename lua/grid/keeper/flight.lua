@@ -21,8 +21,8 @@ local waiting = require "grid.keeper.waiting"
 
 local flight = {}
 
--- flight -> what the exchange made of the grant, or pending answer -> state of its flight:
--- not in the tables themselves, which a dump of the keeper shows
+-- flight -> what the exchange made of the grant, or pending answer -> state of its
+-- flight. They are not in the tables themselves, which a dump of the keeper shows.
 local inside = setmetatable({}, { __mode = "k" })
 
 local function emit(one, name, fields)
