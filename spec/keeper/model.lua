@@ -177,7 +177,7 @@ local function rank(self)
   end
 end
 
-local FAULTS = { "crash", "lose", "store", "double", "gateway", "unreadable", "remove", "replace", "reboot" }
+local FAULTS = { "crash", "lose", "store", "double", "unexecuted", "unreadable", "remove", "replace", "reboot" }
 
 function model.key(self, scenario)
   local writer = new_writer(self, scenario)

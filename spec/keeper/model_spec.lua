@@ -67,7 +67,7 @@ describe("the protocol, in every interleaving,", function()
   it("loses nothing with an idempotent server when processes crash and messages are lost", function()
     is_safe { server = "idempotent", faults = { crash = 1, lose = 1 } }
     is_safe { server = "idempotent", faults = { crash = 1, store = 2 } }
-    is_safe { server = "idempotent", faults = { double = 1, gateway = 1, lose = 1 } }
+    is_safe { server = "idempotent", faults = { double = 1, unexecuted = 1, lose = 1 } }
   end)
 
   it("loses nothing with an idempotent server when processes and messages are delayed", function()
@@ -130,7 +130,7 @@ end)
 
 describe("the protocol, in many interleavings, #slow", function()
   it("loses nothing with an idempotent server, whatever happens", function()
-    is_safe { server = "idempotent", faults = { crash = 1, lose = 1, store = 1, gateway = 1, double = 1, unreadable = 1 } }
+    is_safe { server = "idempotent", faults = { crash = 1, lose = 1, store = 1, unexecuted = 1, double = 1, unreadable = 1 } }
     is_safe { server = "idempotent", pauses = "any", faults = { crash = 1, lose = 1 } }
     is_safe { server = "idempotent", pauses = "any", topology = "remote", faults = { crash = 1, lose = 1 } }
   end)

@@ -291,7 +291,7 @@ local function hand_over(self, request, result)
   return with(self, { ids = self.ids + 1 })
 end
 
-local UNAVAILABLE = { kind = "unknown", code = "bad_gateway", status = 502 }
+local NOT_EXECUTED = { kind = "unknown", code = "internal_error", status = 500 }
 
 local function deliver(self, index, steps)
   local request = self.net[index]
@@ -302,7 +302,7 @@ local function deliver(self, index, steps)
   steps:add("lost", with(self, { net = net }), nil, "lose")
   steps:add("answer lost", after, problem, "lose")
   steps:add("doubled", hand_over(with(self, { server = executed }), request, result), problem, "double")
-  steps:add("not executed", hand_over(with(self, { net = net }), request, UNAVAILABLE), nil, "gateway")
+  steps:add("not executed", hand_over(with(self, { net = net }), request, NOT_EXECUTED), nil, "unexecuted")
   if result.kind == "tokens" then
     local raw = { kind = "unreadable", answer = result.answer }
     steps:add("unreadable", hand_over(after, request, raw), problem, "unreadable")

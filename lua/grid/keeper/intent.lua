@@ -23,8 +23,9 @@ local intent = {}
 --   owner       see owner.lua
 
 -- The server has stored a 5xx that it repeats so often. A 422 means that the key was used
--- with another request.
+-- with another request. The answers of a gateway tell nothing of the server behind it.
 local STUCK = 3
+local OF_A_GATEWAY = { [502] = true, [503] = true, [504] = true }
 
 function intent.may_be_executed(self)
   return self.open or self.doubt
@@ -105,8 +106,8 @@ end
 
 local function stuck_after(self, failure)
   if failure.status == 422 then return STUCK end
-  local is_5xx = failure.kind == "unknown" and failure.status and failure.status >= 500
-  return is_5xx and self.stuck + 1 or 0
+  local status = failure.kind == "unknown" and failure.status or 0
+  return status >= 500 and not OF_A_GATEWAY[status] and self.stuck + 1 or 0
 end
 
 --- The intent after a failed attempt, released for the next owner.
