@@ -9,7 +9,7 @@ local function documented()
   local lines = {}
   for line in file:lines() do
     local text = line:match "^| ([^|]+) |"
-    if text then lines[text] = line end
+    if text then lines[text] = lines[text] or line end -- of two tables, the first one
   end
   file:close()
   return lines
