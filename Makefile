@@ -134,15 +134,18 @@ SUITE    := spec/support/suite
 SHARDS   := spec/support/shards 3
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
-# The model explores for a minute, the keeper's faults need many processes, and the sandbox and the
-# scripts are tools of the tests: `make check` runs these, on one VM.
+# The model explores for a minute, the keeper's faults need many processes, the sandbox and the scripts
+# are tools of the tests, and some specs start a process for each step: `make check` runs these, on one
+# VM.
 MODEL    := spec/keeper/model_spec.lua
 FAULTS   := spec/keeper/faults_spec.lua spec/keeper/soak_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)
-SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
-# What starts a process for each step, or runs the documents, runs on one VM of the two: BOTH=1 runs
-# it on both. SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/life% spec/command/keep% spec/command/move_signer% spec/command/refresh% spec/store/file_processes%
+STEPS    := spec/command/durable_spec.lua spec/command/launcher_spec.lua spec/command/life_spec.lua \
+            spec/command/move_signer_spec.lua spec/store/file_processes_spec.lua
+SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
+# What starts many processes, or runs the documents, runs on one VM of the two: BOTH=1 runs it on both.
+# SPEC names specs for each VM.
+ONLY_lua5.4 := spec/command/keep% spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit))),$(SPECS)))
 # Without epoll there is nothing to watch.

@@ -190,7 +190,7 @@ describe("grid refresh", function()
     it("waits for the answer when it is told to end, saves it, and ends with 3: SIG" .. signal, function()
       local made = run:write_session "s.json"
       run.server:set { tier = "2" }
-      run.server:fault { kind = "delay", answer_delay = 0.8, execute = true }
+      run.server:fault { kind = "delay", answer_delay = 3, execute = true }
       local code, _, err = run:shell(("%s refresh s.json >out & executed 1; kill -%s $!; wait $!"):format(
         harness.IN_BACKGROUND, signal))
       assert.equal(3, code)

@@ -16,15 +16,18 @@ OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/words
 
 .PHONY: slow
 slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, signals, every block of the documentation
-	@$(call lua_env,lua5.4) $(SUITE) tests slow lua5.4 $(BUSTED) --pattern='_spec%.lua$$' --tags=slow $(SPECS) $(TOOLS)
+	@$(call lua_env,lua5.4) $(SUITE) tests slow lua5.4 $(BUSTED) --pattern='_spec%.lua$$' --tags=slow $(SPECS) $(TOOLS) $(STEPS)
 
 .PHONY: model
 model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol, and broken rules that must be found
 	@$(call lua_env,luajit) $(SUITE) tests model luajit $(BUSTED) $(MODEL)
 
-.PHONY: tools
+.PHONY: tools steps
 tools: $(B)/luajit/grid/core.so  ## the specs of the sandbox and of the scripts, on one VM
 	@$(call lua_env,luajit) $(SUITE) tests tools $(SHARDS) 'luajit $(BUSTED) $(NOT_SLOW)' $(TOOLS)
+
+steps: $(B)/lua5.4/grid/core.so  ## the specs that start a process for each step, on one VM
+	@$(call lua_env,lua5.4) $(SUITE) tests steps $(SHARDS) 'lua5.4 $(BUSTED) $(NOT_SLOW)' $(STEPS)
 
 .PHONY: faults
 faults: all  ## the keeper under faults, and the search for its secrets: a small run with many processes
@@ -49,7 +52,7 @@ CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3
 SANITIZED = $(if $(BOTH),lua5.4 luajit,$(CHOSEN))
 STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
 
-SUITES = model faults tools slow c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
+SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
           asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
           valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
@@ -62,7 +65,7 @@ check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model faults tools slow || true
+	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model faults tools steps slow || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
