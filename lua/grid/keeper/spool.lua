@@ -30,8 +30,7 @@ end
 -- One name for each answer: two processes may each have got one.
 local function name_of(record, is_raw)
   local answer = is_raw and record.raws[#record.raws].answer or record.answer
-  local tag = assert(core.hmac_sha256("grid keeper spool", ("%d:%s%s%s"):format(#record.id, record.id, record.lineage, answer)))
-  return (tag:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+  return assert(core.hmac_sha256("grid keeper spool", ("%d:%s%s%s"):format(#record.id, record.id, record.lineage, answer)))
 end
 
 --- Saves the record that the store does not take. -> the name of the entry | nil: the

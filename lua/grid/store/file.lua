@@ -62,7 +62,7 @@ local function parse(text)
 end
 
 local function hex(bytes)
-  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+  return ("%02x"):rep(#bytes):format(bytes:byte(1, -1))
 end
 
 -- A rev ends with random bytes, so that revs do not repeat when a record is removed and
@@ -134,7 +134,8 @@ local function prepare(self)
 end
 
 -- -> id, rev, blob, due of a file | nil: there is no file | nil, error
-local function read(self, name)
+---@param expected_id string? the id whose name that is, as far as it is known
+local function read(self, name, expected_id)
   local path = path_of(self, name)
   local text, kind, code, message = core.file_read(path, MAX_FILE)
   if not text then
@@ -142,7 +143,7 @@ local function read(self, name)
     return nil, errors.from_core(kind, code, message)
   end
   local id, rev, blob, due = parse(text)
-  if id and name_of(id) == name then return id, rev, blob, due end
+  if id and (id == expected_id or name_of(id) == name) then return id, rev, blob, due end
   return nil, errors.new {
     kind = "store", code = "record_corrupt",
     message = path .. " is not a whole record, or is that of another id: restore the file from a backup, or remove it",
@@ -156,7 +157,7 @@ function File:get(id)
   local name
   name, err = name_of(id)
   if not name then return nil, err end
-  local found, rev, blob = read(self, name)
+  local found, rev, blob = read(self, name, id)
   if not found then return nil, rev end
   return blob, rev
 end
