@@ -132,6 +132,7 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 
 SUITE    := spec/support/suite
 SHARDS   := spec/support/shards 3
+INSIDE   := luajit spec/nginx/run_inside.lua
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
 # The model explores for a minute, the keeper's faults need many processes, the sandbox and the scripts
@@ -147,7 +148,7 @@ SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec 
 # SPEC names specs for each VM.
 ONLY_lua5.4 := spec/command/keep% spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
-specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit))),$(SPECS)))
+specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
 # Without epoll there is nothing to watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
@@ -161,11 +162,14 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $(filter-out %.h,$^) $(LDFLAGS) $(LIBS)
 
 .PHONY: test test-c spec spec-lua5.4 spec-luajit spec-nginx nginx inside-nginx
+# What runs on LuaJIT inside nginx does not run on a bare LuaJIT here: `make spec-luajit` does that, and
+# each `make check`, under the sanitizers or the stressed collector.
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test
 	@$(SUITE) clear
 	@echo; echo 'Three suites at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget ARGS=$(NOT_SLOW) spec nginx test-c inside-nginx || true
+	@$(MAKE) -k -j3 -Otarget ARGS=$(NOT_SLOW) ELSEWHERE_luajit="$$($(INSIDE) --list | tr '\n' ' ')" \
+	  spec-lua5.4 inside-nginx nginx spec-luajit test-c || true
 	@echo; $(call lua_env,luajit) luajit spec/support/versions.lua
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
@@ -187,8 +191,7 @@ nginx:
 	  $(SHARDS) 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(wildcard spec/nginx/*_spec.lua)
 
 inside-nginx:
-	@$(call lua_env,luajit) $(SUITE) tests inside-nginx \
-	  $(SHARDS) 'luajit spec/nginx/run_inside.lua' $$(luajit spec/nginx/run_inside.lua --list)
+	@$(call lua_env,luajit) $(SUITE) tests inside-nginx $(SHARDS) '$(INSIDE)' $$($(INSIDE) --list)
 
 # ---- The rest ---------------------------------------------------------------------------------
 
