@@ -21,6 +21,9 @@ describe("spec/support/suite", function()
   it("adds up what a run tells of its tests", function()
     assert.same({ 0, "5 0" }, { run_suite("tests", "echo 3 passed, 0 failed; echo 2 passed, 0 failed") })
     assert.same({ 1, "3 1" }, { run_suite("tests", "echo 3 passed, 1 failed") })
+    local busted = "echo '%d successes / %d failures / 0 errors / %d pending : 1.0 seconds';"
+    assert.same({ 0, "3 0" }, { run_suite("tests", busted:format(3, 0, 0) .. busted:format(0, 0, 2)) })
+    assert.same({ 1, "3 1" }, { run_suite("tests", busted:format(3, 0, 0) .. busted:format(0, 0, 0)) })
   end)
 
   it("counts a run without a test, and one that ends with a failure, as failed", function()
