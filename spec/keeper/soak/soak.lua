@@ -137,7 +137,7 @@ local function logged(run)
     local killed, step = line:match "^died (%S+) (%S+)"
     if killed and (step == "answer" or step == "save") then died[killed] = true end
     -- A process killed between the put of the rejection and its event tells no event.
-    if step == "intent_done" then told[killed] = true end
+    if step == "refusal_done" then told[killed] = true end
   end
   return told, died
 end
