@@ -7,13 +7,13 @@
 local child = require "spec.support.child"
 local grid = require "grid"
 local process = require "spec.support.process"
+local process_keeper = require "spec.keeper.process_keeper"
 local records = require "grid.keeper.record"
 local socket = require "socket"
 
 local cell = {}
 
 local SCRIPT = child.root .. "/spec/keeper/faults/worker.lua"
-local SEAL_KEYS = { ("k"):rep(32) }
 local VMS = process.vms() -- the processes of a cell are on each of them in turn
 local PATIENCE = 60 -- seconds for anything to happen
 
@@ -63,10 +63,9 @@ function cell.new(server, mode, id, path, life)
   local tokens = server:family()
   self.family, self.token = tokens.family, tokens.refresh_token
   tokens.family, tokens.expires_in = nil, life or tokens.expires_in
-  local keeper = grid.keeper {
-    exchange = grid.exchange.oauth2 { token_url = server.token_url, client_id = "app", client_secret = server.client_secret },
-    store = self.store, seal_keys = SEAL_KEYS,
-  }
+  local keeper = process_keeper.new({}, {
+    store = self.store, exchange = process_keeper.exchange { url = server.token_url },
+  })
   assert(keeper:add(id, tokens))
   keeper:close()
   return self
@@ -147,7 +146,7 @@ end
 --- Is the session in the store the living one?
 function Cell:is_living()
   local blob = assert(self.store:get(self.id))
-  local record = assert(records.unpack(blob, self.id, SEAL_KEYS))
+  local record = assert(records.unpack(blob, self.id, process_keeper.SEAL_KEYS))
   return record.state == "live" and self.server:token(record.tokens.refresh_token).living
 end
 

@@ -6,16 +6,12 @@
 
 local core = require "grid.core"
 local grid = require "grid"
+local process_keeper = require "spec.keeper.process_keeper"
 local steps = require "spec.keeper.faults.steps"
 
 local PATIENCE = 30 -- seconds: longer than another process refreshes on a slow machine
 
-local given, actions = {}, {}
-for _, word in ipairs(arg) do
-  local name, value = word:match "^([^=]+)=(.*)$"
-  local step = name:match "^at:(.+)$"
-  if step then actions[step] = value else given[name] = value end
-end
+local given = process_keeper.given(arg)
 
 local function say(...)
   io.stdout:write(table.concat({ ... }, " "), "\n")
@@ -33,21 +29,17 @@ function act.arm() assert(io.open(os.getenv "DISK_ARMED", "w")):close() end
 function act.unarm() os.remove(os.getenv "DISK_ARMED") end
 
 local function at(step)
-  local action = actions[step]
-  actions[step] = nil
+  local action = given["at:" .. step]
+  given["at:" .. step] = nil
   if action then act[action]() end
 end
 
-local exchange = grid.exchange.oauth2 {
-  token_url = given.url, client_id = "app", client_secret = "canary-secret +:%&=", reuse = given.reuse,
-  reuse_seconds = tonumber(given.reuse_seconds), idempotency_header = "Idempotency-Key",
-}
-local store, watched = steps.around(grid.store.file { directory = given.folder }, exchange, at)
+local store, exchange = steps.around(grid.store.file { directory = given.folder }, process_keeper.exchange(given), at)
 
-local keeper = grid.keeper {
-  exchange = watched, store = store, timeout = tonumber(given.timeout) or 1, seal_keys = { ("k"):rep(32) },
+local keeper = process_keeper.new(given, {
+  store = store, exchange = exchange,
   on_event = function(event) say("event", event.name, event.generation or "-", event.code or "-") end,
-}
+})
 
 local verbs = {
   get = function() return keeper:get(given.id, { timeout = PATIENCE }) end,

@@ -6,9 +6,9 @@
 
 local child = require "spec.support.child"
 local grid = require "grid"
-local keepers = require "spec.keeper.soak.keeper"
 local oauth_server = require "spec.support.oauth_server"
 local process = require "spec.support.process"
+local process_keeper = require "spec.keeper.process_keeper"
 local records = require "grid.keeper.record"
 local socket = require "socket"
 
@@ -52,7 +52,7 @@ end
 
 local function new_keeper(run, on_event)
   local given = given_of(run)
-  return keepers.new(given, { store = run.store, exchange = keepers.exchange(given), on_event = on_event })
+  return process_keeper.new(given, { store = run.store, exchange = process_keeper.exchange(given), on_event = on_event })
 end
 
 local function add_sessions(run)
@@ -149,7 +149,7 @@ local function judge(run)
   local result = { lost = 0, untold = 0, unexplained = 0, generations = 0 }
   for i = 1, run.options.ids do
     local id = "id-" .. i
-    local record = assert(records.unpack(run.store:get(id), id, not run.options.unsealed and keepers.SEAL_KEYS or nil))
+    local record = assert(records.unpack(run.store:get(id), id, not run.options.unsealed and process_keeper.SEAL_KEYS or nil))
     result.generations = result.generations + record.gen - 1
     local family = all[run.families[i]]
     if not family.living or family.refresh_token ~= record.tokens.refresh_token or record.state ~= "live" then

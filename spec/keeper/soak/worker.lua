@@ -6,14 +6,10 @@
 
 local core = require "grid.core"
 local grid = require "grid"
-local keepers = require "spec.keeper.soak.keeper"
+local process_keeper = require "spec.keeper.process_keeper"
 local steps = require "spec.keeper.faults.steps"
 
-local given = {}
-for _, word in ipairs(arg) do
-  local name, value = word:match "^([^=]+)=(.*)$"
-  given[name] = value
-end
+local given = process_keeper.given(arg)
 
 local pid = core.machine().pid
 local log = assert(io.open(given.folder .. "/log", "a"))
@@ -35,9 +31,10 @@ local function at(step)
   os.execute("kill -KILL " .. pid)
 end
 
-local store, exchange = steps.around(grid.store.file { directory = given.folder .. "/sessions" }, keepers.exchange(given), at)
+local files = grid.store.file { directory = given.folder .. "/sessions" }
+local store, exchange = steps.around(files, process_keeper.exchange(given), at)
 
-local keeper = keepers.new(given, {
+local keeper = process_keeper.new(given, {
   store = store, exchange = exchange, on_event = function(event)
     log:write(("event %s %s %s %s %s\n"):format(event.name, event.id, event.generation or "-", event.kind or "-",
       event.code or "-"))

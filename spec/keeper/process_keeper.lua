@@ -1,0 +1,36 @@
+-- The keeper of a process of the fault matrix or of the soak, the same in the one that
+-- starts such processes.
+-- Does not know: what it is used for.
+
+local grid = require "grid"
+
+local process_keeper = {}
+
+process_keeper.SEAL_KEYS = { ("k"):rep(32) }
+
+--- The words NAME=VALUE of a command line, by name.
+function process_keeper.given(words)
+  local given = {}
+  for _, word in ipairs(words) do
+    local name, value = word:match "^([^=]+)=(.*)$"
+    given[name] = value
+  end
+  return given
+end
+
+--- `given`: url, reuse, reuse_seconds.
+function process_keeper.exchange(given)
+  return grid.exchange.oauth2 {
+    token_url = given.url, client_id = "app", client_secret = "canary-secret +:%&=", reuse = given.reuse,
+    reuse_seconds = tonumber(given.reuse_seconds), idempotency_header = "Idempotency-Key",
+  }
+end
+
+--- `given`: timeout, unsealed. `options`: store, exchange, on_event.
+function process_keeper.new(given, options)
+  options.timeout = tonumber(given.timeout)
+  options.seal_keys = not given.unsealed and process_keeper.SEAL_KEYS or nil
+  return grid.keeper(options)
+end
+
+return process_keeper
