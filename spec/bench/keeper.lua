@@ -4,6 +4,7 @@
 -- of equal expiry are due. `keeper.lua [--quick]`, started by `run`.
 -- Does not know: how rounds are measured, which is in measure.lua.
 
+local common = require "spec.bench.common"
 local grid = require "grid"
 local json = require "grid.json"
 local measure = require "spec.bench.measure"
@@ -20,12 +21,6 @@ local LIVES = { 3600, 900, 300 }
 
 local VMS = { "lua5.4", "luajit" }
 local build, dir = os.getenv "BUILD", os.getenv "BENCH_DIR"
-
-local function write(name, text)
-  local file = assert(io.open(dir .. "/" .. name, "w"))
-  file:write(text)
-  file:close()
-end
 
 local function ours(vm, words)
   local command = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/%s/?.so;;' %s spec/bench/keeper_ours.lua %s")
@@ -60,7 +55,7 @@ end
 local function with_session(server, way)
   return function()
     local logins = server:families { count = 2 }
-    write("session", json.encode {
+    common.write("session", json.encode {
       exchange = { token_url = server.token_url, client_id = server.client_id, client_secret = server.client_secret },
       tokens = logins[1], spare = logins[2],
     })
@@ -109,10 +104,10 @@ end
 local function write_blob()
   local path
   local blob = ("r"):rep(1500)
-  write("blob", blob)
+  common.write("blob", blob)
   assert(grid.store.file({ directory = dir .. "/sample" }):put_by(function(file, _, _, text)
     path = file:sub(#(dir .. "/sample/") + 1)
-    write("bytes", text)
+    common.write("bytes", text)
     return true
   end, "session", nil, blob, 2 ^ 31))
   return path

@@ -3,6 +3,7 @@
 -- the exchange come from the file "session" that keeper.lua wrote into $BENCH_DIR.
 -- Does not know: what it is compared with.
 
+local common = require "spec.bench.common"
 local core = require "grid.core"
 local grid = require "grid"
 local json = require "grid.json"
@@ -12,20 +13,7 @@ local ID = "session"
 
 local mode, count, folder = arg[1], tonumber(arg[2]), arg[3]
 
-local function read(name)
-  local file = assert(io.open(os.getenv "BENCH_DIR" .. "/" .. name))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
--- Seconds of the second of two equal rounds, with memory that was used before.
-local function second_round(round)
-  round()
-  local start = core.now()
-  round()
-  return core.now() - start
-end
+local read, second_round = common.read, common.second_round
 
 local given = mode ~= "spread" and mode ~= "put" and json.decode(read "session")
 

@@ -3,16 +3,12 @@
 -- wrote into $BENCH_DIR.
 -- Does not know: what it is compared with.
 
+local common = require "spec.bench.common"
 local grid = require "grid"
 local core = require "grid.core"
 local json = require "grid.json"
 
-local function read(name)
-  local file = assert(io.open(os.getenv "BENCH_DIR" .. "/" .. name))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read, second_round = common.read, common.second_round
 
 local key = read "key"
 
@@ -39,15 +35,6 @@ local function check(res, err)
 end
 
 local modes = {}
-
--- Seconds of the second of two equal rounds: what a program pays that goes on, with
--- memory it has used before.
-local function second_round(round)
-  round()
-  local start = core.now()
-  round()
-  return core.now() - start
-end
 
 -- One call after another, tables in and out; results are let go.
 function modes.sequential()

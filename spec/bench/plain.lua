@@ -7,6 +7,7 @@
 -- `plain.lua [--quick]`, started by `run`.
 -- Does not know: how rounds are measured, which is in measure.lua.
 
+local common = require "spec.bench.common"
 local core = require "grid.core"
 local json = require "grid.json"
 local measure = require "spec.bench.measure"
@@ -28,12 +29,6 @@ local build, dir = os.getenv "BUILD", os.getenv "BENCH_DIR"
 local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
   .. "wBLWYa3Ma01P7FUQsS+HYjE+gMxqyU9JLK3dNv0TWrmKnPzi40lnpNbP6gFw=="
 
-local function write(name, text)
-  local file = assert(io.open(dir .. "/" .. name, "w"))
-  file:write(text)
-  file:close()
-end
-
 -- The requests as the library sends them, for those who send them without the library:
 -- each call refreshes another session.
 local function write_requests(server)
@@ -42,12 +37,12 @@ local function write_requests(server)
     payloads[i] = json.encode(json.decode(session.kms_payload_json))
     bodies[i] = core.refresh_body(KEY, payloads[i])
   end
-  write("key", KEY)
-  write("payloads", table.concat(payloads, "\n"))
-  write("bodies", table.concat(bodies, "\n"))
-  write("payload", payloads[1])
-  write("body", bodies[1])
-  write("headers", table.concat({
+  common.write("key", KEY)
+  common.write("payloads", table.concat(payloads, "\n"))
+  common.write("bodies", table.concat(bodies, "\n"))
+  common.write("payload", payloads[1])
+  common.write("body", bodies[1])
+  common.write("headers", table.concat({
     "Authorization: Bearer " .. server.api_key,
     "Accept: application/json",
     "User-Agent: lua-grid/" .. version,
@@ -106,7 +101,7 @@ local function milliseconds(seconds) return ("%.2f ms"):format(seconds * 1000) e
 local function with_system_authorities(server)
   local file = io.open "/etc/ssl/certs/ca-certificates.crt"
   if not file then return server.ca end
-  write("authorities", file:read "a" .. assert(io.open(server.ca)):read "a")
+  common.write("authorities", file:read "a" .. assert(io.open(server.ca)):read "a")
   file:close()
   return dir .. "/authorities"
 end
