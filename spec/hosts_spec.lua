@@ -3,58 +3,34 @@
 
 local core = require "grid.core"
 local grid = require "grid"
+local loops = require "spec.support.loops"
 local sandbox = require "spec.support.sandbox"
 
 local KEY =
   "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 
--- How each kind of program starts a coroutine, and runs until all have ended.
+-- What a user would write. A controller remembers the descriptors that it watches, and
+-- this one may be closed after a wait.
+local function new_program_with_own_host()
+  local cqueues = require "cqueues"
+  local controller = cqueues.new()
+  local watching = {}
+  local function wait(descriptor, seconds)
+    watching[descriptor] = (watching[descriptor] or 0) + 1
+    cqueues.poll({ pollfd = descriptor, events = "r" }, seconds)
+    watching[descriptor] = watching[descriptor] - 1
+    if watching[descriptor] == 0 then cqueues.cancel(descriptor) end
+  end
+  return {
+    host = { name = "mine", now = core.now, sleep = cqueues.sleep, wait = wait },
+    spawn = function(work) controller:wrap(work) end,
+    run = function() assert(controller:loop()) end,
+    sleep = cqueues.sleep,
+  }
+end
+
 local programs = {
-  luv = function()
-    local uv = require "luv"
-    return {
-      host = require "grid.host.luv",
-      spawn = function(work) coroutine.wrap(work)() end,
-      run = function() uv.run() end,
-      sleep = function(seconds)
-        local thread, timer = coroutine.running(), uv.new_timer()
-        timer:start(math.floor(seconds * 1000), 0, function()
-          timer:close()
-          coroutine.resume(thread)
-        end)
-        coroutine.yield()
-      end,
-    }
-  end,
-  cqueues = function()
-    local cqueues = require "cqueues"
-    local controller = cqueues.new()
-    return {
-      host = require "grid.host.cqueues",
-      spawn = function(work) controller:wrap(work) end,
-      run = function() assert(controller:loop()) end,
-      sleep = cqueues.sleep,
-    }
-  end,
-  -- What a user would write. A controller remembers the descriptors that it watches, and
-  -- this one may be closed after a wait.
-  ["one's own, which waits for a descriptor"] = function()
-    local cqueues = require "cqueues"
-    local controller = cqueues.new()
-    local watching = {}
-    local function wait(descriptor, seconds)
-      watching[descriptor] = (watching[descriptor] or 0) + 1
-      cqueues.poll({ pollfd = descriptor, events = "r" }, seconds)
-      watching[descriptor] = watching[descriptor] - 1
-      if watching[descriptor] == 0 then cqueues.cancel(descriptor) end
-    end
-    return {
-      host = { name = "mine", now = core.now, sleep = cqueues.sleep, wait = wait },
-      spawn = function(work) controller:wrap(work) end,
-      run = function() assert(controller:loop()) end,
-      sleep = cqueues.sleep,
-    }
-  end,
+  luv = loops.luv, cqueues = loops.cqueues, ["one's own, which waits for a descriptor"] = new_program_with_own_host,
 }
 
 for name, new_program in pairs(programs) do

@@ -13,18 +13,13 @@ local function start(given)
   keeper, events = rig.keeper(server, given)
 end
 
-before_each(function()
-  rig.set_clock()
-  raw_rig.mark()
-end)
+before_each(rig.begin)
 
 after_each(function()
-  if keeper then keeper:close() end
-  if server then server.close() end
+  rig.close(keeper, server)
   if folder then folder:remove() end
   keeper, server, events, folder = nil, nil, nil, nil
-  rig.reset_clock()
-  raw_rig.assert_nothing_left()
+  rig.finish()
 end)
 
 describe("refresh_due", function()

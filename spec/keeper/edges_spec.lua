@@ -24,17 +24,12 @@ local function refreshes_in_flight()
   return tonumber(keeper:metrics():match "\ngrid_keeper_refreshes_in_flight (%d+)\n")
 end
 
-before_each(function()
-  rig.set_clock()
-  raw_rig.mark()
-end)
+before_each(rig.begin)
 
 after_each(function()
-  if keeper then keeper:close() end
-  if server then server.close() end
+  rig.close(keeper, server)
   keeper, server, events = nil, nil, nil
-  rig.reset_clock()
-  raw_rig.assert_nothing_left()
+  rig.finish()
 end)
 
 describe("The keeper", function()

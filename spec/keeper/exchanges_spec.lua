@@ -7,17 +7,14 @@ local rig = require "spec.keeper.keeper_rig"
 local server, keeper, events
 
 before_each(function()
-  rig.set_clock()
-  raw_rig.mark()
+  rig.begin()
   server = rig.server()
 end)
 
 after_each(function()
-  if keeper then keeper:close() end
-  server.close()
+  rig.close(keeper, server)
   keeper, server, events = nil, nil, nil
-  rig.reset_clock()
-  raw_rig.assert_nothing_left()
+  rig.finish()
 end)
 
 local function start(options, given)

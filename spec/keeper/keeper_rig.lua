@@ -23,15 +23,24 @@ function rig.set_wall(seconds)
   clock.wall = function() return os.time() + seconds end
 end
 
---- For before_each and after_each.
-function rig.set_clock()
+--- For before_each.
+function rig.begin()
   offset = 0
   clock.boot = function() return core.boottime() + offset end
   clock.wall = function() return os.time() + math.floor(offset) end
+  raw_rig.mark()
 end
 
-function rig.reset_clock()
+--- For after_each, first: closes what the test has opened.
+function rig.close(keeper, server)
+  if keeper then keeper:close() end
+  if server then server.close() end
+end
+
+--- For after_each, when no variable has the keeper any more.
+function rig.finish()
   clock.boot, clock.wall = core.boottime, os.time
+  raw_rig.assert_nothing_left()
 end
 
 rig.response = token_rules.response

@@ -3,39 +3,11 @@
 local child = require "spec.support.child"
 local core = require "grid.core"
 local grid = require "grid"
+local loops = require "spec.support.loops"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 
-local programs = {
-  luv = function()
-    local uv = require "luv"
-    return {
-      host = require "grid.host.luv",
-      spawn = function(work) coroutine.wrap(work)() end,
-      run = function() uv.run() end,
-      sleep = function(seconds)
-        local thread, timer = coroutine.running(), uv.new_timer()
-        timer:start(math.ceil(seconds * 1000), 0, function()
-          timer:close()
-          assert(coroutine.resume(thread))
-        end)
-        coroutine.yield()
-      end,
-    }
-  end,
-  cqueues = function()
-    local cqueues = require "cqueues"
-    local controller = cqueues.new()
-    return {
-      host = require "grid.host.cqueues",
-      spawn = function(work) controller:wrap(work) end,
-      run = function() assert(controller:loop()) end,
-      sleep = cqueues.sleep,
-    }
-  end,
-}
-
-for name, new_program in pairs(programs) do
+for name, new_program in pairs(loops) do
   describe("the keeper with the host of " .. name, function()
     local server, program, keeper, events
 
@@ -47,17 +19,15 @@ for name, new_program in pairs(programs) do
     teardown(function() server.close() end)
 
     before_each(function()
-      rig.set_clock()
-      raw_rig.mark()
+      rig.begin()
       program = new_program()
     end)
 
     after_each(function()
-      if keeper then keeper:close() end
+      rig.close(keeper)
       program.run()
       program, keeper, events = nil, nil, nil
-      rig.reset_clock()
-      raw_rig.assert_nothing_left()
+      rig.finish()
     end)
 
     local id = 0
