@@ -127,11 +127,6 @@ local function get_advisory(keeper, call, entry)
   return after and after.session, err
 end
 
-local function obstacle_of(keeper)
-  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
-  return obstacle and failure.cannot_wait(obstacle)
-end
-
 -- A dead record may hold an answer that can be read now.
 local function get_dead(keeper, call, entry)
   if entry.has_raws and not entry.has_read_raws then
@@ -156,7 +151,7 @@ end
 --- The session of an id, for a reader.
 ---@return grid.Session?, grid.Error?
 function demand.get(keeper, id, given)
-  local err = obstacle_of(keeper)
+  local err = waiting.obstacle(keeper.host)
   local began = clock.boot()
   if keeper.pending[id] and not err then flights.offer(keeper, id, {}) end
   local entry, problem = memory.current(keeper, id)
@@ -178,7 +173,7 @@ end
 --- Refreshes now.
 ---@return grid.Session?, grid.Error?
 function demand.refresh(keeper, id, given)
-  local err = obstacle_of(keeper)
+  local err = waiting.obstacle(keeper.host)
   if err then return nil, err end
   local began = clock.boot()
   local entry

@@ -8,7 +8,6 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local crew = require "grid.keeper.crew"
 local errors = require "grid.errors"
-local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
 local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
@@ -106,8 +105,8 @@ end
 --- Refreshes what is due. `is_over`: no further session is begun once it returns true.
 ---@return table? counts, grid.Error?
 function due.refresh(keeper, given, is_over)
-  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
-  if obstacle then return nil, failure.cannot_wait(obstacle) end
+  local obstacle = waiting.obstacle(keeper.host)
+  if obstacle then return nil, obstacle end
   save_pending(keeper)
   local limit = given.limit or LIMIT
   local ids, err = due_ids(keeper, limit)
@@ -172,8 +171,8 @@ end
 
 --- Runs the rounds until a signal, or until `stop_when` returns true.
 function due.run(keeper, given)
-  local obstacle = keeper.host.obstacle and keeper.host.obstacle()
-  if obstacle then return nil, failure.cannot_wait(obstacle) end
+  local obstacle = waiting.obstacle(keeper.host)
+  if obstacle then return nil, obstacle end
   core.catch_signals()
   local stop_when = given.stop_when
   loop(keeper, given.every or EVERY, function()

@@ -139,8 +139,12 @@ function Keeper:__tostring()
   return ("grid.keeper: %s"):format(self.closed and "closed" or tostring(self.exchange.name or "open"))
 end
 
-local function check_open(self, what)
+local function check_self(self, what)
   if getmetatable(self) ~= Keeper then argument.raise("%s: call it with a colon, on a keeper", what) end
+end
+
+local function check_open(self, what)
+  check_self(self, what)
   if self.closed then argument.raise("%s: the keeper is closed", what) end
 end
 
@@ -155,6 +159,14 @@ local function check(self, what, id, declared, given)
   check_open(self, what)
   check_id(what, id)
   if given ~= nil then schema.check(what, declared, given) end
+end
+
+-- Of a method without an id. -> its options, which are optional
+local function check_options(self, what, declared, given)
+  check_open(self, what)
+  if given == nil then return {} end
+  schema.check(what, declared, given)
+  return given
 end
 
 local ADD = { replace = { type = "boolean" } }
@@ -236,10 +248,7 @@ local LIST = { limit = { type = "number", check = schema.count }, after = { type
 ---@param given? { limit?: integer, after?: string } 100; the last id of the page before
 ---@return string[]?, grid.Error?
 function Keeper:list(given)
-  local what = "keeper:list"
-  check_open(self, what)
-  if given == nil then given = {} end
-  schema.check(what, LIST, given)
+  given = check_options(self, "keeper:list", LIST, given)
   return access.ids(self, "list", given.limit or 100, given.after)
 end
 
@@ -250,11 +259,7 @@ local DUE = { limit = { type = "number", check = schema.count }, concurrency = {
 ---@param given? { limit?: integer, concurrency?: integer } 100; 16, where the host runs coroutines
 ---@return { due: integer, refreshed: integer, adopted: integer, failed: integer }?, grid.Error?
 function Keeper:refresh_due(given)
-  local what = "keeper:refresh_due"
-  check_open(self, what)
-  if given == nil then given = {} end
-  schema.check(what, DUE, given)
-  return due.refresh(self, given)
+  return due.refresh(self, check_options(self, "keeper:refresh_due", DUE, given))
 end
 
 local START = { every = { type = "number", check = schema.seconds } }
@@ -263,16 +268,12 @@ local START = { every = { type = "number", check = schema.seconds } }
 ---@param given? { every?: number } seconds from one call to the next, 5
 ---@return true?, grid.Error?
 function Keeper:start(given)
-  local what = "keeper:start"
-  check_open(self, what)
-  if given == nil then given = {} end
-  schema.check(what, START, given)
-  return due.start(self, given)
+  return due.start(self, check_options(self, "keeper:start", START, given))
 end
 
 --- Ends what keeper:start has begun. Idempotent.
 function Keeper:stop()
-  if getmetatable(self) ~= Keeper then argument.raise "keeper:stop: call it with a colon, on a keeper" end
+  check_self(self, "keeper:stop")
   due.stop(self)
 end
 
@@ -283,24 +284,20 @@ local RUN = { every = START.every, stop_when = { type = "function" } }
 ---@param given? { every?: number, stop_when?: fun(): boolean? }
 ---@return true?, grid.Error?
 function Keeper:run(given)
-  local what = "keeper:run"
-  check_open(self, what)
-  if given == nil then given = {} end
-  schema.check(what, RUN, given)
-  return due.run(self, given)
+  return due.run(self, check_options(self, "keeper:run", RUN, given))
 end
 
 --- Counters and gauges of this keeper, in Prometheus' text format.
 ---@return string
 function Keeper:metrics()
-  if getmetatable(self) ~= Keeper then argument.raise "keeper:metrics: call it with a colon, on a keeper" end
+  check_self(self, "keeper:metrics")
   return metrics.text(self)
 end
 
 --- Ends the keeper: callers that wait get the error `cancelled`; a refresh under way is
 --- brought to its end and saved. Idempotent.
 function Keeper:close()
-  if getmetatable(self) ~= Keeper then argument.raise "keeper:close: call it with a colon, on a keeper" end
+  check_self(self, "keeper:close")
   if self.closed then return end
   self.closed = true
   memory.close(self)

@@ -55,6 +55,13 @@ function intent.replay(self, env, facts, is_last_chance)
   return "send"
 end
 
+--- Had the last attempt an unknown outcome, and does the next one wait for the last
+--- chance?
+---@param self table?
+function intent.is_held(self, env)
+  return self ~= nil and not self.open and intent.replay(self, env, {}, false) == "hold"
+end
+
 --- The key of the next attempt. A new key only at the last chance, where the server never
 --- executes the old one.
 ---@return string key, integer keys

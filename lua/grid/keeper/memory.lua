@@ -45,18 +45,12 @@ local function new_entry(record, env)
   }
 end
 
-local function is_held(record, env)
-  local intent = record.intent
-  if not intent or intent.open or record.state ~= "live" then return false end
-  return intents.replay(intent, env, {}, false) == "hold"
-end
-
 -- Takes over what may change within a generation.
 local function update(entry, record, rev, env)
   entry.rev, entry.checked = rev, env.clock.boot
   entry.dead, entry.has_raws = record.dead, record.raws ~= nil
   if record.state == "dead" then entry.session = nil end
-  entry.is_held = is_held(record, env)
+  entry.is_held = record.state == "live" and intents.is_held(record.intent, env)
   local held_until = entry.is_held and entry.born + entry.life or 0
   local pause = merge.backoff_left(record, env)
   entry.paused_until = math.max(held_until, pause > 0 and env.clock.boot + pause or 0)

@@ -32,11 +32,6 @@ local function is_refreshing(keeper, record, env)
   return owner.judge(intent.owner, env.me, env.clock, flight.facts(keeper, record, env.me, false)) == "alive"
 end
 
-local function is_suspended(record, env)
-  local intent = record.intent
-  return intent ~= nil and not intent.open and intents.replay(intent, env, {}, false) == "hold"
-end
-
 ---@return grid.KeeperStatus?, grid.Error?
 function status.of(keeper, id)
   local record, err = access.read(keeper, id)
@@ -50,7 +45,7 @@ function status.of(keeper, id)
     state = record.state == "dead" and "dead" or timing.state(schedule, age),
     generation = record.gen,
     expires_at = env.clock.wall + schedule.life - age, refresh_at = env.clock.wall + schedule.advisory - age,
-    refreshing = is_refreshing(keeper, record, env), suspended = is_suspended(record, env),
+    refreshing = is_refreshing(keeper, record, env), suspended = intents.is_held(record.intent, env),
     backoff_until = pause > 0 and env.clock.wall + pause or nil, failures = backoff and backoff.failures or 0,
     last_error = record.dead and record.dead.code or backoff and backoff.code,
     durability = access.durability(keeper),

@@ -3,9 +3,16 @@
 -- Does not know: flights, records; how a program waits, which is in its host.
 
 local core = require "grid.core"
+local failure = require "grid.keeper.failure"
 local reactor = require "grid.http.reactor"
 
 local waiting = {}
+
+--- Why the caller cannot wait at all: an error | nil
+function waiting.obstacle(host)
+  local obstacle = host.obstacle and host.obstacle()
+  return obstacle and failure.cannot_wait(obstacle)
+end
 
 --- Can the caller wait for another coroutine? With the blocking host there is none, and
 --- where the caller cannot yield, none runs.
