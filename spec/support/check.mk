@@ -12,7 +12,8 @@ fuzz-canonical fuzz-hpke fuzz-keys fuzz-seal: FUZZ_SECONDS = 10
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
-        spec/store/check_spec.lua spec/store/file_spec.lua
+        spec/store/check_spec.lua spec/store/file_spec.lua spec/exchange \
+        $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
 
 .PHONY: slow
 slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, signals, every block of the documentation
