@@ -399,6 +399,20 @@ describe("a session", function()
   end)
 end)
 
+describe("refresh", function()
+  it("sends once, however short the pause is that follows a failure", function()
+    local unit = clock.unit
+    clock.unit = function() return 1e-9 end
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function() return rig.response(503, "") end
+    local _, err = keeper:refresh "me"
+    clock.unit = unit
+    raw_rig.assert_error(err, { code = "http_503", status = 503 })
+    assert.equal(1, #server.raw.requests)
+  end)
+end)
+
 describe("get of a fresh session", function()
   it("reads the clock once", function()
     start()

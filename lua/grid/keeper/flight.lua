@@ -229,6 +229,7 @@ local function finish(keeper, one, effect)
   one.code = record and record.backoff and record.backoff.code
   if effect.outcome == "failed" and record and record.backoff then
     one.seconds = math.max(0, merge.backoff_left(record, keeper:env()))
+    one.is_replayed_at_once = record.backoff.seconds == 0 -- no pause, and not one that is over already
   end
 end
 
@@ -278,7 +279,7 @@ end
 function flight.run(keeper, one)
   one.events, one.me = {}, clock.identity(keeper.instance)
   fly(keeper, one)
-  if one.outcome == "failed" and one.seconds == 0 then fly(keeper, one) end
+  if one.outcome == "failed" and one.is_replayed_at_once then fly(keeper, one) end
 end
 
 return flight
