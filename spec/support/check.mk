@@ -66,7 +66,7 @@ check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget portable lint layers sanitize valgrind gc fuzz crypto-interop rock-test model faults tools steps slow || true
+	@$(MAKE) -k -j3 -Otarget gc portable lint layers sanitize valgrind fuzz crypto-interop rock-test model faults tools steps slow || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
