@@ -38,7 +38,7 @@ struct grid_driver {
     bool is_awake;
     double resume_at; /* to poll for writing, on grid_clock_now; negative: never */
     unsigned entry; /* number of calls into libcurl */
-    double read_until; /* see grid_tls_limit_reads */
+    grid_read_limit reads;
     int ready_count;
     struct epoll_event ready[BATCH];
 };
@@ -162,10 +162,10 @@ static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
     grid_driver *driver = lane->driver;
 
     driver->entry++;
-    driver->read_until = grid_clock_now() + seconds;
+    grid_read_limit_begin(&driver->reads, seconds);
     if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
         lane->own_due = grid_clock_now() + RETRY_SECONDS;
-    driver->read_until = 0;
+    grid_read_limit_end(&driver->reads);
 }
 
 static void act_on_due(grid_lane *lane, double seconds)
@@ -223,7 +223,7 @@ bool grid_driver_step(grid_driver *driver)
 
 void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    grid_tls_limit_reads(easy, &driver->read_until);
+    grid_tls_limit_reads(easy, &driver->reads);
 }
 
 bool grid_driver_is_ready(grid_driver *driver)

@@ -18,7 +18,7 @@ struct grid_driver {
     int turn; /* the lane to poll next while both have transfers */
     grid_connections *connections;
     unsigned entry; /* number of calls into libcurl */
-    double read_until; /* see grid_tls_limit_reads */
+    grid_read_limit reads;
 };
 
 grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
@@ -80,7 +80,7 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open)
 
 void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
 {
-    grid_tls_limit_reads(easy, &driver->read_until);
+    grid_tls_limit_reads(easy, &driver->reads);
 }
 
 bool grid_driver_is_ready(grid_driver *driver)
@@ -102,11 +102,11 @@ bool grid_driver_step(grid_driver *driver)
 {
     driver->entry++;
     for (int i = 0; i < GRID_LANES; i++) {
-        driver->read_until = grid_clock_now() + GRID_READ_SECONDS / GRID_LANES;
+        grid_read_limit_begin(&driver->reads, GRID_READ_SECONDS / GRID_LANES);
         if (driver->multis[i])
             curl_multi_perform(driver->multis[i], &driver->running[i]);
     }
-    driver->read_until = 0;
+    grid_read_limit_end(&driver->reads);
     return false;
 }
 

@@ -22,28 +22,49 @@ bool grid_tls_has_input(CURL *easy)
     return session && SSL_has_pending(session);
 }
 
+/* Counts the reads of a connection until another one reads: libcurl serves connections
+ * one after another. */
+static bool is_granted(grid_read_limit *limit, const void *connection)
+{
+    if (limit->connection != connection) {
+        limit->connection = connection;
+        limit->count = 0;
+    }
+    return limit->count++ < limit->granted || grid_clock_now() <= limit->until;
+}
+
 /* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
  * by BIO_read. */
 static long on_read(BIO *bio, int operation, const char *data, size_t size, int number,
                     long longer, int result, size_t *processed)
 {
-    const double *until = (const double *)(void *)BIO_get_callback_arg(bio);
+    grid_read_limit *limit = (grid_read_limit *)(void *)BIO_get_callback_arg(bio);
 
     (void)data, (void)size, (void)number, (void)longer, (void)processed;
-    if (operation != BIO_CB_READ || *until == 0 || grid_clock_now() <= *until)
+    if (operation != BIO_CB_READ || limit->until == 0 || is_granted(limit, bio))
         return result;
     BIO_set_retry_read(bio);
     return -1;
 }
 
-void grid_tls_limit_reads(CURL *easy, double *until)
+void grid_read_limit_begin(grid_read_limit *limit, double seconds)
+{
+    *limit = (grid_read_limit){.until = grid_clock_now() + seconds, .granted = GRID_GRANTED_READS};
+}
+
+void grid_read_limit_end(grid_read_limit *limit)
+{
+    limit->until = 0;
+}
+
+void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit)
 {
     SSL *session = session_of(easy);
     BIO *bio = session ? SSL_get_rbio(session) : NULL;
 
     if (!bio)
         return;
-    BIO_set_callback_arg(bio, (char *)(void *)until);
+    BIO_set_callback_arg(bio, (char *)(void *)limit);
     BIO_set_callback_ex(bio, on_read);
 }
 

@@ -12,12 +12,27 @@
  * read. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
 
-/* After the time *until, on grid_clock_now, reads from the socket of this transfer find
- * no input; 0: no limit. Without a limit, libcurl reads as long as input arrives that is
- * not part of an answer, such as HTTP/2 control frames: 7.88 to 8.0 for seconds. `until`
- * must outlive the connection. No effect without TLS, and if libcurl uses another TLS
- * library. */
-void grid_tls_limit_reads(CURL *easy, double *until);
+/* The first reads of a connection in one entry into libcurl, which are granted however
+ * late: a process that was not scheduled for the time of the limit would else take an
+ * answer that has arrived for a missing one. One TLS record takes two reads. */
+enum { GRID_GRANTED_READS = 16 };
+
+typedef struct grid_read_limit {
+    double until;           /* on grid_clock_now; 0: no limit */
+    int granted;            /* reads of each connection that have no limit */
+    const void *connection; /* the one that has read last */
+    int count;              /* of its reads */
+} grid_read_limit;
+
+/* Limits the reads of the entry into libcurl that follows, and ends that limit. */
+void grid_read_limit_begin(grid_read_limit *limit, double seconds);
+void grid_read_limit_end(grid_read_limit *limit);
+
+/* Applies a limit to the connection of this transfer: reads beyond the limit find no
+ * input. Without a limit, libcurl reads as long as input arrives that is not part of an
+ * answer, such as HTTP/2 control frames: 7.88 to 8.0 for seconds. `limit` must outlive
+ * the connection. No effect without TLS, and if libcurl uses another TLS library. */
+void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit);
 
 /* Empties this thread's queue of OpenSSL errors. */
 void grid_tls_clear_errors(void);
