@@ -1,6 +1,8 @@
 -- A program that forks in a handler: the calls in flight are the parent's, and end in
--- the child with an error.
+-- the child with an error. A keeper is another owner in the child.
 
+local child = require "spec.support.child"
+local oauth_server = require "spec.support.oauth_server"
 local rig = require "spec.support.rig"
 
 -- The child notes what it was told of each call, then exits without the handlers of its
@@ -80,4 +82,59 @@ describe("a program that forks in a handler", function()
       assert.equal(6, server:stats().executions)
     end)
   end
+end)
+
+-- Both processes have the keeper that was made before the fork, with the same random
+-- name.
+local KEEPER = [[
+local ffi = require "ffi"
+ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+local core = require "grid.core"
+local grid = require "grid"
+local store = grid.store.file { directory = os.getenv "SESSIONS" }
+local keeper = grid.keeper {
+  exchange = grid.exchange.oauth2 {
+    token_url = os.getenv "TOKEN_URL", client_id = "app", client_secret = os.getenv "SECRET",
+    reuse = "idempotent", idempotency_header = "Idempotency-Key",
+  },
+  store = store,
+}
+assert(keeper:add("me", { access_token = "old", refresh_token = os.getenv "TOKEN", expires_in = 0.001 }))
+local _, added = store:get "me"
+local function tell(who)
+  print(who, (assert(keeper:get("me", { timeout = 30 })).access_token))
+  io.stdout:flush()
+end
+local child = ffi.C.fork()
+if child == 0 then
+  tell "child"
+  ffi.C._exit(0)
+end
+while select(2, store:get "me") == added do core.engine():wait(0.01) end
+tell "parent"
+ffi.C.waitpid(child, nil, 0)
+keeper:close()
+]]
+
+describe("a keeper that was made before a fork", function()
+  local server, folder
+
+  setup(function() server = oauth_server.share { mode = "idempotent" } end)
+  teardown(function() server:stop() end)
+  after_each(function() folder:remove() end)
+
+  it("is another owner in the child: the parent waits for the refresh of the child, and sends nothing", function()
+    if not jit then return pending "only LuaJIT can fork without a further library" end
+    folder = child.folder()
+    server:fault { kind = "delay", answer_delay = 1 }
+    local output, ok = rig.run(KEEPER, {
+      SESSIONS = folder.path .. "/sessions", TOKEN_URL = server.token_url, SECRET = server.client_secret,
+      TOKEN = server:family().refresh_token,
+    })
+    assert.is_true(ok, output)
+    local token = output:match "child\t(%S+)"
+    assert.truthy(token and output:find("parent\t" .. token .. "\n", 1, true), output)
+    local counts = server:counts()
+    assert.same({ 1, 1 }, { counts.executions, counts.requests })
+  end)
 end)
