@@ -361,6 +361,23 @@ describe("keeper:run", function()
     ]]
     assert.same({ "over", true }, { out, is_well })
   end)
+
+  it("tells once that the store does not say what is due", function()
+    local out, is_well = raw_rig.run [[
+      local grid = require "grid"
+      local store, rounds = grid.store.memory(), 0
+      local due = store.due
+      function store.due(...) if rounds < 4 or rounds > 6 then error "disk" end return due(...) end
+      local keeper = grid.keeper {
+        exchange = grid.exchange.oauth2 { token_url = "http://127.0.0.1:1/", client_id = "app", client_auth = "none" },
+        store = store,
+        on_event = function(event) io.write(event.name, " ", event.kind, " ", event.code, " ", tostring(event.id), ",") end,
+      }
+      assert(keeper:run { every = 0.001, stop_when = function() rounds = rounds + 1 return rounds > 10 end })
+    ]]
+    local line = "failed store store_failed nil,"
+    assert.same({ line .. line, true }, { out, is_well })
+  end)
 end)
 
 describe("keeper:start", function()

@@ -108,6 +108,24 @@ describe("The keeper", function()
     assert.equal(3, server.executions)
   end)
 
+  it("has no session in memory that has ended an hour ago, once it has many", function()
+    start()
+    local function in_memory()
+      local total = 0
+      for count in keeper:metrics():gmatch "\ngrid_keeper_sessions{[^}]+} (%d+)" do total = total + tonumber(count) end
+      return total
+    end
+    for i = 1, 1000 do assert(keeper:add("id" .. i, rig.TOKENS)) end
+    rig.pass(3600 + 3500)
+    assert(keeper:add("id1", rig.TOKENS, { replace = true }))
+    rig.pass(200)
+    assert.equal(1000, in_memory())
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal(2, in_memory())
+    assert.equal("access-1", assert(keeper:get "id7").access_token)
+    assert.equal(3, in_memory())
+  end)
+
   it("shows no secret in its fields", function()
     start { seal_keys = { ("k"):rep(32) } }
     assert(keeper:add("me", rig.TOKENS))

@@ -51,8 +51,8 @@ end
 
 -- The entry after a flight. -> entry | nil, error
 local function look(keeper, call)
-  local entry = keeper.entries[call.id]
-  if not entry then return nil, failure.not_found(call.id) end
+  local entry, err = memory.current(keeper, call.id)
+  if not entry then return nil, err end
   if entry.dead then return nil, failure.dead(call.id, entry.dead) end
   return entry
 end

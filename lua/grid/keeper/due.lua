@@ -8,6 +8,8 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local crew = require "grid.keeper.crew"
 local errors = require "grid.errors"
+local events = require "grid.keeper.events"
+local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
 local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
@@ -136,10 +138,21 @@ local function pause(keeper, seconds, is_over)
   end
 end
 
+-- One round of a loop. An error of the store is told once, not in each round. -> the error
+local function round(keeper, before, is_over)
+  local ok, counts, err = pcall(due.refresh, keeper, {}, is_over)
+  if not ok then err = failure.of_store(counts) end
+  if err and not (before and before.kind == err.kind and before.code == err.code) then
+    events.emit(keeper, { name = "failed", kind = err.kind, code = err.code })
+  end
+  return err
+end
+
 local function loop(keeper, every, is_over)
+  local err
   while not keeper.closed and not is_over() do
     local began = core.now()
-    pcall(due.refresh, keeper, {}, is_over)
+    err = round(keeper, err, is_over)
     pause(keeper, began + every - core.now(), is_over)
   end
 end

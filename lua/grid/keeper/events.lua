@@ -1,6 +1,6 @@
 -- Tells a program what its keeper does: on_event, and the counters of the metrics.
 -- Owns: the counters.
--- Does not know: why something happened. An event has name, id, and where they are known
+-- Does not know: why something happened. An event has name, and where they are known id,
 -- generation, seconds, kind and code; never a secret.
 
 local events = {}
@@ -11,7 +11,7 @@ events.NAMES = {
 
 ---@class (exact) grid.KeeperEvent
 ---@field name string added, refreshed, adopted, replayed, failed, dead, dropped, suspended, resumed, removed, spooled
----@field id string
+---@field id string? nil: the store did not tell which sessions are due
 ---@field generation integer?
 ---@field seconds number? from the sending of the request to the end of the save
 ---@field kind string? of the error

@@ -1,5 +1,6 @@
 -- What a keeper knows of its sessions without asking the store.
--- Owns: the entries, one for each id; until when an entry serves without any work.
+-- Owns: the entries, one for each id, and how many there are; until when an entry serves
+-- without any work.
 -- Does not know: flights.
 
 local access = require "grid.keeper.access"
@@ -23,6 +24,30 @@ local function arm(keeper, entry)
 end
 
 memory.arm = arm
+
+local FEW = 1000 -- entries, which are not worth a sweep
+local KEPT_FOR = 3600 -- seconds after the end of a session
+
+-- Drops the entries whose sessions have ended long ago, each time that their number has
+-- doubled: programs ask for sessions for a while, and keepers live for months.
+local function sweep(keeper, now)
+  local count = 0
+  for id, entry in pairs(keeper.entries) do
+    if now > entry.born + entry.life + KEPT_FOR and not keeper.flights[id] and not keeper.pending[id] then
+      memory.forget(keeper, id)
+    else
+      count = count + 1
+    end
+  end
+  keeper.census.entries, keeper.census.sweep_at = count, math.max(FEW, 2 * count)
+end
+
+local function add_entry(keeper, entry, now)
+  local census = keeper.census
+  if not keeper.entries[entry.id] then census.entries = census.entries + 1 end
+  keeper.entries[entry.id] = entry
+  if census.entries > census.sweep_at then sweep(keeper, now) end
+end
 
 -- An entry has
 --   session                snapshot; nil: dead
@@ -83,7 +108,7 @@ function memory.adopt(keeper, record, rev)
   end
   if not entry or not is_same(entry, record) then
     entry = new_entry(record, env)
-    keeper.entries[record.id] = entry
+    add_entry(keeper, entry, env.clock.boot)
   end
   update(entry, record, rev, env)
   arm(keeper, entry)
@@ -96,8 +121,8 @@ function memory.close(keeper)
 end
 
 function memory.forget(keeper, id)
-  keeper.entries[id] = nil
-  keeper.watches[id] = nil
+  if keeper.entries[id] then keeper.census.entries = keeper.census.entries - 1 end
+  keeper.entries[id], keeper.watches[id], keeper.refusals[id] = nil, nil, nil
 end
 
 -- Serves what is known while the store fails.
