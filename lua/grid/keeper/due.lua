@@ -138,7 +138,8 @@ local function pause(keeper, seconds, is_over)
   end
 end
 
--- One round of a loop. An error of the store is told once, not in each round. -> the error
+-- One round of a loop. An error of the store is told once, not in each round.
+-- -> the error | nil
 local function round(keeper, before, is_over)
   local ok, counts, err = pcall(due.refresh, keeper, {}, is_over)
   if not ok then err = failure.of_store(counts) end
