@@ -2,13 +2,13 @@
  * SIGPIPE, of a libcurl that raises it, nor errors in OpenSSL's queue. The libcurl
  * here pretends to be of another version, and does both in every entry. */
 #define _GNU_SOURCE /* RTLD_NEXT */
+#include "child.h"
 #include "http_support.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <openssl/err.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 enum { OLD = 0x075600, NEW = 0x075700 };
 
@@ -237,25 +237,27 @@ static void a_libcurl_that_raises_none_costs_no_system_call(void)
     CHECK(!was_blocked);
 }
 
-/* In a child: the signal would end the process, and the version is asked for once in
- * one. */
+typedef struct {
+    unsigned version;
+    const char *entry;
+    void (*test)(void);
+} pretence;
+
+static void pretend(void *context)
+{
+    const pretence *with = context;
+
+    pretended.version_num = with->version;
+    bad_entry = with->entry;
+    with->test();
+}
+
+/* In a child, since a process asks for the version once. */
 static void in_a_child(unsigned version, const char *entry, void (*test)(void))
 {
-    int status = 0;
-    pid_t child;
+    pretence with = {version, entry, test};
 
-    fflush(stdout);
-    child = fork();
-    if (child == 0) {
-        signal(SIGPIPE, SIG_DFL);
-        check_failed = 0;
-        pretended.version_num = version;
-        bad_entry = entry;
-        test();
-        fflush(stdout);
-        _exit(check_failed ? 1 : 0);
-    }
-    if (!CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0))
+    if (!CHECK(check_child(pretend, &with)))
         printf("    in %s, with version %x\n", entry ? entry : "every entry", version);
 }
 

@@ -3,11 +3,9 @@
  * when the engine ends. libcurl before 7.87 lets OpenSSL raise the signal. Each case
  * runs in a child with the signal's default action. Needs the node of
  * spec/support/fault_server.mjs. */
+#include "child.h"
 #include "http_support.h"
 #include "remote.h"
-
-#include <signal.h>
-#include <sys/wait.h>
 
 static remote server;
 
@@ -111,30 +109,26 @@ static void a_call_that_is_given_up_after_a_reset(grid_engine *engine, bool http
     grid_transfer_free(transfer);
 }
 
-static void run(scene *play, bool http1_only)
+typedef struct {
+    scene *play;
+    bool http1_only;
+} performance;
+
+static void run(void *context)
 {
+    const performance *of = context;
     grid_error err;
     grid_engine *engine = grid_engine_new(NULL, &err);
 
-    play(engine, http1_only);
+    of->play(engine, of->http1_only);
     grid_engine_unref(engine);
 }
 
 static bool survives(scene *play, bool http1_only)
 {
-    int status = 0;
-    pid_t child;
+    performance of = {play, http1_only};
 
-    fflush(stdout);
-    child = fork();
-    if (child == 0) {
-        signal(SIGPIPE, SIG_DFL);
-        check_failed = 0;
-        run(play, http1_only);
-        fflush(stdout);
-        _exit(check_failed ? 1 : 0);
-    }
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return check_child(run, &of);
 }
 
 int main(void)
