@@ -8,13 +8,8 @@ local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("client:refresh_session", function()
   local server = rig.sandbox()
-  local client
-
-  before_each(function() client = rig.client(server) end)
-
-  local function refresh(payload, options)
-    return client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
-  end
+  local own = rig.refreshing(server)
+  local refresh = own.refresh
 
   local function assert_sent_nothing()
     assert.equal(0, server:stats().requests)
@@ -88,7 +83,7 @@ describe("client:refresh_session", function()
     end)
 
     it("a public key that is not UTF-8, by its name", function()
-      local res, err = client:refresh_session { encryption_public_key = "MFkw\255", kms_payload = "{}" }
+      local res, err = own.client:refresh_session { encryption_public_key = "MFkw\255", kms_payload = "{}" }
       assert.is_nil(res)
       assert_error(err, { kind = "request", code = "bad_utf8", sent = "no" })
       assert.is_truthy(err.message:find("encryption_public_key", 1, true))
@@ -145,7 +140,7 @@ describe("client:refresh_session", function()
       for _, call in ipairs { "refresh_session", "complete_auth" } do
         local request = { encryption_public_key = form }
         if call == "complete_auth" then request.email, request.otp_code = "a@example.com", "123456" end
-        local res, err = client[call](client, request)
+        local res, err = own.client[call](own.client, request)
         assert.is_nil(res)
         assert_error(err, { kind = "request", code = "private_key", sent = "no" })
         assert.is_nil(tostring(err):find(form, 1, true))
@@ -162,16 +157,16 @@ describe("client:refresh_session", function()
 
   describe("raises, at the line of its caller, for", function()
     it("a request that is no table, or has a field that is missing, unknown or wrong", function()
-      assert_misuse(function() client:refresh_session() end, "client:refresh_session: as request a table is expected, got nil")
-      assert_misuse(function() client:refresh_session "text" end, "a table is expected, got string")
-      assert_misuse(function() client:refresh_session {} end, "'encryption_public_key' is missing")
-      assert_misuse(function() client:refresh_session { encryption_public_key = 7 } end,
+      assert_misuse(function() own.client:refresh_session() end, "client:refresh_session: as request a table is expected, got nil")
+      assert_misuse(function() own.client:refresh_session "text" end, "a table is expected, got string")
+      assert_misuse(function() own.client:refresh_session {} end, "'encryption_public_key' is missing")
+      assert_misuse(function() own.client:refresh_session { encryption_public_key = 7 } end,
         "'encryption_public_key' must be a string, got number")
-      assert_misuse(function() client:refresh_session { encryption_public_key = "" } end, "'encryption_public_key' must be")
-      assert_misuse(function() client:refresh_session { encryption_public_key = "k", kms_payloads = {} } end,
+      assert_misuse(function() own.client:refresh_session { encryption_public_key = "" } end, "'encryption_public_key' must be")
+      assert_misuse(function() own.client:refresh_session { encryption_public_key = "k", kms_payloads = {} } end,
         "unknown field 'kms_payloads', did you mean 'kms_payload'?")
       for _, value in ipairs { 7, true, print, io.stdout } do
-        assert_misuse(function() client:refresh_session { encryption_public_key = "k", kms_payload = value } end,
+        assert_misuse(function() own.client:refresh_session { encryption_public_key = "k", kms_payload = value } end,
           "'kms_payload' must be a string or table, got " .. type(value))
       end
       assert_sent_nothing()
@@ -179,28 +174,28 @@ describe("client:refresh_session", function()
 
     it("options of a call that are wrong", function()
       assert_misuse(function() refresh("{}", "text") end, "client:refresh_session: as options a table is expected, got string")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookies = "a" }) end,
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { cookies = "a" }) end,
         "unknown field 'cookies', did you mean 'cookie'?")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { timeout = 0 }) end, "'timeout' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { timeout = "5" }) end, "'timeout' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { idempotency_key = 5 }) end,
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { timeout = 0 }) end, "'timeout' must be")
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { timeout = "5" }) end, "'timeout' must be")
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { idempotency_key = 5 }) end,
         "'idempotency_key' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { idempotency_key = "" }) end,
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { idempotency_key = "" }) end,
         "'idempotency_key' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { cookie = "" }) end, "'cookie' must be")
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}"), { retries = -1 }) end, "'retries' must be")
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { cookie = "" }) end, "'cookie' must be")
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { retries = -1 }) end, "'retries' must be")
       assert_sent_nothing()
     end)
 
     it("a caller that ended with this very call, at the line of the caller's caller", function()
-      local function gone() return client:refresh_session {} end
+      local function gone() return own.client:refresh_session {} end
       assert_misuse(function() gone() end, "'encryption_public_key' is missing")
     end)
 
     it("a dot where a colon belongs, and a client that was closed", function()
-      assert_misuse(function() client.refresh_session(rig.request(server, "{}")) end, "call it with a colon")
-      client:close()
-      assert_misuse(function() client:refresh_session(rig.request(server, "{}")) end, "the client is closed")
+      assert_misuse(function() own.client.refresh_session(rig.request(server, "{}")) end, "call it with a colon")
+      own.client:close()
+      assert_misuse(function() own.client:refresh_session(rig.request(server, "{}")) end, "the client is closed")
       assert_sent_nothing()
     end)
   end)

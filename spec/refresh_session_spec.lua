@@ -9,13 +9,8 @@ local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("client:refresh_session", function()
   local server = rig.sandbox()
-  local client
-
-  before_each(function() client = rig.client(server) end)
-
-  local function refresh(payload, options)
-    return client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
-  end
+  local own = rig.refreshing(server)
+  local refresh = own.refresh
 
   describe("gives a result", function()
     local res, saved
@@ -80,7 +75,7 @@ describe("client:refresh_session", function()
       local body = ' {"data":{"kms_payload":{"session":{"Privy":{"token":"canary","session":{"expires_at":1}}}}}, "x": 1.50}\r\n'
       server:fault { kind = "body", body = body, execute = true }
       res = assert(refresh(saved))
-      client:close()
+      own.client:close()
       collectgarbage()
       assert.equal(body, res.body)
       assert.equal(body, res.body)
@@ -96,10 +91,10 @@ describe("client:refresh_session", function()
     it("of any call, with the body that came, also where that is empty", function()
       for status, body in pairs { [200] = '{"data":{"status":"fine"}}', [201] = "[]", [204] = "" } do
         server:fault { kind = "body", status = status, body = body }
-        assert.equal(body, assert(client:request("POST", "/anything", {})).body)
+        assert.equal(body, assert(own.client:request("POST", "/anything", {})).body)
       end
       server:fault { kind = "body", body = '{"data":{}}' }
-      assert.equal("", assert(client:request("HEAD", "/anything")).body)
+      assert.equal("", assert(own.client:request("HEAD", "/anything")).body)
     end)
 
     it("with the expiry of the authorization key in whole seconds, whatever unit the answer has", function()
@@ -294,7 +289,7 @@ describe("client:refresh_session", function()
       local function read_only(fields)
         return setmetatable(fields, { __newindex = function() error "written to" end })
       end
-      assert(client:refresh_session(read_only(rig.request(server)), read_only { timeout = 5 }))
+      assert(own.client:refresh_session(read_only(rig.request(server)), read_only { timeout = 5 }))
     end)
   end)
 

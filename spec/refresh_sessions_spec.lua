@@ -12,13 +12,7 @@ describe("client:refresh_sessions", function()
 
   before_each(function() client = rig.client(server) end)
 
-  local function requests(count)
-    local list = {}
-    for i, session in ipairs(server:sessions { count = count }) do
-      list[i] = { encryption_public_key = rig.KEY, kms_payload = session.kms_payload_json }
-    end
-    return list
-  end
+  local function requests(count) return rig.requests(server, count) end
 
   local function user_of(text)
     return text:match '"user_id":"(.-)"'

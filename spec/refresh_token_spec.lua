@@ -7,13 +7,8 @@ local rig = require "spec.support.rig"
 
 describe("client:refresh_session keeps the refresh token that was sent, where an answer brings none:", function()
   local server = rig.sandbox()
-  local client
-
-  before_each(function() client = rig.client(server) end)
-
-  local function refresh(payload, options)
-    return client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
-  end
+  local own = rig.refreshing(server)
+  local refresh = own.refresh
 
   local function spent(token) return server:executions("refresh_token", token) end
 
@@ -59,7 +54,7 @@ describe("client:refresh_session keeps the refresh token that was sent, where an
       tokens[i] = privy.refresh_token
     end
     server:fault { kind = "no_refresh_token", execute = true, count = 5 }
-    local results = client:refresh_sessions(requests, { concurrency = 3 })
+    local results = own.client:refresh_sessions(requests, { concurrency = 3 })
     for i, token in ipairs(tokens) do
       assert.equal(token, json.decode(assert(results[i][1]).kms_payload_json).session.Privy.refresh_token)
     end

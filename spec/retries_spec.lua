@@ -7,22 +7,8 @@ local assert_error = rig.assert_error
 
 describe("a call", function()
   local server = rig.sandbox()
-  local host, waits
-
-  before_each(function() host, waits = rig.virtual_host() end)
-
-  local function patient(given)
-    local options = { host = host, retries = 2, timeout = 60 }
-    for name, value in pairs(given or {}) do options[name] = value end
-    return rig.client(server, options)
-  end
-
-  local function refresh(given, options)
-    local client = patient(given)
-    local res, err = client:refresh_session(rig.request(server), options)
-    client:close()
-    return res, err
-  end
+  local patient = rig.patient(server)
+  local refresh = patient.refresh
 
   it("is not tried again with less time left than the last try took: a clear refusal would become an unknown outcome", function()
     server:fault { kind = "status", status = 503, answer_delay = 1, count = 2 }
@@ -92,7 +78,7 @@ describe("a call", function()
     it("when the port was closed, since nothing was executed", function()
       local _, err = refresh { base_url = "http://127.0.0.1:1" }
       assert_error(err, { kind = "network", sent = "no", outcome = "none", attempts = 3, retryable = true })
-      assert.equal(2, #waits)
+      assert.equal(2, #patient.waits)
     end)
 
     it("when TLS failed, since nothing was executed", function()
@@ -145,7 +131,7 @@ describe("a call", function()
       it("after " .. title, function()
         server:fault(fault)
         local request = rig.request(server)
-        local client = patient { timeout = 0.4 }
+        local client = patient.client { timeout = 0.4 }
         local res, err = client:refresh_session(request, { idempotency_key = "the-key" })
         client:close()
         assert.is_nil(res)
@@ -168,7 +154,7 @@ describe("a call", function()
       assert_error(err, { kind = "request", sent = "no", outcome = "none", attempts = 1, retryable = false })
       _, err = refresh { base_url = "https://localhost:1", proxy = "foo://localhost" } -- libcurl reads it in the transfer
       assert_error(err, { kind = "request", code = "bad_proxy", outcome = "none", attempts = 1, retryable = false })
-      assert.same({}, waits)
+      assert.same({}, patient.waits)
     end)
   end)
 
@@ -176,7 +162,7 @@ describe("a call", function()
     it("is tried again after an unknown outcome too", function()
       server:fault { kind = "drop", path = "/accounts/a", count = 2 }
       server:fault { kind = "body", body = '{"data":{"status":"fine"}}' }
-      local client = patient()
+      local client = patient.client()
       local res = assert(client:request("GET", "/accounts/a"))
       client:close()
       assert.equal("fine", res.data.status)
@@ -192,7 +178,7 @@ describe("a call", function()
         fault.kind = fault.kind or "status"
         server:fault(fault)
         server:fault { kind = "body", body = "{}", count = 0 }
-        local client = patient()
+        local client = patient.client()
         local res, err = client:request("GET", "/x")
         client:close()
         assert.equal(attempts, (res or err).attempts)
@@ -203,14 +189,14 @@ describe("a call", function()
     it("also if only for the head of it", function()
       server:fault { kind = "drop" }
       server:fault { kind = "body", body = "{}" }
-      local client = patient()
+      local client = patient.client()
       assert.equal(2, assert(client:request("HEAD", "/x")).attempts)
       client:close()
     end)
 
     it("carries no idempotency key, unless one is given", function()
       server:fault { kind = "body", body = "{}", count = 2 }
-      local client = patient()
+      local client = patient.client()
       assert.is_nil(assert(client:request("GET", "/x")).idempotency_key)
       assert.is_nil(server:last().headers["x-idempotency-key"])
       assert.equal("k", assert(client:request("GET", "/x", nil, { idempotency_key = "k" })).idempotency_key)
@@ -223,7 +209,7 @@ describe("a call", function()
     for _, method in ipairs { "POST", "PUT", "PATCH", "DELETE" } do
       server:reset()
       server:fault { kind = "drop", count = 0 }
-      local client = patient()
+      local client = patient.client()
       local _, err = client:request(method, "/x", {})
       client:close()
       assert_error(err, { sent = "unknown", attempts = 1, retryable = false })
@@ -248,7 +234,7 @@ describe("a call", function()
     server:set { mode = "idempotent", tier = "2" }
     local request = rig.request(server)
     server:fault { kind = "drop", execute = true }
-    local client = patient()
+    local client = patient.client()
     local _, err = client:refresh_session(request)
     assert_error(err, { sent = "unknown" })
     local res = assert(client:refresh_session(request, { idempotency_key = err.idempotency_key }))

@@ -7,64 +7,50 @@ local assert_error = rig.assert_error
 
 describe("a call", function()
   local server = rig.sandbox()
-  local host, waits
-
-  before_each(function() host, waits = rig.virtual_host() end)
-
-  local function patient(given)
-    local options = { host = host, retries = 2, timeout = 60 }
-    for name, value in pairs(given or {}) do options[name] = value end
-    return rig.client(server, options)
-  end
-
-  local function refresh(given, options)
-    local client = patient(given)
-    local res, err = client:refresh_session(rig.request(server), options)
-    client:close()
-    return res, err
-  end
+  local patient = rig.patient(server)
+  local refresh = patient.refresh
 
   describe("waits before a further try", function()
     local function waits_of(fault, given)
       server:fault(fault)
       refresh(given)
-      return waits
+      return patient.waits
     end
 
     it("as long as Retry-After says in seconds", function()
       assert.equal(2, #waits_of { kind = "status", status = 429, retry_after = 7, count = 2 })
-      for _, seconds in ipairs(waits) do assert.is_true(seconds > 6.5 and seconds <= 7) end
+      for _, seconds in ipairs(patient.waits) do assert.is_true(seconds > 6.5 and seconds <= 7) end
     end)
 
     it("until the date that Retry-After names", function()
       local date = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 20) -- of the clock that is asked when it comes
       waits_of { kind = "raw", raw = ("HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n"):format(date) }
-      assert.equal(1, #waits)
-      assert.is_true(waits[1] > 17 and waits[1] <= 20)
+      assert.equal(1, #patient.waits)
+      assert.is_true(patient.waits[1] > 17 and patient.waits[1] <= 20)
     end)
 
     it("else a time that grows, is never the same, and has an end", function()
       waits_of({ kind = "status", status = 503, count = 0 }, { retries = 9, timeout = 1000 })
-      assert.equal(9, #waits)
-      for i, seconds in ipairs(waits) do
+      assert.equal(9, #patient.waits)
+      for i, seconds in ipairs(patient.waits) do
         local longest = math.min(0.2 * 2 ^ (i - 1), 5)
         assert.is_true(seconds > longest / 2 - 0.1 and seconds <= longest, "wait " .. i .. ": " .. seconds)
       end
-      assert.is_true(waits[6] ~= waits[7] and waits[7] ~= waits[8])
+      assert.is_true(patient.waits[6] ~= patient.waits[7] and patient.waits[7] ~= patient.waits[8])
     end)
 
     it("but not beyond the timeout: it gives up at once, and says how long it should have waited", function()
       server:fault { kind = "status", status = 429, retry_after = 100, count = 0 }
       local _, err = refresh { timeout = 50 }
       assert_error(err, { kind = "rate_limit", attempts = 1, retryable = true, retry_after = 100 })
-      assert.same({}, waits)
+      assert.same({}, patient.waits)
     end)
 
     it("and the timeout bounds all tries and waits together", function()
       server:fault { kind = "status", status = 429, retry_after = 20, count = 0 }
       local _, err = refresh { timeout = 50, retries = 10 }
       assert_error(err, { kind = "rate_limit", attempts = 3 })
-      assert.equal(2, #waits)
+      assert.equal(2, #patient.waits)
     end)
 
     it("and its last try has what is left of the timeout, no more", function()
@@ -81,10 +67,10 @@ describe("a call", function()
     local function err_of(value)
       local raw = ("HTTP/1.1 503 Busy\r\nConnection: close\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n"):format(value)
       server:fault { kind = "raw", raw = raw, count = 0 }
-      host, waits = rig.virtual_host()
+      patient.renew()
       local _, err = refresh()
       server:reset()
-      return err, waits
+      return err, patient.waits
     end
 
     it("and not at all where Retry-After says 0 or names a time that has passed", function()
@@ -95,7 +81,7 @@ describe("a call", function()
       end
     end)
 
-    it("and gives up at once where Retry-After asks for more than anybody waits, however many digits that has", function()
+    it("and gives up at once where Retry-After asks for more than any call waits, however many digits that has", function()
       for _, value in ipairs {
         "31536000", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999",
         ("9"):rep(400), "1" .. ("0"):rep(99) .. ".5",
@@ -237,7 +223,7 @@ describe("a call", function()
     assert.equal("bad_header", events[2].code)
     events = {}
     local closing
-    closing = rig.client(server, { host = host, on_event = function(event)
+    closing = rig.client(server, { host = patient.host, on_event = function(event)
       take(event)
       closing:close()
     end })
@@ -256,8 +242,8 @@ describe("a call", function()
 
   it("has the times of its tries measured by the clock of its host", function()
     server:fault { kind = "status", status = 503, retry_after = 30 }
-    local start = host.now()
+    local start = patient.host.now()
     assert(refresh())
-    assert.is_true(host.now() - start >= 30)
+    assert.is_true(patient.host.now() - start >= 30)
   end)
 end)

@@ -57,6 +57,23 @@ function rig.session(server)
   return text, require("grid.json").decode(text).session.Privy
 end
 
+--- For a describe block: a client for each test. -> { client, refresh(payload, options) }
+function rig.refreshing(server)
+  local refreshing = {}
+  require("busted").before_each(function() refreshing.client = rig.client(server) end)
+  function refreshing.refresh(payload, options)
+    return refreshing.client:refresh_session({ encryption_public_key = rig.KEY, kms_payload = payload }, options)
+  end
+  return refreshing
+end
+
+--- Requests for client:refresh_sessions, each of a new session.
+function rig.requests(server, count)
+  local list = {}
+  for i, session in ipairs(server:sessions { count = count }) do list[i] = rig.request(server, session.kms_payload_json) end
+  return list
+end
+
 --- A request for client:refresh_session: of a new session, or of the payload given.
 function rig.request(server, payload)
   return { encryption_public_key = rig.KEY, kms_payload = payload or rig.session(server) }
@@ -179,6 +196,26 @@ function rig.virtual_host()
     now = now + seconds
   end
   return host, waits, function(seconds) now = now + seconds end
+end
+
+--- For a describe block: calls whose waits pass at once. -> { host, waits: those of the
+--- running test, client(options), refresh(options, options of the call) }
+function rig.patient(server)
+  local patient = {}
+  function patient.renew() patient.host, patient.waits = rig.virtual_host() end
+  require("busted").before_each(patient.renew)
+  function patient.client(given)
+    local options = { host = patient.host, retries = 2, timeout = 60 }
+    for name, value in pairs(given or {}) do options[name] = value end
+    return rig.client(server, options)
+  end
+  function patient.refresh(given, options)
+    local client = patient.client(given)
+    local res, err = client:refresh_session(rig.request(server), options)
+    client:close()
+    return res, err
+  end
+  return patient
 end
 
 -- The head and the body of one request, or nothing at the end of the connection.
