@@ -5,6 +5,7 @@ local core = require "grid.core"
 local grid = require "grid"
 local keepers = require "grid.keeper"
 local options = require "grid.api.options"
+local schema = require "grid.schema"
 local transport = require "grid.http.options"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
@@ -18,12 +19,7 @@ local function read(path)
   return text
 end
 
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
+local sorted = schema.sorted_names
 
 local function lines_of(path)
   return read(path):gmatch "([^\n]*)\n"

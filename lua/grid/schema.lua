@@ -49,7 +49,8 @@ local function fits(declared, given)
   return true
 end
 
-local function sorted_names(of)
+--- The names of a table as a sorted list.
+function schema.sorted_names(of)
   local names = {}
   for name in pairs(of) do names[#names + 1] = name end
   table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
@@ -59,14 +60,14 @@ end
 -- Names are sorted, so that of several faults the same one is reported each time,
 -- independent of the order of `pairs`.
 local function raise_first_fault(what, declared, given)
-  for _, name in ipairs(sorted_names(given)) do
+  for _, name in ipairs(schema.sorted_names(given)) do
     if not declared[name] then
       argument.raise("%s: unknown field '%s'%s", what, tostring(name),
         type(name) == "string" and argument.suggest(name, declared) or "")
     end
     schema.check_field(what, name, declared[name], given[name])
   end
-  for _, name in ipairs(sorted_names(declared)) do
+  for _, name in ipairs(schema.sorted_names(declared)) do
     local field, value = declared[name], given[name]
     if value ~= nil then schema.check_field(what, name, field, value) end
     if value == nil and field.required then argument.raise("%s: field '%s' is missing", what, name) end

@@ -8,6 +8,7 @@
 
 local argument = require "grid.argument"
 local exit = require "grid.cli.exit"
+local schema = require "grid.schema"
 
 local arguments = {}
 
@@ -119,20 +120,13 @@ local function option_line(name, option)
   return left .. gap .. option.help
 end
 
-local function sorted_names(options)
-  local names = {}
-  for name in pairs(options) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function usage_line(command)
   local words = { "usage: grid " .. command.name }
   for _, positional in ipairs(command.arguments) do
     words[#words + 1] = positional.optional and "[" .. positional.name .. "]" or positional.name
   end
   local options = all_options(command)
-  for _, name in ipairs(sorted_names(options)) do
+  for _, name in ipairs(schema.sorted_names(options)) do
     local option = options[name]
     if option.required then words[#words + 1] = ("--%s %s"):format(name, option.value) end
   end
@@ -146,7 +140,7 @@ function arguments.help(command)
   for _, section in ipairs(command.sections) do
     if next(section.options) then
       lines[#lines + 1] = section.title .. ":"
-      for _, name in ipairs(sorted_names(section.options)) do
+      for _, name in ipairs(schema.sorted_names(section.options)) do
         lines[#lines + 1] = option_line(name, section.options[name])
       end
       lines[#lines + 1] = ""
