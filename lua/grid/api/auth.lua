@@ -1,4 +1,4 @@
--- Builds the operations of /auth in Grid's API, and operations for any other endpoint.
+-- Builds the operations of /auth in Grid's API.
 -- Owns: paths, fields and bodies of /auth, and the checks of the answers. Each builder
 -- returns an operation | nil, error.
 -- Does not know: connections, tries and hosts.
@@ -142,30 +142,6 @@ function auth.complete_auth(what, request)
       kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
     },
   }
-end
-
-local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-
-local function check_path(path)
-  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
-  if operations.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
-end
-
-local REQUEST = {
-  method = { type = "string", required = true, check = METHODS },
-  path = { type = "string", required = true, check = check_path },
-  body = { type = { "string", "table" } },
-}
-
---- An operation for any other endpoint.
-function auth.request(what, method, path, body)
-  schema.check(what, REQUEST, { method = method, path = path, body = body })
-  if type(body) == "table" then return operations.new { method = method, path = path, fields = body } end
-  if body then
-    local value, _, code, message = json.decode(body)
-    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
-  end
-  return operations.new { method = method, path = path, body = body }
 end
 
 return auth

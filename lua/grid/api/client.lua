@@ -6,6 +6,7 @@ local argument = require "grid.argument"
 local auth = require "grid.api.auth"
 local http = require "grid.http"
 local lazy = require "grid.lazy"
+local operations = require "grid.api.operation"
 local options = require "grid.api.options"
 local requests = require "grid.api.request"
 local schema = require "grid.schema"
@@ -146,7 +147,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:request(verb, path, body, given)
-  return carry_out(self, "client:request", given, auth.request, verb, path, body)
+  return carry_out(self, "client:request", given, operations.request, verb, path, body)
 end
 
 --- Performs many refreshes, at most `concurrency` (64) at once, over shared connections.

@@ -1,6 +1,6 @@
 -- An operation of the API: the request of one call, and the check of its answer.
--- Owns: the fields of an operation, and the escaping of paths.
--- Does not know: any endpoint.
+-- Owns: the fields of an operation, the escaping of paths, client:request's operation.
+-- Does not know: the endpoints.
 
 local errors = require "grid.errors"
 local json = require "grid.json"
@@ -57,6 +57,30 @@ end
 function operation.has_dot_step(path)
   local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
   return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
+end
+
+local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+local function check_path(path)
+  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
+  if operation.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
+end
+
+local REQUEST = {
+  method = { type = "string", required = true, check = METHODS },
+  path = { type = "string", required = true, check = check_path },
+  body = { type = { "string", "table" } },
+}
+
+--- An operation for any other endpoint.
+function operation.request(what, method, path, body)
+  schema.check(what, REQUEST, { method = method, path = path, body = body })
+  if type(body) == "table" then return operation.new { method = method, path = path, fields = body } end
+  if body then
+    local value, _, code, message = json.decode(body)
+    if value == nil then return nil, errors.from_core("request", code, "the body: " .. message) end
+  end
+  return operation.new { method = method, path = path, body = body }
 end
 
 return operation
