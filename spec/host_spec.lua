@@ -150,5 +150,8 @@ describe("a host", function()
     refused({ name = "x", now = 7, sleep = nap }, "'now' must be a function, got number")
     refused({ name = "x", now = core.now, sleep = nap, nap = nap }, "unknown field 'nap'")
     refused({ name = "x", now = core.now, slep = nap }, "did you mean 'sleep'?")
+    for name, value in pairs { can_yield = core.is_yieldable, poller = print, loop = print, grace = 1 } do
+      refused({ name = "x", now = core.now, sleep = nap, [name] = value }, ("'%s' has no effect"):format(name), "'condition'")
+    end
   end)
 end)

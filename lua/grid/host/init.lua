@@ -98,11 +98,18 @@ end
 -- Loaded in init_by_lua, since a worker may not be able to read files.
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
+-- Fields of a host that has `condition`; any other host is completed, and lacks them.
+local WITH_CONDITION = { "can_yield", "grace", "loop", "poller" }
+
 --- Raises unless `given` is a valid host. `what` is the function that received it.
 function host.check(what, given)
   what = what .. ": host"
   schema.check(what, HOST, given)
-  if not given.condition and not given.sleep then argument.raise("%s: field 'sleep' is missing", what) end
+  if given.condition then return end
+  if not given.sleep then argument.raise("%s: field 'sleep' is missing", what) end
+  for _, name in ipairs(WITH_CONDITION) do
+    if given[name] ~= nil then argument.raise("%s: field '%s' has no effect without the field 'condition'", what, name) end
+  end
 end
 
 --- The host of a client: `given`, completed; without it nginx or blocking.
