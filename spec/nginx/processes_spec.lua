@@ -171,12 +171,13 @@ describe("nginx", function()
   -- with the new tokens still comes in.
   it("brings a call in flight to its end even when worker_shutdown_timeout is over before", function()
     scene = start { main = "worker_shutdown_timeout 200ms;" }
-    delay_answers()
+    scene.sandbox:fault { kind = "delay", hold = true, count = 0 }
     scene.nginx:get "/timer"
     local request = scene.nginx:begin "/refresh"
-    os.execute "sleep 0.1"
+    assert.is_true(nginx.wait_for(10, function() return scene.sandbox:stats().held == 2 end))
     scene.nginx:signal "QUIT"
     assert.equal(0, (select(2, request:finish())))
+    scene.sandbox:release()
     assert.equal(0, scene.nginx:wait())
     assert.truthy(scene.nginx:log():find("the timer's call: true", 1, true))
   end)
