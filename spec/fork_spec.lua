@@ -121,7 +121,10 @@ describe("a keeper that was made before a fork", function()
 
   setup(function() server = oauth_server.share { mode = "idempotent" } end)
   teardown(function() server:stop() end)
-  after_each(function() folder:remove() end)
+  after_each(function()
+    if folder then folder:remove() end
+    folder = nil
+  end)
 
   it("is another owner in the child: the parent waits for the refresh of the child, and sends nothing", function()
     if not jit then return pending "only LuaJIT can fork without a further library" end
