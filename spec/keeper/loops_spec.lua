@@ -165,6 +165,29 @@ for name, new_program in pairs(loops) do
       folder:remove()
     end)
 
+    it("writes on a few threads, however many sessions are written", function()
+      local folder = child.folder()
+      local me = start { store = grid.store.file { directory = folder.path .. "/sessions" } }
+      local writer, threads, added = core.writer, 0, 0
+      core.writer = function()
+        threads = threads + 1
+        return writer()
+      end
+      for i = 1, 40 do
+        program.spawn(function()
+          assert(keeper:add(me .. i, tokens(me .. i)))
+          added = added + 1
+        end)
+      end
+      program.run()
+      core.writer = writer
+      assert.equal(40, added)
+      assert.is_true(threads > 1 and threads <= 8, threads)
+      keeper:close()
+      keeper = nil
+      folder:remove()
+    end)
+
     it("keeps alive what no caller asks for", function()
       local me = start { recheck = 0 }
       local seen

@@ -25,6 +25,20 @@ local function counted(store)
   return wrapped
 end
 
+-- Writes in the worker itself, which an event loop must not do.
+local replace_if, remove_if = core.file_replace_if, core.file_remove_if
+app.blocking = 0
+
+function core.file_replace_if(...)
+  app.blocking = app.blocking + 1
+  return replace_if(...)
+end
+
+function core.file_remove_if(...)
+  app.blocking = app.blocking + 1
+  return remove_if(...)
+end
+
 --- The keeper that the environment describes, with `given` in place of the defaults.
 function app.new(given)
   local reuse = os.getenv "KEEPER_REUSE"
@@ -34,7 +48,7 @@ function app.new(given)
       client_secret = os.getenv "KEEPER_CLIENT_SECRET", reuse = reuse, idempotency_header = "Idempotency-Key",
     },
     store = counted(grid.store.file { directory = os.getenv "KEEPER_DIRECTORY" }),
-    timeout = tonumber(os.getenv "KEEPER_TIMEOUT"),
+    timeout = tonumber(os.getenv "KEEPER_TIMEOUT"), recheck = 60,
   }
   for name, value in pairs(given or {}) do options[name] = value end
   app.keeper = grid.keeper(options)
@@ -62,6 +76,15 @@ function app.get()
   app.say(app.outcome(app.keeper:get(given.id, given.timeout and { timeout = tonumber(given.timeout) })))
 end
 
+--- For access_by_lua.
+function app.guard()
+  local session, err = app.keeper:get(ngx.var.arg_id)
+  if not session then
+    ngx.log(ngx.ERR, err)
+    return ngx.exit(503)
+  end
+end
+
 function app.refresh()
   local given = ngx.req.get_uri_args()
   app.say(app.outcome(app.keeper:refresh(given.id, given.timeout and { timeout = tonumber(given.timeout) })))
@@ -71,6 +94,10 @@ end
 function app.add()
   local given = ngx.req.get_uri_args()
   app.say(app.outcome(app.keeper:add(given.id, { access_token = "first", refresh_token = given.token, expires_in = 3600 })))
+end
+
+function app.remove()
+  app.say(app.outcome(app.keeper:remove(ngx.var.arg_id)))
 end
 
 local function size(list)
@@ -92,7 +119,8 @@ function app.counters()
   local keeper = app.keeper
   app.say {
     flights = size(keeper.flights), waiters = waiters(keeper), pending = size(keeper.pending), blocks = core.live(),
-    timers = ngx.timer.running_count() + ngx.timer.pending_count(), calls = app.calls,
+    timers = ngx.timer.running_count() + ngx.timer.pending_count(), calls = app.calls, blocking = app.blocking,
+    writers = #keeper.writers,
   }
 end
 

@@ -17,12 +17,17 @@ local LOCATIONS = ([[
     location = /get { content_by_lua_block { @APP@.get() } }
     location = /refresh { content_by_lua_block { @APP@.refresh() } }
     location = /add { content_by_lua_block { @APP@.add() } }
+    location = /remove { content_by_lua_block { @APP@.remove() } }
+    location = /guarded {
+        access_by_lua_block { @APP@.guard() }
+        content_by_lua_block { ngx.print '{"ok":true}' }
+    }
     location = /counters { content_by_lua_block { @APP@.counters() } }
 ]]):gsub("@APP@", 'require("spec.nginx.keeper_app")')
 
-local BEFORE_THE_FORK = 'init_by_lua_block { require("spec.nginx.keeper_app").new() }\n'
+local BEFORE_THE_FORK = 'init_by_lua_block { require("spec.nginx.keeper_app").new() %s }\n'
 
----@param options spec.NginxOptions  and mode, timeout of the exchange, settings of the server
+---@param options spec.NginxOptions  and mode, timeout of the exchange, init: Lua text for init_by_lua
 function scene.start(options)
   local mode = options.mode or "strict"
   local self = setmetatable({ mode = mode, folder = child.folder(), owns_server = not options.oauth }, Scene)
@@ -30,9 +35,9 @@ function scene.start(options)
   self.directory = self.folder.path .. "/sessions"
   local given = {}
   for name, value in pairs(options) do given[name] = value end
-  given.mode, given.timeout, given.oauth = nil, nil, nil
+  given.mode, given.timeout, given.init, given.oauth = nil, nil, nil, nil
   given.locations = LOCATIONS .. (options.locations or "")
-  given.http = BEFORE_THE_FORK .. (options.http or "")
+  given.http = BEFORE_THE_FORK:format(options.init or "") .. (options.http or "")
   given.env = {
     KEEPER_TOKEN_URL = self.oauth.token_url, KEEPER_CLIENT_ID = self.oauth.client_id,
     KEEPER_CLIENT_SECRET = self.oauth.client_secret, KEEPER_REUSE = mode, KEEPER_DIRECTORY = self.directory,
@@ -43,10 +48,13 @@ function scene.start(options)
   return self
 end
 
---- A keeper of this process over the same folder, which refreshes nothing.
+--- A keeper of this process over the same folder.
 function Scene:keeper()
   self.own = self.own or grid.keeper {
-    exchange = grid.exchange.oauth2 { token_url = self.oauth.token_url, client_id = "app", client_secret = "unused" },
+    exchange = grid.exchange.oauth2 {
+      token_url = self.oauth.token_url, client_id = self.oauth.client_id, client_secret = self.oauth.client_secret,
+      reuse = self.mode, idempotency_header = "Idempotency-Key",
+    },
     store = grid.store.file { directory = self.directory },
   }
   return self.own
@@ -87,16 +95,40 @@ function Scene:ask_another(pid, path)
   return answer
 end
 
---- Ends nginx. -> nil, or what is wrong: an exit code, a crash, a secret in the log.
-function Scene:stop()
+--- The worker whose refresh is under way, with reuseport. -> its pid
+function Scene:worker_in_flight()
+  local pid
+  assert(nginx.wait_for(10, function()
+    local seen = self:ask "/counters"
+    pid = seen.flights > 0 and seen.worker
+    return pid
+  end), "no worker refreshes")
+  return pid
+end
+
+--- Asks for the counters of one worker until the refreshes have ended. -> the counters |
+--- nil, the last ones as text
+function Scene:idle_counters()
+  local seen
+  local is_idle = nginx.wait_for(20, function()
+    seen = self:ask "/counters"
+    return seen.flights == 0 and seen.timers == 0
+  end)
+  return is_idle and seen or nil, json.encode(seen)
+end
+
+--- Ends nginx. `expected`: part of an alarm that is none. -> nil, or what is wrong: an
+--- exit code, a crash, a secret in the log.
+function Scene:stop(expected)
   local code, log = self.nginx:stop()
   if self.own then self.own:close() end
   local families = self.oauth:all_families()
   if self.owns_server then self.oauth:stop() end
   self.folder:remove()
   if code ~= 0 then return "exit code " .. tostring(code) .. "\n" .. tostring(log) end
-  local alarms = nginx.alarms(log)
-  if alarms ~= "" then return alarms end
+  for alarm in nginx.alarms(log):gmatch "[^\n]+" do
+    if not expected or not alarm:find(expected, 1, true) then return alarm end
+  end
   for _, family in ipairs(families) do
     for _, secret in ipairs { family.refresh_token, family.access_token, self.oauth.client_secret } do
       if log:find(secret, 1, true) then return "a secret in the log: " .. log end

@@ -1,21 +1,47 @@
 -- The keeper inside nginx: one folder of sessions for all workers, each of which has the
 -- keeper that was made before the fork.
 
+local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.keeper_scene"
+local socket = require "socket"
+
+local scene, expected
+
+after_each(function()
+  local problem = scene and scene:stop(expected)
+  scene, expected = nil, nil
+  assert.is_nil(problem)
+end)
+
+local function hold(count)
+  scene.oauth:fault { kind = "delay", hold = true, count = count }
+end
+
+-- Of the sessions with these ids, the generation in the store.
+local function generations(ids)
+  local list = {}
+  for i, id in ipairs(ids) do list[i] = assert(scene:keeper():status(id)).generation end
+  return table.concat(list, " ")
+end
+
+-- Requests whose clients close the connection before the answer.
+local function abort(paths)
+  local connections = {}
+  for i, path in ipairs(paths) do
+    local connection = assert(socket.connect("127.0.0.1", scene.nginx.port))
+    assert(connection:send(("GET %s HTTP/1.0\r\n\r\n"):format(path)))
+    connections[i] = connection
+  end
+  return function()
+    for _, connection in ipairs(connections) do connection:close() end
+  end
+end
 
 describe("a keeper that was made before the fork", function()
-  local scene
-
-  after_each(function()
-    local problem = scene and scene:stop()
-    scene = nil
-    assert.is_nil(problem)
-  end)
-
   it("is another owner in each worker: no worker takes over the refresh of another one that is under way", function()
     scene = scenes.start { workers = 2, listen = "reuseport", mode = "idempotent" } -- so that an orphan is taken over at once
     local id = scene:add()
-    scene.oauth:fault { kind = "delay", hold = true }
+    hold()
     local first = scene:begin("/get?timeout=30&id=" .. id)
     scene.oauth:wait_held(1)
     local workers = {}
@@ -31,5 +57,192 @@ describe("a keeper that was made before the fork", function()
     assert.equal(got.token, scene:ask_another(got.worker, "/get?id=" .. id).token)
     local counts = scene.oauth:counts()
     assert.same({ 1, 0, 1 }, { counts.executions, counts.replays, counts.requests })
+  end)
+
+  it("refreshes once for sixty-four readers in eight workers", function()
+    scene = scenes.start { workers = 8, listen = "reuseport", mode = "idempotent" }
+    local id = scene:add()
+    hold()
+    local readers, workers, count = {}, {}, 0
+    for i = 1, 64 do readers[i] = scene:begin("/get?timeout=30&id=" .. id) end
+    scene.oauth:wait_held(1)
+    scene.oauth:release()
+    local token
+    for i = 1, 64 do
+      local got = readers[i]()
+      assert.is_true(got.ok, got.message)
+      token = token or got.token
+      assert.equal(token, got.token)
+      if not workers[got.worker] then count = count + 1 end
+      workers[got.worker] = true
+    end
+    assert.is_true(count > 1)
+    local counts = scene.oauth:counts()
+    assert.same({ 1, 1, 0 }, { counts.rotations, counts.requests, counts.replays })
+  end)
+
+  it("asks no store for a fresh session in access_by_lua", function()
+    scene = scenes.start {}
+    local id = scene:add(3600)
+    assert.is_true(scene:ask("/guarded?id=" .. id).ok)
+    local before = scene:ask("/counters").calls
+    for _ = 1, 20 do assert.is_true(scene:ask("/guarded?id=" .. id).ok) end
+    assert.same(before, scene:ask("/counters").calls)
+    assert.equal(1, before.get)
+  end)
+
+  it("writes on threads, a few for many sessions, and never in the worker itself", function()
+    scene = scenes.start {}
+    local requests = {}
+    for i, tokens in ipairs(scene.oauth:families { count = 40 }) do
+      requests[i] = scene:begin(("/add?id=n%d&token=%s"):format(i, tokens.refresh_token))
+    end
+    for i = 1, #requests do assert.is_true(requests[i]().ok) end
+    for i = 1, 40 do requests[i] = scene:begin("/refresh?id=n" .. i) end
+    for i = 1, 40 do assert.equal(2, requests[i]().generation) end
+    assert.is_true(scene:ask("/remove?id=n1").ok)
+    local counters = assert(scene:idle_counters())
+    assert.same({ 0, 120, 1 }, { counters.blocking, counters.calls.put_by, counters.calls.remove_by })
+    assert.is_true(counters.writers >= 1 and counters.writers <= 8)
+  end)
+end)
+
+describe("a refresh in nginx whose callers go away", function()
+  it("goes on to its end: nothing is lost, and nothing is left", function()
+    scene = scenes.start { check_client_abort = true }
+    local warm = scene:add()
+    assert.is_true(scene:ask("/get?id=" .. warm).ok)
+    local before = assert(scene:idle_counters())
+    local ids, paths = {}, {}
+    for i = 1, 50 do
+      ids[i] = scene:add()
+      for _ = 1, 5 do paths[#paths + 1] = "/get?timeout=30&id=" .. ids[i] end
+    end
+    hold(0)
+    local go_away = abort(paths)
+    scene.oauth:wait_held(50)
+    assert.equal(250, scene:ask("/counters").waiters)
+    go_away()
+    scene.oauth:control("DELETE", "/faults")
+    scene.oauth:release()
+    local after, seen = scene:idle_counters()
+    assert.truthy(after, seen)
+    assert.same({ 0, 0, before.blocks - before.writers }, { after.waiters, after.pending, after.blocks - after.writers })
+    assert.equal(("2 "):rep(50), generations(ids) .. " ")
+    local counts = scene.oauth:counts()
+    assert.same({ 51, 0 }, { counts.executions, counts.reuses })
+    assert.is_true(scene:ask("/get?id=" .. ids[1]).ok)
+  end)
+end)
+
+describe("a refresh under way in a worker of nginx", function()
+  local id, reader
+
+  local function start(options)
+    scene = scenes.start(options)
+    id = scene:add()
+    hold()
+    reader = scene:begin("/get?timeout=30&id=" .. id)
+    scene.oauth:wait_held(1)
+  end
+
+  local function assert_once(replays)
+    assert.equal("2", generations { id })
+    local counts = scene.oauth:counts()
+    assert.same({ 1, replays, 0 }, { counts.rotations, counts.replays, counts.reuses })
+  end
+
+  it("is waited for by new workers after a reload, and adopted", function()
+    start { workers = 2, mode = "idempotent" }
+    local before = table.concat(scene.nginx:workers(), " ")
+    scene.nginx:signal "HUP"
+    local late
+    assert.is_true(nginx.wait_for(10, function()
+      late = scene:ask("/get?timeout=0.05&id=" .. id)
+      return late.worker and not before:find(late.worker, 1, true)
+    end))
+    assert.equal("refresh_under_way", late.cause)
+    local waiting = scene:begin("/get?timeout=30&id=" .. id)
+    scene.oauth:release()
+    assert.equal(reader().token, assert(waiting().token))
+    assert_once(0)
+  end)
+
+  it("is brought to its end before the worker quits, whether the caller waits or not", function()
+    for _, is_abandoned in ipairs { false, true } do
+      start { check_client_abort = true }
+      if is_abandoned then
+        local other = scene:add()
+        hold()
+        local go_away = abort { "/get?timeout=30&id=" .. other }
+        scene.oauth:wait_held(2)
+        go_away()
+        id = id .. " " .. other
+      end
+      scene.nginx:signal "QUIT"
+      scene.oauth:release()
+      assert.is_true(reader().ok)
+      assert.equal(0, scene.nginx:wait())
+      local ids = {}
+      for one in id:gmatch "%S+" do ids[#ids + 1] = one end
+      assert.equal(is_abandoned and "2 2" or "2", generations(ids))
+      assert.equal(0, scene.oauth:counts().reuses)
+      assert.is_nil(scene:stop())
+      scene = nil
+    end
+  end)
+
+  it("is replayed by another process after a TERM, where the server is idempotent", function()
+    start { mode = "idempotent" }
+    scene.nginx:signal "TERM"
+    assert.equal(0, scene.nginx:wait())
+    scene.oauth:release()
+    assert.equal(2, assert(scene:keeper():get(id)).generation)
+    assert_once(1)
+  end)
+
+  it("is taken over at once by another worker after a SIGKILL, where the server is idempotent", function()
+    start { mode = "idempotent", workers = 2, listen = "reuseport" }
+    os.execute("kill -9 " .. scene:worker_in_flight())
+    expected = "exited on signal 9"
+    local got = scene:ask("/get?timeout=5&id=" .. id) -- the owner's time is 12 seconds
+    assert.is_true(got.ok, got.message)
+    scene.oauth:release()
+    assert_once(1)
+  end)
+end)
+
+describe("keeper:start in nginx", function()
+  local function await_generations(text, ids)
+    assert.is_true(nginx.wait_for(10, function() return generations(ids) == text end))
+  end
+
+  it("refreshes in the background, once for all workers, and keeps no worker from its end", function()
+    scene = scenes.start { workers = 2, http = [[
+      init_worker_by_lua_block { assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 }) }
+    ]] }
+    local before = table.concat(scene.nginx:workers(), " ")
+    local ids = { scene:add(), scene:add(), scene:add() }
+    await_generations("2 2 2", ids)
+    scene.nginx:signal "HUP"
+    assert.is_true(nginx.wait_for(10, function()
+      local now = scene.nginx:workers()
+      return #now == 2 and not before:find(now[1], 1, true) and not before:find(now[2], 1, true)
+    end))
+    ids[4] = scene:add()
+    await_generations("2 2 2 2", ids)
+    local counts = scene.oauth:counts()
+    assert.same({ 4, 0 }, { counts.requests, counts.reuses })
+    scene.nginx:signal "QUIT"
+    assert.equal(0, scene.nginx:wait())
+  end)
+
+  it("tells where to call it, in init_by_lua, which has no timers", function()
+    scene = scenes.start {
+      init = 'start_result, start_error = require("spec.nginx.keeper_app").keeper:start()',
+      locations = 'location = /told { content_by_lua_block { ngx.print(tostring(start_result), " ", tostring(start_error)) } }',
+    }
+    local told = scene.nginx:get "/told"
+    assert.truthy(told:find "^nil .*call keeper:start in init_worker_by_lua", told)
   end)
 end)

@@ -22,6 +22,7 @@ local host = {}
 ---@field can_yield? fun(): boolean
 ---@field loop? fun(): any the running event loop, if a program may have several
 ---@field grace? number seconds that a call of an abandoned waiter continues
+---@field is_ending? fun(): boolean has the process been asked to end, while its event loop still runs?
 
 local HOST = {
   name = { type = "string", required = true },
@@ -35,6 +36,7 @@ local HOST = {
   can_yield = { type = "function" },
   loop = { type = "function" },
   grace = { type = "number" },
+  is_ending = { type = "function" },
 }
 
 -- Without a descriptor to poll, the engine is stepped at intervals: short while transfers

@@ -39,6 +39,11 @@ function nginx.obstacle()
   return ("nginx cannot wait in the phase '%s': call from rewrite, access or content, or from ngx.timer.at(0, …)"):format(phase)
 end
 
+--- Does the worker end, after a QUIT or a reload?
+function nginx.is_ending()
+  return ngx.worker.exiting()
+end
+
 -- A loop that resumes coroutines in C, such as that of cqueues, leaves the mark of their
 -- coroutine.yield in ngx_lua, which then resumes the next thread that waits at once. Such
 -- a thread is still in the queue of the semaphore, and must not enter it again.
@@ -161,9 +166,10 @@ end
 
 -- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
 -- the worker begins to exit. A connection that is opened later causes an alert, so an
--- exiting worker creates no first timer. -> true | nil: nginx has no free timer
+-- exiting worker creates no first timer. In init_by_lua there are no timers. -> true |
+-- nil: nginx has no free timer
 local function create_timer(now)
-  if not has_created and ngx.worker.exiting() then return nil end
+  if not has_created and ngx.worker.exiting() or ngx.get_phase() == "init" then return nil end
   has_created = true
   local timer = current or {
     tasks = {}, alive = 0, started = 0, is_running = false, created_at = now, semaphore = assert(semaphores.new()),
@@ -176,7 +182,7 @@ end
 
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass
---- such values as arguments. -> true | nil: nginx has no free timer
+--- such values as arguments. -> true | nil: nginx has no free timer here
 function nginx.spawn(f, ...)
   local now = core.now()
   local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT

@@ -1,6 +1,7 @@
--- Changes files on a thread of the core while the calling coroutine waits, so that no
+-- Changes files on threads of the core while the calling coroutine waits, so that no
 -- event loop waits for the disk.
--- Owns: the writers of a keeper, each of them in use by one coroutine at a time.
+-- Owns: the writers of a keeper, each of them a thread with a queue; for each writer with
+-- writes under way, a coroutine that takes the results.
 -- Does not know: stores, records.
 
 local core = require "grid.core"
@@ -8,72 +9,120 @@ local waiting = require "grid.keeper.waiting"
 
 local disk = {}
 
-local MOST_SPARE = 4
+local MOST_WRITERS = 8
 local LONGEST_WAIT = 60
+-- A loop may drop a spawned function, as nginx does when it has no free timer: after this
+-- time a waiter looks for its result, and spawns again.
+local SPAWN_TIMEOUT = 0.1
 
--- nginx cannot poll a foreign descriptor: its worker waits for the disk.
-local function can_poll(host)
-  return host.poller ~= nil and host.name ~= "nginx" and waiting.is_possible(host)
+local function can_wait(host)
+  return host.poller ~= nil and waiting.is_possible(host)
 end
 
--- A writer of the parent of a fork is not usable.
-local function take(keeper)
-  local writer = table.remove(keeper.writers)
-  while writer and not writer:is_usable() do
-    writer:close()
-    writer = table.remove(keeper.writers)
+-- What a poller takes, as it takes the engine.
+local Writer = {}
+Writer.__index = Writer
+
+function Writer:fd()
+  return self.core:fd()
+end
+
+function Writer:in_flight()
+  return self.count
+end
+
+-- The writer with the fewest writes under way. Those of the parent of a fork are dropped.
+-- -> writer | nil, kind, code, message
+local function choose(keeper)
+  local best
+  for i = #keeper.writers, 1, -1 do
+    local writer = keeper.writers[i]
+    if not writer.core:is_usable() then
+      table.remove(keeper.writers, i)
+      writer.core:close()
+    elseif not best or writer.count <= best.count then
+      best = writer
+    end
   end
-  return writer or core.writer()
-end
-
-local function give_back(keeper, writer)
-  if keeper.closed or #keeper.writers >= MOST_SPARE then return writer:close() end
+  if best and (best.count == 0 or #keeper.writers >= MOST_WRITERS) then return best end
+  local made, kind, code, message = core.writer()
+  if not made then return nil, kind, code, message end
+  local writer = setmetatable({ core = made, count = 0, tickets = {}, poller = false, spawned_at = false }, Writer)
   keeper.writers[#keeper.writers + 1] = writer
+  return writer
 end
 
--- Waits for the one write of a writer. -> its results
-local function await(host, writer)
-  local poller = host.poller(writer)
-  local function finished(id, ...)
-    if id then return true, ... end
-    poller:wait(LONGEST_WAIT)
+-- A ticket is that of one write: its results, and who waits for them.
+local function note(writer, id, ...)
+  if not id then return false end
+  local ticket = writer.tickets[id]
+  writer.tickets[id], writer.count = nil, writer.count - 1
+  ticket.results = { ... }
+  waiting.wake(ticket.waiters)
+  return true
+end
+
+local function take_results(writer)
+  while writer.count > 0 and note(writer, writer.core:next_finished()) do end
+end
+
+local function serve(keeper, writer)
+  if writer.poller then return end
+  writer.poller = keeper.host.poller(writer)
+  while writer.count > 0 do
+    writer.poller:wait(LONGEST_WAIT)
+    take_results(writer)
   end
-  local results
-  repeat results = { finished(writer:next_finished()) } until results[1]
-  poller:close()
-  return results[2], results[3], results[4], results[5]
+  writer.poller:close()
+  writer.poller, writer.spawned_at = false, false
+  if keeper.closed then writer.core:close() end
+end
+
+local function ensure_served(keeper, writer)
+  local now = core.now()
+  if writer.poller then return writer.poller:wake(LONGEST_WAIT) end
+  if writer.spawned_at and now < writer.spawned_at + SPAWN_TIMEOUT then return end
+  writer.spawned_at = now
+  keeper.host.spawn(serve, keeper, writer)
+end
+
+local function await(keeper, writer, ticket)
+  while not ticket.results do
+    ensure_served(keeper, writer)
+    if not ticket.results then waiting.wait(keeper.host, ticket.waiters, SPAWN_TIMEOUT) end
+    if not writer.poller then take_results(writer) end -- else the descriptor would not wake the poller
+  end
+  return ticket.results[1], ticket.results[2], ticket.results[3], ticket.results[4]
 end
 
 local function run(keeper, method, ...)
-  local writer, kind, code, message = take(keeper)
+  local writer, kind, code, message = choose(keeper)
   if not writer then return nil, kind, code, message end
   local id
-  id, kind, code, message = writer[method](writer, ...)
-  if not id then
-    writer:close()
-    return nil, kind, code, message
-  end
-  local ok
-  ok, kind, code, message = await(keeper.host, writer)
-  give_back(keeper, writer)
-  return ok, kind, code, message
+  id, kind, code, message = writer.core[method](writer.core, ...)
+  if not id then return nil, kind, code, message end
+  local ticket = { results = false, waiters = {} }
+  writer.tickets[id], writer.count = ticket, writer.count + 1
+  return await(keeper, writer, ticket)
 end
 
 --- A function like core.file_replace_if | nil: the caller cannot wait for a thread
 function disk.replace_if(keeper)
-  if not can_poll(keeper.host) then return nil end
+  if not can_wait(keeper.host) then return nil end
   return function(...) return run(keeper, "replace_if", ...) end
 end
 
 --- A function like core.file_remove_if | nil
 function disk.remove_if(keeper)
-  if not can_poll(keeper.host) then return nil end
+  if not can_wait(keeper.host) then return nil end
   return function(...) return run(keeper, "remove_if", ...) end
 end
 
---- Ends the threads that are not in use.
+--- Ends the threads that are not in use; the others end with their last write.
 function disk.close(keeper)
-  for _, writer in ipairs(keeper.writers) do writer:close() end
+  for _, writer in ipairs(keeper.writers) do
+    if writer.count == 0 and not writer.poller then writer.core:close() end
+  end
   keeper.writers = {}
 end
 

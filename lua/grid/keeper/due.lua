@@ -159,7 +159,7 @@ local function loop(keeper, every, is_over)
 end
 
 local function tick(keeper, ticker)
-  loop(keeper, ticker.every, function() return keeper.ticker ~= ticker end)
+  loop(keeper, ticker.every, function() return keeper.ticker ~= ticker or waiting.is_ending(keeper.host) end)
 end
 
 --- Begins the rounds in the background. -> true | nil, error
@@ -172,8 +172,8 @@ function due.start(keeper, given)
   keeper.ticker = false
   return nil, errors.new {
     kind = "request", code = "no_background",
-    message = ("nothing runs in the background with the host '%s' here: call keeper:run, or keeper:refresh_due now and then")
-      :format(host.name),
+    message = ("nothing runs in the background with the host '%s' here: call keeper:run, or keeper:refresh_due now and then; "
+      .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name),
   }
 end
 

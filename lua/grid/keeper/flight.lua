@@ -129,10 +129,11 @@ local function set_pending(keeper, one, state, name)
 end
 
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
-local LAST_KEEPS = 8 -- of a keeper that was closed
+local LAST_KEEPS = 8 -- of a keeper that was closed, or of a process that ends
 
 local function may_wait_for_store(keeper, one, pause)
-  if one.can_persist and not (keeper.closed and one.keeps > LAST_KEEPS) then return true end
+  local is_ending = keeper.closed or waiting.is_ending(keeper.host)
+  if one.can_persist and not (is_ending and one.keeps > LAST_KEEPS) then return true end
   return clock.boot() + pause <= one.waits_until
 end
 

@@ -108,7 +108,7 @@ function keeper.new(given)
   self.in_vain = {}  -- ids that refresh_due could not handle last, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
-  self.writers = {}  -- writers of disk.lua that are not in use
+  self.writers = {}  -- see disk.lua
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start

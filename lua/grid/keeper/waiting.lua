@@ -17,7 +17,7 @@ end
 --- Can the caller wait for another coroutine? With the blocking host there is none, and
 --- where the caller cannot yield, none runs.
 function waiting.is_possible(host)
-  if host.name == "blocking" then return false end
+  if host.name == "blocking" or host.obstacle and host.obstacle() then return false end
   return not host.can_yield or host.can_yield()
 end
 
@@ -37,6 +37,11 @@ function waiting.sleep(host, seconds)
     if host.poller and waiting.is_possible(host) then condition:wait(seconds) else block(host, condition, seconds) end
     seconds = deadline - core.now()
   end
+end
+
+--- Has the process been asked to end, so that nothing new is to be begun?
+function waiting.is_ending(host)
+  return host.is_ending ~= nil and host.is_ending()
 end
 
 --- Waits on a condition that `waiters` holds meanwhile, at most `seconds`.
