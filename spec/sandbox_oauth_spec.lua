@@ -32,6 +32,11 @@ describe("the authorization server of the sandbox", function()
     return call("POST", server.token_url, body, headers or { authorization = BASIC })
   end
 
+  local function authorize(query)
+    local _, status, headers = http.request { url = server.issuer .. "/oauth/authorize?" .. query, redirect = false }
+    return status, headers.location
+  end
+
   local function refresh(token, key, more)
     return post("grant_type=refresh_token&refresh_token=" .. token .. (more or ""),
       { authorization = BASIC, ["idempotency-key"] = key })
@@ -41,6 +46,48 @@ describe("the authorization server of the sandbox", function()
   local function assert_error(expected_status, expected_code, status, body)
     assert.same({ expected_status, expected_code }, { status, type(body) == "table" and body.error })
   end
+
+  describe("logs in", function()
+    local VERIFIER, CHALLENGE = ("v"):rep(43), "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"
+    local QUERY = "client_id=app&response_type=code&redirect_uri=http%3A%2F%2Fa.example%2Fcb&scope=openid&state=s+1&nonce=n"
+      .. "&code_challenge_method=S256&code_challenge=" .. CHALLENGE
+
+    local function code_of(query)
+      local status, location = authorize(query or QUERY)
+      assert.equal(302, status)
+      return assert(location:match "[?&]code=([^&]+)"), location
+    end
+
+    local function redeem(code, verifier, redirect_uri)
+      return post(("grant_type=authorization_code&code=%s&code_verifier=%s&redirect_uri=%s"):format(
+        code, verifier or VERIFIER, redirect_uri or "http%3A%2F%2Fa.example%2Fcb"))
+    end
+
+    it("by a code, which begins a family, with an ID token for its client", function()
+      local code, location = code_of()
+      assert.matches("^http://a%.example/cb%?", location)
+      assert.is_truthy(location:find("state=s%20%31", 1, true) or location:find("state=s%201", 1, true))
+      local status, tokens = redeem(code)
+      assert.equal(200, status)
+      assert.is_true(server:token(tokens.refresh_token).living)
+      local claims = json.decode(mime.unb64((tokens.id_token:match "%.(.-)%.":gsub("[-_]", { ["-"] = "+", ["_"] = "/" })) .. "=="))
+      assert.same({ server.issuer, "app", "n" }, { claims.iss, claims.aud, claims.nonce })
+      assert_error(400, "invalid_grant", redeem(code))
+    end)
+
+    it("only with the verifier and the redirect_uri of the code, and gives no ID token without openid", function()
+      assert_error(400, "invalid_grant", redeem(code_of(), ("w"):rep(43)))
+      assert_error(400, "invalid_grant", redeem(code_of(), nil, "http%3A%2F%2Fb.example%2Fcb"))
+      assert.is_nil(select(2, redeem(code_of((QUERY:gsub("scope=openid", "scope=read"))))).id_token)
+    end)
+
+    it("no request without PKCE, of an unknown client, or of another response type", function()
+      for from, to in pairs { ["=S256"] = "=plain", [CHALLENGE] = "short", ["=app"] = "=other", ["=code&"] = "=token&" } do
+        assert.equal(400, (authorize((QUERY:gsub(from:gsub("%-", "%%-"), to)))))
+      end
+      assert.equal(400, (authorize "client_id=app&client_id=app"))
+    end)
+  end)
 
   describe("grants", function()
     it("a successor for a refresh token, which is spent, and is the living one", function()

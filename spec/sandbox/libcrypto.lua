@@ -14,6 +14,8 @@ typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
 typedef struct bignum_st BIGNUM;
 
 const void *EVP_sha256(void);
+int EVP_Q_digest(void *libctx, const char *name, const char *propq, const void *data, size_t size,
+                 unsigned char *out, size_t *length);
 unsigned char *HMAC(const void *md, const void *key, int key_len, const unsigned char *d, size_t n,
                     unsigned char *out, unsigned int *out_len);
 
@@ -63,6 +65,11 @@ local mac = ffi.new("unsigned char[?]", MAC)
 --- HMAC-SHA-256.
 function libcrypto.hmac(key, text)
   assert(C.HMAC(libcrypto.SHA256, key, #key, text, #text, mac, nil) ~= nil)
+  return ffi.string(mac, MAC)
+end
+
+function libcrypto.sha256(text)
+  if C.EVP_Q_digest(nil, "SHA256", nil, text, #text, mac, nil) ~= 1 then error "EVP_Q_digest failed" end
   return ffi.string(mac, MAC)
 end
 

@@ -23,6 +23,7 @@ local DECLARED = {
   unknown_fields = false,                             -- issue payloads with members that no documentation names
   key_lag = 0,                                        -- for how long a new key is refused at submit
   prepare = { "sound", "other_account", "other_transaction", "other_signer", "other_provider" },
+  id_token = { "sound", "other_issuer", "other_audience", "other_party", "expired" }, -- of a log-in by code
   retired = { "none", "all_but_five", "all" },        -- what is answered with 410
   api_key = "sandbox-api-key",
   replay_lifetime = DAY,                              -- mode idempotent: how long an answer is kept

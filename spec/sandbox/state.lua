@@ -52,6 +52,7 @@ function state.reset()
   state.replay_order, state.replay_next = {}, 1
   state.families = {}           -- number -> family of OAuth refresh tokens, see oauth/families.lua
   state.grants = {}             -- text -> OAuth refresh token
+  state.codes = {}              -- text -> authorization code, see oauth/codes.lua
   state.seed(1)
 end
 

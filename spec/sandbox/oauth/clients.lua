@@ -42,6 +42,11 @@ function clients.authenticate(header, form)
   return nil, "invalid_client", "the client is unknown, or its authentication is wrong"
 end
 
+--- The secret of a client; that of a public one is empty.
+function clients.secret(id)
+  return SECRETS[id] or ""
+end
+
 function clients.exists(id)
   return SECRETS[id] ~= nil or PUBLIC[id] ~= nil
 end

@@ -1,11 +1,13 @@
--- The OAuth 2.0 authorization server as a service of the sandbox (course.lua): the token
--- endpoint for refreshes (RFC 6749 section 6), revocation (RFC 7009), and metadata (RFC
--- 8414). There is no log-in: the control address makes families.
+-- The OAuth 2.0 authorization server as a service of the sandbox (course.lua): the
+-- authorization endpoint, which asks no user; the token endpoint for its codes and for
+-- refreshes (RFC 6749 sections 4.1 and 6); revocation (RFC 7009), and metadata (RFC 8414,
+-- OpenID Connect Discovery). The control address, too, makes families.
 -- Does not know: how tokens rotate.
 
 local answers = require "sandbox.answers"
 local bytes = require "sandbox.bytes"
 local clients = require "sandbox.oauth.clients"
+local codes = require "sandbox.oauth.codes"
 local course = require "sandbox.course"
 local families = require "sandbox.oauth.families"
 local json = require "sandbox.json"
@@ -24,10 +26,11 @@ local function refuse(code, message, status)
   return answer
 end
 
-local function tokens(access_token, refresh_token, scope)
+local function tokens(access_token, refresh_token, scope, id_token)
+  local last = id_token and (',"id_token":"%s"}'):format(id_token) or "}"
   local answer = answers.success(
-    ('{"access_token":"%s","token_type":"Bearer","expires_in":%d,"refresh_token":"%s","scope":"%s"}'):format(
-      access_token, settings.current.token_lifetime, refresh_token, scope))
+    ('{"access_token":"%s","token_type":"Bearer","expires_in":%d,"refresh_token":"%s","scope":"%s"'):format(
+      access_token, settings.current.token_lifetime, refresh_token, scope) .. last)
   answer.headers["Cache-Control"] = "no-store"
   return answer
 end
@@ -67,8 +70,14 @@ local function replayed(request, stored)
   return stored
 end
 
+local function log_in(request, form)
+  local id_token, why = codes.take(request.client, form)
+  if id_token == nil then return refuse("invalid_grant", why) end
+  local granted = families.create(request.client)
+  return tokens(granted.access_token, granted.refresh_token, families.SCOPE, id_token)
+end
+
 local function refresh(request, form)
-  if form.grant_type ~= "refresh_token" then return refuse("unsupported_grant_type", "only refresh_token is served") end
   if not form.refresh_token then return refuse("invalid_request", "refresh_token is missing") end
   local scope = narrowed(form.scope)
   if not scope then return refuse("invalid_scope", "the scope was not granted") end
@@ -83,6 +92,14 @@ local function refresh(request, form)
   return answer
 end
 
+local GRANTS = { refresh_token = refresh, authorization_code = log_in }
+
+local function token(request, form)
+  local grant_of = GRANTS[form.grant_type or ""]
+  if not grant_of then return refuse("unsupported_grant_type", "only refresh_token and authorization_code are served") end
+  return grant_of(request, form)
+end
+
 -- RFC 7009 section 2.2: an unknown token is as good as revoked.
 local function revoke(request, form)
   if not form.token then return refuse("invalid_request", "token is missing") end
@@ -91,9 +108,26 @@ local function revoke(request, form)
   return answers.success ""
 end
 
-local POSTS = { ["/token"] = refresh, ["/revoke"] = revoke }
+local POSTS = { ["/token"] = token, ["/revoke"] = revoke }
+
+local function origin() return ngx.var.scheme .. "://" .. ngx.var.http_host end
+
+-- The browser comes back with a code (RFC 6749 section 4.1.2, RFC 9207).
+local function authorize(request)
+  if request.method ~= "GET" then return refuse("invalid_request", "use GET", 405) end
+  local asked = clients.form(request.query or "")
+  if not asked then return refuse("invalid_request", "a parameter came twice") end
+  local code, problem = codes.issue(asked, origin())
+  if not code then return refuse("invalid_request", problem) end
+  local answer = answers.success ""
+  answer.status = 302
+  answer.headers.Location = asked.redirect_uri .. (asked.redirect_uri:find("?", 1, true) and "&" or "?")
+    .. ngx.encode_args { code = code, state = asked.state, iss = origin() }
+  return answer
+end
 
 local function execute(request)
+  if request.path == "/authorize" then return authorize(request) end
   local endpoint = POSTS[request.path]
   if not endpoint then return refuse("not_found", "no such endpoint", 404) end
   if request.method ~= "POST" then return refuse("invalid_request", "use POST", 405) end
@@ -110,11 +144,13 @@ local function execute(request)
 end
 
 local function metadata(request)
-  local base = ngx.var.scheme .. "://" .. ngx.var.http_host
+  local base = origin()
   if request.method ~= "GET" then return refuse("invalid_request", "use GET", 405) end
   return answers.success(json.encode {
-    issuer = base, token_endpoint = base .. "/oauth/token", revocation_endpoint = base .. "/oauth/revoke",
-    response_types_supported = json.array { "code" }, grant_types_supported = json.array { "refresh_token" },
+    issuer = base, authorization_endpoint = base .. "/oauth/authorize", token_endpoint = base .. "/oauth/token",
+    revocation_endpoint = base .. "/oauth/revoke", response_types_supported = json.array { "code" },
+    grant_types_supported = json.array { "authorization_code", "refresh_token" },
+    code_challenge_methods_supported = json.array { "S256" },
     token_endpoint_auth_methods_supported = json.array { "client_secret_basic", "client_secret_post", "none" },
   })
 end
