@@ -6,7 +6,7 @@ local pages = require "spec.support.pages"
 
 local LINES_OF_A_SCREEN = 50
 
-local FOLDERS = { "spec/examples/", "spec/bench/", "spec/sandbox/" }
+local FOLDERS = { "spec/examples/", "spec/examples/openid/", "spec/bench/", "spec/sandbox/" }
 
 local function names_of(command)
   local names = {}
@@ -110,6 +110,10 @@ describe("the pages", function()
     assert_names(text, names_of "cd spec/examples && find * -type f ! -name README.md")
     for location in pages.read "spec/examples/gateway/nginx.conf":gmatch "location = (/%S+)" do
       assert_names(text, { "POST " .. location })
+    end
+    text = pages.read "spec/examples/openid/README.md"
+    for location in pages.read "spec/examples/openid/nginx.conf":gmatch "location = (/%S+)" do
+      assert_names(text, { location })
     end
   end)
 

@@ -135,6 +135,15 @@ describe("the documentation", function()
     assert.same(fields_of("lua/grid/errors.lua", "grid.Error"), row_names(tables:match "\n| field | |(.*)"))
   end)
 
+  it("has one row for every metric of a keeper and for every event that is counted, and for no other", function()
+    local keeper = grid.keeper { exchange = { request = print, read = print }, store = grid.store.memory() }
+    local names = {}
+    for name in keeper:metrics():gmatch "# HELP (%S+)" do names[name] = true end
+    for event in keeper:metrics():gmatch '{event="([%l]+)"}' do names[event] = true end
+    keeper:close()
+    assert.same(names, row_names((section("### Metrics", KEEPER):gsub("\n| `event` |[^\n]*", ""))))
+  end)
+
   it("names every field of a result and of an event, and no other", function()
     assert.same(fields_of("lua/grid/api/response.lua", "grid.Result"), row_names(section "## Results"))
     assert.same(fields_of("lua/grid/http/event.lua", "grid.Event"), row_names(section("## Events", HTTP)))

@@ -1,0 +1,287 @@
+-- The example gateway of spec/examples/openid, with the sandbox as its provider and a
+-- program as its upstream. The client keeps cookies, and follows no redirect by itself.
+
+local child = require "spec.support.child"
+local http = require "socket.http"
+local ltn12 = require "ltn12"
+local nginx = require "spec.support.nginx"
+local oauth_server = require "spec.support.oauth_server"
+local openid_gateway = require "spec.nginx.openid_gateway"
+local socket = require "socket"
+
+local SESSION, LOG_IN = "__Host-session", "__Host-log_in"
+
+local PROGRAM = [[
+  location / {
+    content_by_lua_block {
+      ngx.print(ngx.var.http_authorization or "-", " ", ngx.var.http_cookie or "-")
+    }
+  }]]
+
+local Browser = {}
+Browser.__index = Browser
+
+local function new_browser() return setmetatable({ cookies = {} }, Browser) end
+
+function Browser:header()
+  local parts = {}
+  for name, value in pairs(self.cookies) do parts[#parts + 1] = name .. "=" .. value end
+  table.sort(parts)
+  return parts[1] and table.concat(parts, "; ")
+end
+
+function Browser:keep(set)
+  for name, value, attributes in (set or ""):gmatch "(__Host%-[%w_]+)=([%w_.-]*)(;[^,]*)" do
+    self.cookies[name] = value ~= "" and value or nil
+    self.attributes = attributes
+  end
+end
+
+-- -> status, body, headers
+function Browser:ask(url, method, headers)
+  local all, parts = { accept = "text/html", cookie = self:header() }, {}
+  for name, value in pairs(headers or {}) do all[name] = value end
+  local _, status, got = http.request {
+    url = url, method = method or "GET", headers = all, redirect = false, sink = ltn12.sink.table(parts),
+  }
+  if type(got) == "table" then self:keep(got["set-cookie"]) end
+  return status, table.concat(parts), got or {}
+end
+
+local function count(list)
+  local counts = {}
+  for _, value in ipairs(list) do counts[value] = (counts[value] or 0) + 1 end
+  return counts
+end
+
+describe("the example gateway for OpenID Connect", function()
+  local provider, program, gateway, browser
+
+  setup(function()
+    provider = oauth_server.share { mode = "strict" }
+    program = nginx.start { locations = PROGRAM }
+    gateway = openid_gateway.start { issuer = provider.issuer, secret = provider.client_secret, program = program.port }
+  end)
+
+  teardown(function()
+    local code, log = gateway:stop()
+    program:stop()
+    provider:stop()
+    assert.equal(0, code)
+    assert.equal("", nginx.alarms(log))
+    assert.is_nil(log:match "[^\n]*canary[^\n]*")
+  end)
+
+  before_each(function()
+    provider:reset()
+    browser = new_browser()
+  end)
+
+  local function ask(path, ...) return browser:ask(gateway.http .. path, ...) end
+
+  -- Follows the redirects of a log-in up to the callback. -> URL of the callback, that of
+  -- the authorization endpoint
+  local function reach_callback(path, change)
+    local status, _, headers = ask(path)
+    assert.equal(302, status)
+    local at_provider = change and change(headers.location) or headers.location
+    local redirected, body, there = new_browser():ask(at_provider)
+    assert.equal(302, redirected, body)
+    return (there.location:gsub("^http://gateway%.example", gateway.http)), at_provider
+  end
+
+  -- -> where the browser goes after it
+  local function log_in(path, settings)
+    provider:set(settings or { token_lifetime = 3600 })
+    local status, body, headers = browser:ask((reach_callback("/login?to=" .. (path or "/"))))
+    assert.equal(303, status, body)
+    return headers.location
+  end
+
+  -- With a session that has expired.
+  local function log_in_until_expiry()
+    log_in("/", { token_lifetime = 1 })
+    socket.sleep(1.1)
+  end
+
+  local function visit()
+    local status, body = ask "/"
+    return status, body:match "^Bearer (%S+)", body
+  end
+
+  local function family() return provider:all_families()[1] end
+
+  it("lets no request pass without a session: a page leads to the log-in, all else gets 401", function()
+    local status, _, headers = ask "/list?page=2&q=%22"
+    assert.same({ 302, "/login?to=%2Flist%3Fpage%3D2%26q%3D%2522" }, { status, headers.location })
+    assert.equal(401, (ask("/", "GET", { accept = "application/json" })))
+    assert.equal(401, (ask("/", "POST")))
+    browser.cookies[SESSION] = ("x"):rep(43)
+    assert.equal(401, (ask("/", "POST")))
+  end)
+
+  it("logs in by a code with PKCE, and comes back to the page that was asked for", function()
+    local _, _, headers = ask "/list?page=2"
+    local callback, at_provider = reach_callback(headers.location)
+    for _, part in ipairs { "response_type=code", "code_challenge_method=S256", "state=", "nonce=", "scope=openid" } do
+      assert.is_truthy(at_provider:find(part, 1, true), part)
+    end
+    local secret = browser.cookies[LOG_IN]:match "^[^.]+"
+    assert.is_nil(at_provider:find(secret, 1, true))
+    local status, _, there = browser:ask(callback)
+    assert.same({ 303, "/list?page=2" }, { status, there.location })
+    assert.is_nil(browser.cookies[LOG_IN])
+    local passed, token, body = visit()
+    assert.same({ 200, family().access_token }, { passed, token })
+    assert.is_nil(body:find("__Host", 1, true))
+  end)
+
+  it("gives the browser 256 random bits, which no script and no other site sees, and stores their hash alone", function()
+    local callback = reach_callback "/login"
+    local _, _, headers = browser:ask(callback)
+    assert.matches("^[%w_-]+$", browser.cookies[SESSION])
+    assert.equal(43, #browser.cookies[SESSION])
+    for _, attribute in ipairs { "Path=/;", "HttpOnly", "Secure", "SameSite=Lax" } do
+      assert.is_truthy(headers["set-cookie"]:find("__Host%-session=[^,]*" .. attribute), attribute)
+    end
+    assert.is_nil(headers["set-cookie"]:find "__Host%-session=[^,]*Domain")
+    local kept = child.capture(("find %s -type f -exec cat {} +; ls -R %s"):format(gateway.sessions, gateway.sessions))
+    assert.is_truthy(kept:find(family().refresh_token, 1, true))
+    assert.is_nil(kept:find(browser.cookies[SESSION], 1, true))
+  end)
+
+  it("passes on the other cookies, and no Authorization header of the client", function()
+    log_in()
+    browser.cookies.theme = "dark"
+    local _, body = ask("/", "GET", { authorization = "Bearer forged", cookie = "a=1; " .. browser:header() .. "; b=2" })
+    assert.equal(("Bearer %s a=1; theme=dark; b=2"):format(family().access_token), body)
+  end)
+
+  it("comes back to no other host", function()
+    for _, to in ipairs {
+      "https://evil.example/", "//evil.example/", "/%5Cevil.example", "%2F%2Fevil.example", "/%09/evil.example",
+      "%5C%5Cevil.example",
+      "javascript:alert(1)", "/%0D%0ASet-Cookie:%20a=b", ("/" .. ("x"):rep(2000)), "",
+    } do
+      assert.equal("/", log_in(to), to)
+    end
+    browser.cookies[LOG_IN] = nil
+    local callback = reach_callback "/login?to=/fine"
+    browser.cookies[LOG_IN] = browser.cookies[LOG_IN]:match "^[^.]+" .. ".Ly9ldmlsLmV4YW1wbGU" -- //evil.example
+    local _, _, headers = browser:ask(callback)
+    assert.equal("/", headers.location)
+  end)
+
+  it("takes a callback only with the state of this browser's log-in, and once", function()
+    local callback = reach_callback "/login"
+    local another = new_browser()
+    assert.equal(400, (another:ask(callback)))
+    another:ask(gateway.http .. "/login")
+    assert.equal(400, (another:ask(callback)))
+    assert.equal(400, (browser:ask((callback:gsub("state=[^&]*", "state=x")))))
+    assert.equal(400, (browser:ask(callback))) -- the cookie has gone with the failure
+    callback = reach_callback "/login"
+    local kept = browser.cookies[LOG_IN]
+    assert.equal(303, (browser:ask(callback)))
+    assert.equal(400, (browser:ask(callback)))
+    browser.cookies[LOG_IN] = kept
+    assert.equal(502, (browser:ask(callback))) -- the provider has seen the code
+    assert.equal(1, #provider:all_families())
+  end)
+
+  it("takes no code of another verifier, no ID token of another log-in, no other issuer, and no refusal", function()
+    local function refused(status, change_request, change_answer)
+      local callback = reach_callback("/login", change_request)
+      assert.equal(status, (browser:ask(change_answer and change_answer(callback) or callback)))
+      assert.is_nil(browser.cookies[SESSION])
+    end
+    refused(502, function(url) return (url:gsub("code_challenge=[^&]*", "code_challenge=" .. ("x"):rep(43))) end)
+    refused(502, function(url) return (url:gsub("nonce=[^&]*", "nonce=another")) end)
+    refused(502, function(url) return (url:gsub("nonce=[^&]*&?", "")) end)
+    refused(502, function(url) return (url:gsub("scope=[^&]*", "scope=read")) end) -- no ID token
+    for _, fault in ipairs { "other_issuer", "other_audience", "other_party", "expired" } do
+      provider:set { id_token = fault }
+      refused(502)
+    end
+    provider:set { id_token = "sound" }
+    refused(400, nil, function(url) return (url:gsub("iss=[^&]*", "iss=https%%%%3A%%%%2F%%%%2Fevil.example")) end)
+    refused(403, nil, function(url) return (url:gsub("code=[^&]*", "error=access_denied")) end)
+  end)
+
+  it("begins each log-in with a new cookie, and removes and revokes the session of the old one", function()
+    log_in()
+    local first = browser.cookies[SESSION]
+    log_in()
+    assert.are_not.equal(first, browser.cookies[SESSION])
+    assert.is_true(nginx.wait_for(10, function() return family().revoked end))
+    assert.equal(200, (visit()))
+    browser.cookies[SESSION] = first
+    assert.equal(302, (visit()))
+  end)
+
+  it("refreshes an expired session once for all requests of all workers, and passes the new token on", function()
+    log_in_until_expiry()
+    local first = family().access_token
+    provider:set { token_lifetime = 3600 }
+    local requests, tokens = {}, {}
+    for i = 1, 50 do requests[i] = gateway:begin("/", "-H 'Cookie: " .. browser:header() .. "'") end
+    for i, request in ipairs(requests) do tokens[i] = request:finish() end
+    local now = family()
+    assert.are_not.equal(first, now.access_token)
+    assert.same({ ["Bearer " .. now.access_token .. " -"] = 50 }, count(tokens))
+    assert.same({ 1, 0, false }, { now.rotations, now.reuses, now.revoked })
+  end)
+
+  it("asks for a log-in when the provider has ended the session, and for patience while it cannot be reached", function()
+    log_in_until_expiry()
+    provider:fault { kind = "status", status = 503, count = 0 }
+    local status, _, headers = ask "/"
+    assert.equal(503, status)
+    assert.is_truthy(tonumber(headers["retry-after"]))
+    provider:reset()
+    browser = new_browser()
+    log_in_until_expiry()
+    provider:reset() -- forgets the refresh token
+    assert.equal(302, (visit()))
+  end)
+
+  it("logs out by POST from its own pages, removes the session, and revokes it", function()
+    log_in()
+    assert.equal(405, (ask "/logout"))
+    assert.equal(403, (ask("/logout", "POST", { origin = "https://evil.example" })))
+    assert.equal(200, (visit()))
+    local value = browser.cookies[SESSION]
+    local status, _, headers = ask("/logout", "POST", { origin = "http://gateway.example" })
+    assert.same({ 303, "/logged-out" }, { status, headers.location })
+    assert.is_nil(browser.cookies[SESSION])
+    assert.is_true(family().revoked)
+    assert.equal(200, (ask "/logged-out"))
+    browser.cookies[SESSION] = value
+    assert.equal(302, (visit()))
+    assert.equal(303, (ask("/logout", "POST")))
+  end)
+
+  it("removes and revokes a session that no user comes back to", function()
+    local short = openid_gateway.start {
+      issuer = provider.issuer, secret = provider.client_secret, program = program.port, idle = 1,
+    }
+    provider:set { token_lifetime = 1 }
+    local status, _, headers = browser:ask(short.http .. "/login")
+    assert.equal(302, status)
+    local _, _, there = new_browser():ask(headers.location)
+    browser:ask((there.location:gsub("^http://gateway%.example", short.http)))
+    local is_removed = nginx.wait_for(20, function() return family().revoked end)
+    local answered = browser:ask(short.http .. "/")
+    short:stop()
+    assert.same({ true, 302 }, { is_removed, answered })
+  end)
+
+  it("tells Prometheus what the keepers of all workers have done", function()
+    assert.is_true(nginx.wait_for(20, function()
+      local text = gateway:get "/metrics"
+      return text:match 'grid_keeper_events_total{worker="0",event="refreshed"} %d+\n'
+        and text:match 'grid_keeper_events_total{worker="1",event="refreshed"} %d+\n'
+        and text:match 'grid_keeper_refreshes_in_flight{worker="1"} 0\n'
+    end))
+  end)
+end)
