@@ -59,6 +59,13 @@ function contract.check_list(what, limit, after)
   check_type(what, "after", after, "string", "nil")
 end
 
+contract.LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep
+
+--- A time in whole microseconds, as text: the decimal point would depend on the locale.
+function contract.microseconds(seconds)
+  return ("%.0f"):format(math.max(0, math.min(seconds, contract.LATEST)) * 1e6)
+end
+
 -- On Lua 5.4 `<` compares strings by the program's locale.
 local function compare_bytes(a, b)
   for i = 1, math.min(#a, #b) do

@@ -18,7 +18,6 @@ local OPTIONS = { directory = { type = "string", required = true, check = schema
 
 local MAX_BLOB = 2 ^ 24 -- bytes
 local MAX_FILE = MAX_BLOB + 1024
-local LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep
 local TRUSTED_AFTER = 2 -- seconds: the resolution of the coarsest clock of a file system
 
 local BUCKETS = {}
@@ -41,11 +40,6 @@ end
 
 local function first_line(rev)
   return "grid-store 1 " .. rev .. "\n"
-end
-
--- In whole microseconds: the decimal point would depend on the locale.
-local function microseconds(seconds)
-  return ("%.0f"):format(math.max(0, math.min(seconds, LATEST)) * 1e6)
 end
 
 local function compose(id, rev, blob, due)
@@ -187,9 +181,9 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   if not name then return nil, err end
   rev, err = next_rev(expected_rev)
   if not rev then return nil, err end
-  local due = due_at and microseconds(due_at)
+  local due = due_at and contract.microseconds(due_at)
   ok, err = outcome(replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
-    compose(id, rev, blob, due), due and due / 1e6 or LATEST))
+    compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST))
   if not ok then return nil, err end
   return rev
 end
@@ -243,7 +237,7 @@ function File:due(now, limit)
   local exists, err = folder_exists(self)
   if not exists then return exists == false and {} or nil, err end
   if not core.file_exists(path_in(self, "tmp")) then return {} end
-  local now_us = tonumber(microseconds(now))
+  local now_us = tonumber(contract.microseconds(now))
   local candidates = {}
   for _, bucket in ipairs(BUCKETS) do
     local ok
