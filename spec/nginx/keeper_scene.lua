@@ -27,15 +27,16 @@ local LOCATIONS = ([[
 
 local BEFORE_THE_FORK = 'init_by_lua_block { require("spec.nginx.keeper_app").new() %s }\n'
 
----@param options spec.NginxOptions  and mode, timeout of the exchange, init: Lua text for init_by_lua
+---@param options spec.NginxOptions  and mode, timeout of the exchange, size of the folder, init:
+--- Lua text for init_by_lua
 function scene.start(options)
   local mode = options.mode or "strict"
-  local self = setmetatable({ mode = mode, folder = child.folder(), owns_server = not options.oauth }, Scene)
-  self.oauth = options.oauth or oauth_server.share { mode = mode }
+  local self = setmetatable({ mode = mode, ids = 0, folder = child.folder(options.size), oauth = false }, Scene)
+  self.oauth = oauth_server.share { mode = mode }
   self.directory = self.folder.path .. "/sessions"
   local given = {}
   for name, value in pairs(options) do given[name] = value end
-  given.mode, given.timeout, given.init, given.oauth = nil, nil, nil, nil
+  for _, name in ipairs { "mode", "timeout", "init", "size" } do given[name] = nil end
   given.locations = LOCATIONS .. (options.locations or "")
   given.http = BEFORE_THE_FORK:format(options.init or "") .. (options.http or "")
   given.env = {
@@ -44,7 +45,6 @@ function scene.start(options)
     KEEPER_TIMEOUT = tostring(options.timeout or 10),
   }
   self.nginx = nginx.start(given)
-  self.ids = 0
   return self
 end
 
@@ -123,7 +123,7 @@ function Scene:stop(expected)
   local code, log = self.nginx:stop()
   if self.own then self.own:close() end
   local families = self.oauth:all_families()
-  if self.owns_server then self.oauth:stop() end
+  self.oauth:stop()
   self.folder:remove()
   if code ~= 0 then return "exit code " .. tostring(code) .. "\n" .. tostring(log) end
   for alarm in nginx.alarms(log):gmatch "[^\n]+" do

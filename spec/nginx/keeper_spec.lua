@@ -3,6 +3,7 @@
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.keeper_scene"
+local soak = require "spec.nginx.keeper_soak"
 local socket = require "socket"
 
 local scene, expected
@@ -203,12 +204,34 @@ describe("a refresh under way in a worker of nginx", function()
 
   it("is taken over at once by another worker after a SIGKILL, where the server is idempotent", function()
     start { mode = "idempotent", workers = 2, listen = "reuseport" }
-    os.execute("kill -9 " .. scene:worker_in_flight())
+    soak.kill(scene:worker_in_flight())
     expected = "exited on signal 9"
     local got = scene:ask("/get?timeout=5&id=" .. id) -- the owner's time is 12 seconds
     assert.is_true(got.ok, got.message)
     scene.oauth:release()
     assert_once(1)
+  end)
+end)
+
+describe("refreshes in nginx", function()
+  it("lose no session to reloads and killed workers, where the server is idempotent", function()
+    scene = scenes.start { workers = 4, listen = "reuseport", mode = "idempotent" }
+    expected = "exited on signal 9"
+    local ids = {}
+    for i = 1, 40 do ids[i] = scene:add(3600) end
+    local result = soak.run(scene, 500, ids, function(round)
+      if round % 3 == 2 then scene.nginx:signal "HUP" end
+      if round % 3 ~= 0 then return end
+      hold(8)
+      return function()
+        scene.oauth:wait_held(8)
+        soak.kill(scene:worker_in_flight())
+        scene.oauth:release()
+      end
+    end)
+    assert.is_true(result.answered >= 500)
+    assert.same({}, soak.losses(scene, ids))
+    assert.is_true(scene.oauth:counts().replays > 0)
   end)
 end)
 

@@ -41,6 +41,10 @@ keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at 
 keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what the keeper promises of them: minutes; SEED=number
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/soak/run.lua $(SEED)
 
+.PHONY: keeper-nginx
+keeper-nginx: all  ## 100,000 refreshes by the workers of an nginx that reloads, and whose workers are killed: many minutes
+	@$(call lua_env,luajit) luajit spec/nginx/run_keeper_soak.lua
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))
