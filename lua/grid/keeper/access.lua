@@ -9,6 +9,32 @@ local records = require "grid.keeper.record"
 
 local access = {}
 
+-- The records that were read or written last, each with its rev: a record whose rev has
+-- not changed is not decoded again. No function changes a record. They are not in the
+-- keeper itself, which a dump shows, but by its table of entries.
+local decoded = setmetatable({}, { __mode = "k" })
+local MOST_DECODED = 64 -- of a keeper
+
+local function remember(keeper, id, rev, record)
+  local known = decoded[keeper.entries]
+  if not known or known.count >= MOST_DECODED then known = { count = 0, by_id = {} } end
+  decoded[keeper.entries] = known
+  known.count = known.count + (known.by_id[id] and 0 or 1)
+  known.by_id[id] = { rev = rev, record = record }
+end
+
+local function recall(keeper, id, rev)
+  local known = decoded[keeper.entries]
+  local last = known and known.by_id[id]
+  return last and rev ~= nil and last.rev == rev and last.record or nil
+end
+
+local function forget(keeper, id)
+  local known = decoded[keeper.entries]
+  if not known or not known.by_id[id] then return end
+  known.count, known.by_id[id] = known.count - 1, nil
+end
+
 --- The record of an id and its rev | nil: none | nil, error. "same": the rev is still
 --- `known_rev`
 ---@return table|"same"|nil record, any rev_or_error
@@ -16,11 +42,17 @@ function access.read(keeper, id, known_rev)
   local store = keeper.store
   local ok, blob, rev = pcall(store.get, store, id)
   if not ok then return nil, failure.of_store(blob) end
-  if not blob then return nil, rev and failure.of_store(rev) or nil end
+  if not blob then
+    forget(keeper, id)
+    return nil, rev and failure.of_store(rev) or nil
+  end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then return "same", rev end
+  local last = recall(keeper, id, rev)
+  if last then return last, rev end
   local record, err = records.unpack(blob, id, keeper.seal_keys())
   if not record then return nil, err end
+  remember(keeper, id, rev, record)
   return record, rev
 end
 
@@ -59,11 +91,14 @@ end
 function access.put(keeper, record, expected_rev, due_at)
   local blob, err = pack(keeper, record)
   if not blob then return "error", nil, err end
-  return access.put_blob(keeper, keeper.store, record.id, expected_rev, blob, due_at)
+  local result, rev, problem = access.put_blob(keeper, keeper.store, record.id, expected_rev, blob, due_at)
+  if result == "ok" then remember(keeper, record.id, rev, record) end
+  return result, rev, problem
 end
 
 ---@return "ok"|"conflict"|"error" result, grid.Error?
 function access.remove(keeper, id, rev)
+  forget(keeper, id)
   return access.remove_blob(keeper, keeper.store, id, rev)
 end
 

@@ -15,15 +15,19 @@ function clock.read()
 end
 
 local here, pid -- what core.machine has told, and in which process
+local last = {} -- the identity that was asked for last
 
---- Where this process runs, for an owner or a stamp. Asked again in a forked child.
+--- Where this process runs, for an owner or a stamp. Asked again in a forked child. The
+--- table may be the same each time, and must not be changed.
 ---@param instance string random name of the keeper
 function clock.identity(instance)
-  if pid ~= core.pid() then here, pid = core.machine(), core.pid() end
-  local me = {}
-  for name, value in pairs(here) do me[name] = value end
-  me.instance = instance
-  return me
+  local now = core.pid()
+  if pid ~= now then here, pid, last = core.machine(), now, {} end
+  if last.instance ~= instance then
+    last = { instance = instance }
+    for name, value in pairs(here) do last[name] = value end
+  end
+  return last
 end
 
 --- From 0 up to 1.

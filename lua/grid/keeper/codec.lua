@@ -9,6 +9,8 @@
 
 local codec = {}
 
+local LOWEST, HIGHEST = -1e15 + 1, 1e16 - 2 -- numbers between them have up to 16 characters
+
 -- A kind of value: write(value) -> text; read(text) -> value | nil: it cannot be read.
 local function number_kind(scale)
   local function read(text)
@@ -17,9 +19,9 @@ local function number_kind(scale)
     return scale == 1 and number or number / scale
   end
   local function write(value)
-    local text = ("%.0f"):format(value * scale)
-    if not read(text) then error("a number of up to 16 digits is expected, got " .. text, 0) end
-    return text
+    local scaled = value * scale
+    if scaled > LOWEST and scaled < HIGHEST then return ("%d"):format(math.floor(scaled + 0.5)) end
+    error(("a number of up to 16 digits is expected, got %.0f"):format(scaled), 0)
   end
   return { read = read, write = write }
 end
@@ -39,10 +41,12 @@ codec.flag = {
   end,
 }
 
-local function write_field(parts, name, text)
-  parts[#parts + 1] = ("%s %d:"):format(name, #text)
-  parts[#parts + 1] = text
-  parts[#parts + 1] = "\n"
+-- " length:" of short values, which most are.
+local LENGTHS = {}
+for length = 0, 99 do LENGTHS[length] = (" %d:"):format(length) end
+
+local function field_of(name, text)
+  return name .. (LENGTHS[#text] or (" %d:"):format(#text)) .. text .. "\n"
 end
 
 -- Calls on_field(name, text) for each field, until that returns false.
@@ -65,9 +69,9 @@ codec.map = {
     local names, parts = {}, {}
     for name in pairs(value) do names[#names + 1] = name end
     table.sort(names)
-    for _, name in ipairs(names) do
+    for i, name in ipairs(names) do
       if not name:find "^[%w_]+$" then error("a name of letters, digits and _ is expected", 0) end
-      write_field(parts, name, check_text(value[name]))
+      parts[i] = field_of(name, check_text(value[name]))
     end
     return table.concat(parts)
   end,
@@ -86,7 +90,7 @@ function codec.list(kind)
   return {
     write = function(value)
       local parts = {}
-      for i, item in ipairs(value) do write_field(parts, tostring(i), kind.write(item)) end
+      for i, item in ipairs(value) do parts[i] = field_of(tostring(i), kind.write(item)) end
       return table.concat(parts)
     end,
     read = function(text)
@@ -107,10 +111,16 @@ local function write_struct(fields, by_name, value)
     if not by_name[name] then error(("a record has no field '%s'"):format(tostring(name)), 0) end
   end
   local parts = {}
-  for _, field in ipairs(fields) do
+  for i = 1, #fields do
+    local field = fields[i]
     local item = value[field.name]
-    if item ~= nil then write_field(parts, field.name, field.kind.write(item))
-    elseif not field.is_optional then error(("a record needs the field '%s'"):format(field.name), 0) end
+    if item ~= nil then
+      parts[i] = field_of(field.name, field.write(item))
+    elseif field.is_optional then
+      parts[i] = ""
+    else
+      error(("a record needs the field '%s'"):format(field.name), 0)
+    end
   end
   return table.concat(parts)
 end
@@ -133,7 +143,7 @@ end
 function codec.struct(list)
   local fields, by_name = {}, {}
   for i, item in ipairs(list) do
-    fields[i] = { name = item[1], kind = item[2], is_optional = item[3] == "optional" }
+    fields[i] = { name = item[1], kind = item[2], write = item[2].write, is_optional = item[3] == "optional" }
     by_name[item[1]] = fields[i]
   end
   return {

@@ -58,11 +58,16 @@ end
 -- for the refresh and for a second attempt.
 local SPREAD = 0.75
 
+local last = {} -- the jitter that was computed last: a refresh asks for it several times
+
 --- From 0 up to 1, the same in each process, evenly spread over ids and generations.
 function timing.jitter(id, generation)
-  local hash = assert(core.hmac_sha256("grid keeper jitter", ("%d:%s"):format(generation, id)))
-  local a, b, c, d = hash:byte(1, 4)
-  return (((d / 256 + c) / 256 + b) / 256 + a) / 256
+  if last.id ~= id or last.generation ~= generation then
+    local hash = assert(core.hmac_sha256("grid keeper jitter", ("%d:%s"):format(generation, id)))
+    local a, b, c, d = hash:byte(1, 4)
+    last = { id = id, generation = generation, value = (((d / 256 + c) / 256 + b) / 256 + a) / 256 }
+  end
+  return last.value
 end
 
 --- Ages of a session at which its state changes, computed once per generation.

@@ -20,11 +20,9 @@ local contract = {}
 
 contract.MAX_ID = 255
 
-local function check_type(what, name, value, ...)
-  for _, expected in ipairs { ... } do
-    if type(value) == expected then return end
-  end
-  argument.raise("%s: '%s' must be a %s, got %s", what, name, table.concat({ ... }, " or "), type(value))
+local function check_type(what, name, value, expected, is_optional)
+  if type(value) == expected or is_optional and value == nil then return end
+  argument.raise("%s: '%s' must be a %s%s, got %s", what, name, expected, is_optional and " or nil" or "", type(value))
 end
 
 function contract.check_id(what, id)
@@ -38,9 +36,9 @@ end
 
 function contract.check_put(what, id, expected_rev, blob, due_at)
   contract.check_id(what, id)
-  check_type(what, "expected_rev", expected_rev, "string", "nil")
+  check_type(what, "expected_rev", expected_rev, "string", true)
   check_type(what, "blob", blob, "string")
-  check_type(what, "due_at", due_at, "number", "nil")
+  check_type(what, "due_at", due_at, "number", true)
   if due_at ~= due_at then argument.raise("%s: 'due_at' must be a number of seconds", what) end
 end
 
@@ -56,7 +54,7 @@ end
 
 function contract.check_list(what, limit, after)
   check_limit(what, limit)
-  check_type(what, "after", after, "string", "nil")
+  check_type(what, "after", after, "string", true)
 end
 
 contract.LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep

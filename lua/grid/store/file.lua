@@ -32,7 +32,7 @@ for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
 function file.new(given)
   schema.check("grid.store.file", OPTIONS, given)
   local directory = given.directory:match "^(.-)/*$"
-  return setmetatable({ directory = directory == "" and "/" or directory, ids = {}, quiet = {} }, File)
+  return setmetatable({ directory = directory == "" and "/" or directory, ids = {}, quiet = {}, names = {}, name_count = 0 }, File)
 end
 
 -- The form of a file: two lines, the id, a line feed, and the blob. A compare-and-swap
@@ -55,8 +55,10 @@ local function parse(text)
   return text:sub(start, last), rev, text:sub(last + 2), tonumber(due)
 end
 
+local HEX = { [16] = ("%02x"):rep(16), [32] = ("%02x"):rep(32) }
+
 local function hex(bytes)
-  return ("%02x"):rep(#bytes):format(bytes:byte(1, -1))
+  return HEX[#bytes]:format(bytes:byte(1, -1))
 end
 
 -- A rev ends with random bytes, so that revs do not repeat when a record is removed and
@@ -72,11 +74,18 @@ local function is_rev(rev)
   return #rev <= 64 and rev:find "^%d+%-%x+$" ~= nil
 end
 
--- The file's name | nil, error
-local function name_of(id)
+local MOST_NAMES = 1000
+
+-- The file's name | nil, error. The names that were asked for last are remembered.
+local function name_of(self, id)
+  local name = self.names[id]
+  if name then return name end
   local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
   if not hash then return nil, errors.from_core(kind, code, message) end
-  return hex(hash)
+  if self.name_count >= MOST_NAMES then self.names, self.name_count = {}, 0 end
+  name = hex(hash)
+  self.names[id], self.name_count = name, self.name_count + 1
+  return name
 end
 
 local function is_name(name)
@@ -137,7 +146,7 @@ local function read(self, name, expected_id)
     return nil, errors.from_core(kind, code, message)
   end
   local id, rev, blob, due = parse(text)
-  if id and (id == expected_id or name_of(id) == name) then return id, rev, blob, due end
+  if id and (id == expected_id or name_of(self, id) == name) then return id, rev, blob, due end
   return nil, errors.new {
     kind = "store", code = "record_corrupt",
     message = path .. " is not a whole record, or is that of another id: restore the file from a backup, or remove it",
@@ -149,7 +158,7 @@ function File:get(id)
   local exists, err = folder_exists(self)
   if not exists then return nil, err end
   local name
-  name, err = name_of(id)
+  name, err = name_of(self, id)
   if not name then return nil, err end
   local found, rev, blob = read(self, name, id)
   if not found then return nil, rev end
@@ -177,7 +186,7 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   local ok, err = prepare(self)
   if not ok then return nil, err end
   local name, rev
-  name, err = name_of(id)
+  name, err = name_of(self, id)
   if not name then return nil, err end
   rev, err = next_rev(expected_rev)
   if not rev then return nil, err end
@@ -200,7 +209,7 @@ function File:remove_by(remove_if, id, rev)
   if exists == nil then return nil, err end
   if not exists or not is_rev(rev) then return nil, "conflict" end
   local name
-  name, err = name_of(id)
+  name, err = name_of(self, id)
   if not name then return nil, err end
   return outcome(remove_if(path_of(self, name), first_line(rev)))
 end

@@ -1,0 +1,118 @@
+-- What a keeper and its store remember so that the same work is not done twice, and that
+-- they see what other processes have changed.
+
+local clock = require "grid.keeper.clock"
+local core = require "grid.core"
+local grid = require "grid"
+local records = require "grid.keeper.record"
+local rig = require "spec.keeper.keeper_rig"
+local timing = require "grid.keeper.timing"
+
+local server, keeper, other
+
+local function start(given)
+  server = rig.server()
+  keeper = rig.keeper(server, given)
+end
+
+before_each(rig.begin)
+
+after_each(function()
+  if other then other:close() end
+  rig.close(keeper, server)
+  keeper, server, other = nil, nil, nil
+  rig.finish()
+end)
+
+-- Calls `work`. -> how often it called the function of that name
+local function calls_of(owner, name, work)
+  local count, original = 0, owner[name]
+  owner[name] = function(...)
+    count = count + 1
+    return original(...)
+  end
+  local ok, problem = pcall(work)
+  owner[name] = original
+  assert(ok, problem)
+  return count
+end
+
+describe("a keeper", function()
+  it("does not decode a record again whose rev has not changed", function()
+    start()
+    local function work()
+      assert(keeper:add("me", rig.TOKENS))
+      for _ = 1, 3 do assert(keeper:refresh "me") end
+    end
+    assert.equal(0, calls_of(records, "unpack", work))
+  end)
+
+  it("decodes a record that another keeper has changed", function()
+    start()
+    other = rig.keeper(server, { store = keeper.store })
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal(1, calls_of(records, "unpack", function()
+      assert.equal("access-2", assert(keeper:refresh "me").access_token)
+    end))
+    assert.equal("access-3", assert(other:refresh "me").access_token)
+    rig.pass(6)
+    assert.equal("access-3", assert(keeper:get "me").access_token)
+  end)
+
+  it("decodes a record again if its store tells no rev", function()
+    start { store = rig.spoiled(grid.store.memory(), { get = function(get, id) return (get(id)) end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal(2, calls_of(records, "unpack", function()
+      for _ = 1, 2 do keeper:status "me" end
+    end))
+  end)
+
+  it("keeps a limited number of decoded records, and none of a session that was removed", function()
+    start()
+    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    assert.equal(1, calls_of(records, "unpack", function() keeper:status "session 1" end))
+    local kept = setmetatable({}, { __mode = "v" })
+    local pack = records.pack
+    records.pack = function(record, ...)
+      kept[#kept + 1] = record
+      return pack(record, ...)
+    end
+    assert(keeper:refresh "session 2")
+    records.pack = pack
+    assert(keeper:remove "session 2")
+    for _ = 1, 2 do collectgarbage() end
+    assert.is_nil(next(kept))
+  end)
+end)
+
+describe("the identity of a process", function()
+  it("names the keeper that asks", function()
+    assert.equal("one", clock.identity "one".instance)
+    assert.equal("two", clock.identity "two".instance)
+    assert.equal("one", clock.identity "one".instance)
+  end)
+end)
+
+describe("the jitter", function()
+  it("is that of the id and the generation, in any order", function()
+    local first = { timing.jitter("a", 1), timing.jitter("b", 1), timing.jitter("b", 2), timing.jitter("a", 1) }
+    assert.equal(first[1], first[4])
+    for i, j in pairs { 2, 3, 1 } do assert.not_equal(first[i], first[j]) end
+  end)
+end)
+
+describe("a store in a folder", function()
+  it("computes the name of a file once", function()
+    local folder = require "spec.support.child".folder()
+    local store = grid.store.file { directory = folder.path .. "/sessions" }
+    assert.equal(2, calls_of(core, "hmac_sha256", function()
+      for _ = 1, 2 do
+        for _, id in ipairs { "one", "two" } do assert(store:put(id, select(2, store:get(id)), id)) end
+      end
+    end))
+    for i = 1, 1100 do assert.is_nil((store:get("id " .. i))) end
+    assert.same({ "one", "two" }, { (store:get "one"), (store:get "two") })
+    folder:remove()
+  end)
+end)
