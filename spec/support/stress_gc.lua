@@ -1,7 +1,7 @@
 -- A busted helper: the specs run while the collector never rests. A value that C or Lua
 -- uses after letting go of it, or a finalizer that runs at a bad moment, shows here.
 -- Does not know: the specs.
-local every = jit and 1000 or 100 -- instructions between two steps of the collector
+local every = jit and 1000 or 300 -- instructions between two steps of the collector
 local steps = 0
 
 if not jit then collectgarbage "incremental" end
