@@ -1,11 +1,47 @@
 #include "http/libcurl.h"
 
 #include <curl/curl.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <pthread.h>
+#include <string.h>
 
 static const char *name;
 static unsigned version;
 static int features;
+static const char *ca_folder;
+
+enum { HASH_DIGITS = 8 };
+
+/* The names that openssl-rehash(1) makes: 5ed36f99.0 */
+static bool is_hash(const char *file)
+{
+    return strspn(file, "0123456789abcdef") == HASH_DIGITS && file[HASH_DIGITS] == '.' &&
+           isdigit((unsigned char)file[HASH_DIGITS + 1]);
+}
+
+static bool is_hashed(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    const struct dirent *entry;
+    bool found = false;
+
+    if (!entries)
+        return false;
+    while (!found && (entry = readdir(entries)))
+        found = is_hash(entry->d_name);
+    closedir(entries);
+    return found;
+}
+
+static const char *find_ca_folder(const curl_version_info_data *info)
+{
+    if (version >= 0x081100 || !info->cainfo || !info->capath)
+        return NULL;
+    if (!info->ssl_version || strncmp(info->ssl_version, "OpenSSL/", strlen("OpenSSL/")) != 0)
+        return NULL;
+    return is_hashed(info->capath) ? info->capath : NULL;
+}
 
 static void read_info(void)
 {
@@ -14,6 +50,7 @@ static void read_info(void)
     name = info->version;
     version = info->version_num;
     features = info->features;
+    ca_folder = find_ca_folder(info);
 }
 
 static void read_info_once(void)
@@ -57,4 +94,10 @@ bool grid_libcurl_omits_connection_loss(void)
 {
     read_info_once();
     return version < 0x080000;
+}
+
+const char *grid_libcurl_ca_folder(void)
+{
+    read_info_once();
+    return ca_folder;
 }

@@ -1,5 +1,5 @@
-/* Reports version and features of libcurl at run time, which may be newer or older than
- * the headers at compile time.
+/* Reports version, features and authorities of libcurl at run time, which may be newer or
+ * older than the headers at compile time.
  *
  * Owns: a copy of the version information, read once per process, since curl_version_info
  * of some versions is not thread-safe.
@@ -29,5 +29,12 @@ bool grid_libcurl_omits_refusal(void);
 /* The end of an HTTP/2 connection may be reported as the end of an answer that has not
  * begun, without an error text. */
 bool grid_libcurl_omits_connection_loss(void);
+
+/* The folder of authorities to verify with in place of the bundle, or NULL: OpenSSL opens
+ * only the files whose names are the hashes of the issuers that a peer names, while each
+ * connection parses the whole bundle. NULL: the folder has no such names, libcurl was
+ * built without it, with another TLS library, or is 8.17 or later, which does not verify
+ * without its bundle. */
+const char *grid_libcurl_ca_folder(void);
 
 #endif

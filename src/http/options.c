@@ -72,6 +72,8 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
     if (exchange->ca_file) {
         SET(CURLOPT_CAINFO, exchange->ca_file);
         SET(CURLOPT_CAPATH, NO_AUTHORITIES);
+    } else if (grid_libcurl_ca_folder()) {
+        SET(CURLOPT_CAINFO, NULL);
     }
 }
 
@@ -89,6 +91,8 @@ static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
     if (exchange->ca_file) {
         SET(CURLOPT_PROXY_CAINFO, exchange->ca_file);
         SET(CURLOPT_PROXY_CAPATH, NO_AUTHORITIES);
+    } else if (grid_libcurl_ca_folder()) {
+        SET(CURLOPT_PROXY_CAINFO, NULL);
     }
 }
 
