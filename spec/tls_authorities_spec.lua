@@ -17,7 +17,10 @@ describe("Without a ca_file, TLS", function()
 
   -- What a call meets after the `preparation`, in which $CA is the sandbox's authority.
   local function call_after(preparation)
-    folder:write("prepared", ("(cd %q && CA=%q && set -e\n%s\n) >/dev/null 2>&1 || exit 9\nexec \"$@\"\n"):format(folder.path, server.ca, preparation))
+    folder:write("prepared", ([[
+      (cd %q && CA=%q && set -e
+      %s) >/dev/null 2>&1 || exit 9
+      exec "$@"]]):format(folder.path, server.ca, preparation))
     return (rig.run(([[
       local client = require("grid").new { base_url = %q, api_key = "k", retries = 0 }
       local _, err = client:request("GET", "/x")
