@@ -74,8 +74,7 @@ local function discover()
   return provider, "the metadata is of another issuer, or has no authorization_endpoint"
 end
 
--- What a log-in must bring back follows from the secret in the browser's cookie: the
--- gateway stores nothing before a log-in.
+-- State, nonce and verifier follow from the secret in the cookie: nothing is stored.
 local function derived(secret, name) return core.base64url_encode(core.hmac_sha256(secret, name)) end
 
 --- content_by_lua of /login. ?to= is the path to come back to.
@@ -97,7 +96,8 @@ local function redeem(code, secret)
   local at, problem = discover()
   if not at then return nil, problem end
   local pair = options.client_secret and ngx.escape_uri(options.client_id) .. ":" .. ngx.escape_uri(options.client_secret)
-  local headers = { ["Content-Type"] = "application/x-www-form-urlencoded", Authorization = pair and "Basic " .. ngx.encode_base64(pair) }
+  local headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }
+  headers.Authorization = pair and "Basic " .. ngx.encode_base64(pair)
   return fetch { method = "POST", url = at.token_endpoint, headers = headers, body = ngx.encode_args {
     grant_type = "authorization_code", code = code, redirect_uri = options.redirect_uri, client_id = options.client_id,
     code_verifier = derived(secret, "verifier"),
@@ -144,8 +144,8 @@ function openid.callback()
   return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), ended })
 end
 
---- content_by_lua of /logout. Another site's POST has no cookie (SameSite); that of another
---- host of this site names its Origin.
+--- content_by_lua of /logout. Another site's POST has no cookie (SameSite); that of
+--- another host of this site names its Origin.
 function openid.logout()
   local value, origin = ngx.var["cookie_" .. SESSION], ngx.var.http_origin
   if ngx.req.get_method() ~= "POST" then return answer(405, "use POST") end
