@@ -69,6 +69,45 @@ keeper_examples.lua["keeper log in"] = { run = function(block, _, _, folder)
   assert.equal("grid.session: me, generation 1\n", run_lua(server, folder, block.text))
 end }
 
+-- Of lua-resty-openidc and nginx what the example uses; the example runs as a request.
+local OPENIDC = [[
+  local data, saves = { refresh_token = "$refresh", access_token = "$access", access_token_expiration = 1 }, 0
+  local session = {
+    get = function(_, name) return data[name] end, set = function(_, name, value) data[name] = value end,
+    save = function() saves = saves + 1 end, destroy = function() data = {} end,
+  }
+  local header, status
+  local opts = {}
+  package.preload["resty.openidc"] = function()
+    return { authenticate = function(given) assert(given == opts) return {}, nil, "/", session end }
+  end
+  ngx = {
+    encode_base64 = function(text) return "b64:" .. text end, sha1_bin = function() return "hash" end,
+    exit = function(code) status = code end, req = { set_header = function(name, value) header = name .. ": " .. value end },
+  }
+  local function request() $block end
+  request()
+  print(header, status, data.refresh_token, data.access_token, data.keeper_id, saves)
+  data = { refresh_token = "$refresh", access_token = "$access", access_token_expiration = 1 } -- a request at the same time
+  request()
+  print(header, status, data.refresh_token, saves)
+  request()
+  print(header, status, saves)
+  assert(keeper:remove "b64:hash")
+  request()
+  print(status, next(data))
+  ngx = nil]]
+
+keeper_examples.lua.openidc = { run = function(block, _, _, folder)
+  local server = oauth_server.share()
+  local tokens = server:family()
+  local values = { refresh = tokens.refresh_token, access = tokens.access_token, block = block.text }
+  local out = run_lua(server, folder, MAKE .. OPENIDC:gsub("%$(%l+)", values))
+  local header = "Authorization: Bearer " .. newest(server)
+  assert.equal(("%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n401\tnil\n"):format(header, header, header), out)
+  assert.equal(1, server:counts().executions)
+end }
+
 -- The configuration, as doc/keeper.md shows it, in that folder.
 local function configure(server, folder)
   for _, block in ipairs(pages.blocks(pages.read "doc/keeper.md")) do
