@@ -23,6 +23,7 @@ local file_store = lazy "grid.store.file"
 local grid_exchange = lazy "grid.exchange.grid"
 local memory_store = lazy "grid.store.memory"
 local oauth2_exchange = lazy "grid.exchange.oauth2"
+local redis_store = lazy "grid.store.redis"
 local shdict_store = lazy "grid.store.shdict"
 
 ---@class (exact) grid.Exchanges
@@ -32,6 +33,7 @@ local shdict_store = lazy "grid.store.shdict"
 ---@class (exact) grid.Stores
 ---@field file fun(options: grid.FileStoreOptions): grid.Store a folder, for the programs of one host
 ---@field memory fun(): grid.Store for tests
+---@field redis fun(options: grid.RedisStoreOptions): grid.Store Redis or Valkey, for many machines
 ---@field shdict fun(options: grid.ShdictStoreOptions): grid.Store a shared dictionary, for the workers of one nginx
 
 ---@class (exact) grid
@@ -62,6 +64,7 @@ local grid = {
   store = {
     file = function(...) return file_store.new(...) end,
     memory = function(...) return memory_store.new(...) end,
+    redis = function(...) return redis_store.new(...) end,
     shdict = function(...) return shdict_store.new(...) end,
   },
   keeper = function(...) return keeper.new(...) end,

@@ -14,6 +14,7 @@ local OUTSIDE = {
   ["spec/words"] = "runs a shell script",
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/store/file_processes_spec"] = "runs programs of their own",
+  ["spec/store/redis"] = "starts a server, and runs programs of their own",
   ["spec/keeper/loops_spec"] = "is about other event loops, which would block nginx's",
   ["spec/keeper/due_spec"] = "runs a keeper until a signal, and loops that would block nginx's",
   ["spec/keeper/faults_spec"] = "runs programs of their own",

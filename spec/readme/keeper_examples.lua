@@ -6,7 +6,9 @@ local assert = require "luassert"
 local child = require "spec.support.child"
 local harness = require "spec.command.harness"
 local oauth_server = require "spec.support.oauth_server"
+local nginx = require "spec.support.nginx"
 local pages = require "spec.support.pages"
+local redis = require "spec.support.redis"
 
 local keeper_examples = { lua = {} }
 
@@ -107,6 +109,39 @@ keeper_examples.lua.openidc = { run = function(block, _, _, folder)
   assert.equal(("%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n401\tnil\n"):format(header, header, header), out)
   assert.equal(1, server:counts().executions)
 end }
+
+-- What an example of a store in Redis is asked to do.
+local USE = [[
+  assert(store:put("a", nil, "1"))
+  assert(store:put("b", nil, "2"))
+  print((store:get "a"), table.concat(store:list(9)))
+]]
+
+local function with_redis(run)
+  return { run = function(block, _, _, folder)
+    local server = redis.start()
+    local ok, problem = pcall(run, 'local grid = require "grid" ' .. block.text:gsub("6379", server.port) .. USE, folder)
+    server:stop()
+    assert.is_true(ok, problem)
+  end }
+end
+
+keeper_examples.lua["keeper redis"] = with_redis(function(text, folder)
+  folder:write("snippet.lua", text)
+  local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua")
+  assert.same({ 0, "1\tab\n", "" }, { code, out, err })
+end)
+
+keeper_examples.lua["keeper resty"] = with_redis(function(text)
+  local web = nginx.start { locations = ([[ location = /use { content_by_lua_block {
+    package.preload["resty.redis"] = function() return require "nginx.redis" end -- Debian's name of it
+    local function print(...) ngx.print(table.concat({ ... }, " ")) end
+    %s
+  } }]]):format(text) }
+  local out = web:get "/use"
+  local _, log = web:stop()
+  assert.equal("1 ab", out, log)
+end)
 
 -- The configuration, as doc/keeper.md shows it, in that folder.
 local function configure(server, folder)

@@ -1,0 +1,106 @@
+-- Starts a real Redis or Valkey for a spec, on a free loopback port, and ends it: by its
+-- process id. It also ends by itself when the process that started it has gone. REDIS
+-- names another server program.
+-- Does not know: stores.
+--
+-- Owns: a folder with the configuration, the log and the files of the server.
+
+local child = require "spec.support.child"
+local socket = require "socket"
+
+local redis = {}
+local Server = {}
+Server.__index = Server
+
+redis.program = os.getenv "REDIS" or "redis-server"
+
+local PATIENCE = 20 -- seconds
+
+-- Debian has no redis-lua for Lua 5.4, but the one for 5.3 runs there.
+if not rawget(_G, "jit") then package.path = package.path .. ";/usr/share/lua/5.3/?.lua" end
+
+local function free_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return tonumber(port)
+end
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function wait_for(condition)
+  for _ = 1, PATIENCE * 50 do
+    if condition() then return true end
+    socket.sleep(0.02)
+  end
+  return false
+end
+
+-- One shell is the parent of the server, so that its end is seen at once.
+local LAUNCH = [[
+%s redis.conf >log 2>&1 & pid=$!
+echo $pid >pid.new && mv pid.new pid
+( while kill -0 %s && kill -0 $pid; do sleep 0.5; done; kill -9 $pid ) 2>/dev/null &
+wait $pid 2>/dev/null
+echo $? >ended]]
+
+--- `settings`: lines of a configuration. -> server with the field port
+function redis.start(settings)
+  local self = setmetatable({ port = free_port(), dir = child.capture "mktemp -d" }, Server)
+  self.settings = settings or ""
+  self:launch()
+  return self
+end
+
+--- Starts it, again after `kill`, with the files that it has left.
+function Server:launch()
+  local file = assert(io.open(self.dir .. "/redis.conf", "w"))
+  file:write(("bind 127.0.0.1\nport %d\nsave ''\ndir %s\n%s\n"):format(self.port, self.dir, self.settings))
+  file:close()
+  os.remove(self.dir .. "/ended")
+  os.remove(self.dir .. "/pid")
+  local launch = LAUNCH:format(redis.program, child.capture "echo $PPID")
+  os.execute(("cd %s && setsid sh -c '%s' <&- >&- 2>&- &"):format(self.dir, launch:gsub("'", "'\\''")))
+  local is_up = wait_for(function()
+    if exists(self.dir .. "/ended") then return true end
+    local ok, client = pcall(self.client, self)
+    return ok and pcall(client.ping, client)
+  end)
+  if not is_up or exists(self.dir .. "/ended") then error(redis.program .. " did not start:\n" .. self:log(), 2) end
+  self.pid = child.capture("cat " .. self.dir .. "/pid")
+end
+
+function Server:log()
+  local file = io.open(self.dir .. "/log")
+  local text = file and file:read "*a" or ""
+  if file then file:close() end
+  return text
+end
+
+--- A client of redis-lua, which raises.
+function Server:client(parameters)
+  parameters = parameters or {}
+  parameters.host, parameters.port = "127.0.0.1", parameters.port or self.port
+  parameters.timeout = parameters.timeout or 5
+  return require("redis").connect(parameters)
+end
+
+--- Sends a signal, "KILL" unless named, and waits until it has ended.
+function Server:kill(signal)
+  os.execute(("kill -%s %s 2>/dev/null"):format(signal or "KILL", self.pid))
+  assert(wait_for(function() return exists(self.dir .. "/ended") end), "Redis does not end")
+end
+
+--- Ends it, and removes its folder. A second call does nothing.
+function Server:stop()
+  if not self.dir then return end
+  if not exists(self.dir .. "/ended") then self:kill() end
+  os.execute("rm -rf " .. self.dir)
+  self.dir = nil
+end
+
+return redis
