@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/replacement.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,25 @@ static void end_child(pid_t child, const int until[2])
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+static void a_new_file_is_no_file_that_exists(void)
+{
+    struct stat status;
+    grid_error err;
+    int fd;
+
+    fd = grid_lock_open(path, GRID_LOCK_NEW, &err);
+    CHECK(fd >= 0 && close(fd) == 0);
+    CHECK(grid_lock_open(path, GRID_LOCK_NEW, &err) < 0 && errno == EEXIST);
+    fd = grid_lock_open(path, GRID_LOCK_EXISTING, &err);
+    CHECK(grid_file_replace(path, (grid_slice){"new", 3}, &err));
+    CHECK(!grid_lock_opened(fd, path, &status, &err));
+    CHECK_STR(err.code, "replaced");
+    CHECK(!grid_lock_opened(fd, NULL, &status, &err));
+    CHECK_STR(err.code, "replaced");
+    close(fd);
+    CHECK(unlink(path) == 0);
+}
+
 static void a_child_neither_keeps_nor_releases_the_lock(void)
 {
     grid_lock lock, again;
@@ -117,6 +137,7 @@ int main(void)
     snprintf(path, sizeof path, "%s/lock", folder);
     a_lock_is_held_by_one_at_a_time();
     only_a_lock_that_may_create_its_file_does();
+    a_new_file_is_no_file_that_exists();
     a_child_neither_keeps_nor_releases_the_lock();
     a_locked_file_can_be_replaced_and_the_new_one_be_locked();
     CHECK(unlink(path) == 0);

@@ -25,7 +25,7 @@ static grid_slice slice_of(const char *text)
 
 static grid_swap_result put(const char *expected, const char *text)
 {
-    const grid_swap swap = {path, temporaries, slice_of(expected), slice_of(text), 1234567890.25};
+    const grid_swap swap = {path, temporaries, slice_of(expected), slice_of(text), 1234567890.25, true};
 
     memset(&err, 0, sizeof err);
     return grid_file_replace_if(&swap, &err);
@@ -111,6 +111,7 @@ static pid_t start_writer(grid_lock *lock, const int until[2])
 
 static void a_temporary_file_stays_as_long_as_its_writer_lives(void)
 {
+    const grid_swap without_sweep = {path, temporaries, slice_of("one\n"), slice_of("one\n"), 0, false};
     int until[2] = {-1, -1};
     grid_lock lock;
     pid_t child;
@@ -122,6 +123,8 @@ static void a_temporary_file_stays_as_long_as_its_writer_lives(void)
     close(until[0]);
     close(until[1]);
     CHECK(waitpid(child, NULL, 0) == child);
+    CHECK_INT(grid_file_replace_if(&without_sweep, &err), GRID_SWAP_DONE);
+    CHECK(access(left, F_OK) == 0);
     CHECK_INT(put("one\n", "two\n"), GRID_SWAP_DONE);
     CHECK(access(left, F_OK) != 0);
 }
@@ -156,8 +159,8 @@ static void a_lock_that_is_not_released_is_not_waited_for_without_end(void)
 
 static void what_cannot_be_done_has_a_reason(void)
 {
-    const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0};
-    const grid_swap on_another = {path, "/proc/self", slice_of(NULL), slice_of("x"), 0};
+    const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0, true};
+    const grid_swap on_another = {path, "/proc/self", slice_of(NULL), slice_of("x"), 0, true};
 
     CHECK_INT(grid_file_replace_if(&nowhere, &err), GRID_SWAP_FAILED);
     CHECK_INT(grid_file_replace_if(&on_another, &err), GRID_SWAP_FAILED);

@@ -24,13 +24,16 @@ local function run(script, env)
   return out, err, code
 end
 
+local function open() return grid.store.file { directory = folder.path .. "/sessions" } end
+
+-- After a put of a store that was opened later.
 local function assert_nothing_left()
   assert.equal("", folder:list "sessions/tmp")
 end
 
 before_each(function()
   folder = child.folder()
-  store = grid.store.file { directory = folder.path .. "/sessions" }
+  store = open()
 end)
 
 after_each(function()
@@ -224,7 +227,7 @@ describe("a put, in the eyes of the system,", function()
       local blob, now = store:get "old"
       assert.equal(now == rev and "old" or "new", blob, at)
       assert.same({ "old" }, store:due(5, 10))
-      rev = assert(store:put("old", now, "old", 4))
+      rev = assert(open():put("old", now, "old", 4))
       assert_nothing_left()
     end
     for _, at in ipairs { "link:signal=KILL", "unlink:signal=KILL", "fsync:signal=KILL:when=2" } do
@@ -233,7 +236,7 @@ describe("a put, in the eyes of the system,", function()
       assert.is_true(blob == nil or blob == "new", at)
       assert.equal(blob == nil, now == nil)
       if blob then assert.is_true(store:remove("new", now)) end
-      assert(store:put("other", select(2, store:get "other"), "x"))
+      assert(open():put("other", select(2, store:get "other"), "x"))
       assert_nothing_left()
     end
   end)

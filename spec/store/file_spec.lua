@@ -63,6 +63,32 @@ describe("a store in a folder", function()
     assert.equal(20, #open():list(100))
   end)
 
+  it("makes again what was removed in its folder, after a put that fails", function()
+    local store = open()
+    local rev = assert(store:put("a", nil, "1"))
+    folder:run "rmdir sessions/tmp"
+    assert_error("not_found", store:put("a", rev, "2"))
+    rev = assert(store:put("a", rev, "2"))
+    folder:run "rm -r sessions"
+    assert.same({ nil, "conflict" }, { store:put("a", rev, "3") })
+    assert(store:put("a", nil, "3"))
+  end)
+
+  it("removes what killed writers have left at its first put, and after a minute", function()
+    local store, now = open(), core.now
+    local rev = assert(store:put("a", nil, "1"))
+    folder:write("sessions/tmp/left", "")
+    rev = assert(store:put("a", rev, "2"))
+    assert.equal("left", folder:list "sessions/tmp")
+    core.now = function() return now() + 61 end -- luacheck: ignore 122
+    rev = assert(store:put("a", rev, "3"))
+    core.now = now -- luacheck: ignore 122
+    assert.equal("", folder:list "sessions/tmp")
+    folder:write("sessions/tmp/left", "")
+    assert(open():put("a", rev, "4"))
+    assert.equal("", folder:list "sessions/tmp")
+  end)
+
   it("finds its folder however the path is written", function()
     assert(open():put("a", nil, "1"))
     for _, path in ipairs { directory .. "/", directory .. "//", folder.path .. "/./sessions" } do

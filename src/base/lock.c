@@ -14,8 +14,8 @@
  * other file systems. */
 static int open_to_lock(const char *path, grid_lock_mode mode)
 {
-    int flags = O_CLOEXEC | O_NONBLOCK | (mode == GRID_LOCK_CREATE ? O_CREAT : 0);
-    int fd = open(path, O_RDWR | flags, 0600);
+    static const int created[] = {[GRID_LOCK_CREATE] = O_CREAT, [GRID_LOCK_NEW] = O_CREAT | O_EXCL};
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | created[mode], 0600);
 
     if (fd < 0 && errno == EACCES)
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -24,12 +24,13 @@ static int open_to_lock(const char *path, grid_lock_mode mode)
 
 /* Over NFS, a file that another machine has replaced may keep its name in this machine's
  * cache for some time: the link count is read after the file is locked. */
-static bool is_current(const char *path, int fd)
+static bool is_current(int fd, const char *path, struct stat *opened)
 {
-    struct stat opened, named;
+    struct stat named;
 
-    return fstat(fd, &opened) == 0 && opened.st_nlink > 0 && stat(path, &named) == 0 &&
-           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+    if (fstat(fd, opened) != 0 || opened->st_nlink == 0)
+        return false;
+    return !path || (stat(path, &named) == 0 && named.st_dev == opened->st_dev && named.st_ino == opened->st_ino);
 }
 
 static bool flock_now(int fd)
@@ -47,10 +48,17 @@ static bool busy(grid_error *err, const char *path)
     return grid_error_set(err, GRID_STORE, "busy", "%.120s is locked by another process: wait until it has ended", path);
 }
 
-static bool cannot_open(grid_error *err, const char *path)
+int grid_lock_open(const char *path, grid_lock_mode mode, grid_error *err)
 {
-    return grid_error_set(err, GRID_STORE, errno == ENOENT ? "not_found" : "not_locked", "cannot open %.120s: %s", path,
-                          strerror(errno));
+    int fd = open_to_lock(path, mode);
+
+    int why = errno;
+
+    if (fd < 0)
+        grid_error_set(err, GRID_STORE, why == ENOENT ? "not_found" : "not_locked", "cannot open %.120s: %s", path,
+                       strerror(why));
+    errno = why;
+    return fd;
 }
 
 static bool cannot_lock(grid_error *err, const char *path)
@@ -63,25 +71,32 @@ static bool cannot_lock(grid_error *err, const char *path)
     return grid_error_set(err, GRID_STORE, "not_locked", "cannot lock %.90s: %.40s; %s", path, strerror(errno), remedy);
 }
 
+bool grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err)
+{
+    if (!flock_now(fd))
+        return cannot_lock(err, path ? path : "a new file");
+    return is_current(fd, path, status) ||
+           grid_error_set(err, GRID_STORE, "replaced", "%.120s was replaced before it was locked", path ? path : "a new file");
+}
+
 enum { TRIES = 100 };
 
 /* If the file was replaced or removed before it was locked, the lock is on the old file,
  * and the new file is locked instead. */
 bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err)
 {
+    struct stat status;
+
     lock->owner = getpid();
     for (int tries = 0; tries < TRIES; tries++) {
-        bool is_locked;
-
-        lock->fd = open_to_lock(path, mode);
+        lock->fd = grid_lock_open(path, mode, err);
         if (lock->fd < 0)
-            return cannot_open(err, path);
-        is_locked = flock_now(lock->fd) || cannot_lock(err, path);
-        if (is_locked && is_current(path, lock->fd))
+            return false;
+        if (grid_lock_opened(lock->fd, path, &status, err))
             return true;
         close(lock->fd);
         lock->fd = -1;
-        if (!is_locked)
+        if (strcmp(err->code, "replaced") != 0)
             return false;
     }
     return busy(err, path);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 typedef struct grid_lock {
@@ -18,13 +19,24 @@ typedef struct grid_lock {
 
 typedef enum grid_lock_mode {
     GRID_LOCK_EXISTING, /* the file must exist */
-    GRID_LOCK_CREATE    /* a missing file is created, 0600 */
+    GRID_LOCK_CREATE,   /* a missing file is created, 0600 */
+    GRID_LOCK_NEW       /* the file must not exist, and is created, 0600: for grid_lock_open */
 } grid_lock_mode;
 
 /* Tries to take the lock on the file at `path`, without waiting. A symbolic link is
  * followed. Fails with kind "store": "busy" (the lock is held), "not_found", "not_locked"
  * (the system cannot lock the file). On success, the locked file is the one at `path`. */
 bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err);
+
+/* The two steps of grid_lock_take, for a lock that is released within the same call.
+ * Opens the file; the result is negative on failure, with errno: "not_found",
+ * "not_locked". */
+int grid_lock_open(const char *path, grid_lock_mode mode, grid_error *err);
+
+/* Tries to lock the opened file. Fails with kind "store": "busy", "not_locked", or
+ * "replaced" (the file at `path` is another one now). The caller closes the descriptor,
+ * also on failure. NULL for `path`: the file cannot have been replaced, only removed. */
+bool grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err);
 
 /* In a child of the process that took the lock, the lock stays held by the parent. */
 void grid_lock_release(grid_lock *lock);

@@ -10,13 +10,15 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 typedef struct temporary {
     char path[PATH_MAX]; /* empty after the rename, or if removed */
-    grid_lock lock;      /* its descriptor is used for writing; held until the rename or link */
+    int fd;              /* locked until the rename or link */
+    struct stat status;
 } temporary;
 
 static grid_swap_result failed(grid_error *err, const char *code, const char *what, const char *path)
@@ -39,46 +41,57 @@ static grid_swap_result compare(int fd, const char *path, grid_slice expected, g
     return (size_t)got == expected.size && memcmp(begin, expected.data, size) == 0 ? GRID_SWAP_DONE : GRID_SWAP_CONFLICT;
 }
 
-/* Compares without the lock, so that an existing conflict is found before the write. */
-static grid_swap_result compare_at(const char *path, grid_slice expected, grid_error *err)
+/* Opens the old file if that begins as expected. A file is never changed in place, so
+ * that the file is not compared again after it was locked. */
+static grid_swap_result open_expected(int *fd, const grid_swap *swap, grid_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     grid_swap_result result;
 
-    if (fd < 0 && errno == ENOENT)
-        return expected.data ? GRID_SWAP_CONFLICT : GRID_SWAP_DONE;
-    if (fd < 0)
-        return failed(err, "not_read", "cannot read", path);
-    result = expected.data ? compare(fd, path, expected, err) : GRID_SWAP_CONFLICT;
-    close(fd);
+    *fd = grid_lock_open(swap->path, GRID_LOCK_EXISTING, err);
+    if (*fd < 0)
+        return errno == ENOENT ? GRID_SWAP_CONFLICT : failed(err, "not_read", "cannot read", swap->path);
+    result = compare(*fd, swap->path, swap->expected, err);
+    if (result == GRID_SWAP_DONE)
+        return result;
+    close(*fd);
+    *fd = -1;
     return result;
 }
 
 enum { TRIES = 1000 };
 
-/* Other writers hold the lock during a rename only, unless they are stopped, so the
- * number of tries is limited. */
-static bool lock_old(grid_lock *lock, const char *path, grid_error *err)
+/* Locks the old file, which was opened. Other writers hold the lock during a rename only,
+ * unless they are stopped, so the number of tries is limited. A file that was replaced
+ * meanwhile is opened and compared again. */
+static grid_swap_result lock_expected(int *fd, const grid_swap *swap, grid_error *err)
 {
-    for (int tries = 1;; tries++) {
-        if (grid_lock_take(lock, path, GRID_LOCK_EXISTING, err))
-            return true;
-        if (strcmp(err->code, "busy") != 0 || tries == TRIES)
-            return false;
-        poll(NULL, 0, 1);
+    grid_swap_result result = GRID_SWAP_DONE;
+    struct stat status;
+
+    for (int tries = 1; result == GRID_SWAP_DONE; tries++) {
+        bool is_busy;
+
+        if (grid_lock_opened(*fd, swap->path, &status, err))
+            return GRID_SWAP_DONE;
+        is_busy = strcmp(err->code, "busy") == 0;
+        close(*fd);
+        *fd = -1;
+        if (tries == TRIES || (!is_busy && strcmp(err->code, "replaced") != 0))
+            return GRID_SWAP_FAILED;
+        if (is_busy)
+            poll(NULL, 0, 1);
+        result = open_expected(fd, swap, err);
     }
+    return result;
 }
 
-static grid_swap_result lock_expected(grid_lock *lock, const char *path, grid_slice expected, grid_error *err)
+/* LOCK_UN: close() would leave the lock to a child that was forked meanwhile. */
+static void unlock(int fd)
 {
-    grid_swap_result result;
-
-    if (!lock_old(lock, path, err))
-        return strcmp(err->code, "not_found") == 0 ? GRID_SWAP_CONFLICT : GRID_SWAP_FAILED;
-    result = compare(lock->fd, path, expected, err);
-    if (result != GRID_SWAP_DONE)
-        grid_lock_release(lock);
-    return result;
+    if (fd < 0)
+        return;
+    flock(fd, LOCK_UN);
+    close(fd);
 }
 
 /* Removes temporary files whose lock is free, since a writer holds the lock until it
@@ -87,18 +100,18 @@ static void sweep(const char *folder)
 {
     DIR *entries = opendir(folder);
     char path[PATH_MAX];
+    struct stat status;
     grid_error unused;
-    grid_lock lock;
 
     for (struct dirent *entry; entries && (entry = readdir(entries)) != NULL;) {
-        int size = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        int size = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name), fd;
 
         if (entry->d_name[0] == '.' || size < 0 || (size_t)size >= sizeof path)
             continue;
-        if (!grid_lock_take(&lock, path, GRID_LOCK_EXISTING, &unused))
-            continue;
-        unlink(path);
-        grid_lock_release(&lock);
+        fd = grid_lock_open(path, GRID_LOCK_EXISTING, &unused);
+        if (fd >= 0 && grid_lock_opened(fd, path, &status, &unused))
+            unlink(path);
+        unlock(fd);
     }
     if (entries)
         closedir(entries);
@@ -108,33 +121,42 @@ static void sweep(const char *folder)
  * lock. Then another name is tried. */
 static bool create(temporary *new, const char *folder, grid_error *err)
 {
-    for (int tries = 1;; tries++) {
+    const long pid = (long)getpid();
+
+    for (int tries = 1; tries <= TRIES; tries++) {
         struct timespec now;
         int size;
 
         clock_gettime(CLOCK_REALTIME, &now);
-        size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, (long)getpid(),
-                        (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec);
+        size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, pid, (unsigned long long)now.tv_sec,
+                        (unsigned long)now.tv_nsec);
         if (size < 0 || (size_t)size >= sizeof new->path) {
             errno = ENAMETOOLONG;
             return failed(err, "not_written", "cannot write in", folder);
         }
-        if (grid_lock_take(&new->lock, new->path, GRID_LOCK_CREATE, err))
-            return true;
-        if (strcmp(err->code, "busy") != 0 || tries == TRIES)
+        new->fd = grid_lock_open(new->path, GRID_LOCK_NEW, err);
+        if (new->fd < 0 && errno != EEXIST)
             return false;
+        if (new->fd >= 0 && grid_lock_opened(new->fd, NULL, &new->status, err))
+            return true;
+        if (new->fd >= 0)
+            close(new->fd);
     }
+    return false;
 }
 
 /* A file that root writes is given to the owner of the folder, who could not read the
  * file otherwise. */
-static void give_to_owner(int fd, const char *path)
+static void give_to_owner(const temporary *new, const char *path)
 {
     char folder[PATH_MAX];
     struct stat status;
 
-    if (geteuid() == 0 && stat(grid_folder_of(path, folder), &status) == 0 &&
-        fchown(fd, status.st_uid, status.st_gid) != 0)
+    if (new->status.st_uid != 0 || stat(grid_folder_of(path, folder), &status) != 0)
+        return;
+    if (status.st_uid == 0 && status.st_gid == new->status.st_gid)
+        return;
+    if (fchown(new->fd, status.st_uid, status.st_gid) != 0)
         errno = 0; /* not permitted: the file belongs to root */
 }
 
@@ -150,12 +172,12 @@ static struct timespec time_of(double seconds)
 }
 
 /* The time is set after the last write, which would change it. */
-static bool fill(int fd, const grid_swap *swap)
+static bool fill(const temporary *new, const grid_swap *swap)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(swap->modified)};
 
-    give_to_owner(fd, swap->path);
-    return ftruncate(fd, 0) == 0 && grid_write_all(fd, swap->bytes) && futimens(fd, times) == 0 && fsync(fd) == 0;
+    give_to_owner(new, swap->path);
+    return grid_write_all(new->fd, swap->bytes) && futimens(new->fd, times) == 0 && fsync(new->fd) == 0;
 }
 
 static void discard(temporary *new)
@@ -163,7 +185,7 @@ static void discard(temporary *new)
     if (new->path[0])
         unlink(new->path);
     new->path[0] = '\0';
-    grid_lock_release(&new->lock);
+    unlock(new->fd);
 }
 
 /* Unlike rename, link does not replace a file that exists. */
@@ -174,18 +196,18 @@ static grid_swap_result put_new(const temporary *new, const char *path, grid_err
     return errno == EEXIST ? GRID_SWAP_CONFLICT : failed(err, "not_written", "cannot create", path);
 }
 
-static grid_swap_result put_over(temporary *new, const grid_swap *swap, grid_error *err)
+/* After the rename, no process can find the old file, and its lock has no effect. */
+static grid_swap_result put_over(temporary *new, const grid_swap *swap, int *old, grid_error *err)
 {
-    grid_lock old;
-    grid_swap_result result = lock_expected(&old, swap->path, swap->expected, err);
+    grid_swap_result result = lock_expected(old, swap, err);
 
     if (result != GRID_SWAP_DONE)
         return result;
-    if (rename(new->path, swap->path) == 0)
-        new->path[0] = '\0';
-    else
-        result = failed(err, "not_written", "cannot replace", swap->path);
-    grid_lock_release(&old);
+    if (rename(new->path, swap->path) != 0)
+        return failed(err, "not_written", "cannot replace", swap->path);
+    new->path[0] = '\0';
+    close(*old);
+    *old = -1;
     return result;
 }
 
@@ -196,33 +218,51 @@ static grid_swap_result sync_folder_of(const char *path, grid_error *err)
     return grid_folder_sync(grid_folder_of(path, folder), err) ? GRID_SWAP_DONE : GRID_SWAP_FAILED;
 }
 
-grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err)
+/* With the old file open; -1: there must be none. */
+static grid_swap_result put(const grid_swap *swap, int *old, grid_error *err)
 {
-    grid_swap_result result = compare_at(swap->path, swap->expected, err);
+    grid_swap_result result;
     temporary new;
 
-    if (result != GRID_SWAP_DONE)
-        return result;
-    sweep(swap->temporary_folder);
+    if (swap->sweeps)
+        sweep(swap->temporary_folder);
     if (!create(&new, swap->temporary_folder, err))
         return GRID_SWAP_FAILED;
-    if (!fill(new.lock.fd, swap))
+    if (!fill(&new, swap))
         result = failed(err, "not_written", "cannot write", swap->path);
     else
-        result = swap->expected.data ? put_over(&new, swap, err) : put_new(&new, swap->path, err);
+        result = swap->expected.data ? put_over(&new, swap, old, err) : put_new(&new, swap->path, err);
     discard(&new);
+    return result;
+}
+
+/* The old file is compared first, so that an existing conflict is found before the
+ * write. */
+grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err)
+{
+    grid_swap_result result;
+    int old = -1;
+
+    if (swap->expected.data)
+        result = open_expected(&old, swap, err);
+    else
+        result = access(swap->path, F_OK) == 0 ? GRID_SWAP_CONFLICT : GRID_SWAP_DONE;
+    if (result == GRID_SWAP_DONE)
+        result = put(swap, &old, err);
+    unlock(old);
     return result == GRID_SWAP_DONE ? sync_folder_of(swap->path, err) : result;
 }
 
 grid_swap_result grid_file_remove_if(const char *path, grid_slice expected, grid_error *err)
 {
-    grid_lock old;
-    grid_swap_result result = lock_expected(&old, path, expected, err);
+    const grid_swap swap = {.path = path, .expected = expected};
+    int old = -1;
+    grid_swap_result result = open_expected(&old, &swap, err);
 
-    if (result != GRID_SWAP_DONE)
-        return result;
-    if (unlink(path) != 0)
+    if (result == GRID_SWAP_DONE)
+        result = lock_expected(&old, &swap, err);
+    if (result == GRID_SWAP_DONE && unlink(path) != 0)
         result = failed(err, "not_removed", "cannot remove", path);
-    grid_lock_release(&old);
+    unlock(old);
     return result == GRID_SWAP_DONE ? sync_folder_of(path, err) : result;
 }

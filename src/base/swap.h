@@ -27,10 +27,11 @@ typedef struct grid_swap {
     grid_slice expected;          /* data is NULL: no file must exist */
     grid_slice bytes;             /* the new content */
     double modified;              /* the new modification time, seconds since 1970 */
+    bool sweeps;                  /* first removes temporary files of ended writers */
 } grid_swap;
 
-/* The new file has mode 0600. The temporary file is locked and has the pid in its name.
- * Temporary files of writers that have ended are removed first. */
+/* The new file has mode 0600. The temporary file is locked and has the pid in its
+ * name. */
 grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err);
 
 /* A missing file is a conflict. */

@@ -29,11 +29,12 @@ grid_swap gridL_check_swap(lua_State *L, int first)
         .expected = lua_isnoneornil(L, first + 2) ? (grid_slice){NULL, 0} : gridL_check_expected(L, first + 2),
         .bytes = gridL_check_slice(L, first + 3),
         .modified = luaL_checknumber(L, first + 4),
+        .sweeps = lua_toboolean(L, first + 5),
     };
 }
 
-/* file_replace_if(path, temporary_folder, expected | nil, text, modified) -> true |
- * false: conflict | nil, kind, code, message */
+/* file_replace_if(path, temporary_folder, expected | nil, text, modified [, sweeps]) ->
+ * true | false: conflict | nil, kind, code, message */
 static int file_replace_if(lua_State *L)
 {
     const grid_swap swap = gridL_check_swap(L, 1);

@@ -203,16 +203,17 @@ function core.file_remove(path) end
 
 --- Replaces a file durably, if it begins with the bytes of `expected`; without those,
 --- creates it if there is none. False: the file is another one. The temporary file lies
---- in a folder for that purpose alone. `modified` becomes the file's time. Codes:
---- not_written, not_read, busy, not_durable (it was done, but a loss of power may undo
---- it).
+--- in a folder for that purpose alone; with `sweeps`, those of writers that have ended
+--- are removed first. `modified` becomes the file's time. Codes: not_written, not_read,
+--- busy, not_durable (it was done, but a loss of power may undo it).
 ---@param path string
 ---@param temporary_folder string on the same file system
 ---@param expected string? 1 to 256 bytes
 ---@param text string
 ---@param modified number seconds since 1970
+---@param sweeps boolean?
 ---@return boolean? is_done, string? kind, string? code, string? message
-function core.file_replace_if(path, temporary_folder, expected, text, modified) end
+function core.file_replace_if(path, temporary_folder, expected, text, modified, sweeps) end
 
 --- Removes a file durably, if it begins with those bytes. False: it is another one, or
 --- there is none. Codes: not_removed, not_read, busy, not_durable.

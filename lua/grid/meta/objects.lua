@@ -146,8 +146,9 @@ function writer:remove(path) end
 ---@param expected string?
 ---@param text string
 ---@param modified number
+---@param sweeps boolean?
 ---@return integer? id, string? kind, string? code, string? message
-function writer:replace_if(path, temporary_folder, expected, text, modified) end
+function writer:replace_if(path, temporary_folder, expected, text, modified, sweeps) end
 
 --- Submits core.file_remove_if.
 ---@param path string

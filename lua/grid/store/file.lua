@@ -20,6 +20,8 @@ local MAX_BLOB = 2 ^ 24 -- bytes
 local MAX_FILE = MAX_BLOB + 1024
 local TRUSTED_AFTER = 2 -- seconds: the resolution of the coarsest clock of a file system
 
+local SWEEP_EVERY = 60  -- seconds
+
 local BUCKETS = {}
 for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
 
@@ -32,7 +34,10 @@ for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
 function file.new(given)
   schema.check("grid.store.file", OPTIONS, given)
   local directory = given.directory:match "^(.-)/*$"
-  return setmetatable({ directory = directory == "" and "/" or directory, ids = {}, quiet = {}, names = {}, name_count = 0 }, File)
+  return setmetatable({
+    directory = directory == "" and "/" or directory, is_complete = false, next_sweep = 0,
+    ids = {}, quiet = {}, names = {}, name_count = 0,
+  }, File)
 end
 
 -- The form of a file: two lines, the id, a line feed, and the blob. A compare-and-swap
@@ -127,12 +132,16 @@ end
 local function prepare(self)
   local exists, err = folder_exists(self)
   if exists == nil then return nil, err end
-  if exists and core.file_exists(path_in(self, "tmp")) then return true end
+  if exists and (self.is_complete or core.file_exists(path_in(self, "tmp"))) then
+    self.is_complete = true
+    return true
+  end
   for _, step in ipairs(layout(self)) do
     local ok, kind, code, message = step[1](step[2])
     if not ok then return nil, errors.from_core(kind, code, message) end
   end
   exists, err = folder_exists(self)
+  self.is_complete = exists == true
   return exists or nil, err
 end
 
@@ -172,6 +181,15 @@ local function outcome(is_done, kind, code, message)
   return nil, errors.from_core(kind, code, message)
 end
 
+-- Temporary files of writers that were killed are removed at the first put, and then at
+-- intervals.
+local function sweeps(self)
+  local now = core.now()
+  if now < self.next_sweep then return false end
+  self.next_sweep = now + SWEEP_EVERY
+  return true
+end
+
 --- `put` with another function in place of core.file_replace_if, such as one that lets a
 --- thread do the work.
 function File:put_by(replace_if, id, expected_rev, blob, due_at)
@@ -192,9 +210,10 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
   ok, err = outcome(replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
-    compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST))
-  if not ok then return nil, err end
-  return rev
+    compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST, sweeps(self)))
+  if ok then return rev end
+  if err ~= "conflict" then self.is_complete = false end -- a folder in it may have been removed
+  return nil, err
 end
 
 function File:put(id, expected_rev, blob, due_at)
