@@ -106,8 +106,16 @@ end)
 describe("a writer", function()
   local writer
 
-  before_each(function() writer = assert(core.writer()) end)
+  before_each(function()
+    writer = assert(core.writer())
+    assert(core.folder_make(path "tmp"))
+  end)
   after_each(function() writer:close() end)
+
+  -- Submits a write of a new file, or of one that has the text `old`.
+  local function replace(name, text, old, by)
+    return (by or writer):replace_if(path(name), path "tmp", old, text, 0)
+  end
 
   local function is_readable(seconds)
     local readable = socket.select({ { getfd = function() return writer:fd() end } }, {}, seconds)
@@ -120,12 +128,12 @@ describe("a writer", function()
     return writer:next_finished()
   end
 
-  it("replaces and removes files in the order in which that was submitted", function()
+  it("creates and removes files in the order in which that was submitted", function()
     assert.is_false(is_readable(0))
     assert.is_nil(writer:next_finished())
-    assert.equal(1, writer:replace(path "one", "1\0"))
-    assert.equal(2, writer:replace(path "two", "2"))
-    assert.equal(3, writer:remove(path "one"))
+    assert.equal(1, replace("one", "1\0"))
+    assert.equal(2, replace("two", "2"))
+    assert.equal(3, writer:remove_if(path "one", "1\0"))
     for id = 1, 3 do assert.same({ id, true }, { next_finished() }) end
     assert.is_false(is_readable(0))
     assert.is_nil(writer:next_finished())
@@ -134,18 +142,18 @@ describe("a writer", function()
   end)
 
   it("tells the descriptor's reader of all results, however many it takes at once", function()
-    for i = 1, 20 do writer:replace(path(i), tostring(i)) end
+    for i = 1, 20 do replace(i, tostring(i)) end
     for i = 1, 20 do assert.equal(i, (next_finished())) end
     assert.is_false(is_readable(0))
     for i = 1, 20 do assert.equal(tostring(i), content(i)) end
   end)
 
   it("says what failed, and goes on", function()
-    writer:replace(path "nowhere/one", "1")
-    writer:replace(folder.path, "1")
-    writer:remove(path "nothing")
-    writer:replace(path "one", "1")
-    for id, code in ipairs { "not_written", "not_written", "not_found" } do
+    replace("nowhere/one", "1")
+    replace("tmp", "1", "old")
+    writer:remove_if(path "tmp", "old")
+    replace("one", "1")
+    for id, code in ipairs { "not_written", "not_read", "not_locked" } do
       local actual, ok, kind, actual_code, message = next_finished()
       assert.equal(id, actual)
       assert_error(code, ok, kind, actual_code, message)
@@ -155,7 +163,6 @@ describe("a writer", function()
 
   it("compares and swaps, and tells a conflict", function()
     local folder_of_temporaries = path "tmp"
-    assert(core.folder_make(folder_of_temporaries))
     writer:replace_if(path "one", folder_of_temporaries, nil, "first", 5)
     writer:replace_if(path "one", folder_of_temporaries, nil, "again", 5)
     writer:replace_if(path "one", folder_of_temporaries, "first", "second", 7)
@@ -169,18 +176,18 @@ describe("a writer", function()
   end)
 
   it("leaves the old file where the new one finds no room", function()
-    writer:replace(path "one", "old")
+    replace("one", "old")
     next_finished()
     local text = run([[
       local writer = core.writer()
-      writer:replace(path "one", ("x"):rep(100000))
+      writer:replace_if(path "one", path "tmp", "old", ("x"):rep(100000), 0)
       local id, ok, kind, code, message
       repeat id, ok, kind, code, message = writer:next_finished() until id
       print(ok, kind, code, (message:match ": (.*)"))
     ]], "trap '' XFSZ; ulimit -f 8;")
     assert.equal("nil\tstore\tnot_written\tFile too large", text)
     assert.equal("old", content "one")
-    assert.equal("child.lua\none", child.capture("ls -A " .. folder.path))
+    assert.equal("child.lua\none\ntmp", child.capture(("ls -A %s; ls -A %s/tmp"):format(folder.path, folder.path)))
   end)
 
   it("is its parent's in a forked process", function()
@@ -189,21 +196,22 @@ describe("a writer", function()
       local ffi = require "ffi"
       ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
       local writer = core.writer()
-      writer:replace(path "one", "parent")
+      local function replace(by, name) return by:replace_if(path(name), path "tmp", nil, by == writer and "parent" or "own", 0) end
+      replace(writer, "one")
       -- ASan cannot fork while another thread allocates, as a thread does at its start.
       while not core.file_exists(path "one") do end
       local pid = ffi.C.fork()
       if pid == 0 then
-        print(writer:is_usable(), writer:next_finished(), (select(3, writer:replace(path "two", "child"))))
+        print(writer:is_usable(), writer:next_finished(), (select(3, replace(writer, "two"))))
         writer:close()
         local own = core.writer()
-        own:replace(path "two", "own")
+        replace(own, "two")
         own:close()
         io.stdout:flush()
         ffi.C._exit(0)
       end
       ffi.C.waitpid(pid, nil, 0)
-      print(writer:is_usable(), writer:replace(path "three", "parent"))
+      print(writer:is_usable(), replace(writer, "three"))
       writer:close()
     ]])
     assert.equal("false\tnil\tforked\ntrue\t2", text)
@@ -211,12 +219,12 @@ describe("a writer", function()
   end)
 
   it("finishes what was submitted when it is closed or collected", function()
-    for i = 1, 20 do writer:replace(path(i), tostring(i)) end
+    for i = 1, 20 do replace(i, tostring(i)) end
     writer:close()
     for i = 1, 20 do assert.equal(tostring(i), content(i)) end
     do
       local second = assert(core.writer())
-      for i = 1, 20 do second:replace(path(i), "again") end
+      for i = 1, 20 do replace(i, "again", tostring(i), second) end
     end
     collect()
     for i = 1, 20 do assert.equal("again", content(i)) end
@@ -227,15 +235,15 @@ describe("a writer", function()
     writer:close()
     writer:close()
     assert.is_false(writer:is_usable())
-    for _, use in ipairs { "fd", "next_finished", "replace", "remove" } do
+    for _, use in ipairs { "fd", "next_finished", "replace_if", "remove_if" } do
       assert.has_error(function() writer[use](writer, path "one", "1") end)
     end
   end)
 
   it("takes strings only", function()
-    assert.has_error(function() writer:replace(path "one", {}) end)
-    assert.has_error(function() writer:replace(nil, "1") end)
-    assert.has_error(function() writer:remove {} end)
+    assert.error_matches(function() writer:replace_if(path "one", path "tmp", nil, {}, 0) end, "string expected")
+    assert.error_matches(function() writer:replace_if(nil, path "tmp", nil, "1", 0) end, "string expected")
+    assert.error_matches(function() writer:remove_if({}, "1") end, "string expected")
     assert.is_false(is_readable(0))
   end)
 end)

@@ -1,7 +1,6 @@
 #include "base/writer.h"
 
 #include "base/alloc.h"
-#include "base/replacement.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +12,6 @@ struct grid_write {
     grid_write *next;
     unsigned long long id;
     bool removes; /* false: replaces */
-    bool compares;
     grid_swap_result result;
     grid_error failure;
     grid_swap swap; /* points into the content */
@@ -94,13 +92,9 @@ static void finish(grid_writer *writer, grid_write *write)
 static grid_swap_result execute(grid_write *write)
 {
     const grid_swap *swap = &write->swap;
-    grid_error *err = &write->failure;
 
-    if (write->compares)
-        return write->removes ? grid_file_remove_if(swap->path, swap->expected, err) : grid_file_replace_if(swap, err);
-    if (write->removes ? grid_file_remove(swap->path, err) : grid_file_replace(swap->path, swap->bytes, err))
-        return GRID_SWAP_DONE;
-    return GRID_SWAP_FAILED;
+    return write->removes ? grid_file_remove_if(swap->path, swap->expected, &write->failure)
+                          : grid_file_replace_if(swap, &write->failure);
 }
 
 /* The thread allocates no memory with base/alloc.h, since the gate for tests works on one
@@ -257,35 +251,24 @@ static grid_write *submit(grid_writer *writer, grid_write *write)
     return write;
 }
 
-static grid_write *start(grid_writer *writer, const grid_swap *swap, bool removes, bool compares, grid_error *err)
+static grid_write *start(grid_writer *writer, const grid_swap *swap, bool removes, grid_error *err)
 {
     grid_write *write = is_ready(writer, err) ? new_write(swap, err) : NULL;
 
     if (!write)
         return NULL;
     write->removes = removes;
-    write->compares = compares;
     return submit(writer, write);
-}
-
-grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err)
-{
-    return start(writer, &(grid_swap){.path = path, .bytes = bytes}, false, false, err);
-}
-
-grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err)
-{
-    return start(writer, &(grid_swap){.path = path}, true, false, err);
 }
 
 grid_write *grid_writer_replace_if(grid_writer *writer, const grid_swap *swap, grid_error *err)
 {
-    return start(writer, swap, false, true, err);
+    return start(writer, swap, false, err);
 }
 
 grid_write *grid_writer_remove_if(grid_writer *writer, const char *path, grid_slice expected, grid_error *err)
 {
-    return start(writer, &(grid_swap){.path = path, .expected = expected}, true, true, err);
+    return start(writer, &(grid_swap){.path = path, .expected = expected}, true, err);
 }
 
 grid_write *grid_writer_take_finished(grid_writer *writer)

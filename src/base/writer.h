@@ -1,5 +1,5 @@
-/* The writer replaces and removes files on a thread of its own, so that an event loop
- * does not wait for the disk.
+/* The writer compares and swaps files on a thread of its own, so that an event loop does
+ * not wait for the disk.
  *
  * Owns: the thread, from the first write until the writer is freed; and the queue.
  * Does not know: the content of files, and the poller of the descriptor. Writes are done
@@ -31,13 +31,9 @@ bool grid_writer_is_ours(const grid_writer *writer);
 /* Readable while a finished write has not been taken. */
 int grid_writer_fd(const grid_writer *writer);
 
-/* Submits grid_file_replace or grid_file_remove; path and bytes are copied. The write
+/* Submits grid_file_replace_if or grid_file_remove_if; all bytes are copied. The write
  * belongs to the writer until grid_writer_take_finished returns it. Fails with kind
  * "request": "out_of_memory", "no_thread", "forked". */
-grid_write *grid_writer_replace(grid_writer *writer, const char *path, grid_slice bytes, grid_error *err);
-grid_write *grid_writer_remove(grid_writer *writer, const char *path, grid_error *err);
-
-/* The same for grid_file_replace_if and grid_file_remove_if. */
 grid_write *grid_writer_replace_if(grid_writer *writer, const grid_swap *swap, grid_error *err);
 grid_write *grid_writer_remove_if(grid_writer *writer, const char *path, grid_slice expected, grid_error *err);
 
@@ -48,7 +44,6 @@ grid_write *grid_writer_take_finished(grid_writer *writer);
 /* The number of a write, counted from 1 for each writer. */
 unsigned long long grid_write_id(const grid_write *write);
 
-/* The result. A conflict is one of grid_file_replace_if and grid_file_remove_if only. */
 grid_swap_result grid_write_result(const grid_write *write, grid_error *err);
 
 void grid_write_free(grid_write *write);

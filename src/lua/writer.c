@@ -1,4 +1,4 @@
-/* grid.core.writer: replaces and removes files on a thread.
+/* grid.core.writer: compares and swaps files on a thread.
  *
  * Owns: the C writer, until it is closed or collected; both wait until the submitted
  * writes are done.
@@ -48,27 +48,6 @@ static int push_id(lua_State *L, const grid_write *write, const grid_error *err)
         return gridL_fail(L, err);
     lua_pushinteger(L, (lua_Integer)grid_write_id(write));
     return 1;
-}
-
-/* writer:replace(path, text) -> id | nil, kind, code, message */
-static int writer_replace(lua_State *L)
-{
-    grid_writer *writer = check_writer(L);
-    const char *path = luaL_checkstring(L, 2);
-    grid_error err;
-    const grid_write *write = grid_writer_replace(writer, path, gridL_check_slice(L, 3), &err);
-
-    return push_id(L, write, &err);
-}
-
-/* writer:remove(path) -> id | nil, kind, code, message */
-static int writer_remove(lua_State *L)
-{
-    grid_writer *writer = check_writer(L);
-    grid_error err;
-    const grid_write *write = grid_writer_remove(writer, luaL_checkstring(L, 2), &err);
-
-    return push_id(L, write, &err);
 }
 
 /* writer:replace_if(path, temporary_folder, expected | nil, text, modified) -> id | nil,
@@ -130,8 +109,6 @@ static int writer_is_usable(lua_State *L)
 void gridL_open_writer(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"replace", writer_replace},
-        {"remove", writer_remove},
         {"replace_if", writer_replace_if},
         {"remove_if", writer_remove_if},
         {"fd", writer_fd},

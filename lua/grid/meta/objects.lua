@@ -129,18 +129,7 @@ function lock:close() end
 ---@class grid.core.writer
 local writer = {}
 
---- Submits core.file_replace. The ids of a writer are 1, 2, …
----@param path string
----@param text string
----@return integer? id, string? kind, string? code, string? message
-function writer:replace(path, text) end
-
---- Submits core.file_remove.
----@param path string
----@return integer? id, string? kind, string? code, string? message
-function writer:remove(path) end
-
---- Submits core.file_replace_if.
+--- Submits core.file_replace_if. The ids of a writer are 1, 2, …
 ---@param path string
 ---@param temporary_folder string
 ---@param expected string?
