@@ -92,6 +92,7 @@ static const char script[] =
     "assert(core.folder_sync(path .. '.tmp') and core.folder_check(path .. '.tmp'))\n"
     "assert(good(core.file_replace_if(path, path .. '.tmp', nil, 'one', 5)))\n"
     "assert(good(core.file_replace_if(path, path .. '.tmp', 'one', 'two', 5)))\n"
+    "assert(good(core.file_stamp(path)) == core.file_stamp(path))\n"
     "assert(good(core.file_time(path)) == 5 and #good(core.files_modified(path:match '^(.*)/', 5)) == 1)\n"
     "assert(good(core.file_remove_if(path, 'two')))\n"
     "good(core.file_replace(path, text))\n"

@@ -1,6 +1,7 @@
 -- What a keeper and its store remember so that the same work is not done twice, and that
 -- they see what other processes have changed.
 
+local child = require "spec.support.child"
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
@@ -60,6 +61,36 @@ describe("a keeper", function()
     assert.equal("access-3", assert(keeper:get "me").access_token)
   end)
 
+  it("compares a session in memory with an unchanged file without reading that", function()
+    local folder, time = child.folder(), os.time
+    start { store = grid.store.file { directory = folder.path .. "/sessions" } }
+    other = rig.keeper(server, { store = grid.store.file { directory = folder.path .. "/sessions" } })
+    assert(keeper:add("me", rig.TOKENS))
+    os.time = function() return time() + 10 end -- luacheck: ignore 122
+    local function recheck()
+      rig.pass(6)
+      return calls_of(core, "file_read", function() assert(keeper:get "me") end)
+    end
+    local reads = { recheck(), recheck(), recheck() }
+    os.time = time -- luacheck: ignore 122
+    assert.same({ 1, 0, 0 }, reads)
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal(1, recheck())
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    folder:remove()
+  end)
+
+  it("asks the store for the record if that cannot tell whether it is unchanged", function()
+    local store = grid.store.memory()
+    start { store = store }
+    assert(keeper:add("me", rig.TOKENS))
+    for _, answer in ipairs { error, function() return nil end, function() return false, "same" end } do
+      store.is_unchanged = answer
+      rig.pass(6)
+      assert.equal(1, calls_of(store, "get", function() assert(keeper:get "me") end))
+    end
+  end)
+
   it("decodes a record again if its store tells no rev", function()
     start { store = rig.spoiled(grid.store.memory(), { get = function(get, id) return (get(id)) end }) }
     assert(keeper:add("me", rig.TOKENS))
@@ -104,7 +135,7 @@ end)
 
 describe("a store in a folder", function()
   it("computes the name of a file once", function()
-    local folder = require "spec.support.child".folder()
+    local folder = child.folder()
     local store = grid.store.file { directory = folder.path .. "/sessions" }
     assert.equal(2, calls_of(core, "hmac_sha256", function()
       for _ = 1, 2 do

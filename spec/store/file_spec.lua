@@ -89,6 +89,32 @@ describe("a store in a folder", function()
     assert.equal("", folder:list "sessions/tmp")
   end)
 
+  it("tells without opening the file that a record is unchanged", function()
+    local store, other, time = open(), open(), os.time
+    local rev = assert(store:put("a", nil, "1", 5))
+    assert.is_false(store:is_unchanged("a", rev))
+    store:get "a"
+    assert.is_false(store:is_unchanged("a", rev)) -- another change might have the same time
+    os.time = function() return time() + 10 end -- luacheck: ignore 122
+    local answers, read = {}, core.file_read
+    for i = 1, 3 do
+      answers[i] = store:is_unchanged("a", rev)
+      if i == 1 then
+        store:get "a"
+        core.file_read = function() error "the file is read" end -- luacheck: ignore 122
+      end
+    end
+    core.file_read = read -- luacheck: ignore 122
+    local new = assert(other:put("a", rev, "2", 5))
+    for i, case in ipairs { rev, new } do answers[3 + i] = store:is_unchanged("a", case) end
+    store:get "a"
+    for i, case in ipairs { rev, new } do answers[5 + i] = store:is_unchanged("a", case) end
+    assert(other:remove("a", new))
+    answers[8] = store:is_unchanged("a", new)
+    os.time = time -- luacheck: ignore 122
+    assert.same({ false, true, true, false, false, false, true, false }, answers)
+  end)
+
   it("finds its folder however the path is written", function()
     assert(open():put("a", nil, "1"))
     for _, path in ipairs { directory .. "/", directory .. "//", folder.path .. "/./sessions" } do

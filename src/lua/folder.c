@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 static const char FOLDER[] = "grid.core.folder";
@@ -137,6 +138,24 @@ static int file_time(lua_State *L)
     return 1;
 }
 
+/* file_stamp(path) -> a text that differs after each change of the file or of its name,
+ * the time of the last change | nil, kind, code, message */
+static int file_stamp(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct stat status;
+    char stamp[120];
+
+    if (stat(path, &status) != 0)
+        return cannot_read(L, path);
+    snprintf(stamp, sizeof stamp, "%llx.%llx.%llx.%llx.%lx", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino, (unsigned long long)status.st_size,
+             (unsigned long long)status.st_ctim.tv_sec, (unsigned long)status.st_ctim.tv_nsec);
+    lua_pushstring(L, stamp);
+    lua_pushnumber(L, seconds_of(status.st_ctim));
+    return 2;
+}
+
 /* folder_make(path) -> true | nil, kind, code, message */
 static int folder_make(lua_State *L)
 {
@@ -180,6 +199,7 @@ void gridL_open_folder(lua_State *L)
         {"file_names", file_names},
         {"file_exists", file_exists},
         {"file_time", file_time},
+        {"file_stamp", file_stamp},
         {"files_modified", files_modified},
         {"folder_make", folder_make},
         {"folder_sync", folder_sync},

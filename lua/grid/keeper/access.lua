@@ -56,6 +56,15 @@ function access.read(keeper, id, known_rev)
   return record, rev
 end
 
+--- Is that still the rev of the record? False: access.read tells. Not each store knows
+--- that without reading the record.
+function access.is_unchanged(keeper, id, rev)
+  local store = keeper.store
+  if rev == nil or not store.is_unchanged then return false end
+  local ok, is_unchanged = pcall(store.is_unchanged, store, id, rev)
+  return ok and is_unchanged == true
+end
+
 local function pack(keeper, record)
   local ok, blob, err = pcall(records.pack, record, keeper.seal_keys())
   if not ok then return nil, failure.of_store(blob) end

@@ -138,8 +138,10 @@ end
 function memory.current(keeper, id, must_compare)
   local entry, now = keeper.entries[id], clock.boot()
   if entry and not must_compare and now < entry.checked + keeper.recheck then return entry end
-  local record, rev = access.read(keeper, id, entry and entry.rev)
-  if record == "same" then
+  local is_unchanged = entry and not must_compare and access.is_unchanged(keeper, id, entry.rev)
+  local record, rev
+  if not is_unchanged then record, rev = access.read(keeper, id, entry and entry.rev) end
+  if is_unchanged or record == "same" then
     entry.checked = now
     arm(keeper, entry)
     return entry

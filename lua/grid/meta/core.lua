@@ -249,6 +249,13 @@ function core.files_modified(folder, until_time) end
 ---@return number? time, string? kind, string? code, string? message
 function core.file_time(path) end
 
+--- A text that differs after each change of a file or of its name, and when that was last
+--- changed, in seconds since 1970. Two changes within one tick of the file system's clock
+--- may have the same text.
+---@param path string
+---@return string? stamp, number|string|nil time_or_kind, string? code, string? message
+function core.file_stamp(path) end
+
 --- Makes a folder, 0700, that may be there already. Durable once its parent is synced.
 ---@param path string
 ---@return true? ok, string? kind, string? code, string? message

@@ -12,6 +12,7 @@ local contract = {}
 ---@class (exact) grid.Store
 ---@field is_local boolean is the store used on one host only?
 ---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
+---@field is_unchanged? fun(self: grid.Store, id: string, rev: any): boolean would get return that rev? false: unknown
 ---@field put fun(self: grid.Store, id: string, rev: any, blob: string, due_at?: number): any, any rev | nil, "conflict" or error
 ---@field remove fun(self: grid.Store, id: string, rev: any): true?, any true | nil, "conflict" or error
 ---@field due fun(self: grid.Store, now: number, limit: integer): string[]?, any ids whose due_at has come, earliest first

@@ -36,7 +36,7 @@ function file.new(given)
   local directory = given.directory:match "^(.-)/*$"
   return setmetatable({
     directory = directory == "" and "/" or directory, is_complete = false, next_sweep = 0,
-    ids = {}, quiet = {}, names = {}, name_count = 0,
+    ids = {}, quiet = {}, stamps = {}, names = {}, name_count = 0,
   }, File)
 end
 
@@ -171,7 +171,23 @@ function File:get(id)
   if not name then return nil, err end
   local found, rev, blob = read(self, name, id)
   if not found then return nil, rev end
+  local seen = self.stamps[id]
+  if seen and not seen.rev then seen.rev = rev end
   return blob, rev
+end
+
+--- Would `get` return that rev? Reads the file's stamp only. False: that is not known,
+--- and the next `get` notes it. A change within the same tick of the file system's clock
+--- as the one before would not be seen, so that only an older file is trusted.
+function File:is_unchanged(id, rev)
+  contract.check_id("store:is_unchanged", id)
+  local name = name_of(self, id)
+  local stamp, changed = core.file_stamp(name and path_of(self, name) or "")
+  local seen = self.stamps[id]
+  if stamp and seen and seen.stamp == stamp then return seen.rev == rev end
+  local is_trusted = stamp and changed + TRUSTED_AFTER < os.time()
+  self.stamps[id] = is_trusted and { stamp = stamp } or nil
+  return false
 end
 
 -- The result of a compare-and-swap: true | nil, "conflict" | nil, error
