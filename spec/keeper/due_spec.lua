@@ -105,6 +105,7 @@ describe("refresh_due in plain Lua", function()
   end)
 
   it("returns while the store takes no answer, and saves the answers later", function()
+    if rawget(_G, "ngx") then return end -- in an event loop it waits for the store
     local is_down = false
     local store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
       if is_down then error "no space left" end
@@ -382,7 +383,7 @@ end)
 
 describe("keeper:start", function()
   it("needs a host that runs coroutines", function()
-    start { host = false }
+    start { host = require "grid.host.blocking" }
     local ok, err = keeper:start()
     assert.is_nil(ok)
     raw_rig.assert_error(err, { kind = "request", code = "no_background" })

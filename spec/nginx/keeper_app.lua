@@ -11,7 +11,7 @@ local app = {}
 --- Calls of each method of the store, in this worker.
 app.calls = {}
 
-local METHODS = { "get", "put", "put_by", "remove", "remove_by", "due", "list" }
+local METHODS = { "get", "is_unchanged", "put", "put_by", "remove", "remove_by", "due", "list" }
 
 local function counted(store)
   local wrapped = setmetatable({}, { __index = store })

@@ -31,4 +31,29 @@ local loops = {
   end,
 }
 
-return loops
+local ngx = rawget(_G, "ngx")
+
+-- Where it runs there is no other loop: that one would block it. All waits are those of
+-- the host, which knows what cqueues leaves behind in ngx_lua.
+local function inside_nginx()
+  local host = require "grid.host.nginx"
+  local alive, problem = 0, nil
+  local function sleep(seconds) host.condition():wait(seconds) end
+  local function run_thread(work)
+    local ok, raised = pcall(work)
+    alive, problem = alive - 1, problem or not ok and raised
+  end
+  return {
+    host = host, sleep = sleep,
+    spawn = function(work)
+      alive = alive + 1
+      assert(host.spawn(run_thread, work))
+    end,
+    run = function()
+      while alive + ngx.timer.running_count() + ngx.timer.pending_count() > 0 do sleep(0.001) end
+      if problem then error(problem, 0) end
+    end,
+  }
+end
+
+return ngx and { nginx = inside_nginx } or loops
