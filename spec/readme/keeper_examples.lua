@@ -65,6 +65,29 @@ keeper_examples.lua["keeper luv"] = on_expired(function(out)
   assert.matches("grid.session: me, generation 2\n", out)
 end)
 
+-- The three parts of the example, each in its phase.
+keeper_examples.lua["keeper nginx"] = { run = function(block, _, _, folder)
+  local server = oauth_server.share()
+  write_tokens(server, folder, 0.001)
+  local text = at(server, block.text):gsub("/var/lib/app", folder.path)
+  run_lua(server, folder, text:match "^(.-)%-%- init_worker" .. 'assert(keeper:add("me", io.open("tokens.json"):read "*a"))')
+  local init, start, access = text:match "^(.-)%-%- init_worker_by_lua_block\n(.-)%-%- access_by_lua_block\n(.*)$"
+  local web = nginx.start {
+    env = { CLIENT_SECRET = server.client_secret }, workers = 2,
+    http = ("init_by_lua_block {\n%s}\ninit_worker_by_lua_block {\n%s}"):format(init, start),
+    locations = ("location = /items { access_by_lua_block {\n%s}\n"
+      .. "content_by_lua_block { ngx.print(ngx.var.http_authorization) } }"):format(access),
+  }
+  local ok, problem = pcall(function()
+    local header = web:get "/items"
+    assert.equal("Bearer " .. newest(server), header)
+    assert.equal(1, server:counts().executions)
+  end)
+  local code, log = web:stop()
+  assert.is_true(ok, tostring(problem) .. log)
+  assert.equal(0, code)
+end }
+
 keeper_examples.lua["keeper log in"] = { run = function(block, _, _, folder)
   local server = oauth_server.share()
   write_tokens(server, folder, 3600)
