@@ -91,6 +91,38 @@ describe("a keeper", function()
     end
   end)
 
+  it("reads a record once for a refresh, and again if it was changed meanwhile", function()
+    local inner, is_changed_meanwhile = grid.store.memory(), false
+    local store = rig.spoiled(inner, {
+      get = function(get, id)
+        local blob, rev = get(id)
+        if is_changed_meanwhile then
+          is_changed_meanwhile = false
+          assert(other:refresh "me")
+        end
+        return blob, rev
+      end,
+    })
+    start { store = store }
+    other = rig.keeper(server, { store = inner })
+    assert(keeper:add("me", rig.TOKENS))
+    store.calls.get, is_changed_meanwhile = 0, true
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.same({ 2, 1 }, { store.calls.get, #server.raw.requests })
+    assert.equal("access-2", assert(keeper:refresh "me").access_token)
+    assert.same({ 3, 2 }, { store.calls.get, #server.raw.requests })
+  end)
+
+  it("reads a record again for a refresh if the store has failed to compare it", function()
+    local inner, is_failing = grid.store.memory(), false
+    start { store = rig.spoiled(inner, { get = function(get, id) if is_failing then return nil, "EIO" end return get(id) end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    is_failing = true
+    assert.is_nil((keeper:refresh "me"))
+    is_failing = false
+    assert.equal(0, #server.raw.requests)
+  end)
+
   it("decodes a record again if its store tells no rev", function()
     start { store = rig.spoiled(grid.store.memory(), { get = function(get, id) return (get(id)) end }) }
     assert(keeper:add("me", rig.TOKENS))

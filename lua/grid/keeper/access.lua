@@ -23,7 +23,8 @@ local function remember(keeper, id, rev, record)
   known.by_id[id] = { rev = rev, record = record }
 end
 
-local function recall(keeper, id, rev)
+--- The record of an id with that rev, if it was read or written lately | nil
+function access.recall(keeper, id, rev)
   local known = decoded[keeper.entries]
   local last = known and known.by_id[id]
   return last and rev ~= nil and last.rev == rev and last.record or nil
@@ -43,12 +44,12 @@ function access.read(keeper, id, known_rev)
   local ok, blob, rev = pcall(store.get, store, id)
   if not ok then return nil, failure.of_store(blob) end
   if not blob then
-    forget(keeper, id)
+    forget(keeper, id) -- the next read must not be spared
     return nil, rev and failure.of_store(rev) or nil
   end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then return "same", rev end
-  local last = recall(keeper, id, rev)
+  local last = access.recall(keeper, id, rev)
   if last then return last, rev end
   local record, err = records.unpack(blob, id, keeper.seal_keys())
   if not record then return nil, err end

@@ -185,7 +185,7 @@ function demand.refresh(keeper, id, given)
   session, err = insist(keeper, {
     id = id, began = began, deadline = began + (given and given.timeout or keeper.timeout + owner.COMMIT_TIME + TAKE_OVER_TIME),
     before = known(entry), is_forced = true,
-    want = { known = known(entry), is_forced = true, is_last_chance = true },
+    want = { known = known(entry), is_forced = true, is_last_chance = true, compared_rev = entry.rev },
   })
   if session then return session end
   return nil, err or failure.under_way(id)

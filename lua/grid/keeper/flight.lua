@@ -1,8 +1,9 @@
 -- One refresh: carries out the effects of grid.keeper.protocol, and notes what came of
 -- them. `flight.run` returns when the flight is over.
--- A flight (`one`) has: id; want, see protocol.decide; waits_until, CLOCK_BOOTTIME up to
--- which a refresh elsewhere is waited for; can_persist, may it wait without end for a
--- store that takes no answer? Afterwards: outcome, seconds, err, events.
+-- A flight (`one`) has: id; want, see protocol.decide, and compared_rev, the rev that the
+-- caller has just read; waits_until, CLOCK_BOOTTIME up to which a refresh elsewhere is
+-- waited for; can_persist, may it wait without end for a store that takes no answer?
+-- Afterwards: outcome, seconds, err, events.
 -- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
 -- Does not know: waiters, callers.
 
@@ -61,8 +62,19 @@ end
 
 local perform = {}
 
+-- The record and its rev, as access.read gives them. A flight of a caller that has just
+-- compared the rev begins without a second read: if the record was changed meanwhile, the
+-- put of the intent conflicts, and the flight reads it then.
+local function read_record(keeper, one)
+  local rev = one.want.compared_rev
+  local record = rev ~= nil and not one.has_read and access.recall(keeper, one.id, rev)
+  one.has_read = true
+  if record then return record, rev end
+  return access.read(keeper, one.id)
+end
+
 function perform.read(keeper, one, state)
-  local record, rev = access.read(keeper, one.id)
+  local record, rev = read_record(keeper, one)
   if not record and rev then
     one.err = rev
     return { name = "read", is_error = true }
