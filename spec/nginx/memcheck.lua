@@ -1,8 +1,9 @@
--- A worker under valgrind: calls of all kinds and ends, then a TERM, and memcheck has
--- nothing to say. No part of the usual suite: `make valgrind` runs it. memcheck is slow,
+-- A worker under valgrind: calls of all kinds and ends, and refreshes of a keeper, then a
+-- TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind` runs it. memcheck is slow,
 -- so nothing here measures time.
 
 local files = require "spec.nginx.files"
+local keeper_scenes = require "spec.nginx.keeper_scene"
 local scenes = require "spec.nginx.scene"
 
 local MEMCHECK = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
@@ -118,3 +119,39 @@ for name, code_cache in pairs { ["with the code cache"] = true, ["without the co
     end)
   end)
 end
+
+describe("a worker under memcheck, with a keeper,", function()
+  local scene
+
+  teardown(function()
+    if scene and scene.nginx.dir then scene:stop() end
+  end)
+
+  it("adds, refreshes, waits, loses callers and ends in mid-exchange, and reads nothing wrong and loses nothing", function()
+    scene = keeper_scenes.start {
+      master = false, check_client_abort = true, under = MEMCHECK, mode = "idempotent",
+      http = 'init_worker_by_lua_block { assert(require("spec.nginx.keeper_app").keeper:start { every = 1 }) }',
+    }
+    local id = scene:add()
+    assert.is_true(scene:ask("/get?timeout=60&id=" .. id).ok)
+    assert.is_true(scene:ask("/guarded?id=" .. id).ok)
+    assert.is_true(scene:ask("/add?id=new&token=" .. scene.oauth:family().refresh_token).ok)
+    assert.is_true(scene:ask("/remove?id=new").ok)
+    assert.equal("not_found", scene:ask("/get?id=new").code)
+    for _, fault in ipairs { { kind = "drop", execute = true }, { kind = "truncate", execute = true }, { kind = "html" } } do
+      scene.oauth:fault(fault)
+      local outcome = scene:ask("/refresh?id=" .. id)
+      assert.truthy(outcome.ok or outcome.kind)
+    end
+    scene.oauth:control("DELETE", "/faults")
+    scene.oauth:fault { kind = "delay", hold = true, count = 2 }
+    local ids = { scene:add(), scene:add() }
+    for i = 1, 2 do scene.nginx:get("/get?timeout=60&id=" .. ids[i], "--max-time 0.5") end
+    scene.oauth:wait_held(2)
+    local code = terminate(scene.nginx)
+    assert.equal(0, code, files.read(scene.nginx.dir .. "/stderr"))
+    scene.oauth:release()
+    for i = 1, 2 do assert.equal(2, assert(scene:keeper():get(ids[i])).generation) end
+    assert.is_nil(scene:stop())
+  end)
+end)
