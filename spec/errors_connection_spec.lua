@@ -13,13 +13,7 @@ describe("an error", function()
 
   before_each(function() client = rig.client(server) end)
 
-  -- The error for a service that answers anything with this status and this body.
-  local function answered(status, body, method)
-    server:fault { kind = "body", status = status, body = body }
-    local res, err = client:request(method or "POST", "/anything", '{"a":1}')
-    assert.is_nil(res)
-    return err
-  end
+  local function answered(...) return rig.answered(server, client, ...) end
 
   describe("of the way there:", function()
     local function unreachable(options)

@@ -12,13 +12,7 @@ describe("an error", function()
 
   before_each(function() client = rig.client(server) end)
 
-  -- The error for a service that answers anything with this status and this body.
-  local function answered(status, body, method)
-    server:fault { kind = "body", status = status, body = body }
-    local res, err = client:request(method or "POST", "/anything", '{"a":1}')
-    assert.is_nil(res)
-    return err
-  end
+  local function answered(...) return rig.answered(server, client, ...) end
 
   it("is made with what is loaded already: a worker may have lost its files, or the right to read them", function()
     server:fault { kind = "status", status = 401 }

@@ -67,6 +67,14 @@ function rig.refreshing(server)
   return refreshing
 end
 
+--- The error of a client's request that is answered with this status and this body.
+function rig.answered(server, client, status, body, method)
+  server:fault { kind = "body", status = status, body = body }
+  local res, err = client:request(method or "POST", "/anything", '{"a":1}')
+  assert.is_nil(res)
+  return err
+end
+
 --- Requests for client:refresh_sessions, each of a new session.
 function rig.requests(server, count)
   local list = {}
