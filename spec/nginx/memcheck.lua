@@ -1,6 +1,6 @@
--- A worker under valgrind: calls of all kinds and ends, and refreshes of a keeper, then a
--- TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind` runs it. memcheck is slow,
--- so nothing here measures time.
+-- A worker under valgrind: calls of all kinds and ends, and refreshes of a keeper, then
+-- a TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind`
+-- runs it. memcheck is slow, so nothing here measures time.
 
 local files = require "spec.nginx.files"
 local keeper_scenes = require "spec.nginx.keeper_scene"

@@ -7,13 +7,13 @@ local measure = require "spec.bench.measure"
 local nginx = require "spec.support.nginx"
 local proc = require "spec.bench.nginx.proc"
 local sandbox = require "spec.support.sandbox"
+local wrk = require "spec.bench.nginx.wrk"
 
 local quick = arg[1] == "--quick"
 local ROUNDS = quick and 1 or 5
 local SECONDS = quick and 1 or 5
 local ANSWER_DELAY = 0.05
 local LONG_CALL = quick and 2 or 10
-local SCRIPT = "spec/bench/nginx/load.lua"
 
 -- A P-256 point whose private key is not known.
 local KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErhCAcvW6s3s8pMgnlPY1KHk3+e"
@@ -40,29 +40,10 @@ local function start_worker(server)
   }
 end
 
--- A load as a pipe that gives its figures once it is over.
-local function load(worker, path, connections, seconds, pause)
-  local command = ("wrk -t1 -c%d -d%ds --timeout 30s -s %s %s%s %s"):format(
-    connections, seconds, SCRIPT, worker.http, path, pause or "")
-  local pipe = assert(io.popen(command))
-  return function()
-    local text = pipe:read "a"
-    pipe:close()
-    local requests, duration, median, p99, errors = text:match "figures (%d+) (%d+) ([%d.]+) ([%d.]+) (%d+)"
-    assert(requests and tonumber(errors) == 0, "the load failed: " .. text)
-    return { rate = requests / duration * 1e6, requests = tonumber(requests), median = median / 1000, p99 = p99 / 1000 }
-  end
-end
-
--- Eight quiet visitors of a location that has nothing to do with any call.
-local function visitors(worker, seconds)
-  return load(worker, "/unrelated", 8, seconds, 8)
-end
-
 local function round(worker, pid, path, connections)
   local before = proc.cpu_seconds(pid)
-  local calls = load(worker, path, connections, SECONDS)
-  local visits = connections > 100 and visitors(worker, SECONDS)
+  local calls = wrk.begin(worker, path, connections, SECONDS)
+  local visits = connections > 100 and wrk.visitors(worker, SECONDS)
   local figures = calls()
   if visits then figures.unrelated = visits().p99 end
   figures.cpu = (proc.cpu_seconds(pid) - before) / figures.requests * 1e6
@@ -72,7 +53,7 @@ end
 -- Each client in turn. -> [path][name] = list of figures, one for each round
 local function rounds(worker, pid, connections)
   local all = { ["/grid"] = {}, ["/cosocket"] = {} }
-  for path in pairs(all) do load(worker, path, connections, 1)() end
+  for path in pairs(all) do wrk.begin(worker, path, connections, 1)() end
   for _ = 1, ROUNDS do
     for _, path in ipairs { "/cosocket", "/grid" } do
       for name, value in pairs(round(worker, pid, path, connections)) do
