@@ -60,9 +60,11 @@ end
 
 -- ---- A refresh ------------------------------------------------------------------------
 
--- The files that a refresh by a keeper writes: a list of { path, text }.
+-- The files that a refresh by a keeper writes: a list of { path, text }. Not those of the
+-- first refresh, since the record of a login has fewer fields.
 local function writes_of_refresh(keeper, store)
   local writes = {}
+  assert(keeper:refresh(ID))
   local function replace_if(path, temporary_folder, expected, text, modified)
     writes[#writes + 1] = { path = path, text = text }
     return core.file_replace_if(path, temporary_folder, expected, text, modified)

@@ -149,6 +149,16 @@ describe("a keeper", function()
   end)
 end)
 
+describe("an exchange", function()
+  it("encodes the secret of its client once", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal(1, calls_of(core, "base64url_encode", function()
+      for _ = 1, 2 do assert(keeper:refresh "me") end
+    end))
+  end)
+end)
+
 describe("the identity of a process", function()
   it("names the keeper that asks", function()
     assert.equal("one", clock.identity "one".instance)

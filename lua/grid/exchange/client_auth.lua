@@ -19,6 +19,7 @@ local ASSERTION_LIFE = 120 -- seconds; longer than common differences between cl
 ---@field secret? string
 ---@field key? grid.core.key
 ---@field key_id? string
+---@field credentials? string see client_auth.credentials
 
 local function add(fields, name, value)
   fields[#fields + 1] = { name, value }
@@ -32,10 +33,14 @@ function add_to.none(client, _, _, fields)
   return true
 end
 
---- The value of the header `Authorization`. Id and secret are encoded as in a form before
---- they are joined by a colon, since either may contain a colon (RFC 6749 2.3.1).
+--- The value of the header `Authorization`, made once. Id and secret are encoded as in a
+--- form before they are joined by a colon, since either may contain a colon (RFC 6749
+--- 2.3.1).
 function client_auth.credentials(client)
-  return "Basic " .. encoding.base64(encoding.escape(client.id) .. ":" .. encoding.escape(client.secret))
+  if not client.credentials then
+    client.credentials = "Basic " .. encoding.base64(encoding.escape(client.id) .. ":" .. encoding.escape(client.secret))
+  end
+  return client.credentials
 end
 
 function add_to.basic(client, _, _, _, headers)

@@ -42,11 +42,9 @@ end
 function access.read(keeper, id, known_rev)
   local store = keeper.store
   local ok, blob, rev = pcall(store.get, store, id)
+  if not ok or not blob then forget(keeper, id) end -- the next read must not be spared
   if not ok then return nil, failure.of_store(blob) end
-  if not blob then
-    forget(keeper, id) -- the next read must not be spared
-    return nil, rev and failure.of_store(rev) or nil
-  end
+  if not blob then return nil, rev and failure.of_store(rev) or nil end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then return "same", rev end
   local last = access.recall(keeper, id, rev)
