@@ -30,12 +30,9 @@ local LOCATIONS = ([[
             require("grid.host.nginx").spawn(function(seconds)
                 local keeper, began, count = require("spec.nginx.keeper_app").keeper, ngx.now(), 0
                 while ngx.now() < began + seconds do
-                    while count < (ngx.now() - began) * RATE do
-                        count = count + 1
-                        require("grid.host.nginx").spawn(keeper.refresh, keeper, "s" .. (count % SESSIONS + 1))
-                    end
-                    ngx.sleep(0.005)
-                    ngx.update_time()
+                    count = count + 1
+                    require("grid.host.nginx").spawn(keeper.refresh, keeper, "s" .. (count % SESSIONS + 1))
+                    ngx.sleep(math.max(began + count / RATE - ngx.now(), 0.001))
                 end
             end, tonumber(ngx.var.arg_seconds))
         }
