@@ -71,6 +71,13 @@ function Scene:add(expires_in)
   return id
 end
 
+--- The ids of all sessions that were added, in that order.
+function Scene:all_ids()
+  local ids = {}
+  for i = 1, self.ids do ids[i] = "s" .. i end
+  return ids
+end
+
 local function read(body, status)
   return status == 200 and json.decode(body) or { http_status = status, body = body }
 end

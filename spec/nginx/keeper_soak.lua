@@ -1,8 +1,9 @@
--- Refreshes of many sessions by the workers of an nginx that is disturbed meanwhile, and
--- what must be true of the sessions afterwards.
+-- Refreshes of many sessions by the workers of an nginx that is disturbed meanwhile, or
+-- whose callers go away, and what must be true of the sessions afterwards.
 -- Does not know: the disturbances.
 
 local core = require "grid.core"
+local socket = require "socket"
 
 local soak = {}
 
@@ -54,6 +55,38 @@ function soak.losses(scene, ids)
   local families = scene.oauth:all_families()
   for i, id in ipairs(ids) do losses[#losses + 1] = loss(id, sessions[i], errors[i], families[i]) end
   return losses
+end
+
+--- Requests whose clients close the connection when the function that is returned is
+--- called.
+function soak.abort(scene, paths)
+  local connections = {}
+  for i, path in ipairs(paths) do
+    local connection = assert(socket.connect("127.0.0.1", scene.nginx.port))
+    assert(connection:send(("GET %s HTTP/1.0\r\n\r\n"):format(path)))
+    connections[i] = connection
+  end
+  return function()
+    for _, connection in ipairs(connections) do connection:close() end
+  end
+end
+
+--- So many new, expired sessions; `readers` wait for each, and go away while the server
+--- holds the answers back. -> the ids, and how many waited at once in the one worker
+function soak.lose_callers(scene, sessions, readers)
+  local ids, paths = {}, {}
+  for i = 1, sessions do
+    ids[i] = scene:add()
+    for _ = 1, readers do paths[#paths + 1] = "/get?timeout=30&id=" .. ids[i] end
+  end
+  scene.oauth:fault { kind = "delay", hold = true, count = 0 }
+  local go_away = soak.abort(scene, paths)
+  scene.oauth:wait_held(sessions)
+  local waiters = scene:ask("/counters").waiters
+  go_away()
+  scene.oauth:control("DELETE", "/faults")
+  scene.oauth:release()
+  return ids, waiters
 end
 
 --- Ends a worker as the kernel does when memory is short.

@@ -4,7 +4,6 @@
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.keeper_scene"
 local soak = require "spec.nginx.keeper_soak"
-local socket = require "socket"
 
 local scene, expected
 
@@ -23,19 +22,6 @@ local function generations(ids)
   local list = {}
   for i, id in ipairs(ids) do list[i] = assert(scene:keeper():status(id)).generation end
   return table.concat(list, " ")
-end
-
--- Requests whose clients close the connection before the answer.
-local function abort(paths)
-  local connections = {}
-  for i, path in ipairs(paths) do
-    local connection = assert(socket.connect("127.0.0.1", scene.nginx.port))
-    assert(connection:send(("GET %s HTTP/1.0\r\n\r\n"):format(path)))
-    connections[i] = connection
-  end
-  return function()
-    for _, connection in ipairs(connections) do connection:close() end
-  end
 end
 
 describe("a keeper that was made before the fork", function()
@@ -114,18 +100,8 @@ describe("a refresh in nginx whose callers go away", function()
     local warm = scene:add()
     assert.is_true(scene:ask("/get?id=" .. warm).ok)
     local before = assert(scene:idle_counters())
-    local ids, paths = {}, {}
-    for i = 1, 50 do
-      ids[i] = scene:add()
-      for _ = 1, 5 do paths[#paths + 1] = "/get?timeout=30&id=" .. ids[i] end
-    end
-    hold(0)
-    local go_away = abort(paths)
-    scene.oauth:wait_held(50)
-    assert.equal(250, scene:ask("/counters").waiters)
-    go_away()
-    scene.oauth:control("DELETE", "/faults")
-    scene.oauth:release()
+    local ids, waiters = soak.lose_callers(scene, 50, 5)
+    assert.equal(250, waiters)
     local after, seen = scene:idle_counters()
     assert.truthy(after, seen)
     assert.same({ 0, 0, before.blocks - before.writers }, { after.waiters, after.pending, after.blocks - after.writers })
@@ -175,7 +151,7 @@ describe("a refresh under way in a worker of nginx", function()
       if is_abandoned then
         local other = scene:add()
         hold()
-        local go_away = abort { "/get?timeout=30&id=" .. other }
+        local go_away = soak.abort(scene, { "/get?timeout=30&id=" .. other })
         scene.oauth:wait_held(2)
         go_away()
         id = id .. " " .. other

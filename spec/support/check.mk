@@ -42,7 +42,7 @@ keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what 
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/soak/run.lua $(SEED)
 
 .PHONY: keeper-nginx
-keeper-nginx: all  ## 100,000 refreshes by the workers of an nginx that reloads, and whose workers are killed: many minutes
+keeper-nginx: all  ## 100,000 refreshes in an nginx that reloads, whose workers are killed, and 10,000 callers that go away: many minutes
 	@$(call lua_env,luajit) luajit spec/nginx/run_keeper_soak.lua
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
