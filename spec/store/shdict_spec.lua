@@ -264,6 +264,26 @@ describe("a store in a shared dictionary", function()
     end
   end)
 
+  -- A process may have several Lua VMs, one after the other: nginx at each reload, and
+  -- with lua_code_cache off at each request. A process id is given again, too.
+  it("keeps the records of an earlier VM with that process id", function()
+    local dict = dictionary.new()
+    local function over_in_new_vm()
+      package.loaded["grid.store.shdict"] = nil
+      finally(function() package.loaded["grid.store.shdict"] = shdict end)
+      return require("grid.store.shdict").over(dict, "sessions")
+    end
+    local earlier, later = over_in_new_vm(), over_in_new_vm()
+    local rev = assert(earlier:put("a", nil, "1"))
+    rev = assert(earlier:put("a", rev, "2"))
+    local rev_of_b = assert(later:put("b", nil, "b"))
+    assert(later:put("c", nil, "c"))
+    assert(earlier:put("a", rev, "3"))
+    assert.same({ "b", rev_of_b }, { later:get "b" })
+    assert.equal("c", (earlier:get "c"))
+    assert.equal("3", (later:get "a"))
+  end)
+
   it("says that the dictionary is full, keeps all records, and can replace and remove them", function()
     local dict = dictionary.new(2 ^ 16)
     local store, rev_of, ids, err = shdict.over(dict, "sessions"), {}, {}

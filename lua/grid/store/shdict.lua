@@ -18,7 +18,7 @@ Shdict.__index = Shdict
 
 local OPTIONS = { dict = { type = "string", required = true, check = schema.plain } }
 
--- Keys of the dictionary. A token names the worker that made a change, and the change.
+-- Keys of the dictionary. A token names a change, and the process that made the change.
 --   n<bucket>            the number of changes that are complete: never above the version
 --                        of the current page, and never decreasing; never deleted
 --   p<bucket>-<version>  a page: deleted once the number is above its version
@@ -96,11 +96,13 @@ local function page_key(bucket, version)
   return ("p%d-%.0f"):format(bucket, version)
 end
 
-local changes = 0 -- of this process
-
+-- Random, since a process id does not name a worker for all time, and a process may have
+-- several Lua VMs: a token that came twice would delete the blob of another record.
+-- -> token | nil, error
 local function new_token(self)
-  changes = changes + 1
-  return ("%d.%.0f"):format(self.pid(), changes)
+  local random, kind, code, message = core.random_bytes(8)
+  if not random then return nil, errors.from_core(kind, code, message) end
+  return ("%d." .. ("%02x"):rep(#random)):format(self.pid(), random:byte(1, -1))
 end
 
 -- A page as text: a line with the token of the change that made it, and that of the blob
@@ -259,7 +261,9 @@ function Shdict:put(id, expected_rev, blob, due_at)
   if not page then return nil, err end
   if rev_of(page.records[id]) ~= expected_rev then return nil, "conflict" end
   if not has_room(self, expected_rev and RESERVED_TO_REMOVE or RESERVED) then return nil, full(self) end
-  local record = { token = new_token(self), due = due_at and contract.microseconds(due_at) }
+  local record = { due = due_at and contract.microseconds(due_at) }
+  record.token, err = new_token(self)
+  if not record.token then return nil, err end
   if not self.dict:safe_add("b" .. record.token, blob) then return nil, full(self) end
   local version
   version, err = carry_out(self, bucket, record.token, function(records, next_version)
@@ -279,8 +283,10 @@ function Shdict:remove(id, rev)
   contract.check_rev("store:remove", rev)
   local bucket, err = bucket_of(self, id)
   if not bucket then return nil, err end
-  local version
-  version, err = carry_out(self, bucket, new_token(self), function(records)
+  local token, version
+  token, err = new_token(self)
+  if not token then return nil, err end
+  version, err = carry_out(self, bucket, token, function(records)
     local old = records[id]
     if rev_of(old) ~= rev then return nil, "conflict" end
     records[id] = nil
