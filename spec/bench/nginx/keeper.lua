@@ -16,7 +16,13 @@ local SESSIONS = 400
 
 -- /busy refreshes one session after the other, so many a second, and returns at once.
 local LOCATIONS = ([[
-    location = /without { access_by_lua_block { local x = ngx.var.arg_id } content_by_lua_block { ngx.print "hello" } }
+    location = /without {
+        access_by_lua_block {
+            local keeper, id = require("spec.nginx.keeper_app").keeper, ngx.var.arg_id
+            if not keeper or not id then return ngx.exit(503) end
+        }
+        content_by_lua_block { ngx.print "hello" }
+    }
     location = /with {
         access_by_lua_block {
             local session = require("spec.nginx.keeper_app").keeper:get(ngx.var.arg_id)
