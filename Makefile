@@ -139,7 +139,7 @@ BUSTED   ?= /usr/bin/busted
 # are tools of the tests, and some specs start a process for each step: `make check` runs these, on one
 # VM.
 MODEL    := spec/keeper/model_spec.lua
-FAULTS   := spec/keeper/faults_spec.lua spec/keeper/soak_spec.lua
+FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)
 STEPS    := spec/command/durable_spec.lua spec/command/launcher_spec.lua spec/command/life_spec.lua \
             spec/command/move_signer_spec.lua spec/store/file_processes_spec.lua

@@ -26,6 +26,19 @@ function process_keeper.exchange(given)
   }
 end
 
+--- The store in the Redis whose port is in that folder's file "port", and may change.
+function process_keeper.redis(folder)
+  local idle, idle_port = {}, nil
+  return grid.store.redis {
+    connect = function()
+      local port = io.open(folder .. "/port"):read "*a"
+      if port ~= idle_port then idle, idle_port = {}, port end
+      return table.remove(idle) or require("spec.support.redis").connect(tonumber(port))
+    end,
+    release = function(client) idle[#idle + 1] = client end,
+  }
+end
+
 --- `given`: timeout, unsealed. `options`: store, exchange, on_event.
 function process_keeper.new(given, options)
   options.timeout = tonumber(given.timeout)

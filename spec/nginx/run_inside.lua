@@ -15,6 +15,7 @@ local OUTSIDE = {
   ["spec/command/"] = "runs the command, a program of its own",
   ["spec/store/file_processes_spec"] = "runs programs of their own",
   ["spec/store/redis"] = "starts a server, and runs programs of their own",
+  ["spec/keeper/redis_spec"] = "runs programs of their own",
   ["spec/keeper/faults_spec"] = "runs programs of their own",
   ["spec/keeper/soak_spec"] = "runs programs of their own",
   ["spec/keeper/processes_spec"] = "runs programs of their own",

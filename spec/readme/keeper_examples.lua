@@ -150,7 +150,7 @@ local function with_redis(run)
 end
 
 keeper_examples.lua["keeper redis"] = with_redis(function(text, folder)
-  folder:write("snippet.lua", text)
+  folder:write("snippet.lua", redis.prelude .. text)
   local code, out, err = folder:run("exec env " .. child.vm .. " snippet.lua")
   assert.same({ 0, "1\tab\n", "" }, { code, out, err })
 end)

@@ -242,6 +242,19 @@ describe("WAITAOF", function()
     end
   end)
 
+  it("is waited for on a server that has it", function()
+    local logged = redis.start "appendonly yes"
+    local one = logged:client()
+    local store = over(one)
+    local told, rev = store:durability(), store:put("a", nil, "1")
+    local calls = one:eval("return redis.call('INFO', 'commandstats')", 0):match "cmdstat_waitaof:calls=(%d+)"
+    logged:stop()
+    assert.is_string(rev)
+    if not calls then return pending "needs Redis 7.2 or Valkey; REDIS=/path names one" end
+    assert.equal("2", calls)
+    assert.equal("in Redis, which syncs once a second: a crash may lose the last second; each put waits for WAITAOF", told)
+  end)
+
   it("is waited for after a removal, and not after a conflict", function()
     local one = fake { evalsha = { 1 }, waitaof = { { 1, 0 } } }
     assert.is_true(over(one):remove("a", "1"))
@@ -273,7 +286,7 @@ describe("durability of a store in Redis", function()
   it("is read from a list as from a map, and names the wait", function()
     local values = { appendonly = "yes", appendfsync = "everysec", ["maxmemory-policy"] = "noeviction" }
     local one = fake { config = function(_, name) return { name, values[name] } end, waitaof = { { 0, 0 } } }
-    assert.matches("the last second; each put waits for the sync$", (over(one):durability()))
+    assert.matches("lose the last second; each put waits for WAITAOF$", (over(one):durability()))
   end)
 
   it("is unknown where the server does not tell", function()

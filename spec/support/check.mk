@@ -45,6 +45,10 @@ keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what 
 keeper-nginx: all  ## 100,000 refreshes in an nginx that reloads, whose workers are killed, and 10,000 callers that go away: many minutes
 	@$(call lua_env,luajit) luajit spec/nginx/run_keeper_soak.lua
 
+.PHONY: keeper-redis
+keeper-redis: all  ## keepers of many processes over a Redis that fails, and what is lost: minutes; REDIS=/path/valkey-server
+	@$(call lua_env,$(VM)) $(VM) spec/keeper/redis/run.lua
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))

@@ -16,8 +16,10 @@ redis.program = os.getenv "REDIS" or "redis-server"
 
 local PATIENCE = 20 -- seconds
 
--- Debian has no redis-lua for Lua 5.4, but the one for 5.3 runs there.
-if not rawget(_G, "jit") then package.path = package.path .. ";/usr/share/lua/5.3/?.lua" end
+--- What a program needs to find redis-lua: Debian has none for Lua 5.4, but the one for
+--- 5.3 runs there.
+redis.prelude = rawget(_G, "jit") and "" or 'package.path = package.path .. ";/usr/share/lua/5.3/?.lua" '
+assert((loadstring or _G.load)(redis.prelude))() -- luacheck: ignore 113
 
 local function free_port()
   local listener = assert(socket.bind("127.0.0.1", 0))
@@ -51,7 +53,7 @@ echo $? >ended]]
 --- `settings`: lines of a configuration. -> server with the field port
 function redis.start(settings)
   local self = setmetatable({ port = free_port(), dir = child.capture "mktemp -d" }, Server)
-  self.settings = settings or ""
+  self.settings, self.program = settings or "", redis.program
   self:launch()
   return self
 end
@@ -63,14 +65,14 @@ function Server:launch()
   file:close()
   os.remove(self.dir .. "/ended")
   os.remove(self.dir .. "/pid")
-  local launch = LAUNCH:format(redis.program, child.capture "echo $PPID")
+  local launch = LAUNCH:format(self.program, child.capture "echo $PPID")
   os.execute(("cd %s && setsid sh -c '%s' <&- >&- 2>&- &"):format(self.dir, launch:gsub("'", "'\\''")))
   local is_up = wait_for(function()
     if exists(self.dir .. "/ended") then return true end
     local ok, client = pcall(self.client, self)
     return ok and pcall(client.ping, client)
   end)
-  if not is_up or exists(self.dir .. "/ended") then error(redis.program .. " did not start:\n" .. self:log(), 2) end
+  if not is_up or exists(self.dir .. "/ended") then error(self.program .. " did not start:\n" .. self:log(), 2) end
   self.pid = child.capture("cat " .. self.dir .. "/pid")
 end
 
@@ -81,13 +83,14 @@ function Server:log()
   return text
 end
 
---- A client of redis-lua, which raises.
-function Server:client(parameters)
-  parameters = parameters or {}
-  parameters.host, parameters.port = "127.0.0.1", parameters.port or self.port
-  parameters.timeout = parameters.timeout or 5
-  return require("redis").connect(parameters)
+--- A client of redis-lua, which raises, and knows no command of Redis 7 by itself.
+function redis.connect(port)
+  local library = require "redis"
+  library.commands.waitaof = library.command "WAITAOF"
+  return library.connect { host = "127.0.0.1", port = port, timeout = 5 }
 end
+
+function Server:client() return redis.connect(self.port) end
 
 --- Sends a signal, "KILL" unless named, and waits until it has ended.
 function Server:kill(signal)

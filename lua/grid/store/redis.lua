@@ -273,9 +273,9 @@ function Redis:durability()
     return "unknown: Redis does not tell its settings"
   end
   local is_logged, text = values[1] == "yes", SYNCED[values[2]] or "unknown"
-  if not is_logged then text = "in the memory of Redis: a crash loses all changes since its last snapshot" end
   self.can_wait = is_logged and has(client, "waitaof") and ask(client, "waitaof", 0, 0, 0) ~= nil
-  if self.can_wait then text = text .. "; each put waits for the sync" end
+  if not is_logged then text = "in the memory of Redis: a crash loses all changes since its last snapshot" end
+  if self.can_wait then text = text .. "; each put waits for WAITAOF" end
   if values[3]:find "^allkeys" then text = text .. "; records may be EVICTED: set maxmemory-policy to noeviction" end
   give_back(self, client)
   return text
