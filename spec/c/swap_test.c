@@ -1,6 +1,6 @@
 /* Compare-and-swap of files: a file is changed only if it begins as expected, its time
  * is the one that was given, and no temporary file of a dead writer stays. */
-#define _GNU_SOURCE /* mkdtemp */
+#define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "folder.h"
 
@@ -8,8 +8,11 @@
 #include "base/lock.h"
 #include "base/swap.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +20,15 @@
 
 static char path[PATH_MAX], temporaries[PATH_MAX], left[PATH_MAX];
 static grid_error err;
+static int locks_fail; /* an errno of this program's own flock */
+
+int flock(int fd, int operation)
+{
+    int (*real)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "flock");
+
+    errno = locks_fail;
+    return locks_fail ? -1 : real(fd, operation);
+}
 
 static grid_slice slice_of(const char *text)
 {
@@ -157,6 +169,20 @@ static void a_lock_that_is_not_released_is_not_waited_for_without_end(void)
     CHECK_INT(take_away("four\n"), GRID_SWAP_DONE);
 }
 
+static void a_file_system_without_locks_is_refused(void)
+{
+    static const int errors[] = {ENOLCK, ENOSYS, EOPNOTSUPP};
+
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        locks_fail = errors[i];
+        CHECK_INT(put(NULL, "one\n"), GRID_SWAP_FAILED);
+        CHECK_STR(err.code, "not_locked");
+        locks_fail = 0;
+        CHECK_INT(names_in(temporaries), 0);
+    }
+    CHECK(has_content(NULL));
+}
+
 static void what_cannot_be_done_has_a_reason(void)
 {
     const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0, true};
@@ -219,6 +245,7 @@ int main(void)
     a_temporary_file_stays_as_long_as_its_writer_lives();
     a_second_name_of_the_file_is_removed();
     a_lock_that_is_not_released_is_not_waited_for_without_end();
+    a_file_system_without_locks_is_refused();
     what_cannot_be_done_has_a_reason();
     a_folder_that_others_can_write_to_is_refused();
     a_folder_is_made_for_its_owner_alone();

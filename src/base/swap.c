@@ -117,6 +117,14 @@ static void sweep(const char *folder)
         closedir(entries);
 }
 
+static void discard(temporary *new)
+{
+    if (new->path[0])
+        unlink(new->path);
+    new->path[0] = '\0';
+    unlock(new->fd);
+}
+
 /* The sweep of another writer may lock and remove a file between its creation and its
  * lock. Then another name is tried. */
 static bool create(temporary *new, const char *folder, grid_error *err)
@@ -140,7 +148,9 @@ static bool create(temporary *new, const char *folder, grid_error *err)
         if (new->fd >= 0 && grid_lock_opened(new->fd, NULL, &new->status, err))
             return true;
         if (new->fd >= 0)
-            close(new->fd);
+            discard(new);
+        if (new->fd >= 0 && strcmp(err->code, "not_locked") == 0)
+            return false;
     }
     return false;
 }
@@ -178,14 +188,6 @@ static bool fill(const temporary *new, const grid_swap *swap)
 
     give_to_owner(new, swap->path);
     return grid_write_all(new->fd, swap->bytes) && futimens(new->fd, times) == 0 && fsync(new->fd) == 0;
-}
-
-static void discard(temporary *new)
-{
-    if (new->path[0])
-        unlink(new->path);
-    new->path[0] = '\0';
-    unlock(new->fd);
 }
 
 /* Unlike rename, link does not replace a file that exists. */
