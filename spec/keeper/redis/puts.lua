@@ -5,6 +5,7 @@
 -- Does not know: faults.
 
 local process_keeper = require "spec.keeper.process_keeper"
+local socket = require "socket"
 
 local given = process_keeper.given(arg)
 local store = process_keeper.redis(given.folder)
@@ -15,14 +16,19 @@ local function is_over()
   return file and file:close()
 end
 
+local MOST_FAILURES = 6000 -- in a row: the server has ended with the program that started it
+local failures = 0
+
 repeat
+  failures = failures + 1
+  if failures > 1 then socket.sleep(0.01) end
   local ok, blob, rev = pcall(store.get, store, "puts")
   while ok and (blob or rev == nil) and not is_over() do
     local number = tonumber(blob or 0) + 1
     rev = store:put("puts", rev, ("%d"):format(number))
     if not rev then break end
-    blob = number
+    blob, failures = number, 0
     log:write(("%d\n"):format(number))
     log:flush()
   end
-until is_over()
+until is_over() or failures > MOST_FAILURES
