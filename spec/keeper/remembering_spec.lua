@@ -123,6 +123,66 @@ describe("a keeper", function()
     assert.equal(0, #server.raw.requests)
   end)
 
+  -- A `get` of a store that reads the record, and answers once it is resumed.
+  local function begin_get()
+    local store = keeper.store
+    local get = store.get
+    function store:get(id)
+      local blob, rev = get(self, id)
+      coroutine.yield()
+      return blob, rev
+    end
+    local thread = coroutine.create(function() return keeper:get "me" end)
+    assert(coroutine.resume(thread))
+    store.get = get
+    return thread
+  end
+
+  local function assert_seen(is_known, edit, expected)
+    start { recheck = 60 }
+    assert(keeper:add("me", rig.TOKENS))
+    if is_known then rig.pass(61) else keeper.entries = {} end
+    local thread = begin_get()
+    assert(edit())
+    assert(coroutine.resume(thread))
+    assert.equal("dead", coroutine.status(thread))
+    local session, err = keeper:get "me"
+    assert.equal(expected, session and session.generation or err.code)
+    rig.close(keeper, server)
+  end
+
+  it("does not serve again a session that was removed during a read", function()
+    for _, is_known in ipairs { true, false } do
+      assert_seen(is_known, function() return keeper:remove "me" end, "not_found")
+    end
+  end)
+
+  it("does not serve again a session that was replaced during a read", function()
+    for _, is_known in ipairs { true, false } do
+      assert_seen(is_known, function() return keeper:add("me", rig.TOKENS, { replace = true }) end, 2)
+    end
+  end)
+
+  it("does not serve again a session that was replaced while its refresh was saved", function()
+    start { recheck = 60 }
+    assert(keeper:add("me", rig.TOKENS))
+    local store, puts = keeper.store, 0
+    local put = store.put
+    function store:put(...)
+      local rev, err = put(self, ...)
+      puts = puts + 1
+      if puts == 2 then coroutine.yield() end
+      return rev, err
+    end
+    local thread = coroutine.create(function() return keeper:refresh "me" end)
+    assert(coroutine.resume(thread))
+    assert.equal(2, puts)
+    assert.equal(3, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)
+    assert(coroutine.resume(thread))
+    assert.equal("dead", coroutine.status(thread))
+    assert.equal(3, assert(keeper:get "me").generation)
+  end)
+
   it("decodes a record again if its store tells no rev", function()
     start { store = rig.spoiled(grid.store.memory(), { get = function(get, id) return (get(id)) end }) }
     assert(keeper:add("me", rig.TOKENS))

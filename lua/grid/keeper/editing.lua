@@ -91,6 +91,7 @@ function editing.add(keeper, id, given, is_replaced)
     elseif outcome == "conflict" then
       return "conflict"
     end
+    memory.note_edit(keeper)
     return memory.adopt(keeper, record, new_rev)
   end)
   if not result then return nil, value end
@@ -121,6 +122,7 @@ end
 function editing.remove(keeper, id, is_revoked)
   local record, err = change(keeper, id, function(current, rev) return remove_once(keeper, id, current, rev) end)
   if not record then return nil, err end
+  memory.note_edit(keeper)
   memory.forget(keeper, id)
   events.emit(keeper, { name = "removed", id = id, generation = record.gen })
   if not is_revoked then return true end

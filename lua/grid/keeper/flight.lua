@@ -159,7 +159,7 @@ function perform.keep(keeper, one, state)
   if name or not may_wait_for_store(keeper, one, pause) then
     set_pending(keeper, one, state, name)
     if name and not one.spooled then emit(one, "spooled", { generation = state.record.gen }) end
-    if name and not state.raw then memory.adopt(keeper, state.record, nil) end
+    if name and not state.raw then memory.adopt_after(keeper, state.record, nil, one.edits) end
     return nil
   end
   waiting.sleep(keeper.host, pause)
@@ -177,17 +177,17 @@ local conclude = {}
 function conclude.refreshed(keeper, one, effect)
   local seconds = one.sent_at and clock.boot() - one.sent_at
   emit(one, "refreshed", { generation = effect.record.gen, seconds = seconds })
-  memory.adopt(keeper, effect.record, effect.rev)
+  memory.adopt_after(keeper, effect.record, effect.rev, one.edits)
 end
 
 function conclude.adopt(keeper, one, effect)
   if not is_live(effect.record) then return end
   emit(one, "adopted", { generation = effect.record.gen })
-  memory.adopt(keeper, effect.record, effect.rev)
+  memory.adopt_after(keeper, effect.record, effect.rev, one.edits)
 end
 
-local function take_over(keeper, _, effect)
-  if is_live(effect.record) then memory.adopt(keeper, effect.record, effect.rev) end
+local function take_over(keeper, one, effect)
+  if is_live(effect.record) then memory.adopt_after(keeper, effect.record, effect.rev, one.edits) end
 end
 
 conclude.serve, conclude.hold, conclude.back_off = take_over, take_over, take_over
@@ -197,14 +197,14 @@ function conclude.dead(keeper, one, effect)
   if one.sent_at then
     emit(one, "dead", { generation = record.gen, kind = "auth", code = record.dead.code })
   end
-  memory.adopt(keeper, record, effect.rev)
+  memory.adopt_after(keeper, record, effect.rev, one.edits)
 end
 
 function conclude.failed(keeper, one, effect)
   local problem = effect.failure
   one.err = one.err or failure.of_answer(problem)
   emit(one, "failed", { kind = one.err.kind, code = one.err.code })
-  if effect.record and effect.rev then memory.adopt(keeper, effect.record, effect.rev) end
+  if effect.record and effect.rev then memory.adopt_after(keeper, effect.record, effect.rev, one.edits) end
 end
 
 function conclude.missing(keeper, one)
@@ -290,7 +290,7 @@ end
 
 --- Carries out a flight. After a failure that allows a replay at once, a second time.
 function flight.run(keeper, one)
-  one.events, one.me = {}, clock.identity(keeper.instance)
+  one.events, one.me, one.edits = {}, clock.identity(keeper.instance), keeper.census.edits
   fly(keeper, one)
   if one.outcome == "failed" and one.is_replayed_at_once then fly(keeper, one) end
 end

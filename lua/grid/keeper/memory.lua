@@ -115,6 +115,22 @@ function memory.adopt(keeper, record, rev)
   return entry
 end
 
+--- A session was added or removed: what was read of the store before may be over.
+function memory.note_edit(keeper)
+  keeper.census.edits = keeper.census.edits + 1
+end
+
+--- Takes over a record of a read, or of a flight, that began after so many edits. If
+--- there were others meanwhile, the next reader compares the entry with the store.
+function memory.adopt_after(keeper, record, rev, edits)
+  local entry = memory.adopt(keeper, record, rev)
+  if keeper.census.edits ~= edits then
+    entry.checked = -math.huge
+    arm(keeper, entry)
+  end
+  return entry
+end
+
 --- Lets no entry serve without a look at the keeper, which was closed.
 function memory.close(keeper)
   for _, entry in pairs(keeper.entries) do entry.quiet_until = 0 end
@@ -138,6 +154,7 @@ end
 function memory.current(keeper, id, must_compare)
   local entry, now = keeper.entries[id], clock.boot()
   if entry and not must_compare and now < entry.checked + keeper.recheck then return entry end
+  local edits = keeper.census.edits
   local is_unchanged = entry and not must_compare and access.is_unchanged(keeper, id, entry.rev)
   local record, rev
   if not is_unchanged then record, rev = access.read(keeper, id, entry and entry.rev) end
@@ -151,7 +168,7 @@ function memory.current(keeper, id, must_compare)
     memory.forget(keeper, id)
     return nil, failure.not_found(id)
   end
-  return memory.adopt(keeper, record, rev)
+  return memory.adopt_after(keeper, record, rev, edits)
 end
 
 return memory
