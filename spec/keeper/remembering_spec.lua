@@ -236,6 +236,19 @@ describe("the jitter", function()
 end)
 
 describe("a store in a folder", function()
+  it("remembers no stamp of a record that was removed", function()
+    local folder = child.folder()
+    local store, time = grid.store.file { directory = folder.path .. "/sessions" }, os.time
+    local rev = assert(store:put("a", nil, "blob"))
+    os.time = function() return time() + 10 end -- luacheck: ignore 122
+    local is_unchanged = store:is_unchanged("a", rev) or store:get "a" and store:is_unchanged("a", rev)
+    os.time = time -- luacheck: ignore 122
+    assert.is_true(is_unchanged)
+    assert.is_true(store:remove("a", rev))
+    assert.is_nil(next(store.stamps))
+    folder:remove()
+  end)
+
   it("computes the name of a file once", function()
     local folder = child.folder()
     local store = grid.store.file { directory = folder.path .. "/sessions" }

@@ -243,6 +243,7 @@ function File:remove_by(remove_if, id, rev)
   local exists, err = folder_exists(self)
   if exists == nil then return nil, err end
   if not exists or not is_rev(rev) then return nil, "conflict" end
+  self.stamps[id] = nil
   local name
   name, err = name_of(self, id)
   if not name then return nil, err end
