@@ -8,6 +8,7 @@
 local core = require "grid.core"
 local grid = require "grid"
 local process_keeper = require "spec.keeper.process_keeper"
+local socket = require "socket"
 local steps = require "spec.keeper.faults.steps"
 
 local given = process_keeper.given(arg)
@@ -54,16 +55,30 @@ end
 
 local MOST_REFUSED = 20 -- connections in a row: the server has ended with the program that started it
 
-local dead, refused = {}, 0
+local MOST_FAILED = 5000 -- operations of the store in a row, each after a pause: Redis has ended with that program
+
+local dead, refused, failed = {}, 0, 0
+
+local function count(session, err)
+  if session then
+    refused, failed = 0, 0
+  elseif err.kind == "network" and err.sent == "no" then
+    refused = refused + 1
+  elseif err.kind == "store" then
+    failed = failed + 1
+    socket.sleep(0.01)
+  end
+end
+
 repeat
   id = "id-" .. math.floor(random() * tonumber(given.ids)) + 1
   if not dead[id] then
     local session, err = keeper:refresh(id, { timeout = 0 })
     if err then log:write("error ", id, describe(err), "\n") else log:write("session ", tostring(session), "\n") end
-    if session then refused = 0 elseif err.kind == "network" and err.sent == "no" then refused = refused + 1 end
+    count(session, err)
     dead[id] = err and err.code == "reauthentication_required"
   end
-until is_over() or refused > MOST_REFUSED
+until is_over() or refused > MOST_REFUSED or failed > MOST_FAILED
 
 local file = assert(io.open(given.folder .. "/metrics-" .. pid, "w"))
 file:write(keeper:metrics())
