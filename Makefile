@@ -131,7 +131,7 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 # ---- Tests ------------------------------------------------------------------------------------
 
 SUITE    := spec/support/suite
-SHARDS   := spec/support/shards 4
+SHARDS   := spec/support/shards 3
 INSIDE   := luajit spec/nginx/run_inside.lua
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.

@@ -5,7 +5,7 @@ local core = require "grid.core"
 
 local child = require "spec.support.child"
 
-local folder
+local folder, blocks
 
 local function path(name) return folder.path .. "/" .. name end
 
@@ -16,13 +16,14 @@ local function assert_error(code, ok, kind, actual, message)
 end
 
 before_each(function()
+  blocks = core.live()
   folder = child.folder()
   assert.is_true(core.folder_make(path "tmp"))
 end)
 
 after_each(function()
   folder:remove()
-  assert.equal(0, core.live())
+  assert.equal(blocks, core.live())
 end)
 
 describe("a compare-and-swap", function()

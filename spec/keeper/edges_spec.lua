@@ -2,6 +2,7 @@
 
 local child = require "spec.support.child"
 local core = require "grid.core"
+local errors = require "grid.errors"
 local flights = require "grid.keeper.flights"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
@@ -267,6 +268,50 @@ describe("A store of a user", function()
     raw_rig.assert_error(err, { kind = "store", code = "conflict" })
     assert.equal(0, #server.raw.requests)
     assert.equal("added failed", rig.names(events))
+  end)
+
+  -- A store that has the record, but could not bring it to its disk.
+  local function volatile(times)
+    local left = times
+    return { put = function(call, ...)
+      local rev, problem = call(...)
+      if not rev or left == 0 then return rev, problem end
+      left = left - 1
+      return nil, errors.new { kind = "store", code = "not_durable", message = "the disk failed" }
+    end }
+  end
+
+  it("gets an intent that it may lose once more, and nothing is sent before it is durable", function()
+    for times, requests in ipairs { 1, 0 } do
+      start()
+      assert(keeper:add("me", rig.TOKENS))
+      local store = keeper.store
+      keeper.store = rig.spoiled(store, volatile(times))
+      local session, err = keeper:refresh("me", { timeout = 0 })
+      assert.equal(requests, #server.raw.requests)
+      if requests == 1 then
+        assert.equal("access-1", session.access_token)
+        assert.equal(3, keeper.store.calls.put)
+      else
+        raw_rig.assert_error(err, { kind = "store", code = "not_durable" })
+        assert.equal(2, keeper.store.calls.put)
+      end
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
+
+  it("gets an answer that it may lose once more, before the caller gets it", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local store = keeper.store
+    server.faults[1] = function(self, request, execute)
+      keeper.store = rig.spoiled(store, volatile(2))
+      return execute(self, request)
+    end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal(3, keeper.store.calls.put)
+    assert.equal(1, server.executions)
   end)
 
   it("may return something else than a record and a list", function()

@@ -110,6 +110,21 @@ describe("an intent", function()
     assert.equal("failed", self:event({ name = "read", is_error = true }).outcome)
   end)
 
+  it("that the store may lose is put again with the rev that it has, and sent when it is durable", function()
+    local self = rig.flight({}, env "strict")
+    local intent = self:read(rig.record()).record.intent
+    local function put_volatile() return self:event { name = "put", result = "error", is_volatile = true } end
+    assert.equal("read", put_volatile().act)
+    local effect = self:read(self.flight.record, "rev-7")
+    assert.same({ "put", "rev-7", intent }, { effect.act, effect.rev, effect.record.intent })
+    local flight = self.flight
+    assert.equal("send", self:put().act)
+    for _, is_volatile in ipairs { true, false } do
+      self.flight = flight
+      assert.equal("failed", self:event({ name = "put", result = "error", is_volatile = is_volatile }).outcome)
+    end
+  end)
+
   it("that was put too late is not sent, and is free for the next attempt", function()
     local self = rig.flight({}, env "strict")
     self:read(rig.record())

@@ -130,7 +130,7 @@ describe("the example gateway", function()
     grid_side:fault { kind = "delay", hold = true }
     assert.equal(200, (select(2, visit())))
     grid_side:wait_held(1)
-    assert.same({ [200] = 20 }, visit_at_once(20))
+    assert.same({ [200] = 8 }, visit_at_once(8))
     assert.equal(1, grid_side:stats().held)
     grid_side:release()
     assert.is_true(nginx.wait_for(10, function()

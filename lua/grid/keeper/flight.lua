@@ -98,7 +98,7 @@ function perform.put(keeper, one, state, effect)
     if one.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(one.id) end
   end
   one.err = err or one.err
-  return { name = "put", result = result, rev = rev }
+  return { name = "put", result = result, rev = rev, is_volatile = err ~= nil and err.code == "not_durable" }
 end
 
 function perform.send(keeper, one, _, effect)

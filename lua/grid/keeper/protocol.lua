@@ -17,7 +17,8 @@ local protocol = {}
 --
 --   effect                                event
 --   read                                  read { record, rev, facts } | { is_error }
---   put { record, rev, due_at }           put { result, rev }: "ok", "conflict", "error"
+--   put { record, rev, due_at }           put { result, rev, is_volatile }: "ok", "conflict",
+--                                         "error"; is_volatile: the store may lose the record
 --   send { intent, not_after, deadline }  answer { result, sent, skew }
 --   read_raws { raws }                    answer { result, raw }; no result: not readable
 --   wait { seconds }, keep                again
@@ -168,15 +169,20 @@ end
 function on.put(flight, event, env)
   if event.result == "ok" then return send(with(flight, { rev = event.rev }), env) end
   if event.result == "conflict" then return start_over(flight) end
-  return read(flight, "check")
+  if flight.is_second_put then return done(flight, "failed", { failure = STORE_FAILED }) end
+  return read(with(flight, { is_volatile = event.is_volatile }), "check")
 end
 
 -- A put that returned an error may have been executed: then the record has its write_id.
+-- A record that the store has, but may lose, is put once more, and nothing is sent before
+-- it is durable.
 function on.check(flight, event, env)
   local record = not event.is_error and event.record
   local has_happened = record and record.intent and record.intent.write_id == flight.intent.write_id
   if not has_happened then return done(flight, "failed", { failure = STORE_FAILED }) end
-  return send(with(flight, { rev = event.rev, record = record }), env)
+  local found = with(flight, { rev = event.rev, record = record })
+  if flight.is_volatile then return put(found, "put", record, env, { is_second_put = true, is_volatile = false }) end
+  return send(found, env)
 end
 
 -- The source of an answer: the attempt of this flight, or a raw answer in the record.
@@ -222,6 +228,7 @@ local function save(flight, record, env)
   local act, new = merged(flight, record, env)
   if act == "put" then return put(flight, "save", new, env) end
   if act == "drop" then return done(flight, "dropped", { entry = flight.entry, raw = flight.raw }) end
+  if flight.is_volatile then return put(flight, "save", record, env) end
   return done(flight, "adopt", { record = record, rev = flight.rev })
 end
 
@@ -242,7 +249,7 @@ end
 
 function on.save(flight, event)
   if event.result == "conflict" then return read(flight, "merge") end
-  if event.result == "error" then return with(flight, { step = "merge" }), { act = "keep" } end
+  if event.result == "error" then return with(flight, { step = "merge", is_volatile = event.is_volatile }), { act = "keep" } end
   local outcome = flight.raw and "failed" or "refreshed"
   return done(flight, outcome, { record = flight.record, rev = event.rev, failure = flight.raw and UNREADABLE })
 end
