@@ -85,7 +85,8 @@ local OPTIONS = {
 function redis.new(given)
   schema.check("grid.store.redis", OPTIONS, given)
   return setmetatable({
-    connect = given.connect, release = given.release, prefix = given.prefix or OPTIONS.prefix.default, can_wait = true,
+    connect = given.connect, release = given.release, prefix = given.prefix or OPTIONS.prefix.default,
+    no_wait_until = 0,
   }, Redis)
 end
 
@@ -158,6 +159,8 @@ local function read(self, script, ...)
   return nil, failed("not_answered", "the reply of Redis is no list: %s", type(reply))
 end
 
+local ASK_AGAIN = 60 -- seconds: after a failover, another server answers
+
 local WITHOUT_WAITING = { "unknown command", "appendonly is disabled", "NOPERM" }
 
 local function has_no_wait(problem)
@@ -170,13 +173,13 @@ end
 -- Waits until the server has synced its file, if the server and the client can.
 -- -> true | nil, error
 local function wait_for_sync(self, client)
-  if not self.can_wait or not has(client, "waitaof") then
+  if os.time() < self.no_wait_until or not has(client, "waitaof") then
     give_back(self, client)
     return true
   end
   local reply, problem = ask(client, "waitaof", 1, 0, SYNC_TIMEOUT)
   if reply or has_no_wait(problem) then
-    self.can_wait = reply and true or false
+    self.no_wait_until = reply and 0 or os.time() + ASK_AGAIN
     give_back(self, client)
     if not reply or type(reply) == "table" and tonumber(reply[1]) == 1 then return true end
     problem = "set appendfsync to always or everysec, or look at the server's disk"
@@ -273,9 +276,10 @@ function Redis:durability()
     return "unknown: Redis does not tell its settings"
   end
   local is_logged, text = values[1] == "yes", SYNCED[values[2]] or "unknown"
-  self.can_wait = is_logged and has(client, "waitaof") and ask(client, "waitaof", 0, 0, 0) ~= nil
+  local waits = is_logged and has(client, "waitaof") and ask(client, "waitaof", 0, 0, 0) ~= nil
+  self.no_wait_until = waits and 0 or os.time() + ASK_AGAIN
   if not is_logged then text = "in the memory of Redis: a crash loses all changes since its last snapshot" end
-  if self.can_wait then text = text .. "; each put waits for WAITAOF" end
+  if waits then text = text .. "; each put waits for WAITAOF" end
   if values[3]:find "^allkeys" then text = text .. "; records may be EVICTED: set maxmemory-policy to noeviction" end
   give_back(self, client)
   return text

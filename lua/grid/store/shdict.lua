@@ -215,11 +215,15 @@ local function sweep(self)
     if bucket then pages[#pages + 1] = { key = key, bucket = tonumber(bucket), version = tonumber(version) } end
     if is_gone[pid] then keys[key] = true end
   end
-  for _, found in ipairs(pages) do
-    local page, err = current(self, found.bucket)
+  local numbers = {}
+  for bucket = 0, self.buckets - 1 do -- also those whose first page came after get_keys
+    local page, err = current(self, bucket)
     if not page then return nil, err end
     for _, record in pairs(page.records) do keys["b" .. record.token] = nil end
-    if found.version < page.number then self.dict:delete(found.key) end
+    numbers[bucket] = page.number
+  end
+  for _, found in ipairs(pages) do
+    if found.version < numbers[found.bucket] then self.dict:delete(found.key) end
   end
   for key in pairs(keys) do self.dict:delete(key) end
 end
