@@ -17,8 +17,8 @@ local protocol = {}
 --
 --   effect                                event
 --   read                                  read { record, rev, facts } | { is_error }
---   put { record, rev, due_at }           put { result, rev, is_volatile }: "ok", "conflict",
---                                         "error"; is_volatile: the store may lose the record
+--   put { record, rev, due_at }           put { result, rev, is_volatile }: "ok",
+--                                         "conflict", "error"; the store may lose it
 --   send { intent, not_after, deadline }  answer { result, sent, skew }
 --   read_raws { raws }                    answer { result, raw }; no result: not readable
 --   wait { seconds }, keep                again
