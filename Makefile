@@ -135,11 +135,12 @@ SHARDS   := spec/support/shards 3
 INSIDE   := luajit spec/nginx/run_inside.lua
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
-# The model explores for a minute, the keeper's faults need many processes, the sandbox and the scripts
+# The model explores for a minute, the keeper's faults need many processes or workers, the sandbox and the scripts
 # are tools of the tests, and some specs start a process for each step: `make check` runs these, on one
 # VM.
 MODEL    := spec/keeper/model_spec.lua
-FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua
+FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua \
+            spec/nginx/keeper_spec.lua spec/nginx/shdict_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)
 STEPS    := spec/command/durable_spec.lua spec/command/launcher_spec.lua spec/command/life_spec.lua \
             spec/command/move_signer_spec.lua spec/store/file_processes_spec.lua
@@ -188,7 +189,7 @@ nginx inside-nginx: $(B)/luajit/grid/core.so
 
 nginx:
 	@$(call lua_env,luajit) $(SUITE) tests nginx \
-	  $(SHARDS) 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(wildcard spec/nginx/*_spec.lua)
+	  $(SHARDS) 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(filter-out $(FAULTS),$(wildcard spec/nginx/*_spec.lua))
 
 inside-nginx:
 	@$(call lua_env,luajit) $(SUITE) tests inside-nginx $(SHARDS) '$(INSIDE)' $$($(INSIDE) --list)
