@@ -1,5 +1,5 @@
 -- The store in Redis, over a real server, and over clients that fail. Inside nginx:
--- spec/nginx/redis_spec.lua. Many machines and faults: spec/store/redis_faults_spec.lua.
+-- spec/nginx/redis_spec.lua. Keepers over a Redis that fails: spec/keeper/redis_spec.lua.
 -- Does not know: the keeper.
 
 local check = require "grid.store.check"
@@ -11,7 +11,6 @@ local load = require "spec.store.load"
 local process = require "spec.support.process"
 local raw = require "spec.store.raw_redis"
 local redis = require "spec.support.redis"
-local rig = require "spec.support.rig"
 local scripts = require("grid.store.redis").SCRIPTS
 
 local server, client
@@ -380,23 +379,4 @@ describe("many processes on one Redis", function()
       assert.is_nil((linear.check_all(run(line))))
     end)
   end
-end)
-
-describe("misuse of a store in Redis", function()
-  it("raises for options that are not there", function()
-    local function connect() end
-    rig.assert_misuse(function() grid.store.redis {} end, "grid.store.redis: field 'connect' is missing")
-    rig.assert_misuse(function() grid.store.redis { connect = connect, Release = connect } end, "did you mean 'release'")
-    rig.assert_misuse(function() grid.store.redis { connect = connect, prefix = "" } end, "'prefix' must be")
-    rig.assert_misuse(function() grid.store.redis { connect = connect, prefix = "a{b}" } end, "must be a string without braces")
-  end)
-
-  it("raises for arguments that no store takes", function()
-    local store = over(client)
-    rig.assert_misuse(function() store:get "" end, "'id' must have 1 to 255 bytes")
-    rig.assert_misuse(function() store:put("a") end, "'blob' must be a string, got nil")
-    rig.assert_misuse(function() store:remove "a" end, "'rev' must be a string, got nil")
-    rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
-    rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
-  end)
 end)

@@ -8,7 +8,6 @@ local core = require "grid.core"
 local dictionary = require "spec.store.dictionary"
 local grid = require "grid"
 local linear = require "spec.store.linear"
-local rig = require "spec.support.rig"
 local shdict = require "grid.store.shdict"
 
 -- Workers that take turns at one dictionary. A worker runs a list of operations, and
@@ -380,28 +379,5 @@ describe("a store in a shared dictionary", function()
   it("has more buckets in a larger dictionary", function()
     local function buckets(size) return shdict.over(dictionary.new(size), "sessions").buckets end
     assert.same({ 16, 16, 512, 4096 }, { buckets(2 ^ 15), buckets(2 ^ 18), buckets(10 * 2 ^ 20), buckets(2 ^ 34) })
-  end)
-end)
-
-describe("misuse of a store in a shared dictionary", function()
-  it("raises for options that are not there", function()
-    rig.assert_misuse(function() grid.store.shdict {} end, "grid.store.shdict: field 'dict' is missing")
-    rig.assert_misuse(function() grid.store.shdict { dictionary = "x" } end, "unknown field 'dictionary'")
-  end)
-
-  it("raises where there is no such dictionary", function()
-    local ngx = rawget(_G, "ngx")
-    rig.assert_misuse(function() grid.store.shdict { dict = "sessions" } end,
-      ngx and "add 'lua_shared_dict sessions 10m;'" or "works inside nginx only")
-  end)
-
-  it("raises for arguments that no store takes", function()
-    local store = shdict.over(dictionary.new(), "sessions")
-    rig.assert_misuse(function() store:get "" end, "'id' must have 1 to 255 bytes")
-    rig.assert_misuse(function() store:put("a") end, "'blob' must be a string, got nil")
-    rig.assert_misuse(function() store:remove "a" end, "'rev' must be a string, got nil")
-    rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
-    rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
-    assert.equal(0, core.live())
   end)
 end)
