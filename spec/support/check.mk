@@ -69,9 +69,11 @@ SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portab
 check-all:  ## the same, each check that takes one VM on both, and clang-tidy with its analyzer, on the tests, too
 	@$(MAKE) BOTH=1 check
 
+# What a check has to build delays it until make has begun all the others: the longest one is built before.
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
+	@$(MAKE) asan-build || true
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
 	@$(MAKE) -k -j3 -Otarget gc sanitize valgrind faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
 	@$(MAKE) bench-quick || true
