@@ -231,8 +231,17 @@ describe("a call", function()
   describe("without the guard", function()
     local PROVOKES = {
       { "HTTP/1.1", "drop" }, { "HTTP/1.1", "reset" }, { "HTTP/1.1 over TLS", "drop" },
-      { "HTTP/2", "reset" }, { "HTTP/2", "refuse" }, { "HTTP/2", "downgrade" },
+      { "HTTP/2", "reset", until_version = 822 }, { "HTTP/2", "refuse" }, { "HTTP/2", "downgrade" },
     }
+
+    -- Of the command, which may have another libcurl than the module.
+    local function curl_version()
+      local pipe = assert(io.popen "curl -V")
+      local major, minor = pipe:read("*a"):match "^curl (%d+)%.(%d+)"
+      pipe:close()
+      return major * 100 + minor
+    end
+
     for _, pair in ipairs(PROVOKES) do
       local name, fault = pair[1], pair[2]
 
@@ -242,6 +251,7 @@ describe("a call", function()
         server:post_with_curl(protocol.curl, address .. "/ok", ("%s/%s?case=%s"):format(address, fault, case))
         local executions = server:executions(case)
         assert.equal(2, executions[1].position)
+        if pair.until_version and curl_version() >= pair.until_version then return assert.equal(1, #executions) end
         assert.is_true(#executions > 1)
       end)
     end
