@@ -231,27 +231,21 @@ describe("a call", function()
   describe("without the guard", function()
     local PROVOKES = {
       { "HTTP/1.1", "drop" }, { "HTTP/1.1", "reset" }, { "HTTP/1.1 over TLS", "drop" },
-      { "HTTP/2", "reset", until_version = 822 }, { "HTTP/2", "refuse" }, { "HTTP/2", "downgrade" },
+      { "HTTP/2", "reset" }, { "HTTP/2", "refuse" }, { "HTTP/2", "downgrade" },
     }
-
-    -- Of the command, which may have another libcurl than the module.
-    local function curl_version()
-      local pipe = assert(io.popen "curl -V")
-      local major, minor = pipe:read("*a"):match "^curl (%d+)%.(%d+)"
-      pipe:close()
-      return major * 100 + minor
-    end
-
     for _, pair in ipairs(PROVOKES) do
       local name, fault = pair[1], pair[2]
 
       it(("is executed more than once by libcurl: over %s, reused connection, %s"):format(name, fault), function()
-        local protocol, case = PROTOCOLS[name], new_case()
+        local protocol, executions = PROTOCOLS[name], nil
         local address = server[protocol.address]
-        server:post_with_curl(protocol.curl, address .. "/ok", ("%s/%s?case=%s"):format(address, fault, case))
-        local executions = server:executions(case)
-        assert.equal(2, executions[1].position)
-        if pair.until_version and curl_version() >= pair.until_version then return assert.equal(1, #executions) end
+        for _ = 1, 10 do -- curl 8.22 on a busy machine may see the fault too early to send again
+          local case = new_case()
+          server:post_with_curl(protocol.curl, address .. "/ok", ("%s/%s?case=%s"):format(address, fault, case))
+          executions = server:executions(case)
+          assert.equal(2, executions[1].position)
+          if #executions > 1 then break end
+        end
         assert.is_true(#executions > 1)
       end)
     end
