@@ -120,12 +120,9 @@ describe("grid.core", function()
       assert.equal(0, engine:in_flight())
     end)
 
-    -- A connection without TLS may be ready when `start` returns.
-    it("does not go out after its time, which passes before the connection is ready", function()
-      local given = exchange("/ok", { url = server.https .. "/ok", ca_file = server.ca, not_after = core.boottime() + 0.05 })
-      local transfer = start(engine, given)
-      local before = core.boottime()
-      while core.boottime() < before + 0.1 do end
+    -- With libcurl 7.81 the request may have been sent when `start` returns.
+    it("does not go out after its time, which has passed when the connection is ready", function()
+      local transfer = start(engine, exchange("/ok", { not_after = core.boottime() }))
       await(engine, transfer)
       local answer = transfer:answer()
       assert.same({ "request", "too_late", "no" }, { answer.kind, answer.code, answer.sent })
