@@ -51,7 +51,6 @@ static bool busy(grid_error *err, const char *path)
 int grid_lock_open(const char *path, grid_lock_mode mode, grid_error *err)
 {
     int fd = open_to_lock(path, mode);
-
     int why = errno;
 
     if (fd < 0)

@@ -1,14 +1,18 @@
 -- Declares what a store is, and checks the arguments of the library's own stores.
--- Owns: the annotation of a store, the checks, the order of ids.
+-- Owns: the annotation of a store, the checks, the order of ids, the form of times and of
+-- random names.
 -- Does not know: where a store keeps its records, and what is in them.
 
 local argument = require "grid.argument"
+local core = require "grid.core"
+local errors = require "grid.errors"
 
 local contract = {}
 
 --- Keeps records, each of them one blob under an id of 1 to 255 bytes, which are replaced
 --- by compare-and-set on a rev. A user's own store may raise instead of returning an
---- error. After an error of `put` or `remove` the change may have been made.
+--- error. After an error of `put` or `remove` the change may have been made; with the
+--- code "not_durable" it was, and may be lost: the keeper puts such a record once more.
 ---@class (exact) grid.Store
 ---@field is_local boolean is the store used on one host only?
 ---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
@@ -56,6 +60,22 @@ end
 function contract.check_list(what, limit, after)
   check_limit(what, limit)
   check_type(what, "after", after, "string", true)
+end
+
+local PATTERNS = {} -- size -> pattern
+
+--- Bytes in hexadecimal digits.
+function contract.hex(bytes)
+  local pattern = PATTERNS[#bytes] or ("%02x"):rep(#bytes)
+  PATTERNS[#bytes] = pattern
+  return pattern:format(bytes:byte(1, -1))
+end
+
+--- So many random bytes in hexadecimal digits. -> text | nil, error
+function contract.random_hex(size)
+  local random, kind, code, message = core.random_bytes(size)
+  if not random then return nil, errors.from_core(kind, code, message) end
+  return contract.hex(random)
 end
 
 contract.LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep

@@ -60,19 +60,13 @@ local function parse(text)
   return text:sub(start, last), rev, text:sub(last + 2), tonumber(due)
 end
 
-local HEX = { [16] = ("%02x"):rep(16), [32] = ("%02x"):rep(32) }
-
-local function hex(bytes)
-  return HEX[#bytes]:format(bytes:byte(1, -1))
-end
-
 -- A rev ends with random bytes, so that revs do not repeat when a record is removed and
 -- added again, or when an older copy of the file is restored.
 local function next_rev(expected_rev)
-  local random, kind, code, message = core.random_bytes(16)
-  if not random then return nil, errors.from_core(kind, code, message) end
+  local random, err = contract.random_hex(16)
+  if not random then return nil, err end
   local count = expected_rev and tonumber(expected_rev:match "^%d+") or 0
-  return ("%.0f-"):format(count + 1) .. hex(random)
+  return ("%.0f-"):format(count + 1) .. random
 end
 
 local function is_rev(rev)
@@ -88,7 +82,7 @@ local function name_of(self, id)
   local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
   if not hash then return nil, errors.from_core(kind, code, message) end
   if self.name_count >= MOST_NAMES then self.names, self.name_count = {}, 0 end
-  name = hex(hash)
+  name = contract.hex(hash)
   self.names[id], self.name_count = name, self.name_count + 1
   return name
 end

@@ -5,7 +5,6 @@
 -- Does not know: sockets, pools, and what is in a blob.
 
 local contract = require "grid.store.contract"
-local core = require "grid.core"
 local display = require "grid.display"
 local errors = require "grid.errors"
 local schema = require "grid.schema"
@@ -201,14 +200,6 @@ local function change(self, script, id, ...)
   return nil, failed("not_answered", "the reply of Redis is no number: %s", type(reply))
 end
 
--- Random, so that a rev is not given again after a removal, or after a failover to a
--- replica without the last changes. -> rev | nil, error
-local function new_rev()
-  local random, kind, code, message = core.random_bytes(16)
-  if not random then return nil, errors.from_core(kind, code, message) end
-  return ("%02x"):rep(#random):format(random:byte(1, -1))
-end
-
 function Redis:get(id)
   contract.check_id("store:get", id)
   local record, err = read(self, GET, 1, key_of(self, "r:" .. id))
@@ -219,7 +210,9 @@ end
 function Redis:put(id, expected_rev, blob, due_at)
   contract.check_put("store:put", id, expected_rev, blob, due_at)
   if expected_rev == "" then return nil, "conflict" end -- "" is none for the script
-  local rev, err = new_rev()
+  -- Random, so that a rev is not given again after a removal, or after a failover to a
+  -- replica without the last changes.
+  local rev, err = contract.random_hex(16)
   if not rev then return nil, err end
   local ok
   ok, err = change(self, PUT, id, expected_rev or "", rev, due_at and contract.microseconds(due_at) or "", blob)

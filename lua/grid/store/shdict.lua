@@ -100,9 +100,9 @@ end
 -- several Lua VMs: a token that came twice would delete the blob of another record.
 -- -> token | nil, error
 local function new_token(self)
-  local random, kind, code, message = core.random_bytes(8)
-  if not random then return nil, errors.from_core(kind, code, message) end
-  return ("%d." .. ("%02x"):rep(#random)):format(self.pid(), random:byte(1, -1))
+  local random, err = contract.random_hex(8)
+  if not random then return nil, err end
+  return ("%d.%s"):format(self.pid(), random)
 end
 
 -- A page as text: a line with the token of the change that made it, and that of the blob
