@@ -33,7 +33,8 @@ exit codes:
 }
 
 local function event_line(event)
-  local parts = { event.name, event.id and " " or "", event.id and display.one_line(event.id) or "" }
+  local parts = { event.name }
+  if event.id then parts[#parts + 1] = " " .. display.one_line(event.id) end
   if event.generation then parts[#parts + 1] = (", generation %.0f"):format(event.generation) end
   if event.code then parts[#parts + 1] = (": %s (%s)"):format(event.kind or "error", display.one_line(event.code)) end
   return table.concat(parts)
