@@ -34,8 +34,11 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     return size;
 }
 
-static void prepare(call *self, const remote *server, const char *url, long version)
+static void prepare(call *self, const remote *server, long version)
 {
+    char url[128];
+
+    snprintf(url, sizeof url, "%s/ok", server->https);
     *self = (call){.easy = curl_easy_init(), .multi = curl_multi_init()};
     curl_easy_setopt(self->easy, CURLOPT_URL, url);
     curl_easy_setopt(self->easy, CURLOPT_CAINFO, server->ca);
@@ -78,12 +81,10 @@ static void finish(call *self)
 
 static void check_limit(const remote *server, long version)
 {
-    char url[128];
     call self;
     int i;
 
-    snprintf(url, sizeof url, "%s/ok", server->https);
-    prepare(&self, server, url, version);
+    prepare(&self, server, version);
     self.limit.until = grid_clock_now(); /* over before the request goes out */
     for (i = 0; i < 2000 && !self.was_sent && move(&self); i++)
         ;
@@ -98,12 +99,10 @@ static void check_limit(const remote *server, long version)
 /* A process that was not scheduled for the time of the limit. */
 static void check_granted(const remote *server, long version)
 {
-    char url[128];
     call self;
     int i;
 
-    snprintf(url, sizeof url, "%s/ok", server->https);
-    prepare(&self, server, url, version);
+    prepare(&self, server, version);
     for (i = 0; i < 2000 && !self.is_done; i++) {
         grid_read_limit_begin(&self.limit, -1);
         move(&self);

@@ -62,6 +62,18 @@ void grid_options_set_series(CURL *easy, unsigned series)
                      CURL_SSLVERSION_TLSv1_2 | highest[series % (sizeof highest / sizeof highest[0])]);
 }
 
+/* `bundle` and `folder` are the options of the connection to the server, or of that to
+ * the proxy. */
+static void set_authorities(CURL *easy, const grid_exchange *exchange, CURLoption bundle, CURLoption folder, CURLcode *code)
+{
+    if (exchange->ca_file) {
+        SET(bundle, exchange->ca_file);
+        SET(folder, NO_AUTHORITIES);
+    } else if (grid_libcurl_ca_folder()) {
+        SET(bundle, NULL);
+    }
+}
+
 static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     bool may_share = grid_options_may_share(exchange);
@@ -69,12 +81,7 @@ static void set_connection(CURL *easy, const grid_exchange *exchange, CURLcode *
     SET(CURLOPT_HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
-    if (exchange->ca_file) {
-        SET(CURLOPT_CAINFO, exchange->ca_file);
-        SET(CURLOPT_CAPATH, NO_AUTHORITIES);
-    } else if (grid_libcurl_ca_folder()) {
-        SET(CURLOPT_CAINFO, NULL);
-    }
+    set_authorities(easy, exchange, CURLOPT_CAINFO, CURLOPT_CAPATH, code);
 }
 
 /* The connection to a proxy may use TLS. */
@@ -88,12 +95,7 @@ static void set_proxy(CURL *easy, const grid_exchange *exchange, CURLcode *code)
     SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_PROXY_SSL_VERIFYPEER, exchange->insecure_skip_tls_verify ? 0L : 1L);
     SET(CURLOPT_PROXY_SSL_VERIFYHOST, exchange->insecure_skip_tls_verify ? 0L : 2L);
-    if (exchange->ca_file) {
-        SET(CURLOPT_PROXY_CAINFO, exchange->ca_file);
-        SET(CURLOPT_PROXY_CAPATH, NO_AUTHORITIES);
-    } else if (grid_libcurl_ca_folder()) {
-        SET(CURLOPT_PROXY_CAINFO, NULL);
-    }
+    set_authorities(easy, exchange, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH, code);
 }
 
 /* RFC 9110 section 8.6: these methods send Content-Length also for an empty body.
