@@ -10,29 +10,28 @@ local OTHER = [[
 
 describe("Without a ca_file, TLS", function()
   local server = rig.sandbox()
-  local folder
-
-  before_each(function() folder = child.folder() end)
-  after_each(function() folder:remove() end)
 
   -- What a call meets after the `preparation`, in which $CA is the sandbox's authority.
   local function call_after(preparation)
+    local folder = child.folder()
     folder:write("prepared", ([[
       (cd %q && CA=%q && set -e
       %s) >/dev/null 2>&1 || exit 9
       exec "$@"]]):format(folder.path, server.ca, preparation))
-    return (rig.run(([[
+    local output = rig.run(([[
       local client = require("grid").new { base_url = %q, api_key = "k", retries = 0 }
       local _, err = client:request("GET", "/x")
       io.write(err.kind, " ", err.code)
-      client:close()]]):format(server.https), nil, ("unshare -m sh %s/prepared "):format(folder.path)))
+      client:close()]]):format(server.https), nil, ("unshare -m sh %s/prepared "):format(folder.path))
+    folder:remove()
+    return output
   end
 
   local TRUSTED, REFUSED = "api not_found", "tls certificate_refused"
 
   local function it_where_mounts_are(what, test)
     it(what, function()
-      if child.capture "unshare -m true 2>&- && echo yes" ~= "yes" then return pending "no mounts of its own for a program here" end
+      if not child.can_mount() then return pending "no mounts of its own for a program here" end
       test()
     end)
   end
@@ -47,8 +46,6 @@ describe("Without a ca_file, TLS", function()
 
   it_where_mounts_are("trusts those of the system's folder", function()
     assert.equal(TRUSTED, call_after(system("other.pem $CA", "other.pem $CA")))
-    folder:remove()
-    folder = child.folder()
     assert.equal(REFUSED, call_after(system("other.pem", "other.pem")))
   end)
 
@@ -59,8 +56,6 @@ describe("Without a ca_file, TLS", function()
 
   it_where_mounts_are("trusts those of the bundle, where the folder is not hashed", function()
     assert.equal(TRUSTED, call_after(system("", "other.pem $CA")))
-    folder:remove()
-    folder = child.folder()
     assert.equal(REFUSED, call_after(system("", "other.pem")))
   end)
 
@@ -70,8 +65,6 @@ describe("Without a ca_file, TLS", function()
       cp "$CA" local/sandbox.crt && update-ca-certificates --hooksdir hooks
     ]]
     assert.equal(TRUSTED, call_after(mounts))
-    folder:remove()
-    folder = child.folder()
     assert.equal(REFUSED, call_after(mounts .. "rm local/sandbox.crt && update-ca-certificates --fresh --hooksdir hooks"))
   end)
 end)

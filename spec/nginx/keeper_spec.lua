@@ -220,14 +220,11 @@ describe("keeper:start in nginx", function()
     scene = scenes.start { workers = 2, http = [[
       init_worker_by_lua_block { assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 }) }
     ]] }
-    local before = table.concat(scene.nginx:workers(), " ")
+    local before = scene.nginx:workers()
     local ids = { scene:add(), scene:add(), scene:add() }
     await_generations("2 2 2", ids)
     scene.nginx:signal "HUP"
-    assert.is_true(nginx.wait_for(10, function()
-      local now = scene.nginx:workers()
-      return #now == 2 and not before:find(now[1], 1, true) and not before:find(now[2], 1, true)
-    end))
+    assert.is_true(scene.nginx:has_replaced(before))
     ids[4] = scene:add()
     await_generations("2 2 2 2", ids)
     local counts = scene.oauth:counts()

@@ -2,8 +2,6 @@
 -- of many workers, and a keeper. Clients that fail: spec/store/redis_spec.lua.
 -- Does not know: other stores.
 
-local child = require "spec.support.child"
-local files = require "spec.nginx.files"
 local grid = require "grid"
 local json = require "spec.sandbox.json"
 local linear = require "spec.store.linear"
@@ -75,10 +73,10 @@ describe("a store in Redis, inside nginx", function()
   end)
 
   it("is linearizable under the operations of many workers", function()
-    local requests, operations = {}, {}
+    local requests = {}
     for i = 1, WORKERS do requests[i] = web:begin(("/load?name=%d"):format(i)) end
     for _, request in ipairs(requests) do assert.equal("done", (request:finish())) end
-    for path in child.capture("ls " .. web.dir .. "/history.*"):gmatch "[^\n]+" do load.read(files.read(path), operations) end
+    local operations = load.history(web.dir)
     assert.equal(WORKERS * 100, #operations)
     assert.same({ true }, { linear.check_all(operations) })
   end)

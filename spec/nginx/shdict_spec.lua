@@ -2,8 +2,6 @@
 -- workers, killed workers, a reload. All interleavings: spec/store/shdict_spec.lua.
 -- Does not know: the keeper.
 
-local child = require "spec.support.child"
-local files = require "spec.nginx.files"
 local linear = require "spec.store.linear"
 local load = require "spec.store.load"
 local nginx = require "spec.support.nginx"
@@ -62,15 +60,6 @@ describe("a store in a shared dictionary of nginx", function()
 
   after_each(function() if server then server:stop() end end)
 
-  local function history()
-    local operations, count = {}, 0
-    for path in child.capture("ls " .. server.dir .. "/history.*"):gmatch "[^\n]+" do
-      load.read(files.read(path), operations)
-      count = count + 1
-    end
-    return operations, count
-  end
-
   local function begin(number, count)
     local requests = {}
     for i = 1, number do requests[i] = server:begin(("/load?name=%d&count=%d"):format(i, count)) end
@@ -84,7 +73,7 @@ describe("a store in a shared dictionary of nginx", function()
   it("is linearizable under the operations of many workers", function()
     local requests = begin(2 * WORKERS, 150)
     for _, request in ipairs(requests) do assert.equal("done", (request:finish())) end
-    local operations, count = history()
+    local operations, count = load.history(server.dir)
     assert.equal(2 * WORKERS, count)
     assert.equal(2 * WORKERS * 150, #operations)
     assert.same({ true }, { linear.check_all(operations) })
@@ -102,7 +91,7 @@ describe("a store in a shared dictionary of nginx", function()
       assert.is_true(nginx.wait_for(10, function() return select(2, server:get "/over?is=0") == 200 end))
     end
     for _, request in ipairs(begin(WORKERS, 50)) do assert.equal("done", (request:finish())) end
-    local operations = history()
+    local operations = load.history(server.dir)
     local unknown = 0
     for _, operation in ipairs(operations) do
       if operation.result == "unknown" then unknown = unknown + 1 end
@@ -114,14 +103,9 @@ describe("a store in a shared dictionary of nginx", function()
   it("keeps its records over a reload", function()
     local rev = server:get "/put"
     assert.matches("^%d+%-%d+%.%x+$", rev)
-    local before = table.concat(server:workers(), " ")
+    local before = server:workers()
     server:signal "HUP"
-    assert.is_true(nginx.wait_for(10, function()
-      for _, pid in ipairs(server:workers()) do
-        if before:find(pid, 1, true) then return false end
-      end
-      return true
-    end))
+    assert.is_true(server:has_replaced(before))
     assert.equal("blob " .. rev .. " kept kept", (server:get "/get"))
     assert.equal("", nginx.alarms(server:log()))
   end)

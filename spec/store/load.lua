@@ -1,10 +1,12 @@
 -- Operations of one worker on a few records that other workers change, too, and the
 -- history of them as a file: a line before and a line after each operation, so that a
--- killed worker leaves what it has begun. `read` makes operations of spec.store.linear
+-- killed worker leaves what it has begun. `history` makes operations of spec.store.linear
 -- of such files.
 -- Does not know: stores.
 
+local child = require "spec.support.child"
 local core = require "grid.core"
+local files = require "spec.nginx.files"
 
 local load = {}
 
@@ -65,8 +67,8 @@ local function value(word)
   return word ~= "-" and word or nil
 end
 
---- The operations of a history's text, appended to `operations`.
-function load.read(text, operations)
+-- The operations of a file's text, appended to `operations`.
+local function read(text, operations)
   local operation
   for line in text:gmatch "[^\n]+" do
     local kind, at, rest = line:match "^(%a+) (%d+) (.*)$"
@@ -81,6 +83,16 @@ function load.read(text, operations)
       if operation.method == "get" then operation.blob = value(blob) end
     end
   end
+end
+
+--- The operations of all files "history.*" in a folder, and the number of the files.
+function load.history(folder)
+  local operations, count = {}, 0
+  for path in child.capture(("ls %s/history.*"):format(folder)):gmatch "[^\n]+" do
+    read(files.read(path), operations)
+    count = count + 1
+  end
+  return operations, count
 end
 
 return load

@@ -6,6 +6,14 @@ local grid = require "grid"
 local rig = require "spec.support.rig"
 local shdict = require "grid.store.shdict"
 
+local function assert_arguments(store)
+  rig.assert_misuse(function() store:get "" end, "'id' must have 1 to 255 bytes")
+  rig.assert_misuse(function() store:put("a") end, "'blob' must be a string, got nil")
+  rig.assert_misuse(function() store:remove "a" end, "'rev' must be a string, got nil")
+  rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
+  rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
+end
+
 describe("misuse of a store in a shared dictionary", function()
   it("raises for options that are not there", function()
     rig.assert_misuse(function() grid.store.shdict {} end, "grid.store.shdict: field 'dict' is missing")
@@ -19,12 +27,7 @@ describe("misuse of a store in a shared dictionary", function()
   end)
 
   it("raises for arguments that no store takes", function()
-    local store = shdict.over(dictionary.new(), "sessions")
-    rig.assert_misuse(function() store:get "" end, "'id' must have 1 to 255 bytes")
-    rig.assert_misuse(function() store:put("a") end, "'blob' must be a string, got nil")
-    rig.assert_misuse(function() store:remove "a" end, "'rev' must be a string, got nil")
-    rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
-    rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
+    assert_arguments(shdict.over(dictionary.new(), "sessions"))
   end)
 end)
 
@@ -38,11 +41,6 @@ describe("misuse of a store in Redis", function()
   end)
 
   it("raises for arguments that no store takes", function()
-    local store = grid.store.redis { connect = function() end }
-    rig.assert_misuse(function() store:get "" end, "'id' must have 1 to 255 bytes")
-    rig.assert_misuse(function() store:put("a") end, "'blob' must be a string, got nil")
-    rig.assert_misuse(function() store:remove "a" end, "'rev' must be a string, got nil")
-    rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
-    rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
+    assert_arguments(grid.store.redis { connect = function() end })
   end)
 end)

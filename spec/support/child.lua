@@ -91,4 +91,9 @@ function Folder:remove()
   os.execute("rm -rf " .. quote(self.path))
 end
 
+--- May a program have mounts of its own here, by `unshare -m`?
+function child.can_mount()
+  return child.capture "unshare -m true 2>&- && echo yes" == "yes"
+end
+
 return child

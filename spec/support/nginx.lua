@@ -262,6 +262,20 @@ function Server:workers()
   return pids
 end
 
+--- Waits until the workers of a list, with these pids, have ended, and as many others
+--- serve. -> boolean
+function Server:has_replaced(before)
+  local is_old = {}
+  for _, pid in ipairs(before) do is_old[pid] = true end
+  return wait_for(10, function()
+    local now = self:workers()
+    for _, pid in ipairs(now) do
+      if is_old[pid] then return false end
+    end
+    return #now == #before
+  end)
+end
+
 --- Waits until it has ended. -> its exit code, or nil if it goes on.
 function Server:wait()
   local path = self.dir .. "/ended"

@@ -6,6 +6,8 @@
 -- Owns: a folder with the configuration, the log and the files of the server.
 
 local child = require "spec.support.child"
+local files = require "spec.nginx.files"
+local nginx = require "spec.support.nginx"
 local socket = require "socket"
 
 local redis = {}
@@ -28,20 +30,6 @@ local function free_port()
   return tonumber(port)
 end
 
-local function exists(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
-
-local function wait_for(condition)
-  for _ = 1, PATIENCE * 50 do
-    if condition() then return true end
-    socket.sleep(0.02)
-  end
-  return false
-end
-
 -- One shell is the parent of the server, so that its end is seen at once.
 local LAUNCH = [[
 %s redis.conf >log 2>&1 & pid=$!
@@ -60,27 +48,22 @@ end
 
 --- Starts it, again after `kill`, with the files that it has left.
 function Server:launch()
-  local file = assert(io.open(self.dir .. "/redis.conf", "w"))
-  file:write(("bind 127.0.0.1\nport %d\nsave ''\ndir %s\n%s\n"):format(self.port, self.dir, self.settings))
-  file:close()
-  os.remove(self.dir .. "/ended")
-  os.remove(self.dir .. "/pid")
+  files.write(self.dir .. "/redis.conf",
+    ("bind 127.0.0.1\nport %d\nsave ''\ndir %s\n%s\n"):format(self.port, self.dir, self.settings))
+  files.remove(self.dir, "ended", "pid")
   local launch = LAUNCH:format(self.program, child.capture "echo $PPID")
-  os.execute(("cd %s && setsid sh -c '%s' <&- >&- 2>&- &"):format(self.dir, launch:gsub("'", "'\\''")))
-  local is_up = wait_for(function()
-    if exists(self.dir .. "/ended") then return true end
+  os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(self.dir, files.quote(launch)))
+  local is_up = nginx.wait_for(PATIENCE, function()
+    if files.exists(self.dir .. "/ended") then return true end
     local ok, client = pcall(self.client, self)
     return ok and pcall(client.ping, client)
   end)
-  if not is_up or exists(self.dir .. "/ended") then error(self.program .. " did not start:\n" .. self:log(), 2) end
+  if not is_up or files.exists(self.dir .. "/ended") then error(self.program .. " did not start:\n" .. self:log(), 2) end
   self.pid = child.capture("cat " .. self.dir .. "/pid")
 end
 
 function Server:log()
-  local file = io.open(self.dir .. "/log")
-  local text = file and file:read "*a" or ""
-  if file then file:close() end
-  return text
+  return files.read(self.dir .. "/log")
 end
 
 --- A client of redis-lua, which raises, and knows no command of Redis 7 by itself.
@@ -95,13 +78,13 @@ function Server:client() return redis.connect(self.port) end
 --- Sends a signal, "KILL" unless named, and waits until it has ended.
 function Server:kill(signal)
   os.execute(("kill -%s %s 2>/dev/null"):format(signal or "KILL", self.pid))
-  assert(wait_for(function() return exists(self.dir .. "/ended") end), "Redis does not end")
+  assert(nginx.wait_for(PATIENCE, function() return files.exists(self.dir .. "/ended") end), "Redis does not end")
 end
 
 --- Ends it, and removes its folder. A second call does nothing.
 function Server:stop()
   if not self.dir then return end
-  if not exists(self.dir .. "/ended") then self:kill() end
+  if not files.exists(self.dir .. "/ended") then self:kill() end
   os.execute("rm -rf " .. self.dir)
   self.dir = nil
 end
