@@ -18,22 +18,23 @@ function process_keeper.given(words)
   return given
 end
 
---- `given`: url, reuse, reuse_seconds.
+--- `given`: url, reuse, reuse_seconds, ca_file.
 function process_keeper.exchange(given)
   return grid.exchange.oauth2 {
-    token_url = given.url, client_id = "app", client_secret = "canary-secret +:%&=", reuse = given.reuse,
+    token_url = given.url, client_id = "app", client_secret = "canary-secret +:%&=", reuse = given.reuse, ca_file = given.ca_file,
     reuse_seconds = tonumber(given.reuse_seconds), idempotency_header = "Idempotency-Key",
   }
 end
 
---- The store in the Redis whose port is in that folder's file "port", and may change.
-function process_keeper.redis(folder)
+--- The store in the Redis at the address `given.redis`, whose port is in the file
+--- `given.port` (default: "port") of the folder, and may change.
+function process_keeper.redis(given)
   local idle, idle_port = {}, nil
   return grid.store.redis {
     connect = function()
-      local port = io.open(folder .. "/port"):read "*a"
+      local port = io.open(given.folder .. "/" .. (given.port or "port")):read "*a"
       if port ~= idle_port then idle, idle_port = {}, port end
-      return table.remove(idle) or require("spec.support.redis").connect(tonumber(port))
+      return table.remove(idle) or require("spec.support.redis").connect(tonumber(port), given.redis)
     end,
     release = function(client) idle[#idle + 1] = client end,
   }

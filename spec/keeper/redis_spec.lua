@@ -2,6 +2,8 @@
 -- keeper-redis` has the figures.
 -- Does not know: how a fault is made.
 
+local child = require "spec.support.child"
+local hosts = require "spec.keeper.redis.hosts"
 local power = require "spec.keeper.redis.power"
 local scenes = require "spec.keeper.redis.scenes"
 
@@ -22,6 +24,19 @@ describe("keepers over one Redis", function()
     assert.is_nil(result.problem)
     assert.is_true(result.lost_puts > 0)
     assert.equal(SIZE.ids, result.lost_sessions)
+  end)
+end)
+
+describe("keepers of several hosts over one Redis", function()
+  it("lose no session when one of them is cut off from Redis in the middle of a refresh", function()
+    local obstacle = hosts.obstacle()
+    if obstacle then return pending(obstacle) end
+    local folder = child.folder()
+    local code, said, problem = folder:run(hosts.command "spec/keeper/redis/run_hosts.lua" .. " small both", {}, child.root)
+    folder:remove()
+    assert.same({ 0, "" }, { code, problem })
+    assert.matches("confirmed puts 0 lost, %d+ kept; of 6 sessions 0 lost", said)
+    assert.matches(" [1-9]%d* replays, 0 reuses\n", said)
   end)
 end)
 

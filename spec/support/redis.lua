@@ -67,10 +67,10 @@ function Server:log()
 end
 
 --- A client of redis-lua, which raises, and knows no command of Redis 7 by itself.
-function redis.connect(port)
+function redis.connect(port, address)
   local library = require "redis"
   library.commands.waitaof = library.command "WAITAOF"
-  return library.connect { host = "127.0.0.1", port = port, timeout = 5 }
+  return library.connect { host = address or "127.0.0.1", port = port, timeout = 5 }
 end
 
 function Server:client() return redis.connect(self.port) end

@@ -1,6 +1,6 @@
 -- Puts numbers into one record of a store in Redis, each after the one before was
 -- confirmed, until the file `stop` is there.
---   puts.lua folder=DIR
+--   puts.lua folder=DIR [redis=ADDRESS] [port=FILE]
 -- DIR/confirmed has the last number that the store has confirmed.
 -- Does not know: faults.
 
@@ -8,7 +8,7 @@ local process_keeper = require "spec.keeper.process_keeper"
 local socket = require "socket"
 
 local given = process_keeper.given(arg)
-local store = process_keeper.redis(given.folder)
+local store = process_keeper.redis(given)
 local log = assert(io.open(given.folder .. "/confirmed", "a"))
 
 local function is_over()

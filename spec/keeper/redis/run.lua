@@ -2,8 +2,9 @@
 -- in minutes. REDIS names another server. Exit code 0: nothing is lost where none may be.
 -- Does not know: how a fault is made.
 
+local hosts = require "spec.keeper.redis.hosts"
 local redis = require "spec.support.redis"
-local scenes = require "spec.keeper.redis.scenes"
+local report = require "spec.keeper.redis.report"
 
 local SIZE = { workers = 6, ids = 40, seconds = 1 }
 
@@ -17,17 +18,10 @@ local SCENES = {
   { name = "failover to a replica that is 1 s behind", fault = "failover_behind", fsync = "always", rounds = 3 },
 }
 
-local failures = 0
 print(redis.program)
-for _, scene in ipairs(SCENES) do
-  if not arg[1] or scene.name:find(arg[1], 1, true) then
-    local result = scenes.run(scene, SIZE)
-    local is_lost = result.lost_puts + result.lost_sessions > 0
-    print(("%s, %d times: confirmed puts %d lost, %d kept; of %d sessions %d lost; %d refreshes, %d replays, %d reuses%s"):format(
-      scene.name, scene.rounds, result.lost_puts, result.puts, SIZE.ids, result.lost_sessions, result.rotations, result.replays,
-      result.reuses, result.problem and ", FAILED: " .. result.problem or ""))
-    io.stdout:flush()
-    if result.problem or scene.keeps and is_lost then failures = failures + 1 end
-  end
-end
-os.exit(failures == 0 and 0 or 1)
+local failures = report.run(SCENES, SIZE, arg[1])
+local obstacle = hosts.obstacle()
+if obstacle then print("no hosts: " .. obstacle) end
+local command = hosts.command("spec/keeper/redis/run_hosts.lua") .. " full " .. (arg[1] and "'" .. arg[1] .. "'" or "")
+local code = obstacle and 0 or os.execute(command)
+os.exit(failures == 0 and (code == true or code == 0) and 0 or 1)

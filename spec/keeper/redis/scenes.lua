@@ -1,9 +1,12 @@
--- Keepers of several processes over one Redis that fails, for spec/keeper/redis_spec.lua,
--- small, and `make keeper-redis`, in full. The authorization server is idempotent.
--- Owns: the processes, servers and folder of a run.
--- Does not know: what should come of a fault.
+-- Keepers of several processes, and of several hosts, over one Redis that fails, for
+-- spec/keeper/redis_spec.lua, small, and `make keeper-redis`, in full. The authorization
+-- server is idempotent.
+-- Owns: the processes, hosts, servers and folder of a run.
+-- Does not know: how a fault is made, and what should come of it.
 
 local child = require "spec.support.child"
+local faults = require "spec.keeper.redis.faults"
+local hosts = require "spec.keeper.redis.hosts"
 local oauth_server = require "spec.support.oauth_server"
 local power = require "spec.keeper.redis.power"
 local process = require "spec.support.process"
@@ -17,26 +20,36 @@ Scene.__index = Scene
 local function sleep(seconds) os.execute("sleep " .. seconds) end
 
 local function given_of(self)
-  return { folder = self.folder.path, url = self.oauth.token_url, reuse = "idempotent", redis = "1" }
+  return { folder = self.folder.path, url = self.oauth.token_url, reuse = "idempotent", redis = "127.0.0.1" }
 end
 
-local function start(self, script, more)
-  local words, vms = {}, process.vms()
-  for name, value in pairs(given_of(self)) do words[#words + 1] = name .. "=" .. value end
-  for name, value in pairs(more) do words[#words + 1] = name .. "=" .. value end
-  local vm = vms[#self.processes % #vms + 1]
-  self.processes[#self.processes + 1] = process.start(script, words, { vm = vm, folder = self.folder.path })
+-- On a host, if there are any: in turn.
+local function start(self, script, more, number)
+  local words, vms, host = {}, process.vms(), self.hosts[number % math.max(1, #self.hosts) + 1]
+  local given, options = given_of(self), { vm = vms[#self.processes % #vms + 1], folder = self.folder.path }
+  if host then
+    given.url, given.ca_file = self.oauth.https:gsub("localhost", hosts.OAUTH) .. "/oauth/token", self.oauth.ca
+    given.redis, given.port = hosts.REDIS, "port-" .. host.number
+    options.prefix, options.env = host.prefix, host.env
+  end
+  for _, words_of in ipairs { given, more } do
+    for name, value in pairs(words_of) do words[#words + 1] = name .. "=" .. value end
+  end
+  self.processes[#self.processes + 1] = process.start(script, words, options)
 end
 
--- Programs go to the server of that port from now on.
-local function direct_to(self, server)
+--- Programs go to the server of that port from now on; those of one host, if it is given.
+function Scene:direct_to(server, host)
+  local name = "port" .. (host and "-" .. host.number or "")
+  self.folder:write(name .. ".new", tostring(server.port))
+  os.rename(self.folder.path .. "/" .. name .. ".new", self.folder.path .. "/" .. name)
+  if host then return end
   self.server = server
-  self.folder:write("port.new", tostring(server.port))
-  os.rename(self.folder.path .. "/port.new", self.folder.path .. "/port")
+  for _, each in ipairs(self.hosts) do self:direct_to(server, each) end
 end
 
--- Runs for so long, and until more puts were confirmed.
-local function let_run(self, seconds)
+--- Runs for so long, and until more puts were confirmed.
+function Scene:let_run(seconds)
   local function count() return select(2, (self.folder:read "confirmed" or ""):gsub("\n", "")) end
   local before = count()
   sleep(seconds)
@@ -55,66 +68,35 @@ local function count_puts(self)
   return last, lost
 end
 
--- The faults. Each leaves a server that answers.
-
-local FAULTS = {}
-
-function FAULTS.kill(self)
-  self.server:kill()
-  self.server:launch()
-end
-
-function FAULTS.power(self)
-  power.fail(self.server)
-  self.server:launch()
-end
-
--- Requests are executed after the clients' timeout.
-function FAULTS.stop(self)
-  os.execute("kill -STOP " .. self.server.pid)
-  sleep(6)
-  os.execute("kill -CONT " .. self.server.pid)
-end
-
-local function settings_of(fsync)
-  return "repl-diskless-sync-delay 0\nappendonly yes\nappendfsync " .. fsync
-end
-
-local function promote(replica)
-  require("redis").command "REPLICAOF" (replica:client(), "NO", "ONE")
-end
-
--- To a replica, by hand: the master is gone for good. `behind`: the seconds of which the
--- replica has not heard.
-local function fail_over(self, behind)
-  local replica = redis.start(settings_of "always" .. "\nreplicaof 127.0.0.1 " .. self.server.port)
-  self.servers[#self.servers + 1] = replica
-  while replica:client():info("replication").replication.master_link_status ~= "up" do sleep(0.05) end
-  sleep(0.3)
-  if behind > 0 then promote(replica) end
-  sleep(behind)
-  self.server:kill()
-  promote(replica)
-  direct_to(self, replica)
-end
-
-function FAULTS.failover(self) fail_over(self, 0) end
-function FAULTS.failover_behind(self) fail_over(self, 1) end
-
 ---@class (exact) spec.RedisScene
 ---@field name string
----@field fault "kill"|"power"|"stop"|"failover"|"failover_behind"
+---@field fault string of spec/keeper/redis/faults.lua
 ---@field fsync "always"|"everysec"|"no"
 ---@field rounds integer
+---@field clocks? number[] a host for each, whose wall clock is so many seconds ahead
+
+local BUILD_CLOCK = "cc -shared -fPIC -o %s '%s/spec/keeper/faults/wall_clock.c' -ldl"
+
+-- With hosts an exchange is short, since an owner on another host is waited for in full.
+local function start_hosts(self, scene)
+  self.hosts, self.timeout = {}, scene.clocks and 3 or 10
+  if not scene.clocks then return end
+  hosts.prepare()
+  local clock = self.folder.path .. "/clock.so"
+  assert(0 == self.folder:run(BUILD_CLOCK:format(clock, child.root)), "cc does not build wall_clock.c")
+  for i, wall in ipairs(scene.clocks) do self.hosts[i] = hosts.start(self.folder, i, clock, wall) end
+end
 
 local function open(scene, ids)
   local self = setmetatable({ folder = child.folder(), processes = {}, result = { lost_sessions = 0 } }, Scene)
+  start_hosts(self, scene)
   local begin = scene.fault == "power" and power.start or redis.start
-  self.servers = { begin(settings_of(scene.fsync)) }
-  self.oauth = oauth_server.start { mode = "idempotent", token_lifetime = 3600 }
-  direct_to(self, self.servers[1])
-  self.keeper = process_keeper.new({ timeout = 10 },
-    { store = process_keeper.redis(self.folder.path), exchange = process_keeper.exchange(given_of(self)) })
+  self.servers = { begin(faults.settings(scene.fsync, scene.clocks)) }
+  self.oauth = oauth_server.start { mode = "idempotent", token_lifetime = 3600, address = scene.clocks and hosts.OAUTH }
+  self:direct_to(self.servers[1])
+  local given = given_of(self)
+  self.keeper = process_keeper.new({ timeout = self.timeout },
+    { store = process_keeper.redis(given), exchange = process_keeper.exchange(given) })
   for i, tokens in ipairs(self.oauth:families { count = ids }) do
     assert(self.keeper:add("id-" .. i, {
       access_token = tokens.access_token, refresh_token = tokens.refresh_token, expires_in = tokens.expires_in,
@@ -126,6 +108,7 @@ end
 local function close(self)
   for _, one in ipairs(self.processes) do one:close() end
   for _, server in ipairs(self.servers) do server:stop() end
+  for _, host in ipairs(self.hosts) do host:stop() end
   self.keeper:close()
   self.oauth:stop()
   self.folder:remove()
@@ -157,18 +140,20 @@ end
 function scenes.run(scene, size)
   local self = open(scene, size.ids)
   local ok, problem = pcall(function()
-    start(self, "spec/keeper/redis/puts.lua", {})
-    for i = 1, size.workers do start(self, "spec/keeper/soak/worker.lua", { ids = size.ids, seed = i, timeout = 10 }) end
-    for _ = 1, scene.rounds do
-      let_run(self, size.seconds)
-      FAULTS[scene.fault](self)
+    start(self, "spec/keeper/redis/puts.lua", {}, 0)
+    for i = 1, size.workers do
+      start(self, "spec/keeper/soak/worker.lua", { ids = size.ids, seed = i, timeout = self.timeout }, i)
     end
-    let_run(self, size.seconds)
+    for _ = 1, scene.rounds do
+      self:let_run(size.seconds)
+      faults[scene.fault](self)
+    end
+    self:let_run(size.seconds)
     settle(self, size.ids)
   end)
   local result, counts = self.result, self.oauth:counts()
   result.puts, result.lost_puts = count_puts(self)
-  result.rotations, result.replays, result.reuses = counts.rotations, counts.replays, counts.reuses
+  for _, name in ipairs { "executions", "rotations", "replays", "reuses" } do result[name] = counts[name] end
   close(self)
   if not ok then error(problem, 0) end
   return result

@@ -1,7 +1,7 @@
 -- One process of the soak: refreshes sessions of a store at random until the file `stop`
 -- is there. With `die` it kills itself at a step, by chance, and says so before.
 --   worker.lua folder=DIR url=URL reuse=strict ids=100 seed=1 timeout=10
---     [die=0.001] [redis=1]
+--     [die=0.001] [redis=ADDRESS] [port=FILE] [ca_file=FILE]
 -- Events and errors go to DIR/log, metrics to DIR/metrics-PID, no secrets.
 -- Does not know: servers, faults, what should come of it.
 
@@ -33,7 +33,7 @@ local function at(step)
   os.execute("kill -KILL " .. pid)
 end
 
-local records = given.redis and process_keeper.redis(given.folder) or grid.store.file { directory = given.folder .. "/sessions" }
+local records = given.redis and process_keeper.redis(given) or grid.store.file { directory = given.folder .. "/sessions" }
 local store, exchange = steps.around(records, process_keeper.exchange(given), at)
 
 local keeper = process_keeper.new(given, {
