@@ -163,24 +163,71 @@ describe("a keeper", function()
     end
   end)
 
-  it("does not serve again a session that was replaced while its refresh was saved", function()
-    start { recheck = 60 }
-    assert(keeper:add("me", rig.TOKENS))
+  -- Runs `work` in a coroutine, whose put of that number yields once it is done.
+  local function begin_put(number, work)
     local store, puts = keeper.store, 0
     local put = store.put
     function store:put(...)
       local rev, err = put(self, ...)
       puts = puts + 1
-      if puts == 2 then coroutine.yield() end
+      if puts == number then coroutine.yield() end
       return rev, err
     end
-    local thread = coroutine.create(function() return keeper:refresh "me" end)
+    local thread = coroutine.create(work)
     assert(coroutine.resume(thread))
-    assert.equal(2, puts)
-    assert.equal(3, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)
+    assert.equal(number, puts)
+    store.put = put
+    return thread
+  end
+
+  local function finish(thread)
     assert(coroutine.resume(thread))
     assert.equal("dead", coroutine.status(thread))
+  end
+
+  local function assert_not_found(one)
+    local session, err = one:get "me"
+    assert.is_nil(session)
+    assert.equal("not_found", err.code)
+  end
+
+  it("does not serve again a session that was replaced while its refresh was saved", function()
+    start { recheck = 60 }
+    assert(keeper:add("me", rig.TOKENS))
+    local thread = begin_put(2, function() return keeper:refresh "me" end)
+    assert.equal(3, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)
+    finish(thread)
     assert.equal(3, assert(keeper:get "me").generation)
+  end)
+
+  it("does not serve again a session that was removed while it was added", function()
+    start { recheck = 60 }
+    local thread = begin_put(1, function() return keeper:add("me", rig.TOKENS) end)
+    assert(keeper:remove "me")
+    finish(thread)
+    assert_not_found(keeper)
+  end)
+
+  it("does not serve again a session that was removed while its answer left the spool", function()
+    local folder, puts = child.folder(), 0
+    local given = { recheck = 60, spool = folder.path .. "/spool" }
+    given.store = rig.spoiled(grid.store.memory(), {
+      put = function(put, ...)
+        puts = puts + 1
+        if puts == 3 then return nil, "EIO" end
+        return put(...)
+      end,
+    })
+    start(given)
+    assert(keeper:add("me", rig.TOKENS))
+    assert(keeper:refresh "me")
+    other = rig.keeper(server, given)
+    local thread = begin_put(1, function() return other:refresh_due() end)
+    assert(other:remove "me")
+    finish(thread)
+    assert.same({}, other.spool:list(10))
+    assert_not_found(other)
+    folder:remove()
   end)
 
   it("decodes a record again if its store tells no rev", function()

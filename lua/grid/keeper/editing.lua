@@ -82,6 +82,7 @@ function editing.add(keeper, id, given, is_replaced)
   if not entry then return nil, err end
   local lineage = core.uuid()
   local result, value = change(keeper, id, function(current, rev)
+    local edits = keeper.census.edits
     local record = lifecycle.add(current, id, entry, lineage, is_replaced)
     if not record then return nil, failure.exists(id) end
     local outcome, new_rev, problem = access.put(keeper, record, rev, lifecycle.due_at(record, keeper:env()))
@@ -92,7 +93,7 @@ function editing.add(keeper, id, given, is_replaced)
       return "conflict"
     end
     memory.note_edit(keeper)
-    return memory.adopt(keeper, record, new_rev)
+    return memory.adopt_after(keeper, record, new_rev, edits + 1)
   end)
   if not result then return nil, value end
   events.emit(keeper, { name = "added", id = id, generation = result.gen })

@@ -75,6 +75,7 @@ end
 -- Puts an answer into the record as the store has it. -> is the answer there, or dropped?
 local function commit_record(keeper, record, kind, tell)
   for _ = 1, MOST_TRIES do
+    local edits = keeper.census.edits
     local current, rev = access.read(keeper, record.id)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
@@ -85,7 +86,7 @@ local function commit_record(keeper, record, kind, tell)
     if act ~= "put" then return true end
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
-      memory.adopt(keeper, new, new_rev)
+      memory.adopt_after(keeper, new, new_rev, edits)
       tell(keeper, { name = "adopted", id = record.id, generation = new.gen })
       return true
     end
