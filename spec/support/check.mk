@@ -49,6 +49,10 @@ keeper-nginx: all  ## 100,000 refreshes in an nginx that reloads, whose workers 
 keeper-redis: all  ## keepers of many processes over a Redis that fails, and what is lost: minutes; REDIS=/path/valkey-server
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/redis/run.lua
 
+.PHONY: keeper-scale
+keeper-scale: all  ## what 100,000 sessions in one Redis need, and a million would: minutes; SESSIONS=number
+	@$(call lua_env,$(VM)) SESSIONS=$(SESSIONS) $(VM) spec/keeper/redis/scale.lua
+
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))
