@@ -209,9 +209,9 @@ sandbox:  ## a Grid server to test your own programs against, until ^C
 	@spec/sandbox/run
 
 BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
-bench: all $(BENCH_PROGRAMS)  ## time and memory of calls, crypto and the keeper, against bare libcurl, OpenSSL and fsync
+bench: all $(BENCH_PROGRAMS)  ## time and memory of calls, crypto, the keeper and its store in Redis, against bare libcurl, OpenSSL, fsync and redis-benchmark
 	spec/support/setup test
-	@BUILD=$(B) spec/bench/run plain crypto refresh_all keeper
+	@BUILD=$(B) spec/bench/run plain crypto refresh_all keeper redis
 
 bench-nginx: all  ## speed of calls inside nginx, against a cosocket client
 	spec/support/setup test
