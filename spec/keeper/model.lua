@@ -114,6 +114,7 @@ function Writer:flight(flight, effect)
   self:name(flight.rev)
   if flight.record == self.stored then self:put "=" else self:record(flight.record) end
   if flight.intent and not (flight.record and flight.intent == flight.record.intent) then self:intent(flight.intent) end
+  self:put((flight.is_volatile and "v" or "") .. (flight.is_second_put and "2" or ""))
   self:put(flight.lineage)
   if flight.entry then self:entry(flight.entry) end
   if flight.raw then self:raw(flight.raw) end
@@ -177,12 +178,18 @@ local function rank(self)
   end
 end
 
-local FAULTS = { "crash", "lose", "store", "double", "unexecuted", "unreadable", "remove", "replace", "reboot" }
+local FAULTS = {
+  "crash", "lose", "store", "double", "unexecuted", "unreadable", "remove", "replace", "reboot", "volatile", "power",
+}
 
 function model.key(self, scenario)
   local writer = new_writer(self, scenario)
   writer:name(self.rev)
   writer:record(self.record)
+  if self.durable.rev ~= self.rev then
+    writer:name(self.durable.rev)
+    writer:record(self.durable.record)
+  end
   for _, worker in ipairs(self.workers) do writer:worker(worker) end
   for _, request in ipairs(self.net) do
     writer:put "Q"

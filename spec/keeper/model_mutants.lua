@@ -57,6 +57,22 @@ mutants.list = {
     end,
   },
   {
+    title = "a request for an intent that the store may lose",
+    scenario = { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } },
+    module = protocol.on, name = "put",
+    change = function(put)
+      return function(flight, event, env) return put(flight, with(event, { is_volatile = false }), env) end
+    end,
+  },
+  {
+    title = "an answer that the store may lose, and that is not put again",
+    scenario = { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } },
+    module = protocol.on, name = "save",
+    change = function(save)
+      return function(flight, event, env) return save(flight, with(event, { is_volatile = false }), env) end
+    end,
+  },
+  {
     title = "a fenced commit",
     scenario = { server = "refusing", pauses = "workers", faults = {} },
     module = merge, name = "commit",

@@ -80,6 +80,11 @@ describe("the protocol, in every interleaving,", function()
     is_safe { server = "idempotent", faults = { reboot = 1, lose = 1 } }
   end)
 
+  it("sends and gives away nothing that the store may lose", function()
+    is_safe { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } }
+    is_safe { server = "idempotent", pauses = "none", faults = { volatile = 2, power = 1 } }
+  end)
+
   it("loses nothing when an answer cannot be read", function()
     is_safe { server = "idempotent", faults = { unreadable = 1, crash = 1 } }
     is_safe { server = "refusing", faults = { unreadable = 1 } }

@@ -28,6 +28,11 @@ end
 world.NONE = {}
 local NONE = world.NONE
 
+-- A record that the store has put: `durable` is the last one that a loss of power leaves.
+local function stored(record, rev)
+  return { record = record or NONE, rev = rev, durable = { record = record, rev = rev } }
+end
+
 -- Where a worker runs, by topology. `birth` counts the processes that were ever started.
 local function machine(scenario, i, birth, boot)
   local me = {
@@ -48,7 +53,7 @@ function world.new(scenario)
     now = START, boot = "b1", ids = 0, births = scenario.workers, net = {}, workers = {},
     server = server.new(scenario.server, scenario), budget = scenario.faults,
   }
-  self.record, self.rev = lifecycle.add(nil, "id", entry(self.server.sessions["1"].current), "L1"), "r0"
+  self = with(self, stored(lifecycle.add(nil, "id", entry(self.server.sessions["1"].current), "L1"), "r0"))
   for i = 1, scenario.workers do self.workers[i] = { me = machine(scenario, i, i, self.boot) } end
   return self
 end
@@ -98,10 +103,10 @@ local function holds(record, token)
   return false
 end
 
--- Is the answer that a flight has read still there, where it says that it is done with
--- it?
+-- Is the answer that a flight has read still there, and durable, where it says that it is
+-- done with it?
 local function check_done(self, flight, effect)
-  local mine, record = flight.entry, self.record
+  local mine, record = flight.entry, self.durable.record
   if not mine or not record or record.state == "removed" or record.lineage ~= flight.lineage then return nil end
   if effect.outcome == "dropped" then return "an answer of the lineage was dropped" end
   local is_overtaken = record.gen > mine.from.parent + 1 or record.from and record.from.parent > mine.from.parent
@@ -180,13 +185,15 @@ function act.put(self, i, scenario, steps)
   end
   local rev = "r" .. self.ids + 1
   local kept = scenario.is_packed and assert(codec.unpack(codec.pack(effect.record), "id")) or effect.record
-  local stored = { record = kept, rev = rev }
+  local done = stored(kept, rev)
   local problem = check_put(self.record, effect.record, self.workers[i].flight) or check_record(effect.record)
-  local after, other = advance(self, i, { name = "put", result = "ok", rev = rev }, scenario, stored)
+  local after, other = advance(self, i, { name = "put", result = "ok", rev = rev }, scenario, done)
   steps:add("put", after, problem or other)
   local function failed() return { name = "put", result = "error" } end
-  steps:add("put happens, error", advance(self, i, failed(), scenario, stored), problem, "store")
+  steps:add("put happens, error", advance(self, i, failed(), scenario, done), problem, "store")
   steps:add("put fails", advance(self, i, failed(), scenario), nil, "store")
+  local volatile, may_be_lost = with(failed(), { is_volatile = true }), with(done, { durable = self.durable })
+  steps:add("put is not durable", advance(self, i, volatile, scenario, may_be_lost), problem, "volatile")
 end
 
 -- Is another exchange under way whose owner's time is not over?
@@ -201,13 +208,13 @@ end
 
 -- What must hold when a request goes out.
 local function check_send(self, intent)
-  local record = self.record
+  local record = self.durable.record
   if is_second(self, intent) then return "two exchanges at a time" end
   local is_over = self.now >= tonumber(intent.owner.deadline) / 1000 - owner.COMMIT_TIME
   if is_over then return "a request went out after the owner's time" end
   local is_same = record and record.state == "live" and record.lineage == "L" .. server.session_of(intent.grant.refresh_token)
     and record.gen == intent.parent
-  if is_same and not (record.intent and record.intent.key == intent.key) then return "a request went out without intent" end
+  if is_same and not (record.intent and record.intent.key == intent.key) then return "a request went out without a durable intent" end
 end
 
 function act.send(self, i, scenario, steps)
@@ -323,20 +330,26 @@ local function reboot(self, steps, scenario)
   steps:add("reboot", with(self, changes), nil, "reboot")
 end
 
+-- The store loses what it has put and not vouched for.
+local function lose_power(self, steps)
+  local left = self.durable
+  if left.rev ~= self.rev then steps:add("power lost", with(self, stored(left.record, left.rev)), nil, "power") end
+end
+
 -- The program replaces the session, or removes it.
 local function replace(self, steps, scenario)
-  local after = with(self, { ids = self.ids + 1, rev = "r" .. self.ids + 1 })
+  local function after(record) return with(with(self, { ids = self.ids + 1 }), stored(record, "r" .. self.ids + 1)) end
   if self.record then
     local env = env_of(self, self.workers[1], scenario)
     local what, tombstone = lifecycle.remove(self.record, env, facts_of(self, self.workers[1], scenario))
-    if what ~= "missing" then steps:add("remove", with(after, { record = tombstone or NONE }), nil, "remove") end
+    if what ~= "missing" then steps:add("remove", after(tombstone), nil, "remove") end
   end
   if self.record and protocol.decide(self.record, {}, env_of(self, self.workers[1], scenario), { is_local = true }) == "forget" then
-    steps:add("forget", with(after, { record = NONE }))
+    steps:add("forget", after(nil))
   end
   local record = lifecycle.add(self.record, "id", entry(self.server.sessions["2"].current), "L2", true)
   if not self.record or self.record.lineage ~= "L2" then
-    steps:add("replace", with(after, { record = record }), check_put(self.record, record), "replace")
+    steps:add("replace", after(record), check_put(self.record, record), "replace")
   end
 end
 
@@ -354,6 +367,7 @@ end
 
 local function act_on_all(self, steps, scenario)
   if self.budget.reboot then reboot(self, steps, scenario) end
+  if self.budget.power then lose_power(self, steps) end
   if self.budget.replace or self.budget.remove then replace(self, steps, scenario) end
 end
 
