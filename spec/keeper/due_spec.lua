@@ -363,6 +363,20 @@ describe("keeper:run", function()
     assert.same({ "over", true }, { out, is_well })
   end)
 
+  it("goes on at once where more is due than a round has room for", function()
+    start()
+    for i = 1, 150 do
+      assert(keeper:add("s" .. i, { access_token = "access-0", refresh_token = ("s%d-0"):format(i), expires_in = 3600 }))
+    end
+    rig.pass(3600 - 30)
+    local looks = 0
+    assert(keeper:run { every = 3600, stop_when = function()
+      looks = looks + 1
+      return looks > 160 -- one for each session, one for each round, and few in a pause
+    end })
+    assert.equal(150, keeper.counters.refreshed)
+  end)
+
   it("tells once that the store does not say what is due", function()
     local out, is_well = raw_rig.run [[
       local grid = require "grid"

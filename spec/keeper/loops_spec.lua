@@ -1,6 +1,7 @@
 -- The keeper in event loops: waiters of one refresh, the background, timeouts, close.
 
 local child = require "spec.support.child"
+local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local loops = require "spec.support.loops"
@@ -204,6 +205,24 @@ for name, new_program in pairs(loops) do
       end)
       program.run()
       assert.equal("access-1", seen)
+    end)
+
+    it("begins the rounds of `start` at a random time, since many workers start together", function()
+      local unit, store, rounds = clock.unit, grid.store.memory(), {}
+      start { store = store }
+      for _, share in ipairs { 0, 0.9 } do
+        clock.unit = function() return share end
+        rounds[#rounds + 1] = 0
+        store.due = function() rounds[#rounds] = rounds[#rounds] + 1 return {} end
+        program.spawn(function()
+          assert(keeper:start { every = 3600 })
+          program.sleep(0.01)
+          keeper:stop()
+        end)
+        program.run()
+      end
+      clock.unit = unit
+      assert.same({ 1, 0 }, rounds)
     end)
 
     it("refreshes what is due, many at once", function()

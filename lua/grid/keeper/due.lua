@@ -139,33 +139,36 @@ local function pause(keeper, seconds, is_over)
 end
 
 -- One round of a loop. An error of the store is told once, not in each round.
--- -> the error | nil
+-- -> the error | nil, is more due than the round had room for?
 local function round(keeper, before, is_over)
   local ok, counts, err = pcall(due.refresh, keeper, {}, is_over)
   if not ok then err = failure.of_store(counts) end
   if err and not (before and before.kind == err.kind and before.code == err.code) then
     events.emit(keeper, { name = "failed", kind = err.kind, code = err.code })
   end
-  return err
+  return err, not err and counts.due >= LIMIT and counts.refreshed + counts.adopted > 0
 end
 
 local function loop(keeper, every, is_over)
-  local err
+  local err, is_more_due
   while not keeper.closed and not is_over() do
     local began = core.now()
-    err = round(keeper, err, is_over)
-    pause(keeper, began + every - core.now(), is_over)
+    err, is_more_due = round(keeper, err, is_over)
+    if not is_more_due then pause(keeper, began + every - core.now(), is_over) end
   end
 end
 
 local function tick(keeper, ticker)
-  loop(keeper, ticker.every, function() return keeper.ticker ~= ticker or waiting.is_ending(keeper.host) end)
+  local function is_over() return keeper.ticker ~= ticker or waiting.is_ending(keeper.host) end
+  pause(keeper, ticker.delay, is_over)
+  loop(keeper, ticker.every, is_over)
 end
 
---- Begins the rounds in the background. -> true | nil, error
+--- Begins the rounds in the background, the first one at a random time, since the workers
+--- of an nginx start together. -> true | nil, error
 function due.start(keeper, given)
-  local host = keeper.host
-  local ticker = { every = given.every or EVERY }
+  local host, every = keeper.host, given.every or EVERY
+  local ticker = { every = every, delay = every * clock.unit() }
   due.stop(keeper)
   keeper.ticker = ticker
   if host.spawn and host.spawn(tick, keeper, ticker) then return true end
