@@ -32,16 +32,17 @@ end
 
 -- One shell is the parent of the server, so that its end is seen at once.
 local LAUNCH = [[
-%s redis.conf >log 2>&1 & pid=$!
+%s redis.conf %s >log 2>&1 & pid=$!
 echo $pid >pid.new && mv pid.new pid
 ( while kill -0 %s && kill -0 $pid; do sleep 0.5; done; kill -9 $pid ) 2>/dev/null &
 wait $pid 2>/dev/null
 echo $? >ended]]
 
---- `settings`: lines of a configuration. -> server with the field port
-function redis.start(settings)
+--- `settings`: lines of a configuration. `words`: what follows its name, "--sentinel".
+--- -> server with the field port
+function redis.start(settings, words)
   local self = setmetatable({ port = free_port(), dir = child.capture "mktemp -d" }, Server)
-  self.settings, self.program = settings or "", redis.program
+  self.settings, self.program, self.words = settings or "", redis.program, words or ""
   self:launch()
   return self
 end
@@ -51,7 +52,7 @@ function Server:launch()
   files.write(self.dir .. "/redis.conf",
     ("bind 127.0.0.1\nport %d\nsave ''\ndir %s\n%s\n"):format(self.port, self.dir, self.settings))
   files.remove(self.dir, "ended", "pid")
-  local launch = LAUNCH:format(self.program, child.capture "echo $PPID")
+  local launch = LAUNCH:format(self.program, self.words, child.capture "echo $PPID")
   os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(self.dir, files.quote(launch)))
   local is_up = nginx.wait_for(PATIENCE, function()
     if files.exists(self.dir .. "/ended") then return true end

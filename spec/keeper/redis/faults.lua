@@ -7,6 +7,8 @@ local redis = require "spec.support.redis"
 
 local faults = {}
 
+local PATIENCE = 60 -- seconds
+
 local function sleep(seconds) os.execute("sleep " .. seconds) end
 
 function faults.kill(self)
@@ -32,7 +34,7 @@ function faults.settings(fsync, is_open)
   return is_open and settings .. "\nbind 0.0.0.0\nprotected-mode no" or settings
 end
 
-local function command(server, name, ...) require("redis").command(name)(server:client(), ...) end
+local function command(server, name, ...) return require("redis").command(name)(server:client(), ...) end
 
 local function promote(replica) command(replica, "REPLICAOF", "NO", "ONE") end
 
@@ -66,6 +68,26 @@ function faults.failover_in_step(self)
   self:direct_to(replica)
 end
 
+local SENTINEL = [[
+sentinel monitor keeper 127.0.0.1 %d 1
+sentinel down-after-milliseconds keeper 500
+sentinel failover-timeout keeper 5000]]
+
+--- As `failover`, by Sentinel: programs go where it says.
+function faults.failover_by_sentinel(self)
+  local replica = follow(self)
+  local sentinel = redis.start(SENTINEL:format(self.server.port), "--sentinel")
+  self.servers[#self.servers + 1] = sentinel
+  local function has_found() return command(sentinel, "SENTINEL", "REPLICAS", "keeper")[1] end
+  local function has_promoted()
+    return tonumber(command(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "keeper")[2]) == replica.port
+  end
+  if not nginx.wait_for(PATIENCE, has_found) then error("Sentinel finds no replica", 0) end
+  self.server:kill()
+  if not nginx.wait_for(PATIENCE, has_promoted) then error("Sentinel promotes no replica", 0) end
+  self:direct_to(replica)
+end
+
 --- As `failover`, and of the last second the replica has not heard.
 function faults.failover_behind(self)
   local replica = follow(self)
@@ -87,7 +109,6 @@ function faults.failover_apart(self)
   self:direct_to(replica)
 end
 
-local PATIENCE = 60 -- seconds
 local LONGER = 8 -- seconds: than an exchange of the processes and its commit may last
 
 -- A host in turn is cut off when the server has executed a request of each process, and

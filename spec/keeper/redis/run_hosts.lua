@@ -20,6 +20,7 @@ local SCENES = {
   { name = "a host is cut off from Redis and the authorization server", fault = "isolation", rounds = 6, keeps = true },
   { name = "failover, writes paused until the replica is in step", fault = "failover_in_step", rounds = 5, keeps = true },
   { name = "failover, the replica as it is", fault = "failover", rounds = 5 },
+  { name = "failover by Sentinel, the replica as it is", fault = "failover_by_sentinel", rounds = 3 },
   { name = "failover, a host stays with the master for 1 s", fault = "failover_apart", rounds = 3 },
 }
 
