@@ -214,7 +214,8 @@ local function check_send(self, intent)
   if is_over then return "a request went out after the owner's time" end
   local is_same = record and record.state == "live" and record.lineage == "L" .. server.session_of(intent.grant.refresh_token)
     and record.gen == intent.parent
-  if is_same and not (record.intent and record.intent.key == intent.key) then return "a request went out without a durable intent" end
+  local has_intent = record and record.intent and record.intent.key == intent.key
+  if is_same and not has_intent then return "a request went out without a durable intent" end
 end
 
 function act.send(self, i, scenario, steps)
