@@ -149,6 +149,34 @@ describe("a record", function()
     value.tokens["a b"] = "x"
     assert.is_false((pcall(record.pack, value)))
   end)
+
+  it("has its texts in the order of the names' bytes, and of any number and length", function()
+    local names, value, expected = { "10", "9", "B", "BB", "_", "a1", "b" }, {}, {}
+    for i = #names, 1, -1 do
+      value[names[i]] = names[i]
+      expected[i] = ("%s %d:%s\n"):format(names[i], #names[i], names[i])
+    end
+    assert.equal(table.concat(expected), codec.encode(codec.map, value))
+    value = { large = ("x"):rep(100000) }
+    for i = 1, 100 do value["n" .. i] = "" end
+    assert.same(value, codec.map.read(codec.encode(codec.map, value)))
+    assert.equal("1 1:x\n2 0:\n", codec.encode(codec.list(codec.text), { "x", "" }))
+    assert.equal("", codec.encode(codec.map, {}))
+  end)
+
+  it("is not written if a value is of another kind, or is missing", function()
+    local form = codec.struct { { "name", codec.text }, { "size", codec.seconds, "optional" } }
+    assert.equal("name 1:x\nsize 4:1500\n", codec.encode(form, { name = "x", size = 1.5 }))
+    for _, case in ipairs {
+      { "a record needs the field 'name'", { size = 1 } }, { "a text is expected, got number", { name = 1 } },
+      { "a number is expected, got string", { name = "x", size = "1" } }, { "a table is expected, got string", "x" },
+      { "a record has no field 'number'", { "x", name = "x" } },
+    } do
+      assert.same({ false, case[1] }, { pcall(codec.encode, form, case[2]) })
+    end
+    local texts = { pcall(codec.encode, codec.map, { "x" }) }
+    assert.same({ false, "a name of letters, digits and _ is expected" }, texts)
+  end)
 end)
 
 describe("a sealed record", function()

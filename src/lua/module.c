@@ -10,6 +10,7 @@
 #include "lua/command.h"
 #include "lua/crypto.h"
 #include "lua/engine.h"
+#include "lua/fields.h"
 #include "lua/file.h"
 #include "lua/folder.h"
 #include "lua/foreign.h"
@@ -69,6 +70,7 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_transfer(L);
     gridL_open_crypto(L);
     gridL_open_engine(L);
+    gridL_open_fields(L);
     gridL_open_file(L);
     gridL_open_json(L);
     gridL_open_key(L);

@@ -7,46 +7,36 @@
 -- unreadable.
 -- Does not know: records, versions, seals.
 
+local core = require "grid.core"
+
 local codec = {}
 
-local LOWEST, HIGHEST = -1e15 + 1, 1e16 - 2 -- numbers between them have up to 16 characters
-
--- A kind of value: write(value) -> text; read(text) -> value | nil: it cannot be read.
+-- A kind of value is the form that core.fields_encode takes, with read(text) -> value |
+-- nil: it cannot be read.
 local function number_kind(scale)
   local function read(text)
     if #text > 16 or not text:find "^%-?%d+$" then return nil end
     local number = tonumber(text)
     return scale == 1 and number or number / scale
   end
-  local function write(value)
-    local scaled = value * scale
-    if scaled > LOWEST and scaled < HIGHEST then return ("%d"):format(math.floor(scaled + 0.5)) end
-    error(("a number of up to 16 digits is expected, got %.0f"):format(scaled), 0)
-  end
-  return { read = read, write = write }
+  return { "number", scale, read = read }
 end
 
-local function check_text(value)
-  if type(value) ~= "string" then error("a text is expected, got " .. type(value), 0) end
-  return value
-end
-
-codec.text = { write = check_text, read = check_text }
+codec.text = { "text", read = function(text) return text end }
 codec.integer = number_kind(1)
 codec.seconds = number_kind(1000)
 codec.flag = {
-  write = function(value) return value and "1" or "0" end,
+  "flag",
   read = function(text)
     if text == "1" or text == "0" then return text == "1" end
   end,
 }
 
--- " length:" of short values, which most are.
-local LENGTHS = {}
-for length = 0, 99 do LENGTHS[length] = (" %d:"):format(length) end
-
-local function field_of(name, text)
-  return name .. (LENGTHS[#text] or (" %d:"):format(#text)) .. text .. "\n"
+--- The bytes of a value of that kind. Raises if it is of another kind.
+---@return string
+function codec.encode(kind, value)
+  local bytes, _, _, message = core.fields_encode(kind, value)
+  return bytes or error(message, 0)
 end
 
 -- Calls on_field(name, text) for each field, until that returns false.
@@ -65,16 +55,7 @@ end
 
 --- A table of texts, by names of letters, digits and _.
 codec.map = {
-  write = function(value)
-    local names, parts = {}, {}
-    for name in pairs(value) do names[#names + 1] = name end
-    table.sort(names)
-    for i, name in ipairs(names) do
-      if not name:find "^[%w_]+$" then error("a name of letters, digits and _ is expected", 0) end
-      parts[i] = field_of(name, check_text(value[name]))
-    end
-    return table.concat(parts)
-  end,
+  "map", codec.text,
   read = function(text)
     local value = {}
     local is_whole = read_fields(text, function(name, field)
@@ -88,11 +69,7 @@ codec.map = {
 
 function codec.list(kind)
   return {
-    write = function(value)
-      local parts = {}
-      for i, item in ipairs(value) do parts[i] = field_of(tostring(i), kind.write(item)) end
-      return table.concat(parts)
-    end,
+    "list", kind,
     read = function(text)
       local value = {}
       local is_whole = read_fields(text, function(name, field)
@@ -106,31 +83,12 @@ function codec.list(kind)
   }
 end
 
-local function write_struct(fields, by_name, value)
-  for name in pairs(value) do
-    if not by_name[name] then error(("a record has no field '%s'"):format(tostring(name)), 0) end
-  end
-  local parts = {}
-  for i = 1, #fields do
-    local field = fields[i]
-    local item = value[field.name]
-    if item ~= nil then
-      parts[i] = field_of(field.name, field.write(item))
-    elseif field.is_optional then
-      parts[i] = ""
-    else
-      error(("a record needs the field '%s'"):format(field.name), 0)
-    end
-  end
-  return table.concat(parts)
-end
-
 local function read_struct(fields, by_name, text)
   local value = {}
   local is_whole = read_fields(text, function(name, bytes)
     local field = by_name[name]
     if not field or value[name] ~= nil then return false end
-    value[name] = field.kind.read(bytes)
+    value[name] = field.read(bytes)
     return value[name] ~= nil
   end)
   for _, field in ipairs(fields) do
@@ -141,15 +99,15 @@ end
 
 --- A table with these fields: { name, kind [, "optional"] } each, written in that order.
 function codec.struct(list)
-  local fields, by_name = {}, {}
+  local fields, by_name, kind = {}, {}, { "struct" }
   for i, item in ipairs(list) do
-    fields[i] = { name = item[1], kind = item[2], write = item[2].write, is_optional = item[3] == "optional" }
-    by_name[item[1]] = fields[i]
+    local name, is_optional = item[1], item[3] == "optional"
+    fields[i] = { name = name, read = item[2].read, is_optional = is_optional }
+    by_name[name] = fields[i]
+    for _, element in ipairs { name, item[2], is_optional } do kind[#kind + 1] = element end
   end
-  return {
-    write = function(value) return write_struct(fields, by_name, value) end,
-    read = function(text) return read_struct(fields, by_name, text) end,
-  }
+  kind.read = function(text) return read_struct(fields, by_name, text) end
+  return kind
 end
 
 return codec

@@ -120,7 +120,7 @@ end
 ---@param seal_keys? string[]
 ---@return string? blob, grid.Error?
 function record.pack(value, seal_keys)
-  local bytes = HEADER .. WHOLE.write { record = value }
+  local bytes = HEADER .. codec.encode(WHOLE, { record = value })
   if not seal_keys then return bytes end
   return seal.seal(bytes, value, seal_keys)
 end

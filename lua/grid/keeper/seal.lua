@@ -28,7 +28,7 @@ local function secrets_of(seal_key, salt)
 end
 
 local function associated_data(id, lineage, writes)
-  return seal.HEADER .. ASSOCIATED.write { id = id, lineage = lineage, writes = writes }
+  return seal.HEADER .. codec.encode(ASSOCIATED, { id = id, lineage = lineage, writes = writes })
 end
 
 --- Seals the bytes of a record with the first of the keys.
@@ -45,7 +45,9 @@ function seal.seal(plaintext, record, keys)
   local box
   box, kind, code, message = core.aead_seal(key, nonce, aad, plaintext)
   if not box then return nil, errors.from_core(kind, code, message) end
-  return seal.HEADER .. ENVELOPE.write { lineage = record.lineage, writes = record.writes, salt = salt, box = box }
+  return seal.HEADER .. codec.encode(ENVELOPE, {
+    lineage = record.lineage, writes = record.writes, salt = salt, box = box,
+  })
 end
 
 local function failure(code, message)

@@ -139,6 +139,12 @@ function core.json_decode(text, array_metatable, ...) end
 ---@return string? text, string? kind, string? code, string? message
 function core.json_encode(value, array_metatable, empty_array_metatable, empty_array) end
 
+--- The bytes of a value by its form; see grid.keeper.codec. Code: bad_value.
+---@param form table
+---@param value any
+---@return string? bytes, string? kind, string? code, string? message
+function core.fields_encode(form, value) end
+
 --- The exact bytes of a value inside a JSON text; a step is a member's name or an
 --- element's position.
 ---@param text string

@@ -1,0 +1,308 @@
+/* Writes tables as fields, by a declared form: name, blank, length of the value, colon,
+ * value, line feed. grid.keeper.codec declares the forms, and reads the bytes.
+ *
+ * Owns: the order of fields, and the text of each kind of value. Tables are read raw: no
+ * metamethod runs, and no table is changed.
+ * Does not know: which fields there are. */
+#include "lua/fields.h"
+
+#include "text/number.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct writer {
+    lua_State *L;
+    grid_buffer *out;
+    grid_error *err;
+} writer;
+
+#define REFUSE(self, ...) grid_error_set((self)->err, GRID_REQUEST, "bad_value", __VA_ARGS__)
+
+/* The value and the form are those at absolute indices of the stack. */
+static bool write_value(writer *self, int value, int form);
+
+static bool check_type(writer *self, int value, int type, const char *expected)
+{
+    if (lua_type(self->L, value) == type)
+        return true;
+    return REFUSE(self, "a %s is expected, got %s", expected, luaL_typename(self->L, value));
+}
+
+static grid_slice string_at(lua_State *L, int index)
+{
+    grid_slice text;
+
+    text.data = lua_tolstring(L, index, &text.size);
+    return text;
+}
+
+static bool write_text(writer *self, int value)
+{
+    grid_slice text;
+
+    if (!check_type(self, value, LUA_TSTRING, "text"))
+        return false;
+    text = string_at(self->L, value);
+    return grid_buffer_append(self->out, text.data, text.size, self->err);
+}
+
+static double number_at(lua_State *L, int table, int position)
+{
+    double number;
+
+    lua_rawgeti(L, table, position);
+    number = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return number;
+}
+
+/* A number, multiplied by the second element of the form, as a whole number. Numbers
+ * between the limits have up to 16 characters. */
+static bool write_number(writer *self, int value, int form)
+{
+    const double lowest = -1e15 + 1, highest = 1e16 - 2;
+    char text[GRID_NUMBER_MAX];
+    double scaled;
+
+    if (!check_type(self, value, LUA_TNUMBER, "number"))
+        return false;
+    scaled = lua_tonumber(self->L, value) * number_at(self->L, form, 2);
+    if (!(scaled > lowest && scaled < highest))
+        return REFUSE(self, "a number of up to 16 digits is expected, got %.0f", scaled);
+    return grid_buffer_append(self->out, text, grid_number_whole((int64_t)floor(scaled + 0.5), text), self->err);
+}
+
+/* Writes the value, and then its name and its length in front of it. */
+static bool write_field(writer *self, grid_slice name, int value, int form)
+{
+    grid_buffer *out = self->out;
+    char length[GRID_NUMBER_MAX + 2] = " ";
+    size_t start = out->size, size, count;
+
+    if (!write_value(self, value, form))
+        return false;
+    size = out->size - start;
+    count = 1 + grid_number_whole((int64_t)size, length + 1);
+    length[count++] = ':';
+    if (!grid_buffer_append(out, name.data, name.size, self->err) || !grid_buffer_append(out, length, count, self->err))
+        return false;
+    memmove(out->data + start + name.size + count, out->data + start, size);
+    memcpy(out->data + start, name.data, name.size);
+    memcpy(out->data + start + name.size, length, count);
+    return grid_buffer_append(out, "\n", 1, self->err);
+}
+
+static size_t count_keys(lua_State *L, int table)
+{
+    size_t count = 0;
+
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        count++;
+    return count;
+}
+
+enum { STRUCT_STEP = 3 }; /* elements of a struct's form for each field: name, form, is it optional? */
+
+/* Refuses the field of the table that is not in the form. */
+static bool refuse_unknown(writer *self, int value, int form)
+{
+    lua_State *L = self->L;
+    int last = (int)lua_rawlen(L, form);
+
+    for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1)) {
+        bool is_known = false;
+
+        for (int i = 2; i < last && !is_known; i += STRUCT_STEP) {
+            lua_rawgeti(L, form, i);
+            is_known = lua_rawequal(L, -1, -3);
+            lua_pop(L, 1);
+        }
+        if (!is_known)
+            return REFUSE(self, "a record has no field '%.60s'",
+                          lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2));
+    }
+    return false;
+}
+
+static bool is_optional(lua_State *L, int form, int position)
+{
+    bool yes;
+
+    lua_rawgeti(L, form, position + 2);
+    yes = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return yes;
+}
+
+static bool write_struct(writer *self, int value, int form)
+{
+    lua_State *L = self->L;
+    int top = lua_gettop(L), last = (int)lua_rawlen(L, form);
+    size_t written = 0;
+
+    for (int i = 2; i < last; i += STRUCT_STEP) {
+        lua_rawgeti(L, form, i);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, value);
+        if (!lua_isnil(L, -1)) {
+            lua_rawgeti(L, form, i + 1);
+            if (!write_field(self, string_at(L, top + 1), top + 2, top + 3))
+                return false;
+            written++;
+        } else if (!is_optional(L, form, i)) {
+            return REFUSE(self, "a record needs the field '%s'", lua_tostring(L, top + 1));
+        }
+        lua_settop(L, top);
+    }
+    return written == count_keys(L, value) || refuse_unknown(self, value, form);
+}
+
+static int compare(grid_slice one, grid_slice other)
+{
+    int order = memcmp(one.data, other.data, one.size < other.size ? one.size : other.size);
+
+    return order ? order : (one.size > other.size) - (one.size < other.size);
+}
+
+static bool is_name(grid_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
+            return false;
+    }
+    return text.size > 0;
+}
+
+/* Puts the first name after the one at `name` in its place; nil: the first of all, and
+ * none. A map has few names, so they are not sorted. Allocates no memory, so no finalizer
+ * changes the table. */
+static bool find_next(writer *self, int value, int name)
+{
+    lua_State *L = self->L;
+    bool is_first = lua_isnil(L, name);
+    grid_slice before = {"", 0}, best = {"", 0};
+
+    if (!is_first)
+        before = string_at(L, name);
+    lua_pushnil(L);
+    lua_replace(L, name);
+    for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1)) {
+        grid_slice found = {"", 0};
+
+        if (lua_type(L, -2) == LUA_TSTRING)
+            found = string_at(L, -2);
+        if (!is_name(found))
+            return REFUSE(self, "a name of letters, digits and _ is expected");
+        if ((!is_first && compare(found, before) <= 0) || (best.size && compare(found, best) >= 0))
+            continue;
+        best = found;
+        lua_pushvalue(L, -2);
+        lua_replace(L, name);
+    }
+    return true;
+}
+
+/* Values of the same kind by name, in the order of the names' bytes. */
+static bool write_map(writer *self, int value, int form)
+{
+    lua_State *L = self->L;
+    int item = lua_gettop(L) + 1, name = item + 1;
+
+    lua_rawgeti(L, form, 2);
+    lua_pushnil(L);
+    while (find_next(self, value, name)) {
+        if (lua_isnil(L, name))
+            return true;
+        lua_pushvalue(L, name);
+        lua_rawget(L, value);
+        if (!write_field(self, string_at(L, name), name + 1, item))
+            return false;
+        lua_settop(L, name);
+    }
+    return false;
+}
+
+/* Values of the same kind; their names are their positions. */
+static bool write_list(writer *self, int value, int form)
+{
+    lua_State *L = self->L;
+    int item = lua_gettop(L) + 1, size = (int)lua_rawlen(L, value);
+    char position[GRID_NUMBER_MAX];
+
+    lua_rawgeti(L, form, 2);
+    for (int i = 1; i <= size; i++) {
+        lua_rawgeti(L, value, i);
+        if (!write_field(self, (grid_slice){position, grid_number_whole(i, position)}, item + 1, item))
+            return false;
+        lua_settop(L, item);
+    }
+    return true;
+}
+
+static bool write_table(writer *self, int value, int form, bool (*write)(writer *, int, int))
+{
+    int top = lua_gettop(self->L);
+
+    if (!check_type(self, value, LUA_TTABLE, "table"))
+        return false;
+    luaL_checkstack(self->L, 8, "fields too deep");
+    if (!write(self, value, form))
+        return false;
+    lua_settop(self->L, top);
+    return true;
+}
+
+/* A form is a table. Its first element is the name of the kind of value. After a failure
+ * the stack is not restored. */
+static bool write_value(writer *self, int value, int form)
+{
+    const char *kind;
+
+    lua_rawgeti(self->L, form, 1);
+    kind = lua_tostring(self->L, -1);
+    lua_pop(self->L, 1); /* the form references the string */
+    switch (kind ? *kind : '\0') {
+    case 't':
+        return write_text(self, value);
+    case 'n':
+        return write_number(self, value, form);
+    case 'f':
+        return grid_buffer_append(self->out, lua_toboolean(self->L, value) ? "1" : "0", 1, self->err);
+    case 'm':
+        return write_table(self, value, form, write_map);
+    case 'l':
+        return write_table(self, value, form, write_list);
+    case 's':
+        return write_table(self, value, form, write_struct);
+    default:
+        return REFUSE(self, "a form has no kind");
+    }
+}
+
+/* fields_encode(form, value) -> bytes | nil, kind, code, message. Forms:
+ * { "text" } · { "number", factor } · { "flag" } · { "map", form } · { "list", form } ·
+ * { "struct", name, form, is_optional, name, form, is_optional, … } */
+static int fields_encode(lua_State *L)
+{
+    grid_error err;
+    writer self = {.L = L, .err = &err};
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    self.out = gridL_new_buffer(L);
+    if (!write_value(&self, 2, 1)) {
+        grid_buffer_clear(self.out);
+        return gridL_fail(L, &err);
+    }
+    gridL_push_buffer(L, self.out);
+    return 1;
+}
+
+void gridL_open_fields(lua_State *L)
+{
+    lua_pushcfunction(L, fields_encode);
+    lua_setfield(L, -2, "fields_encode");
+}
