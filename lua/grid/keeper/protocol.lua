@@ -13,7 +13,8 @@ local timing = require "grid.keeper.timing"
 
 local protocol = {}
 
--- `protocol.begin` and `protocol.next` return a flight, which is a value, and an effect:
+-- `protocol.begin` and `protocol.next` return a flight, which is a value, and an effect.
+-- The function of a step changes a copy of the flight.
 --
 --   effect                                event
 --   read                                  read { record, rev, facts } | { is_error }
@@ -94,7 +95,8 @@ local function with(flight, changes)
 end
 
 local function read(flight, step)
-  return with(flight, { step = step }), { act = "read" }
+  flight.step = step
+  return flight, { act = "read" }
 end
 
 -- Begins again with a read, without the fields of the last attempt.
@@ -102,19 +104,25 @@ local function start_over(flight)
   return { step = "look", want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws }, { act = "read" }
 end
 
-local function put(flight, step, record, env, changes)
-  local effect = { act = "put", record = record, rev = flight.rev, due_at = lifecycle.due_at(record, env) }
-  return with(with(flight, changes or {}), { step = step, record = record }), effect
+local function put(flight, step, record, env)
+  flight.step, flight.record = step, record
+  return flight, { act = "put", record = record, rev = flight.rev, due_at = lifecycle.due_at(record, env) }
+end
+
+-- Puts what the failure of an attempt makes of its record.
+local function note(flight, record, failure, env)
+  flight.failure = failure
+  return put(flight, "note", record, env)
 end
 
 local function done(flight, outcome, fields)
-  local effect = with(fields or {}, { act = "done", outcome = outcome })
-  return with(flight, { step = "done" }), effect
+  flight.step, fields.act, fields.outcome = "done", "done", outcome
+  return flight, fields
 end
 
 local function begin_attempt(flight, record, env, is_last_chance)
-  local intent = intents.next(record, env, is_last_chance)
-  return put(flight, "put", merge.derive(record, { intent = intent }), env, { intent = intent })
+  flight.intent = intents.next(record, env, is_last_chance)
+  return put(flight, "put", merge.derive(record, { intent = flight.intent }), env)
 end
 
 local function is_expired(record, env)
@@ -127,9 +135,11 @@ local function act_on(flight, record, env, facts)
   if act == "put_intent" or act == "take_over" then
     return begin_attempt(flight, record, env, want.is_last_chance or is_expired(record, env))
   elseif act == "read_raws" then
-    return with(flight, { step = "send", record = record }), { act = "read_raws", raws = record.raws }
+    flight.step, flight.record = "send", record
+    return flight, { act = "read_raws", raws = record.raws }
   elseif act == "wait" then
-    return with(flight, { step = "look" }), { act = "wait", seconds = seconds }
+    flight.step = "look"
+    return flight, { act = "wait", seconds = seconds }
   end
   return done(flight, act, { record = record, seconds = seconds, rev = flight.rev })
 end
@@ -154,23 +164,26 @@ function on.look(flight, event, env)
   if event.is_error then return done(flight, "failed", { failure = STORE_FAILED }) end
   local watch, same_rev_for = protocol.watch(flight.watch, event.rev, env.clock)
   local facts = with(event.facts, { same_rev_for = same_rev_for, has_read_raws = flight.has_read_raws })
-  return act_on(with(flight, { rev = event.rev, watch = watch }), event.record, env, facts)
+  flight.rev, flight.watch = event.rev, watch
+  return act_on(flight, event.record, env, facts)
 end
 
 local function send(flight, env)
   local not_after = intents.not_after(flight.intent, env)
   if not protocol.may_send(not_after, env.clock) then
-    return put(flight, "note", merge.fail(flight.record, LATE, env), env, { failure = LATE })
+    return note(flight, merge.fail(flight.record, LATE, env), LATE, env)
   end
   local deadline = owner.not_after(flight.intent.owner)
-  return with(flight, { step = "send" }), { act = "send", intent = flight.intent, not_after = not_after, deadline = deadline }
+  flight.step = "send"
+  return flight, { act = "send", intent = flight.intent, not_after = not_after, deadline = deadline }
 end
 
 function on.put(flight, event, env)
-  if event.result == "ok" then return send(with(flight, { rev = event.rev }), env) end
   if event.result == "conflict" then return start_over(flight) end
+  flight.rev, flight.is_volatile = event.rev, event.is_volatile
+  if event.result == "ok" then return send(flight, env) end
   if flight.is_second_put then return done(flight, "failed", { failure = STORE_FAILED }) end
-  return read(with(flight, { is_volatile = event.is_volatile }), "check")
+  return read(flight, "check")
 end
 
 -- A put that returned an error may have been executed: then the record has its write_id.
@@ -180,9 +193,9 @@ function on.check(flight, event, env)
   local record = not event.is_error and event.record
   local has_happened = record and record.intent and record.intent.write_id == flight.intent.write_id
   if not has_happened then return done(flight, "failed", { failure = STORE_FAILED }) end
-  local found = with(flight, { rev = event.rev, record = record })
-  if flight.is_volatile then return put(found, "put", record, env, { is_second_put = true, is_volatile = false }) end
-  return send(found, env)
+  flight.rev, flight.record, flight.is_second_put = event.rev, record, flight.is_volatile
+  if flight.is_volatile then return put(flight, "put", record, env) end
+  return send(flight, env)
 end
 
 -- The source of an answer: the attempt of this flight, or a raw answer in the record.
@@ -234,22 +247,30 @@ end
 
 function on.send(flight, event, env)
   local result = event.result
-  if not result then return start_over(with(flight, { has_read_raws = true })) end
-  local record = with(flight.record, { skew = event.skew }) -- a refused request may have had the wrong time
-  local mine = with(flight, { lineage = record.lineage })
-  if result.kind == "tokens" then
-    return save(with(mine, { entry = entry_of(flight, event, env) }), record, env)
-  elseif result.kind == "unreadable" then
-    return save(with(mine, { raw = raw_of(flight, event, env) }), record, env)
-  elseif result.kind == "reject" then
-    return put(flight, "note", merge.reject(record, result), env, { failure = result })
+  if not result then
+    flight.has_read_raws = true
+    return start_over(flight)
   end
-  return put(flight, "note", merge.fail(record, result, env), env, { failure = result })
+  local record = with(flight.record, { skew = event.skew }) -- a refused request may have had the wrong time
+  flight.lineage = record.lineage
+  if result.kind == "tokens" then
+    flight.entry = entry_of(flight, event, env)
+    return save(flight, record, env)
+  elseif result.kind == "unreadable" then
+    flight.raw = raw_of(flight, event, env)
+    return save(flight, record, env)
+  elseif result.kind == "reject" then
+    return note(flight, merge.reject(record, result), result, env)
+  end
+  return note(flight, merge.fail(record, result, env), result, env)
 end
 
 function on.save(flight, event)
   if event.result == "conflict" then return read(flight, "merge") end
-  if event.result == "error" then return with(flight, { step = "merge", is_volatile = event.is_volatile }), { act = "keep" } end
+  if event.result == "error" then
+    flight.step, flight.is_volatile = "merge", event.is_volatile
+    return flight, { act = "keep" }
+  end
   local outcome = flight.raw and "failed" or "refreshed"
   return done(flight, outcome, { record = flight.record, rev = event.rev, failure = flight.raw and UNREADABLE })
 end
@@ -257,7 +278,8 @@ end
 function on.merge(flight, event, env)
   if event.name == "again" then return read(flight, "merge") end
   if event.is_error then return flight, { act = "keep" } end
-  return save(with(flight, { rev = event.rev }), event.record, env)
+  flight.rev = event.rev
+  return save(flight, event.record, env)
 end
 
 -- After a conflict the record is newer than this failure; after a rejection a spare may
@@ -281,7 +303,7 @@ end
 --- The next step of a flight.
 ---@return table flight, table effect
 function protocol.next(flight, event, env)
-  return on[flight.step](flight, event, env)
+  return on[flight.step](with(flight, {}), event, env)
 end
 
 return protocol
