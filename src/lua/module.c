@@ -18,6 +18,7 @@
 #include "lua/key.h"
 #include "lua/lock.h"
 #include "lua/machine.h"
+#include "lua/notifier.h"
 #include "lua/swap.h"
 #include "lua/transfer.h"
 #include "lua/writer.h"
@@ -79,6 +80,7 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_folder(L);
     gridL_open_command(L);
     gridL_open_lock(L);
+    gridL_open_notifier(L);
     gridL_open_swap(L);
     gridL_open_writer(L);
     return 1;

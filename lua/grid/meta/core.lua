@@ -238,6 +238,11 @@ function core.file_lock(path) end
 ---@return grid.core.writer? writer, string? kind, string? code, string? message
 function core.writer() end
 
+--- Polls a descriptor on a thread, for event loops that poll none but their own.
+---@param secret string 16 bytes
+---@return grid.core.notifier? notifier, string? kind, string? code, string? message
+function core.notifier(secret) end
+
 --- The names in a folder, in no order.
 ---@param folder string
 ---@return string[]? names, string? kind, string? code, string? message

@@ -158,6 +158,28 @@ function writer:is_usable() end
 
 function writer:close() end
 
+--- Sends datagrams to the UDP socket that knows its secret. Closing or collecting it ends
+--- its thread. In a forked child it sends nothing.
+---@class grid.core.notifier
+local notifier = {}
+
+--- The port of 127.0.0.1 to send the secret to.
+---@return integer
+function notifier:port() end
+
+--- One datagram when the descriptor is readable, and one when `seconds` have passed,
+--- unless it is armed again before. False: none will be sent, since the secret has not
+--- arrived or the descriptor cannot be polled.
+---@param descriptor integer
+---@param seconds number
+---@return boolean
+function notifier:arm(descriptor, seconds) end
+
+--- One datagram now.
+function notifier:send() end
+
+function notifier:close() end
+
 --- A file that is being replaced. Closing or collecting it leaves the old one as it is.
 ---@class grid.core.file
 local file = {}
