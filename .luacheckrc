@@ -5,7 +5,7 @@ max_cyclomatic_complexity = 15
 unused_secondaries = true
 self = false
 
-files["lua/grid/host/nginx.lua"].std = "+ngx_lua"
+files["lua/grid/host/nginx*.lua"].std = "+ngx_lua"
 files["spec/**/*_spec.lua"].std = "+busted"
 files["spec/nginx"].std = "+busted+ngx_lua"
 files["spec/oidc"].std = "+busted"

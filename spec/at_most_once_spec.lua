@@ -3,7 +3,6 @@
 -- libcurl repeats requests freely, shows that these faults make libcurl send a request
 -- again: without the guard in src/http/transfer.c the counts would be higher.
 
-local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
 local grid = require "grid"
 local rig = require "spec.support.rig"
@@ -18,7 +17,7 @@ describe("a call", function()
   before_each(function()
     collectgarbage()
     collectgarbage()
-    blocks = core.live()
+    blocks = rig.live()
   end)
 
   after_each(function()
@@ -26,7 +25,7 @@ describe("a call", function()
     client = nil
     collectgarbage()
     collectgarbage()
-    assert.equal(blocks, core.live())
+    assert.equal(blocks, rig.live())
   end)
 
   local function new_case()

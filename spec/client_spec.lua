@@ -49,7 +49,7 @@ describe("a client", function()
       client:close()
       assert(other:refresh_session(rig.request(server)))
       other:close()
-      assert.equal(0, core.live())
+      assert.equal(0, rig.live())
     end)
   end)
 

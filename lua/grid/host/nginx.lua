@@ -6,6 +6,7 @@
 
 local core = require "grid.core"
 local semaphores = require "ngx.semaphore"
+local wakeup = require "grid.host.nginx_wakeup"
 
 -- grace: seconds that a call continues after its nginx request was aborted. The answer
 -- may contain the only valid token.
@@ -85,19 +86,22 @@ function Condition:close()
   self.is_waiting = false
 end
 
--- ngx_lua cannot poll the engine's descriptor, so the poller naps between two steps: for
--- one millisecond (the resolution of nginx's timers) while transfers make progress, then
--- for 1/32 of the time since the last progress, up to LONGEST_NAP.
+-- Without a wakeup (see nginx_wakeup), the poller naps between two steps: for one
+-- millisecond (the resolution of nginx's timers) while transfers make progress, then for
+-- 1/32 of the time since the last progress, up to LONGEST_NAP.
 local SHORTEST_NAP, LONGEST_NAP = 0.001, 0.01
 local NAP_PER_IDLE_SECOND = 1 / 32
 
 local Poller = {}
 Poller.__index = Poller
 
+--- A poller for the running thread, which must be a spawned one.
 function nginx.poller(engine)
+  local descriptor = engine:fd()
   return setmetatable({
-    engine = engine, semaphore = assert(semaphores.new()), nap = SHORTEST_NAP,
-    in_flight = 0, moved_at = core.now(), is_woken = false,
+    engine = engine, descriptor = descriptor, wakeup = descriptor and wakeup.take() or nil,
+    semaphore = assert(semaphores.new()), nap = SHORTEST_NAP, in_flight = 0, moved_at = core.now(), is_woken = false,
+    time = 0, steps = 0,
   }, Poller)
 end
 
@@ -108,22 +112,51 @@ local function nap_of(self, seconds, now)
   return math.max(SHORTEST_NAP, math.min((now - self.moved_at) * NAP_PER_IDLE_SECOND, LONGEST_NAP))
 end
 
-function Poller:wait(seconds, has_finished)
+local function nap(self, seconds, has_finished)
   local now, in_flight = core.now(), self.engine:in_flight()
   if has_finished or self.is_woken or in_flight ~= self.in_flight then self.moved_at = now end
   self.in_flight = in_flight
   self.nap = nap_of(self, seconds, now)
   self.is_woken = wait_for(self.semaphore, self.nap)
+  self.nap = SHORTEST_NAP
 end
 
--- At most one wakeup per nap.
-function Poller:wake()
+-- The most steps while nginx's clock, which the event loop sets, shows the same
+-- millisecond. A wait that does not yield, since a datagram has arrived already, would
+-- keep the loop from its other events.
+local MAX_STEPS = 16
+
+local function may_step(self)
+  local time = ngx.now()
+  if time ~= self.time then
+    self.time, self.steps = time, 0
+  end
+  self.steps = self.steps + 1
+  return self.steps <= MAX_STEPS
+end
+
+--- Waits until the engine's descriptor is readable, at most `seconds`.
+function Poller:wait(seconds, has_finished)
+  local has_waited = false
+  if self.wakeup and may_step(self) then
+    has_waited = seconds <= 0 or self.wakeup:wait(self.descriptor, seconds)
+    if has_waited == nil then self.wakeup = nil end
+  end
+  if not has_waited then nap(self, seconds, has_finished) end
+end
+
+--- Ends the current wait if its timeout is longer than `seconds`; a nap, if it is not of
+--- the shortest ones.
+function Poller:wake(seconds)
+  if self.wakeup then self.wakeup:wake(seconds) end
   if self.nap <= SHORTEST_NAP then return end
   self.nap = SHORTEST_NAP
   self.semaphore:post(1)
 end
 
-function Poller:close() end -- luacheck: no self
+function Poller:close()
+  if self.wakeup then self.wakeup:release() end
+end
 
 -- ngx_lua keeps a record of each thread of a timer until the timer ends. After this many
 -- threads, spawned functions go to a new timer.
@@ -153,6 +186,22 @@ local function start_threads(self)
   if self.started > MAX_THREADS and current == self then current = nil end
 end
 
+-- Seconds that a timer without threads keeps its wakeups: as long as calls follow one
+-- another, none opens descriptors and a thread. The first timer does not: without
+-- lua_code_cache, each request has a Lua VM of its own, and so a first timer.
+local LINGER = 0.1
+
+local function is_idle(self)
+  return #self.tasks == 0 and self.alive == 0
+end
+
+local function linger(self)
+  local until_time = core.now() + (self.is_first and 0 or LINGER)
+  while is_idle(self) and wakeup.has_spares() and not nginx.is_ending() and core.now() < until_time do
+    wait_for(self.semaphore, LINGER)
+  end
+end
+
 -- The callback of the timer.
 local function run_timer(_, self)
   if self.is_running then return end
@@ -160,8 +209,10 @@ local function run_timer(_, self)
   repeat
     start_threads(self)
     if #self.tasks == 0 and self.alive > 0 then wait_for(self.semaphore, 60) end
-  until #self.tasks == 0 and self.alive == 0
+    linger(self)
+  until is_idle(self)
   if current == self then current = nil end
+  wakeup.close_spares()
 end
 
 -- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
@@ -170,10 +221,11 @@ end
 -- nil: nginx has no free timer
 local function create_timer(now)
   if not has_created and ngx.worker.exiting() or ngx.get_phase() == "init" then return nil end
-  has_created = true
   local timer = current or {
-    tasks = {}, alive = 0, started = 0, is_running = false, created_at = now, semaphore = assert(semaphores.new()),
+    tasks = {}, alive = 0, started = 0, is_running = false, is_first = not has_created, created_at = now,
+    semaphore = assert(semaphores.new()),
   }
+  has_created = true
   if not ngx.timer.at(0, run_timer, timer) then return nil end
   timer.created_at = now
   current = timer

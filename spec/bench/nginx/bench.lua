@@ -1,6 +1,6 @@
--- One nginx worker whose requests each make one call, to a sandbox that answers after 50
--- ms; wrk is the load. The two clients take turns, round after round, in the same worker.
--- `bench.lua [--quick]`, started by `run`.
+-- One nginx worker whose requests each make one call, to a sandbox that answers at once or
+-- after 50 ms; wrk is the load. The two clients take turns, round after round, in the
+-- same worker. `bench.lua [--quick]`, started by `run`.
 
 local grid = require "grid"
 local measure = require "spec.bench.measure"
@@ -82,6 +82,14 @@ end
 local function ratio(a, b) return a / b end
 local function difference(a, b) return a - b end
 
+local function at_once(worker, pid, connections, targets)
+  local all = rounds(worker, pid, connections)
+  title(connections == 1 and "One after another, answers at once" or connections .. " in flight, answers at once")
+  row(all, "rate", "calls a second", "%.0f", ratio, "%.3f", targets.rate)
+  row(all, "median", "median latency", "%.2f ms", difference, "%+.2f ms", targets.median)
+  row(all, "cpu", "CPU of the worker, a call", "%.1f µs", ratio, "%.3f", "")
+end
+
 local function under_load(worker, pid, connections)
   local all = rounds(worker, pid, connections)
   title(connections .. " in flight, answers after 50 ms")
@@ -110,8 +118,9 @@ local function one_long_call(worker, pid, server)
   print(FORM:format("CPU of the worker, share of a core", "", ("%.2f %%"):format(share * 100), "", "≤ 3 %"))
 end
 
--- The last call has just ended.
+-- The worker keeps what wakes it for a moment after the last call.
 local function nothing(worker, pid)
+  sleep(0.5)
   local timers = worker:get "/timers"
   local before = proc.wake_ups(pid)
   sleep(2)
@@ -125,6 +134,9 @@ local worker
 local ok, problem = pcall(function()
   worker = start_worker(server)
   local pid = worker:workers()[1]
+  server:set { fixed_delay = 0 }
+  at_once(worker, pid, 1, { rate = "", median = "≤ +0.1 ms" })
+  at_once(worker, pid, 8, { rate = "≥ 0.80", median = "" })
   server:set { fixed_delay = ANSWER_DELAY }
   under_load(worker, pid, 50)
   under_load(worker, pid, 400)
