@@ -112,24 +112,24 @@ end
 local LONGER = 8 -- seconds: than an exchange of the processes and its commit may last
 
 -- A host in turn is cut off when the server has executed a request of each process, and
--- has answered none; until that host's requests were sent again by others, if no answer
--- can be saved.
+-- has answered none; until the other hosts have sent that host's requests again, or, if
+-- answers can be saved, for longer than they wait before that.
 local function cut(self, wires, directions, is_saved)
   self.turn = (self.turn or 0) % #self.hosts + 1
   local host, before = self.hosts[self.turn], self.oauth:counts().replays
-  self.oauth:fault { kind = "delay", hold = true, count = #self.processes - 1 }
-  self.oauth:wait_held(#self.processes - 1)
-  for _, action in ipairs { "lose", "mend" } do
+  local function is_replayed() return self.oauth:counts().replays > before end
+  local function change(method)
     for _, wire in ipairs(wires) do
-      for _, what in ipairs(directions) do host[action](host, wire, what) end
-    end
-    if action == "lose" then
-      self.oauth:release()
-      sleep(LONGER)
-      local function is_replayed() return is_saved or self.oauth:counts().replays > before end
-      if not nginx.wait_for(PATIENCE, is_replayed) then error("the other hosts send no request again", 0) end
+      for _, what in ipairs(directions) do host[method](host, wire, what) end
     end
   end
+  self.oauth:fault { kind = "delay", hold = true, count = #self.processes - 1 }
+  self.oauth:wait_held(#self.processes - 1)
+  change "lose"
+  self.oauth:release()
+  if is_saved then sleep(LONGER)
+  elseif not nginx.wait_for(PATIENCE, is_replayed) then error("the other hosts send no request again", 0) end
+  change "mend"
 end
 
 function faults.requests_lost(self) cut(self, { "redis" }, { "requests" }) end
