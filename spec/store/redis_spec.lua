@@ -342,6 +342,9 @@ describe("many processes on one Redis", function()
       end
       local client = require("redis").connect("127.0.0.1", port)
       local store = require("grid").store.redis { connect = function() return client end }
+      -- A worker begins when all are there: else the first ones would be alone.
+      client:incr "ready"
+      repeat until tonumber(client:get "ready") >= tonumber(arg[6])
       local errors, problem = require("spec.store.load").run(store, arg[5] .. name, name, count)
       if errors > 0 then print(problem) end
     ]])
@@ -352,8 +355,9 @@ describe("many processes on one Redis", function()
   -- Each on one of the VMs. -> their operations
   local function run(breaks)
     local vms, processes = process.vms(), {}
+    client:del "ready"
     for i = 1, WORKERS do
-      local arguments = { server.port, i, OPERATIONS, breaks or "no such line", folder.path .. "/history." }
+      local arguments = { server.port, i, OPERATIONS, breaks or "no such line", folder.path .. "/history.", WORKERS }
       processes[i] = process.start(folder.path .. "/worker.lua", arguments, { vm = vms[i % #vms + 1], folder = folder.path })
     end
     for _, one in ipairs(processes) do
