@@ -147,9 +147,12 @@ STEPS    := spec/command/durable_spec.lua spec/command/launcher_spec.lua spec/co
 SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # What starts many processes, or runs the documents, runs on one VM of the two: BOTH=1 runs it on both.
 # SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/keep% spec/command/refresh%
+ONLY_lua5.4 := spec/command/keep% spec/command/refresh% spec/regress/005%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
+# What hostile servers do is borne by the core. `make test` meets them under nginx's event loop, and each
+# `make check` without it, too: under the sanitizers, the stressed collector, and on the portable build.
+HOSTILE := $(addprefix spec/,$(addsuffix _spec.lua,at_most_once connections faults http2 http2_endless surplus))
 # Without epoll there is nothing to watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
@@ -170,7 +173,7 @@ test:  ## sets up, builds, and runs everything on both VMs
 	@$(SUITE) clear
 	@echo; echo 'Three suites at a time; each shows its output when it ends.'
 	@$(MAKE) -k -j3 -Otarget ARGS=$(NOT_SLOW) ELSEWHERE_luajit="$$($(INSIDE) --list | tr '\n' ' ')" \
-	  spec-lua5.4 inside-nginx nginx spec-luajit test-c || true
+	  ELSEWHERE_lua5.4='$(HOSTILE)' spec-lua5.4 inside-nginx nginx spec-luajit test-c || true
 	@echo; $(call lua_env,luajit) luajit spec/support/versions.lua
 	@$(SUITE) sum c lua5.4 luajit nginx inside-nginx
 
