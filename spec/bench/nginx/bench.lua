@@ -1,5 +1,5 @@
--- One nginx worker whose requests each make one call, to a sandbox that answers at once or
--- after 50 ms; wrk is the load. The two clients take turns, round after round, in the
+-- One nginx worker whose requests each make one call, to a sandbox that answers at once
+-- or after 50 ms; wrk is the load. The two clients take turns, round after round, in the
 -- same worker. `bench.lua [--quick]`, started by `run`.
 
 local grid = require "grid"
