@@ -216,7 +216,10 @@ for name, new_program in pairs(loops) do
         store.due = function() rounds[#rounds] = rounds[#rounds] + 1 return {} end
         program.spawn(function()
           assert(keeper:start { every = 3600 })
-          program.sleep(0.01)
+          for _ = 1, share == 0 and 500 or 5 do
+            if rounds[#rounds] > 0 then break end
+            program.sleep(0.01)
+          end
           keeper:stop()
         end)
         program.run()
