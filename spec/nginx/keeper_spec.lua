@@ -198,9 +198,9 @@ describe("refreshes in nginx", function()
     local result = soak.run(scene, 500, ids, function(round)
       if round % 3 == 2 then scene.nginx:signal "HUP" end
       if round % 3 ~= 0 then return end
-      hold(8)
+      hold(#ids)
       return function()
-        scene.oauth:wait_held(8)
+        scene.oauth:wait_held(#ids)
         soak.kill(scene:worker_in_flight())
         scene.oauth:release()
       end
