@@ -192,7 +192,7 @@ describe("The rounds of refresh_due", function()
     rig.pass(4000)
     assert(keeper:refresh_due())
     assert.equal(2, server.stats().executions)
-    assert.is_true(keeper.http.closed)
+    assert.is_true(raw_rig.await(function() return keeper.http.closed end))
     if keeper.crew_http then assert.is_true(keeper.crew_http.closed) end -- plain Lua only
   end)
 end)

@@ -116,11 +116,18 @@ function rig.mark()
   files_before = open_files()
 end
 
+--- Waits until `is_so` returns true: inside nginx, where other threads run meanwhile, for
+--- 5 seconds at most. -> what it returned last
+function rig.await(is_so)
+  local ngx, deadline = rawget(_G, "ngx"), core.now() + 5
+  while ngx and not is_so() and core.now() < deadline do ngx.sleep(0.002) end
+  return is_so()
+end
+
 --- How many blocks of the C core live. Inside nginx the timer of the driver keeps a
 --- wakeup for a moment longer than the calls.
 function rig.live()
-  local ngx, deadline = rawget(_G, "ngx"), core.now() + 5
-  while ngx and core.live() > 0 and core.now() < deadline do ngx.sleep(0.002) end
+  rig.await(function() return core.live() == 0 end)
   return core.live()
 end
 
