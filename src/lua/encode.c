@@ -150,11 +150,7 @@ static bool write_array(writer *self)
 
 static int compare_names(const void *a, const void *b)
 {
-    grid_slice one = ((const member *)a)->name, other = ((const member *)b)->name;
-    size_t least = one.size < other.size ? one.size : other.size;
-    int order = memcmp(one.data, other.data, least);
-
-    return order ? order : (one.size > other.size) - (one.size < other.size);
+    return grid_slice_compare(((const member *)a)->name, ((const member *)b)->name);
 }
 
 /* Anchors more names in a table, which is pushed. A finalizer may have changed the table

@@ -158,13 +158,6 @@ static bool write_struct(writer *self, int value, int form)
     return written == count_keys(L, value) || refuse_unknown(self, value, form);
 }
 
-static int compare(grid_slice one, grid_slice other)
-{
-    int order = memcmp(one.data, other.data, one.size < other.size ? one.size : other.size);
-
-    return order ? order : (one.size > other.size) - (one.size < other.size);
-}
-
 static bool is_name(grid_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -196,7 +189,7 @@ static bool find_next(writer *self, int value, int name)
             found = string_at(L, -2);
         if (!is_name(found))
             return REFUSE(self, "a name of letters, digits and _ is expected");
-        if ((!is_first && compare(found, before) <= 0) || (best.size && compare(found, best) >= 0))
+        if ((!is_first && grid_slice_compare(found, before) <= 0) || (best.size && grid_slice_compare(found, best) >= 0))
             continue;
         best = found;
         lua_pushvalue(L, -2);

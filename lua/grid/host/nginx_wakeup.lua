@@ -36,12 +36,16 @@ end
 local RETRY_AFTER = 10 -- seconds
 local retry_at = 0
 
+local function back_off()
+  retry_at = core.now() + RETRY_AFTER
+end
+
 --- A wakeup for the running timer | nil: no descriptor, thread or connection is left
 function wakeup.take()
   local self = table.remove(spares())
   if self or core.now() < retry_at then return self end
   self = open()
-  if not self then retry_at = core.now() + RETRY_AFTER end
+  if not self then back_off() end
   return self
 end
 
@@ -55,7 +59,7 @@ function wakeup:wait(descriptor, seconds)
   self.due = false
   if received then return true end
   self:close()
-  retry_at = core.now() + RETRY_AFTER
+  back_off()
 end
 
 --- Ends the current wait if its timeout is longer than `seconds`.
