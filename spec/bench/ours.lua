@@ -7,6 +7,7 @@ local common = require "spec.bench.common"
 local grid = require "grid"
 local core = require "grid.core"
 local json = require "grid.json"
+local proc = require "spec.support.proc"
 
 local read, second_round = common.read, common.second_round
 
@@ -55,20 +56,13 @@ function modes.concurrent()
   end)
 end
 
-local function resident_bytes()
-  local file = assert(io.open "/proc/self/status")
-  local kib = file:read("*a"):match "VmRSS:%s*(%d+)"
-  file:close()
-  return kib * 1024
-end
-
 -- Bytes per call in flight beyond the first: the server takes its time, so all are in
 -- flight before the first is answered.
 function modes.memory()
   local most, done = 0, 0
   local condition = {
     wait = function(_, seconds, engine)
-      if done == 0 then most = math.max(most, resident_bytes()) end
+      if done == 0 then most = math.max(most, proc.resident "self") end
       engine:wait(seconds)
     end,
     signal = function() end,
@@ -81,7 +75,7 @@ function modes.memory()
   done = 0
   local before
   most = 0
-  before = resident_bytes()
+  before = proc.resident "self"
   local results = client:refresh_sessions(list, { concurrency = calls, on_progress = function(n) done = n end })
   for i = 1, calls do check(results[i][1], results[i][2]) end
   return (most - before) / (calls - 1)

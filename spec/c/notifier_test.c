@@ -4,12 +4,12 @@
 
 #include "check.h"
 #include "child.h"
+#include "threads.h"
 
 #include "base/alloc.h"
 #include "base/notifier.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -64,19 +64,6 @@ static bool receives(int receiver, int milliseconds)
     char byte;
 
     return poll(&one, 1, milliseconds) == 1 && recv(receiver, &byte, 1, 0) == 1;
-}
-
-static int count_entries(const char *path)
-{
-    DIR *folder = opendir(path);
-    int count = 0;
-
-    if (!CHECK(folder != NULL))
-        return -1;
-    for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
 }
 
 static void each_arming_sends_one_datagram_once_the_descriptor_is_readable(void)
@@ -184,32 +171,11 @@ static void nothing_is_left_of_a_freed_notifier(void)
     grid_notifier_free(NULL);
 }
 
-static pthread_t main_thread;
-static volatile bool handled_by_main;
-
-static void on_signal(int number)
-{
-    (void)number;
-    handled_by_main = pthread_equal(pthread_self(), main_thread) != 0;
-}
-
 static void a_signal_of_the_process_is_handled_by_the_caller(void)
 {
     grid_notifier *notifier = new_notifier();
-    struct sigaction action = {.sa_handler = on_signal}, before;
-    sigset_t mask, old;
 
-    sigaction(SIGUSR1, &action, &before);
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGUSR1);
-    /* A thread that has it open would take it now. */
-    pthread_sigmask(SIG_BLOCK, &mask, &old);
-    kill(getpid(), SIGUSR1);
-    usleep(1000 * SHORT);
-    CHECK(!handled_by_main);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    CHECK(handled_by_main);
-    sigaction(SIGUSR1, &before, NULL);
+    check_signal_is_the_callers(SHORT);
     grid_notifier_free(notifier);
 }
 
@@ -288,7 +254,6 @@ int main(void)
 {
     long before = grid_alloc_live();
 
-    main_thread = pthread_self();
     each_arming_sends_one_datagram_once_the_descriptor_is_readable();
     a_datagram_comes_when_the_time_is_over_or_is_asked_for();
     a_socket_without_the_secret_receives_nothing();

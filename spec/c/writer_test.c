@@ -4,11 +4,11 @@
 
 #include "disk.h"
 #include "folder.h"
+#include "threads.h"
 
 #include "base/alloc.h"
 #include "base/writer.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -242,64 +242,31 @@ static void a_writer_that_is_freed_first_does_what_it_was_given(void)
     content_is("two", "second");
 }
 
-static int count_threads(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    int count = 0;
-
-    if (!CHECK(tasks != NULL))
-        return -1;
-    for (struct dirent *task; (task = readdir(tasks));)
-        count += task->d_name[0] != '.';
-    closedir(tasks);
-    return count;
-}
-
 static void a_writer_has_no_thread_before_its_first_write_and_one_after(void)
 {
     grid_writer *writer = new_writer();
-    int before = count_threads();
+    int before = count_entries("/proc/self/task");
 
     for (int i = 0; i < 2; i++) {
         grid_write *write = start(writer, "one", "again");
 
-        CHECK_INT(count_threads(), before + 1);
+        CHECK_INT(count_entries("/proc/self/task"), before + 1);
         let_go(2);
         CHECK(take(writer) == write);
         grid_write_free(write);
     }
     grid_writer_free(writer);
-    CHECK_INT(count_threads(), before);
-}
-
-static atomic_bool handled_by_main;
-
-static void on_signal(int number)
-{
-    (void)number;
-    handled_by_main = pthread_equal(pthread_self(), main_thread) != 0;
+    CHECK_INT(count_entries("/proc/self/task"), before);
 }
 
 static void a_signal_of_the_process_is_handled_by_the_caller(void)
 {
     grid_writer *writer = new_writer();
-    struct sigaction action = {.sa_handler = on_signal}, before;
-    sigset_t mask, old;
 
-    sigaction(SIGUSR1, &action, &before);
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGUSR1);
     start(writer, "one", "signal");
-    /* A thread that has it open would take it now. */
-    pthread_sigmask(SIG_BLOCK, &mask, &old);
-    kill(getpid(), SIGUSR1);
-    usleep(1000 * SHORT);
-    CHECK(!handled_by_main);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    CHECK(handled_by_main);
+    check_signal_is_the_callers(SHORT);
     let_go(2);
     grid_writer_free(writer);
-    sigaction(SIGUSR1, &before, NULL);
 }
 
 static int in_child(grid_writer *writer)

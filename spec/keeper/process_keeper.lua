@@ -18,6 +18,15 @@ function process_keeper.given(words)
   return given
 end
 
+--- The same from tables of words by name.
+function process_keeper.words(...)
+  local words = {}
+  for _, given in ipairs { ... } do
+    for name, value in pairs(given) do words[#words + 1] = name .. "=" .. tostring(value) end
+  end
+  return words
+end
+
 --- `given`: url, reuse, reuse_seconds, ca_file.
 function process_keeper.exchange(given)
   return grid.exchange.oauth2 {

@@ -3,6 +3,7 @@
 
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
+local proc = require "spec.support.proc"
 local scenes = require "spec.nginx.scene"
 
 local APP = 'local app = require "spec.nginx.app" '
@@ -48,13 +49,6 @@ local function list(path)
   return table.concat(entries, "\n")
 end
 
-local function threads_of(pid)
-  local file = assert(io.open("/proc/" .. pid .. "/status"))
-  local count = file:read("*a"):match "Threads:%s*(%d+)"
-  file:close()
-  return tonumber(count)
-end
-
 describe("nginx", function()
   local scene
 
@@ -84,7 +78,7 @@ describe("nginx", function()
 
   it("may make a client before the fork: libcurl does not start there, and every worker gets an engine of its own", function()
     scene = start { workers = 3, http = BEFORE_THE_FORK, listen = "reuseport" }
-    assert.equal(1, threads_of(scene.nginx.pid))
+    assert.equal(1, proc.threads(scene.nginx.pid))
     assert.falsy(list("/proc/" .. scene.nginx.pid .. "/fd"):find "eventpoll")
     assert.falsy(list("/proc/" .. scene.nginx.pid .. "/fd"):find "eventfd")
     local seen, count = {}, 0
@@ -96,7 +90,7 @@ describe("nginx", function()
       return count == 3
     end)
     assert.equal(3, count)
-    assert.equal(1, threads_of(scene.nginx.pid))
+    assert.equal(1, proc.threads(scene.nginx.pid))
   end)
 
   it("lets many workers call at once", function()

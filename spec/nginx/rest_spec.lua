@@ -2,6 +2,7 @@
 
 local core = require "grid.core"
 local nginx = require "spec.support.nginx"
+local proc = require "spec.support.proc"
 local scenes = require "spec.nginx.scene"
 
 local LOCATIONS = ([[
@@ -27,13 +28,7 @@ local LOCATIONS = ([[
 ]]):gsub("@APP@", 'local app = require "spec.nginx.app"')
 
 local function status_of(pid)
-  local file = assert(io.open("/proc/" .. pid .. "/status"))
-  local text = file:read "*a"
-  file:close()
-  return {
-    wake_ups = tonumber(text:match "\nvoluntary_ctxt_switches:%s*(%d+)"),
-    resident_kib = tonumber(text:match "VmRSS:%s*(%d+)"),
-  }
+  return { wake_ups = proc.wake_ups(pid), resident_kib = proc.resident(pid) / 1024 }
 end
 
 describe("a worker that has made calls", function()

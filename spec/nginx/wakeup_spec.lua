@@ -1,8 +1,8 @@
 -- How the driver waits inside nginx: it sleeps until an answer comes, holds a thread and
 -- descriptors only while calls are in flight, and naps where it can have neither.
 
-local files = require "spec.nginx.files"
 local nginx = require "spec.support.nginx"
+local proc = require "spec.support.proc"
 local scenes = require "spec.nginx.scene"
 
 local DELAY = 1
@@ -65,14 +65,6 @@ local LOCATIONS = ([[
         }
     }]]):gsub("@APP@", 'local app = require "spec.nginx.app"')
 
-local function of_status(pid, name)
-  return tonumber(files.read("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
-end
-
-local function threads(pid) return of_status(pid, "Threads") end
-
-local function wakeups(pid) return of_status(pid, "voluntary_ctxt_switches") end
-
 local function descriptors(pid)
   local count, pipe = 0, io.popen("ls /proc/" .. pid .. "/fd")
   for _ in pipe:lines() do count = count + 1 end
@@ -87,7 +79,7 @@ describe("a call inside nginx", function()
     scene = scenes.start { locations = LOCATIONS }
     pid = scene.nginx:workers()[1]
     for _ = 1, 2 do assert.is_true(scene:ask("/refresh").ok) end
-    assert.is_true(nginx.wait_for(10, function() return threads(pid) == 1 end))
+    assert.is_true(nginx.wait_for(10, function() return proc.threads(pid) == 1 end))
   end)
 
   after_each(function() assert.is_nil(scene:stop()) end)
@@ -100,7 +92,7 @@ describe("a call inside nginx", function()
   local function begin_call()
     delay_answers()
     local request = scene.nginx:begin "/refresh"
-    assert.is_true(nginx.wait_for(10, function() return threads(pid) > 1 end))
+    assert.is_true(nginx.wait_for(10, function() return proc.threads(pid) > 1 end))
     return request
   end
 
@@ -110,20 +102,20 @@ describe("a call inside nginx", function()
 
   it("lets the worker sleep until the answer comes", function()
     delay_answers()
-    local before = wakeups(pid)
+    local before = proc.wake_ups(pid)
     assert_ok(scene.nginx:get "/refresh")
-    local count = wakeups(pid) - before
+    local count = proc.wake_ups(pid) - before
     assert.is_true(count < MANY_WAKEUPS, count .. " wakeups")
   end)
 
   it("holds a thread and descriptors while it is in flight, and no longer", function()
     local before = descriptors(pid)
     local request = begin_call()
-    assert.equal(2, threads(pid))
+    assert.equal(2, proc.threads(pid))
     assert.is_true(descriptors(pid) > before)
     assert_ok(request:finish())
-    assert.is_true(nginx.wait_for(10, function() return threads(pid) == 1 and descriptors(pid) == before end),
-      threads(pid) .. " threads, " .. descriptors(pid) .. " descriptors, before " .. before)
+    assert.is_true(nginx.wait_for(10, function() return proc.threads(pid) == 1 and descriptors(pid) == before end),
+      proc.threads(pid) .. " threads, " .. descriptors(pid) .. " descriptors, before " .. before)
   end)
 
   it("comes to its end while nginx quits", function()
@@ -147,7 +139,7 @@ describe("a call inside nginx", function()
       assert.is_true(outcome.ok)
       if missing == "secret" then return assert.is_true(outcome.missing > 0) end
       assert.equal(1, outcome.missing) -- is not asked for again by the next calls
-      assert.is_true(nginx.wait_for(10, function() return threads(pid) == 1 end))
+      assert.is_true(nginx.wait_for(10, function() return proc.threads(pid) == 1 end))
     end)
   end
 

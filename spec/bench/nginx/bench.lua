@@ -5,7 +5,7 @@
 local grid = require "grid"
 local measure = require "spec.bench.measure"
 local nginx = require "spec.support.nginx"
-local proc = require "spec.bench.nginx.proc"
+local proc = require "spec.support.proc"
 local sandbox = require "spec.support.sandbox"
 local wrk = require "spec.bench.nginx.wrk"
 

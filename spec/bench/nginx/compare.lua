@@ -6,7 +6,7 @@
 
 local json = require "grid.json"
 local measure = require "spec.bench.measure"
-local proc = require "spec.bench.nginx.proc"
+local proc = require "spec.support.proc"
 local scenes = require "spec.nginx.keeper_scene"
 local wrk = require "spec.bench.nginx.wrk"
 

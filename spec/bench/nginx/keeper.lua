@@ -4,7 +4,7 @@
 -- `keeper.lua [--quick]`, started by `run`.
 
 local measure = require "spec.bench.measure"
-local proc = require "spec.bench.nginx.proc"
+local proc = require "spec.support.proc"
 local scenes = require "spec.nginx.keeper_scene"
 local wrk = require "spec.bench.nginx.wrk"
 

@@ -14,7 +14,9 @@ local config = {
   port = tonumber(os.getenv("KEEPER_TOKEN_URL"):match ":(%d+)/"), path = os.getenv("KEEPER_TOKEN_URL"):match "%d(/.*)$",
 }
 
-local keeper = grid.keeper {
+local keepers = { file = require("spec.nginx.keeper_app").keeper }
+
+keepers.keeper = grid.keeper {
   exchange = grid.exchange.oauth2 {
     token_url = os.getenv "KEEPER_TOKEN_URL", client_id = config.client_id, client_secret = config.client_secret,
   },
@@ -24,12 +26,12 @@ local keeper = grid.keeper {
 peers.get, peers.refresh = {}, {}
 
 function peers.get.by_hand(id) return by_hand.get(config, id, false) end
-function peers.get.keeper(id) return keeper:get(id) end
-function peers.get.file(id) return require("spec.nginx.keeper_app").keeper:get(id) end
-
 function peers.refresh.by_hand(id) return by_hand.get(config, id, true) end
-function peers.refresh.keeper(id) return keeper:refresh(id) end
-function peers.refresh.file(id) return require("spec.nginx.keeper_app").keeper:refresh(id) end
+
+for way, keeper in pairs(keepers) do
+  peers.get[way] = function(id) return keeper:get(id) end
+  peers.refresh[way] = function(id) return keeper:refresh(id) end
+end
 
 --- Adds log-ins in the body of a request, a list, under the ids NAME1, NAME2 …
 function peers.add()
@@ -37,9 +39,8 @@ function peers.add()
   local given = cjson.decode(ngx.req.get_body_data() or io.open(ngx.req.get_body_file()):read "*a")
   for i, tokens in ipairs(given) do
     local part = { access_token = tokens.access_token, refresh_token = tokens.refresh_token, expires_in = tokens.expires_in }
-    if ngx.var.arg_way == "by_hand" then by_hand.add("s" .. i, part)
-    elseif ngx.var.arg_way == "keeper" then assert(keeper:add("s" .. i, part))
-    else assert(require("spec.nginx.keeper_app").keeper:add("s" .. i, part)) end
+    local keeper = keepers[ngx.var.arg_way]
+    if keeper then assert(keeper:add("s" .. i, part)) else by_hand.add("s" .. i, part) end
   end
 end
 

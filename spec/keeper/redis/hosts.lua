@@ -7,6 +7,7 @@
 -- Does not know: Redis, keepers.
 
 local child = require "spec.support.child"
+local files = require "spec.nginx.files"
 
 local hosts = {}
 local Host = {}
@@ -67,8 +68,8 @@ function hosts.start(folder, number, clock, wall)
   local hold = HOLD:format(self.dir, self.dir, self.dir, self.dir, self.dir, child.capture "echo $PPID")
   folder:write("host-" .. number .. "/hold", hold)
   sh(SPACES .. "sh %s/hold >%s/log 2>&1 &", number * 100000, self.dir, self.dir)
-  while not io.open(self.dir .. "/pid") do sh "sleep 0.05" end
-  self.pid = io.open(self.dir .. "/pid"):read "*l"
+  while not files.exists(self.dir .. "/pid") do sh "sleep 0.05" end
+  self.pid = files.read(self.dir .. "/pid"):match "%d+"
   self.prefix = ("nsenter --target %s --net --mount --time --wd=%s"):format(self.pid, child.root)
   lay(self, "redis", 0, hosts.REDIS)
   lay(self, "oauth", 1, hosts.OAUTH)

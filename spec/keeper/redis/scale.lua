@@ -8,6 +8,7 @@ local child = require "spec.support.child"
 local json = require "spec.sandbox.json"
 local oauth_server = require "spec.support.oauth_server"
 local process = require "spec.support.process"
+local process_keeper = require "spec.keeper.process_keeper"
 local redis = require "spec.support.redis"
 local timing = require "grid.keeper.timing"
 
@@ -24,8 +25,7 @@ local function run(...)
   local all, figures = {}, {}
   for i, words in ipairs { ... } do
     words.folder, words.url, words.redis, words.reuse = folder.path, oauth.token_url, "127.0.0.1", "idempotent"
-    local list = {}
-    for name, value in pairs(words) do list[#list + 1] = name .. "=" .. value end
+    local list = process_keeper.words(words)
     all[i] = process.start("spec/keeper/redis/scale_worker.lua", list, { vm = words.vm, folder = folder.path })
   end
   for i, one in ipairs(all) do

@@ -6,14 +6,11 @@
 -- those of the others.
 -- Does not know: what the figures are for.
 
-local given = {}
-for _, word in ipairs(arg) do
-  local name, value = word:match "^([^=]+)=(.*)$"
-  given[name] = value
-end
-
 local json = require "grid.json"
+local proc = require "spec.support.proc"
 local process_keeper = require "spec.keeper.process_keeper"
+
+local given = process_keeper.given(arg)
 
 local LIFE = 3600
 local ACCESS_TOKEN, REFRESH_TOKEN = 1000, 200 -- bytes; the former is that of a JWT
@@ -30,7 +27,7 @@ end
 local function resident()
   collectgarbage()
   collectgarbage()
-  return tonumber(io.open("/proc/self/status"):read("*a"):match "VmRSS:%s*(%d+)") * 1024
+  return proc.resident "self"
 end
 
 local verbs = {}

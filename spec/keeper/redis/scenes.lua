@@ -25,17 +25,14 @@ end
 
 -- On a host, if there are any: in turn.
 local function start(self, script, more, number)
-  local words, vms, host = {}, process.vms(), self.hosts[number % math.max(1, #self.hosts) + 1]
+  local vms, host = process.vms(), self.hosts[number % math.max(1, #self.hosts) + 1]
   local given, options = given_of(self), { vm = vms[#self.processes % #vms + 1], folder = self.folder.path }
   if host then
     given.url, given.ca_file = self.oauth.https:gsub("localhost", hosts.OAUTH) .. "/oauth/token", self.oauth.ca
     given.redis, given.port = hosts.REDIS, "port-" .. host.number
     options.prefix, options.env = host.prefix, host.env
   end
-  for _, words_of in ipairs { given, more } do
-    for name, value in pairs(words_of) do words[#words + 1] = name .. "=" .. value end
-  end
-  self.processes[#self.processes + 1] = process.start(script, words, options)
+  self.processes[#self.processes + 1] = process.start(script, process_keeper.words(given, more), options)
 end
 
 --- Programs go to the server of that port from now on; those of one host, if it is given.

@@ -66,10 +66,8 @@ local function add_sessions(run)
 end
 
 local function start_worker(run, number)
-  local words = {}
   run.started = run.started + 1
-  for name, value in pairs(given_of(run)) do words[#words + 1] = name .. "=" .. tostring(value) end
-  words[#words + 1] = "seed=" .. run.options.seed * 100000 + run.started
+  local words = process_keeper.words(given_of(run), { seed = run.options.seed * 100000 + run.started })
   local vms = process.vms()
   run.workers[number] = process.start(SCRIPT, words, { folder = run.folder.path, vm = vms[number % #vms + 1] })
 end

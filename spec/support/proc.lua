@@ -6,7 +6,7 @@ local CLOCK_TICKS = 100 -- in a second: USER_HZ, the same on every Linux that pe
 
 local function read(path)
   local file = assert(io.open(path))
-  local text = file:read "a"
+  local text = file:read "*a"
   file:close()
   return text
 end
@@ -20,9 +20,16 @@ function proc.cpu_seconds(pid)
   return (fields[14 - 2] + fields[15 - 2]) / CLOCK_TICKS
 end
 
---- How often it has gone to sleep so far.
-function proc.wake_ups(pid)
-  return tonumber(read("/proc/" .. pid .. "/status"):match "\nvoluntary_ctxt_switches:%s*(%d+)")
+local function status(pid, name)
+  return tonumber(read("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
 end
+
+--- How often it has gone to sleep so far.
+function proc.wake_ups(pid) return status(pid, "voluntary_ctxt_switches") end
+
+function proc.threads(pid) return status(pid, "Threads") end
+
+--- Bytes of memory; "self" is the caller.
+function proc.resident(pid) return status(pid, "VmRSS") * 1024 end
 
 return proc
