@@ -16,14 +16,14 @@
 /* Entries of a folder, such as "/proc/self/task". */
 static inline int count_entries(const char *path)
 {
-    DIR *folder = opendir(path);
+    DIR *entries = opendir(path);
     int count = 0;
 
-    if (!CHECK(folder != NULL))
+    if (!CHECK(entries != NULL))
         return -1;
-    for (struct dirent *entry; (entry = readdir(folder));)
+    for (struct dirent *entry; (entry = readdir(entries));)
         count += entry->d_name[0] != '.';
-    closedir(folder);
+    closedir(entries);
     return count;
 }
 
