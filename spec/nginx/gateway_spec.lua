@@ -8,6 +8,20 @@ local sandbox = require "spec.support.sandbox"
 
 local FOLDER = "spec/examples/gateway"
 
+-- A request with the header X-Late takes the lock up to 0.6 s after it has seen the
+-- expired session.
+local LATE = [[
+    init_worker_by_lua_block {
+      local sessions = ngx.shared.grid_sessions
+      local add = sessions.add
+      sessions.add = function(...)
+        if ngx.get_phase() == "access" and ngx.var.http_x_late then ngx.sleep(math.random() * 0.6) end
+        return add(...)
+      end
+    }
+
+    init_by_lua_block {]]
+
 -- What a user changes, and what only a test needs. Each line must be there once.
 local function adapted(program_port)
   local text = files.read(FOLDER .. "/nginx.conf")
@@ -26,6 +40,7 @@ local function adapted(program_port)
     lua_package_cpath "@BUILD@/?.so;;@LUA_CPATH@";
     access_log off; client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
     uwsgi_temp_path "@DIR@/uwsgi"; scgi_temp_path "@DIR@/scgi"; lua_check_client_abort on;]]):gsub("FOLDER", FOLDER))
+  change("    init_by_lua_block {", LATE)
   change("127.0.0.1:9000;", "127.0.0.1:" .. program_port .. ";")
   change("listen 8080;", "listen 127.0.0.1:@PORT@;")
   return text
@@ -83,9 +98,9 @@ describe("the example gateway", function()
 
   local function visit(options) return gateway:get("/", "-b " .. cookie .. " " .. (options or "")) end
 
-  local function visit_at_once(count)
+  local function visit_at_once(count, options)
     local requests, statuses = {}, {}
-    for i = 1, count do requests[i] = gateway:begin("/", "-b " .. cookie) end
+    for i = 1, count do requests[i] = gateway:begin("/", "-b " .. cookie .. " " .. (options or "")) end
     for _, request in ipairs(requests) do
       local _, status = request:finish()
       statuses[status] = (statuses[status] or 0) + 1
@@ -146,6 +161,12 @@ describe("the example gateway", function()
     assert.same({ [200] = 20 }, visit_at_once(20))
     assert.equal(1, executions())
     assert.equal(0, grid_side:stats().reuses)
+  end)
+
+  it("renews a session once, even if a request takes the lock after another one has renewed it", function()
+    cookie = log_in { key_lifetime = 0.01, tier = "2" }
+    assert.same({ [200] = 20 }, visit_at_once(20, "-H 'X-Late: 1'"))
+    assert.equal(1, executions())
   end)
 
   it("stores the new tokens even if the caller has gone when they come", function()

@@ -97,7 +97,8 @@ end
 
 local function refresh(_, id, owner)
   local record = load("session:", id)
-  if not record then return unlock(id, owner) end
+  -- Another worker may have refreshed the session before this one took the lock.
+  if not record or not expires_within(REFRESH_BEFORE, record) then return unlock(id, owner) end
   local again = record.again or {}
   local keys = grid.keypair(again.keys)
   local public_key, exported = keys.public_key, keys:export()
