@@ -142,12 +142,12 @@ MODEL    := spec/keeper/model_spec.lua
 FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua \
             spec/nginx/keeper_spec.lua spec/nginx/shdict_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)
-STEPS    := spec/command/durable_spec.lua spec/command/launcher_spec.lua spec/command/life_spec.lua \
-            spec/command/move_signer_spec.lua spec/store/file_processes_spec.lua
+STEPS    := $(patsubst %,spec/command/%_spec.lua,durable keep launcher life move_signer refresh_all) \
+            spec/regress/005-finalizers_spec.lua spec/store/file_processes_spec.lua
 SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # What starts many processes, or runs the documents, runs on one VM of the two: BOTH=1 runs it on both.
 # SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/keep% spec/command/refresh% spec/regress/005%
+ONLY_lua5.4 := spec/command/keep% spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
 # What hostile servers do is borne by the core. `make test` meets them under nginx's event loop, and each
