@@ -1,8 +1,11 @@
 -- The check of histories: it accepts what a register with compare-and-set can do, and
 -- refuses what none can.
--- Does not know: stores.
+-- Does not know: stores, but for the one whose history is checked.
 
+local child = require "spec.support.child"
+local grid = require "grid"
 local linear = require "spec.store.linear"
+local load = require "spec.store.load"
 
 -- "begin end method(expected) result blob rev"; "-": none
 local function history(text)
@@ -117,5 +120,15 @@ describe("the check of histories", function()
       operations[#operations + 1] = operation
     end
     assert.matches("^b: get", select(2, linear.check_all(operations)))
+  end)
+
+  -- A worker of nginx may be given two requests with the same name, one after another.
+  it("tells the blobs of two loads with the same name in one process apart", function()
+    local folder, store = child.folder(), grid.store.memory()
+    for _ = 1, 2 do assert.equal(0, (load.run(store, folder.path .. "/history.1", "1", 50))) end
+    local operations = load.history(folder.path)
+    folder:remove()
+    assert.equal(100, #operations)
+    assert.same({ true }, { linear.check_all(operations) })
   end)
 end)

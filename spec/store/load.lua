@@ -47,12 +47,13 @@ end
 --- -> number of errors, an error
 function load.run(store, path, name, count, is_over)
   local file, revs, errors, problem = assert(io.open(path, "a")), {}, 0, nil
-  math.randomseed(tonumber(moment()) % 2 ^ 30 + core.pid())
+  local began = moment()
+  math.randomseed(tonumber(began) % 2 ^ 30 + core.pid())
   for i = 1, count do
     if is_over and is_over() then break end
     local id = choose(IDS)
     local method = choose { "get", "put", "put", "put", revs[id] and "remove" or "get" }
-    local blob = method == "put" and ("%s.%d.%d"):format(name, core.pid(), i) or nil
+    local blob = method == "put" and ("%s.%d.%s.%d"):format(name, core.pid(), began, i) or nil
     note(file, "begin", moment(), id, method, method ~= "get" and revs[id] or "-", blob or "-")
     local result, seen, rev, err = carry_out(store, method, id, revs[id], blob)
     note(file, "end", moment(), result, seen or "-", rev or "-")
