@@ -147,7 +147,7 @@ STEPS    := $(patsubst %,spec/command/%_spec.lua,durable keep launcher life move
 SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # What starts many processes, or runs the documents, runs on one VM of the two: BOTH=1 runs it on both.
 # SPEC names specs for each VM.
-ONLY_lua5.4 := spec/command/keep% spec/command/refresh%
+ONLY_lua5.4 := spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
 # What hostile servers do is borne by the core. `make test` meets them under nginx's event loop, and each
