@@ -96,11 +96,13 @@ describe("the example gateway", function()
     return session, value.address
   end
 
-  local function visit(options) return gateway:get("/", "-b " .. cookie .. " " .. (options or "")) end
+  local function with_cookie(options) return "-b " .. cookie .. " " .. (options or "") end
+
+  local function visit(options) return gateway:get("/", with_cookie(options)) end
 
   local function visit_at_once(count, options)
     local requests, statuses = {}, {}
-    for i = 1, count do requests[i] = gateway:begin("/", "-b " .. cookie .. " " .. (options or "")) end
+    for i = 1, count do requests[i] = gateway:begin("/", with_cookie(options)) end
     for _, request in ipairs(requests) do
       local _, status = request:finish()
       statuses[status] = (statuses[status] or 0) + 1
