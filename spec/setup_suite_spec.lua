@@ -32,6 +32,13 @@ describe("spec/support/suite", function()
     assert.same({ 1, "0 1" }, { run_suite("check", "echo 3 passed, 0 failed; exit 1") })
   end)
 
+  it("ends with what failed, and the total", function()
+    run_suite("tests", "echo 'Failure -> a_spec.lua @ 7'; echo it adds; echo 'expected 2'; echo 3 passed, 1 failed")
+    local _, shown = folder:run(("'%s/spec/support/suite' sum name"):format(child.root),
+      { RESULTS = folder.path .. "/results" })
+    assert.matches("\nfailed in name:\nFailure %-> a_spec.lua @ 7\nit adds\n\n3 passed, 1 failed\n$", shown)
+  end)
+
   for what, ending in pairs { passes = "exit 0", fails = "exit 1", ["is killed"] = "kill -KILL $$" } do
     it("removes the temporary files of a run that " .. what, function()
       run_suite("tests", 'touch "$(mktemp -d)/file"; ls -A "$TMPDIR" >left; echo 1 passed, 0 failed; ' .. ending)
