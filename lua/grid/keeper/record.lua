@@ -53,14 +53,16 @@ local BACKOFF = codec.struct {
 -- state          "live" | "dead" (the server rejected the refresh token) | "removed"
 -- tokens         texts by name, as the exchange returned them, with `refresh_token`
 -- answer         the exact bytes of the answer that the tokens are from
--- life, obtained, skew   seconds; stamp of the request; how far the server's clock is
--- ahead from           { parent, attempt, key } of the answer | nil: the session was
--- added spares         other answers to the parent of `from`, which are not used yet raws
--- answers that could not be read, each with the key that opens it intent         of a
--- refresh under way, or with an unknown outcome: see intent.lua backoff        {
--- failures, seconds, since, code }: no attempt before that time dead           { code,
--- after_unknown } owner          of an exchange that was under way when the session was
--- removed
+-- life           seconds
+-- obtained       stamp of the request
+-- skew           seconds by which the server's clock is ahead
+-- from           { parent, attempt, key } of the answer | nil: the session was added
+-- spares         other answers to the parent of `from`, which are not used yet
+-- raws           answers that could not be read, each with the key that opens it
+-- intent         of a refresh under way, or with an unknown outcome: see intent.lua
+-- backoff        { failures, seconds, since, code }: no attempt before that time
+-- dead           { code, after_unknown }
+-- owner          of an exchange that was under way when the session was removed
 local RECORD = codec.struct {
   { "id", text }, { "lineage", text }, { "gen", integer }, { "writes", integer }, { "state", text },
   { "tokens", codec.map, "optional" }, { "answer", text, "optional" }, { "life", seconds, "optional" },
