@@ -5,6 +5,7 @@ local core = require "grid.core"
 local socket = require "socket"
 
 local child = require "spec.support.child"
+local rig = require "spec.support.rig"
 
 local folder
 
@@ -39,12 +40,14 @@ local function collect()
   collectgarbage()
 end
 
-before_each(function() folder = child.folder() end)
+before_each(function()
+  rig.mark()
+  folder = child.folder()
+end)
 
 after_each(function()
-  collect()
   folder:remove()
-  assert.equal(0, core.live())
+  rig.assert_nothing_left()
 end)
 
 describe("a file's lock", function()

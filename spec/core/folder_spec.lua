@@ -4,8 +4,9 @@
 local core = require "grid.core"
 
 local child = require "spec.support.child"
+local rig = require "spec.support.rig"
 
-local folder, blocks
+local folder
 
 local function path(name) return folder.path .. "/" .. name end
 
@@ -16,14 +17,14 @@ local function assert_error(code, ok, kind, actual, message)
 end
 
 before_each(function()
-  blocks = core.live()
+  rig.mark()
   folder = child.folder()
   assert.is_true(core.folder_make(path "tmp"))
 end)
 
 after_each(function()
   folder:remove()
-  assert.equal(blocks, core.live())
+  rig.assert_nothing_left()
 end)
 
 describe("a compare-and-swap", function()

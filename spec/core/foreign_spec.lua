@@ -2,19 +2,11 @@
 -- texts.
 
 local core = require "grid.core"
+local rig = require "spec.support.rig"
 
 describe("grid.core", function()
-  local blocks
-
-  before_each(function()
-    collectgarbage()
-    blocks = core.live()
-  end)
-
-  after_each(function()
-    collectgarbage()
-    assert.equal(blocks, core.live())
-  end)
+  before_each(rig.mark)
+  after_each(rig.assert_nothing_left)
 
   it("gives visible text back as it is", function()
     for _, text in ipairs { "", "plain", "caf\195\169", ("x"):rep(100000) } do

@@ -3,6 +3,8 @@
 local core = require "grid.core"
 
 local null = require("cjson").null
+local rig = require "spec.support.rig"
+
 local array = { __name = "spec.array" }
 
 local function decode(text) return core.json_decode(text, array) end
@@ -18,19 +20,8 @@ local function refused(text, code)
 end
 
 describe("grid.core", function()
-  local blocks
-
-  before_each(function()
-    collectgarbage()
-    collectgarbage()
-    blocks = core.live()
-  end)
-
-  after_each(function()
-    collectgarbage()
-    collectgarbage()
-    assert.equal(blocks, core.live())
-  end)
+  before_each(rig.mark)
+  after_each(rig.assert_nothing_left)
 
   describe("decodes", function()
     it("each kind of value", function()

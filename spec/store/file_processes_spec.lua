@@ -6,6 +6,7 @@ local core = require "grid.core"
 local grid = require "grid"
 
 local child = require "spec.support.child"
+local rig = require "spec.support.rig"
 
 local folder, store
 
@@ -32,13 +33,14 @@ local function assert_nothing_left()
 end
 
 before_each(function()
+  rig.mark()
   folder = child.folder()
   store = open()
 end)
 
 after_each(function()
   folder:remove()
-  assert.equal(0, core.live())
+  rig.assert_nothing_left()
 end)
 
 describe("a store in a folder, used by several processes,", function()

@@ -29,13 +29,14 @@ local function assert_error(code, ok, err)
 end
 
 before_each(function()
+  rig.mark()
   folder = child.folder "large"
   directory = folder.path .. "/sessions"
 end)
 
 after_each(function()
   folder:remove()
-  assert.equal(0, core.live())
+  rig.assert_nothing_left()
 end)
 
 describe("a store in a folder", function()

@@ -4,13 +4,13 @@
 
 local check = require "grid.store.check"
 local child = require "spec.support.child"
-local core = require "grid.core"
 local grid = require "grid"
 local linear = require "spec.store.linear"
 local load = require "spec.store.load"
 local process = require "spec.support.process"
 local raw = require "spec.store.raw_redis"
 local redis = require "spec.support.redis"
+local rig = require "spec.support.rig"
 local scripts = require("grid.store.redis").SCRIPTS
 
 local server, client
@@ -21,9 +21,10 @@ teardown(function() server:stop() end)
 before_each(function()
   client = server:client()
   client:flushall()
+  rig.mark()
 end)
 
-after_each(function() assert.equal(0, core.live()) end)
+after_each(rig.assert_nothing_left)
 
 -- A store over one client, and what became of it.
 local function over(given, options)
