@@ -78,8 +78,8 @@ check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) test || true
 	@$(MAKE) asan-build || true
-	@echo; echo 'Now the checks, four at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j4 -Otarget gc sanitize valgrind faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
+	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
+	@$(MAKE) -k -j3 -Otarget gc sanitize valgrind faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
