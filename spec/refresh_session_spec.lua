@@ -377,6 +377,28 @@ describe("grid.refresh_session", function()
     assert.is_truthy(res)
   end)
 
+  it("resolves options once that are the same in the next call, and checks those of the call", function()
+    local resolve = spy.on(require "grid.api.options", "resolve")
+    local function call(given) return module.refresh_session(rig.request(server), options(given)) end
+    assert(call { timeout = 9 })
+    resolve:clear()
+    assert.equal("mine", assert(call { idempotency_key = "mine" }).idempotency_key)
+    assert.spy(resolve).was.called(0)
+    assert_misuse(function() call { retries = -1 } end, "grid.refresh_session: 'retries' must be")
+    assert_misuse(function() call { retrys = 1 } end, "grid.refresh_session: unknown field 'retrys', did you mean 'retries'?")
+    assert_misuse(function() call { user_agent = "" } end, "grid.refresh_session: 'user_agent' must be")
+    assert(call { user_agent = "another" })
+    assert.spy(resolve).was.called()
+    resolve:revert()
+  end)
+
+  it("checks the functions of a host in each call", function()
+    local host = { name = "test", now = require("grid.core").now, sleep = function() end }
+    assert(module.refresh_session(rig.request(server), options { host = host }))
+    host.sleep = nil
+    assert_misuse(function() module.refresh_session(rig.request(server), options { host = host }) end, "host: ")
+  end)
+
   it("can be called with more sets of options than it remembers", function()
     for i = 1, 40 do
       assert(module.refresh_session(rig.request(server, (rig.session(server))), options { user_agent = "agent-" .. i }))

@@ -112,22 +112,63 @@ local function client_for(given)
   return entry.client
 end
 
-local function split(given)
-  local for_client, for_call = {}, {}
-  for name in pairs(options.both) do
-    local goes_to = options.call[name] and for_call or for_client
-    goes_to[name] = given[name]
-  end
-  return for_client, for_call
+local CLIENT_OPTIONS, CALL_OPTIONS = {}, {} -- names
+for name in pairs(options.both) do
+  local names = options.call[name] and CALL_OPTIONS or CLIENT_OPTIONS
+  names[#names + 1] = name
 end
+
+local function pick(names, given)
+  local picked = {}
+  for i = 1, #names do picked[names[i]] = given[names[i]] end
+  return picked
+end
+
+-- The client of the previous call, and what its options were resolved from: `given`, and
+-- the environment variables.
+local previous = { client = nil, given = {}, variables = {} }
+
+-- The previous client, if all options but those of the call are the same: they have been
+-- checked then | nil
+local function previous_client(given)
+  if type(given) ~= "table" then return nil end
+  for i = 1, #CLIENT_OPTIONS do
+    local name = CLIENT_OPTIONS[i]
+    if not rawequal(given[name], previous.given[name]) then return nil end
+  end
+  for name in pairs(given) do
+    if not options.both[name] then return nil end
+  end
+  for name, variable in pairs(options.variables) do
+    if os.getenv(variable) ~= previous.variables[name] then return nil end
+  end
+  return previous.client
+end
+
+local function read_variables()
+  local values = {}
+  for name, variable in pairs(options.variables) do values[name] = os.getenv(variable) end
+  return values
+end
+
+-- The functions of a host are checked in each call, since the program can change them: a
+-- client with a host is not the previous one of the next call.
+local function choose_client(what, given)
+  schema.check(what, options.both, given)
+  local for_client, variables = pick(CLIENT_OPTIONS, given), read_variables()
+  local one = client_for(for_client)
+  previous = { client = not for_client.host and one or nil, given = for_client, variables = variables }
+  return one
+end
+
+local NONE = {}
 
 --- Returns a session with a new key, and possibly new tokens: POST /auth/refresh-session.
 function grid.refresh_session(request, given)
   local what = "grid.refresh_session"
-  if given == nil then given = {} end
-  schema.check(what, options.both, given)
-  local for_client, for_call = split(given)
-  return client.carry_out(client_for(for_client), what, for_call, auth.refresh_session, request)
+  if given == nil then given = NONE end
+  local one = previous_client(given) or choose_client(what, given)
+  return client.carry_out(one, what, pick(CALL_OPTIONS, given), auth.refresh_session, request)
 end
 
 return grid

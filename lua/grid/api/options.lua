@@ -55,10 +55,11 @@ function options.check_call(what, given)
   end
 end
 
-local environment = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT", base_url = "GRID_BASE_URL" }
+--- Option -> the environment variable that sets it.
+options.variables = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT", base_url = "GRID_BASE_URL" }
 
 local function from_environment(name)
-  local variable = environment[name]
+  local variable = options.variables[name]
   local value = variable and pasted.trim(os.getenv(variable) or "")
   if value == nil or value == "" then return nil end
   local expected = options.client[name].check and options.client[name].check(value)
