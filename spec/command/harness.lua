@@ -49,15 +49,8 @@ end
 local PRELUDE = [[
 grid() { %s "$@"; }
 CONTROL=%s/_control
-executed() {
-  for i in $(seq 500); do
-    [ "$(curl -s "$CONTROL/stats" | sed 's/.*"executions":\([0-9]*\).*/\1/')" -ge "$1" ] && return
-    sleep 0.02
-  done
-}
-held() {
-  until [ "$(curl -s "$CONTROL/stats" | sed 's/.*"held":\([0-9]*\).*/\1/')" -ge "$1" ]; do sleep 0.02; done
-}
+executed() { curl -s "$CONTROL/stats?executions=$1" >/dev/null; }
+held() { curl -s "$CONTROL/stats?held=$1" >/dev/null; }
 release() { curl -s -X POST "$CONTROL/release" >/dev/null; }
 ]]
 

@@ -35,8 +35,8 @@ describe("grid keep", function()
   local PRELUDE = [[
     grid() { %s "$@"; }
     keep() { verb=$1; shift; grid keep "$verb" --config keeper.json "$@"; }
-    executed() { until curl -s %s/_control/oauth/stats | grep -q '"executions":'"$1"; do sleep 0.02; done; }
-    held() { until curl -s %s/_control/stats | grep -q '"held":'"$1"; do sleep 0.02; done; }
+    executed() { curl -s "%s/_control/oauth/stats?executions=$1" >/dev/null; }
+    held() { curl -s "%s/_control/stats?held=$1" >/dev/null; }
     release() { curl -s -X POST %s/_control/release >/dev/null; }
   ]]
 
@@ -224,7 +224,8 @@ describe("grid keep", function()
 
   for words, moment in pairs {
     ["get ann --config keeper.json"] = "until grep -q waiting err; do sleep 0.05; done",
-    ["run --config keeper.json --every 0.1"] = "until ! grep -q '\"held\":1' stats; do curl -s $STATS >stats; done; sleep 0.5",
+    ["run --config keeper.json --every 0.1"] =
+      "until ! grep -q '\"held\":1' stats; do curl -s $STATS >stats; sleep 0.1; done; sleep 0.5",
   } do
     it("ends with 1, and says so, if a signal ends its wait for the store: " .. words, function()
       configure(nil, { timeout = 3 })

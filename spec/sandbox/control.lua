@@ -26,10 +26,12 @@ local function refuse(problem)
   return { error = problem }, 400
 end
 
-routes["GET /stats"] = function()
+local function totals()
   state.counters.held = state.held
   return state.counters
 end
+
+routes["GET /stats"] = function(query) return state.await(totals, query) end
 
 routes["DELETE /stats"] = function()
   state.reset_counters()

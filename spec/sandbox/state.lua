@@ -37,6 +37,22 @@ state.held, state.releases = 0, 0 -- answers that are kept back, and how often a
 --- Lets go of the answers that faults hold.
 function state.release() state.held, state.releases = 0, state.releases + 1 end
 
+local PATIENCE, PAUSE = 30, 0.01 -- seconds
+
+--- `counts()`, as soon as each value that `query` names is at least as high as there, or
+--- after 30 seconds.
+function state.await(counts, query)
+  local function is_reached()
+    for name, value in pairs(query) do
+      if (tonumber(counts()[name]) or 0) < (tonumber(value) or 0) then return false end
+    end
+    return true
+  end
+  local deadline = ngx.now() + PATIENCE
+  while not is_reached() and ngx.now() < deadline do ngx.sleep(PAUSE) end
+  return counts()
+end
+
 function state.reset()
   state.reset_counters()
   state.release()

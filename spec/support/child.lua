@@ -74,11 +74,11 @@ local LONGEST_RUN = 300 -- seconds, under valgrind too
 --- -> exit code, stdout, stderr. A script that hangs is killed, with all that it started:
 --- exit code 124.
 function Folder:run(script, env, where)
-  local words = { "cd", quote(where or self.path), "&& timeout -k 5", LONGEST_RUN, "env" }
+  local words = { "cd", quote(where or self.path), "&&" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   self:write(".script", script)
-  for _, word in ipairs { "sh", quote(self.path .. "/.script"), "</dev/null" } do words[#words + 1] = word end
-  words[#words + 1] = ("2>%s; printf '\\n%%d' $?"):format(quote(self.path .. "/.stderr"))
+  words[#words + 1] = ("timeout -k 5 %d sh %s </dev/null 2>%s; printf '\\n%%d' $?"):format(
+    LONGEST_RUN, quote(self.path .. "/.script"), quote(self.path .. "/.stderr"))
   local out = child.capture(table.concat(words, " "))
   local stdout, code = out:match "^(.*)\n(%d+)$"
   local stderr = self:read ".stderr"

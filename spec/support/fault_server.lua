@@ -1,10 +1,11 @@
 -- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it
--- what it executed, stops it. Needs a shell, node and the curl command, no sockets and no
--- C module. The server is of a session of its own: a signal to the process group of the
--- spec leaves it time to remove its certificate.
+-- what it executed, stops it. Needs a shell, node, the curl command and luasocket. The
+-- server is of a session of its own: a signal to the process group of the spec leaves it
+-- time to remove its certificate.
 -- Does not know: the library.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ready = require "spec.support.ready"
 
@@ -42,20 +43,27 @@ function fault_server.start(program)
   return self
 end
 
+-- A process for each of these would take more time than the answer.
+local function control(self, path, body)
+  local answer, status = http.request(self.http .. path, body)
+  assert(status == 200, "the fault server did not answer")
+  return answer
+end
+
 --- What was executed under this name: a list of { connection, position, version, method,
 --- key }.
 function Server:executions(name)
-  return json.decode(output_of(("curl -sS --max-time 20 '%s/executions?case=%s'"):format(self.http, name)))
+  return json.decode(control(self, "/executions?case=" .. name))
 end
 
 --- Does what faults such as `retire` hold back, and waits until that is with the client.
 function Server:release()
-  assert("{}" == output_of(("curl -sS --max-time 20 '%s/release'"):format(self.http)), "the fault server released nothing")
+  assert("{}" == control(self, "/release"), "the fault server released nothing")
 end
 
 --- Of frame_server.mjs: what requests to `early` meet from now on.
 function Server:set_early(script)
-  output_of(("curl -sS --max-time 20 -d '%s' '%s/early'"):format(script, self.http))
+  control(self, "/early", script)
 end
 
 --- The curl command posts to each of these addresses in turn, over one connection where

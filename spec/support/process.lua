@@ -1,9 +1,11 @@
 -- Programs that run beside a spec, on either VM, until they end or are killed. Needs a
 -- shell; works on Lua 5.4 and LuaJIT.
--- Owns: the folder of each process, which has its output; `process:close` removes it.
+-- Owns: the folder of each process, which has its output. It lies in one of the spec,
+-- which removes it.
 -- Does not know: what a program does.
 
 local child = require "spec.support.child"
+local lfs = require "lfs"
 
 local process = {}
 local Process = { __name = "spec.process" }
@@ -39,6 +41,8 @@ function process.cpath(vm)
   end
 end
 
+local count = 0
+
 --- Starts a Lua program. Options: vm (default: "lua5.4" or "luajit" that the spec runs
 --- on), env (variables), prefix (shell words before the interpreter), folder (where the
 --- process has its own folder).
@@ -47,29 +51,29 @@ end
 ---@param options { vm: string?, env: table?, prefix: string?, folder: string }
 function process.start(script, arguments, options)
   local vm = options.vm or (rawget(_G, "jit") and "luajit" or "lua5.4")
-  local self = setmetatable({ path = child.capture("mktemp -d -p " .. quote(options.folder)), vm = vm }, Process)
-  local words = {
-    "exec env LUA_PATH=" .. quote(child.absolute(package.path)), "LUA_CPATH=" .. quote(process.cpath(vm)),
-  }
+  count = count + 1
+  local self = setmetatable({ path = ("%s/process-%d"):format(options.folder, count), vm = vm }, Process)
+  assert(lfs.mkdir(self.path))
+  local words = { "LUA_PATH=" .. quote(child.absolute(package.path)), "LUA_CPATH=" .. quote(process.cpath(vm)) }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
-  words[#words + 1] = options.prefix or ""
+  words[#words + 1] = "exec " .. (options.prefix or "")
   words[#words + 1] = vm
   words[#words + 1] = quote(script)
   for _, argument in ipairs(arguments) do words[#words + 1] = quote(argument) end
   local here = quote(self.path)
-  local command = ("( sh -c %s >%s/out 2>%s/err </dev/null; echo $? >%s/rc.new; mv %s/rc.new %s/rc ) 2>/dev/null &"):format(
-    quote("echo $$ >" .. here .. "/pid; " .. table.concat(words, " ")), here, here, here, here, here)
+  local command = ("( %s >%s/out 2>%s/err </dev/null & echo $! >%s/pid; wait $!; echo $? >%s/rc ) 2>/dev/null &"):format(
+    table.concat(words, " "), here, here, here, here)
   assert(os.execute(command))
   return self
 end
 
 --- The exit code | nil: it runs. A signal counts as 128 and its number.
 function Process:code()
-  return tonumber(read(self.path .. "/rc") or "")
+  return tonumber((read(self.path .. "/rc") or ""):match "^(%d+)\n")
 end
 
 function Process:pid()
-  return tonumber(read(self.path .. "/pid") or "")
+  return tonumber((read(self.path .. "/pid") or ""):match "^(%d+)\n")
 end
 
 function Process:output() return read(self.path .. "/out") or "" end
@@ -89,13 +93,10 @@ function Process:signal(name)
   if pid then os.execute(("kill -%s %d 2>/dev/null"):format(name, pid)) end
 end
 
---- Ends it, if it runs, and removes its folder. A second call does nothing.
+--- Ends it, if it runs.
 function Process:close()
-  if self.is_closed then return end
-  self.is_closed = true
   self:signal "KILL"
   while not self:code() do os.execute "sleep 0.01" end
-  os.execute("rm -rf " .. quote(self.path))
 end
 
 return process

@@ -10,10 +10,8 @@ local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
 local ready = require "spec.support.ready"
-local socket = require "socket"
 
 local SHARED = "spec.sandbox.shared"
-local PATIENCE = 30 -- seconds for a request to arrive
 
 local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
@@ -81,13 +79,8 @@ function Sandbox:stats() return self:control("GET", "/stats") end
 --- Waits until so many answers are held back by faults with `hold`. Raises when that many
 --- do not come.
 function Sandbox:wait_held(count)
-  local held
-  for _ = 1, PATIENCE / 0.01 do
-    held = self:stats().held
-    if held >= count then return end
-    socket.sleep(0.01)
-  end
-  error(("%d answers are held, not %d"):format(held, count), 2)
+  local held = self:control("GET", "/stats?held=" .. count).held
+  if held < count then error(("%d answers are held, not %d"):format(held, count), 2) end
 end
 
 --- Lets go of all answers that are held.

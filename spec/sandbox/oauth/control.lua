@@ -9,7 +9,9 @@ local state = require "sandbox.state"
 
 local routes = {}
 
-routes["GET /oauth/stats"] = function() return state.oauth end
+local function counts() return state.oauth end
+
+routes["GET /oauth/stats"] = function(query) return state.await(counts, query) end
 
 -- Log-ins: the tokens of `count` new families, as a token endpoint answers, and their
 -- numbers.
