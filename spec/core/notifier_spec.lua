@@ -1,6 +1,7 @@
 -- The notifier of the core, through Lua: datagrams to a socket of luasocket.
 
 local core = require "grid.core"
+local rig = require "spec.support.rig"
 local socket = require "socket"
 
 local SECRET = ("s"):rep(16)
@@ -9,6 +10,7 @@ describe("a notifier", function()
   local notifier, receiver, writer
 
   before_each(function()
+    rig.mark()
     notifier, receiver, writer = assert(core.notifier(SECRET)), socket.udp(), assert(core.writer())
     receiver:settimeout(60)
     receiver:setpeername("127.0.0.1", notifier:port())
@@ -18,6 +20,7 @@ describe("a notifier", function()
     notifier:close()
     receiver:close()
     writer:close()
+    rig.assert_nothing_left()
   end)
 
   -- A file that is not there is removed: that fails at once, and the descriptor is ready.
@@ -63,12 +66,10 @@ describe("a notifier", function()
   end)
 
   it("ends with the collector", function()
-    local before = core.live()
-    notifier:close()
-    notifier = false
+    local function collected() for _ = 1, 3 do collectgarbage() end return core.live() end
+    local before = collected()
     assert(core.notifier(SECRET))
-    for _ = 1, 3 do collectgarbage() end
-    assert.equal(before - 1, core.live())
-    notifier = assert(core.notifier(SECRET))
+    assert.equal(before + 1, core.live())
+    assert.equal(before, collected())
   end)
 end)
