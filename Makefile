@@ -151,7 +151,7 @@ ONLY_lua5.4 := spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
 # What hostile servers do is borne by the core. `make test` meets them under nginx's event loop, and each
-# `make check` without it, too: under the sanitizers, the stressed collector, and on the portable build.
+# `make check` without it, too: under the sanitizers, and on the portable build.
 HOSTILE := $(addprefix spec/,$(addsuffix _spec.lua,at_most_once connections faults http2 http2_endless surplus))
 # Without epoll there is nothing to watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))

@@ -12,9 +12,19 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int check_passed, check_failed;
+
+/* Does the program run under valgrind? spec/support/each names it in UNDER. There a part
+ * of what only repeats the same code has to do. */
+static inline bool check_is_slowed(void)
+{
+    const char *under = getenv("UNDER");
+
+    return under && *under;
+}
 
 static inline bool check_count(bool ok, const char *file, int line, const char *what)
 {

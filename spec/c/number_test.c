@@ -93,16 +93,13 @@ static void a_whole_number_is_what_printf_makes_of_it(void)
     }
 }
 
-/* Under valgrind (spec/support/each names it in UNDER) and the sanitizers a sample has to
- * do. */
+/* Under valgrind and the sanitizers a sample has to do. */
 static int doubles_to_compare(void)
 {
 #ifdef INSTRUMENTED
     return 100000;
 #else
-    const char *under = getenv("UNDER");
-
-    return under && *under ? 10000 : 1000000;
+    return check_is_slowed() ? 10000 : 1000000;
 #endif
 }
 

@@ -85,9 +85,10 @@ static void a_raw_signature_holds_and_has_64_bytes(void)
 {
     grid_error err = {0};
     grid_key *key = rfc_key();
+    const int times = check_is_slowed() ? 200 : 2000;
     int with_leading_zero = 0;
 
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < times; i++) {
         unsigned char raw[GRID_SIGNATURE_RAW_SIZE];
 
         CHECK(grid_signature_create_raw(key, slice_text("message"), raw, &err));
@@ -109,7 +110,7 @@ static void a_raw_signature_holds_and_has_64_bytes(void)
         }
     }
     /* 1 in 128: none in 2,000 comes once in 6,000,000 runs. */
-    CHECK(with_leading_zero > 0);
+    CHECK(with_leading_zero > 0 || times < 2000);
     grid_key_free(key);
 }
 

@@ -7,12 +7,14 @@ ASAN     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-saniti
 MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --suppressions=spec/support/valgrind.supp
 NOT_SLOW := --exclude-tags=slow
-FUZZ_SECONDS ?= 8
+FUZZ_SECONDS ?= 5
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
         spec/store/check_spec.lua spec/store/file_spec.lua spec/exchange \
         $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
+
+REGRESS := $(filter-out $(STEPS),$(wildcard spec/regress/*_spec.lua))
 
 .PHONY: slow
 slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, signals, every block of the documentation
@@ -57,7 +59,7 @@ ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))
 
-# One VM runs under the sanitizers, the other one under the stressed collector; they change places
+# One VM runs under the sanitizers, the other one under valgrind and the stressed collector; they change places
 # with each commit. VM=luajit sanitizes that one. BOTH=1 runs both VMs under both.
 COMMITS   = $(shell git rev-list --count HEAD 2>/dev/null)
 CHOSEN    = $(or $(if $(filter-out file,$(origin VM)),$(VM)),$(if $(filter %1 %3 %5 %7 %9,$(COMMITS)),luajit,lua5.4))
@@ -66,7 +68,7 @@ STRESSED  = $(if $(BOTH),lua5.4 luajit,$(filter-out $(CHOSEN),lua5.4 luajit))
 
 SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portable-c portable-lua5.4 gcc clang tidy luacheck columns words layers \
           asan-c $(SANITIZED:%=asan-%) $(if $(ALLOC_TESTS),asan-alloc) \
-          valgrind-c valgrind-lua5.4 valgrind-luajit valgrind-nginx $(STRESSED:%=gc-%) \
+          valgrind-c $(STRESSED:%=valgrind-%) valgrind-nginx $(STRESSED:%=gc-%) \
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
 
 .PHONY: check check-all
@@ -180,7 +182,7 @@ valgrind: valgrind-specs valgrind-nginx  ## the C tests, the specs of the core, 
 valgrind-specs:
 	@$(MAKE) all every-program
 	@$(MAKE) -k UNDER='$(MEMCHECK)' VARIANT=valgrind- VM_DIR=$(B)/vm/ \
-	  ARGS=$(NOT_SLOW) SPEC=spec/core test-c spec
+	  ARGS=$(NOT_SLOW) SPEC=spec/core test-c $(STRESSED:%=spec-%)
 
 valgrind-nginx: $(B)/luajit/grid/core.so
 	@$(call lua_env,luajit) $(SUITE) tests valgrind-nginx luajit $(BUSTED) spec/nginx/memcheck.lua
@@ -188,10 +190,11 @@ valgrind-nginx: $(B)/luajit/grid/core.so
 gc: $$(addprefix gc-,$$(STRESSED))  ## the specs under a collector that never rests
 
 # Each file in a process of its own: a collection walks all that busted remembers of the files before.
-# The searches for secrets walk every table, and would take a third of the time.
+# The searches for secrets walk every table, and would take a third of the time; what hostile servers do
+# is met under the sanitizers; the programs of regress/005 set the collector themselves.
 gc-lua5.4 gc-luajit: gc-%: $(B)/$$*/grid/core.so
 	@$(call lua_env,$*) UNDER="$* $(BUSTED) --pattern=_spec%.lua$$ $(NOT_SLOW) --helper=spec/support/stress_gc.lua" \
-	  $(SUITE) tests gc-$* spec/support/each $(filter-out spec/secrets% spec/redaction%,$(OURS))
+	  $(SUITE) tests gc-$* spec/support/each $(filter-out spec/secrets% spec/redaction% $(HOSTILE),$(OURS:spec/regress=$(REGRESS)))
 
 # ---- Fuzzers ----------------------------------------------------------------------------------
 # Found inputs stay in $(BUILD)/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
@@ -200,7 +203,7 @@ FUZZ_BUILD = B=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
   EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
 
 .PHONY: fuzz $(FUZZERS:%=fuzz-%)
-fuzz:  ## every fuzzer for FUZZ_SECONDS (8)
+fuzz:  ## every fuzzer for FUZZ_SECONDS (5)
 	@$(MAKE) -j2 $(FUZZ_BUILD) $(FUZZERS:%=$(BUILD)/fuzz/fuzz/%)
 	@$(MAKE) -k -j2 -Otarget $(FUZZERS:%=fuzz-%)
 
