@@ -77,6 +77,38 @@ describe("random bytes", function()
   end)
 end)
 
+describe("a result of fixed size", function()
+  it("costs no memory but its own", function()
+    local function allocated(make)
+      make(0)
+      collectgarbage()
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      for i = 1, 100 do make(i) end
+      local bytes = (collectgarbage "count" - before) * 1024 / 100
+      collectgarbage "restart"
+      return bytes
+    end
+    for name, make in pairs {
+      random_bytes = function() return core.random_bytes(16) end,
+      hmac_sha256 = function(i) return core.hmac_sha256("key", "text " .. i) end,
+      hkdf_sha256 = function(i) return core.hkdf_sha256("key", "salt " .. i, "", 44) end,
+    } do
+      local bytes = allocated(make)
+      assert.is_true(bytes < 300, ("%s: %.0f bytes"):format(name, bytes))
+    end
+  end)
+end)
+
+describe("hexadecimal digits", function()
+  it("are two for each byte", function()
+    assert.equal("00097f80ff", core.hex "\0\9\127\128\255")
+    assert.equal("", core.hex "")
+    assert.equal(("6e"):rep(64), core.hex(("n"):rep(64)))
+    assert.error_matches(function() core.hex(("n"):rep(65)) end, "up to 64 bytes")
+  end)
+end)
+
 describe("base64url", function()
   it("has the alphabet of RFC 4648 section 5, and no padding", function()
     assert.equal("_-8", core.base64url_encode "\255\239")

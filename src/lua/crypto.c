@@ -1,4 +1,5 @@
-/* grid.core: authenticated encryption, SHA-256, HMAC, HKDF, random bytes and base64url.
+/* grid.core: authenticated encryption, SHA-256, HMAC, HKDF, random bytes,
+ * hexadecimal digits and base64url.
  *
  * Owns: nothing between two calls.
  * Does not know: P-256 keys, which are in lua/key.c, and the meaning of the bytes. */
@@ -68,29 +69,32 @@ static int sha256(lua_State *L)
     return 1;
 }
 
+/* Pushes the bytes and wipes them, as gridL_push_buffer does. */
+static int push_wiped(lua_State *L, unsigned char *bytes, size_t size)
+{
+    lua_pushlstring(L, (const char *)bytes, size);
+    grid_wipe(bytes, size);
+    return 1;
+}
+
 /* hmac_sha256(key, text) -> 32 bytes | nil, kind, code, message */
 static int hmac_sha256(lua_State *L)
 {
     grid_slice key = gridL_check_slice(L, 1), text = gridL_check_slice(L, 2);
-    grid_buffer *out = gridL_new_buffer(L);
     unsigned char tag[GRID_HASH_SIZE];
     grid_error err;
-    bool done = grid_hmac_sha256(key, &text, 1, tag, &err) && grid_buffer_append(out, tag, sizeof tag, &err);
 
-    grid_wipe(tag, sizeof tag);
-    return result(L, done, out, &err);
+    if (!grid_hmac_sha256(key, &text, 1, tag, &err))
+        return gridL_fail(L, &err);
+    return push_wiped(L, tag, sizeof tag);
 }
 
-static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, size_t size, grid_buffer *out,
-                 grid_error *err)
+static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, unsigned char *okm, size_t size, grid_error *err)
 {
     unsigned char prk[GRID_HASH_SIZE];
-    bool done = grid_buffer_reserve(out, size, err) && grid_hkdf_extract(salt, &ikm, 1, prk, err) &&
-                grid_hkdf_expand(prk, &info, 1, (unsigned char *)out->data, size, err);
+    bool done = grid_hkdf_extract(salt, &ikm, 1, prk, err) && grid_hkdf_expand(prk, &info, 1, okm, size, err);
 
     grid_wipe(prk, sizeof prk);
-    if (done)
-        out->size = size;
     return done;
 }
 
@@ -99,11 +103,13 @@ static int hkdf_sha256(lua_State *L)
 {
     grid_slice ikm = gridL_check_slice(L, 1), salt = gridL_check_slice(L, 2), info = gridL_check_slice(L, 3);
     lua_Integer size = luaL_checkinteger(L, 4);
-    grid_buffer *out = gridL_new_buffer(L);
+    unsigned char okm[GRID_HKDF_MAX_SIZE];
     grid_error err;
 
     luaL_argcheck(L, size >= 1 && size <= GRID_HKDF_MAX_SIZE, 4, "HKDF gives 1 to 8160 bytes");
-    return result(L, hkdf(ikm, salt, info, (size_t)size, out, &err), out, &err);
+    if (!hkdf(ikm, salt, info, okm, (size_t)size, &err))
+        return gridL_fail(L, &err);
+    return push_wiped(L, okm, (size_t)size);
 }
 
 enum { RANDOM_MAX = 4096 };
@@ -112,15 +118,31 @@ enum { RANDOM_MAX = 4096 };
 static int random_bytes(lua_State *L)
 {
     lua_Integer size = luaL_checkinteger(L, 1);
-    grid_buffer *out = gridL_new_buffer(L);
+    unsigned char bytes[RANDOM_MAX];
     grid_error err;
-    bool done;
 
     luaL_argcheck(L, size >= 1 && size <= RANDOM_MAX, 1, "1 to 4096 bytes at once");
-    done = grid_buffer_reserve(out, (size_t)size, &err) && grid_random_bytes(out->data, (size_t)size, &err);
-    if (done)
-        out->size = (size_t)size;
-    return result(L, done, out, &err);
+    if (!grid_random_bytes(bytes, (size_t)size, &err))
+        return gridL_fail(L, &err);
+    return push_wiped(L, bytes, (size_t)size);
+}
+
+enum { HEX_MAX = 64 };
+
+/* hex(bytes) -> text */
+static int hex(lua_State *L)
+{
+    static const char digits[] = "0123456789abcdef";
+    grid_slice bytes = gridL_check_slice(L, 1);
+    char text[2 * HEX_MAX];
+
+    luaL_argcheck(L, bytes.size <= HEX_MAX, 1, "up to 64 bytes at once");
+    for (size_t i = 0; i < bytes.size; i++) {
+        text[2 * i] = digits[(unsigned char)bytes.data[i] >> 4];
+        text[2 * i + 1] = digits[(unsigned char)bytes.data[i] & 15];
+    }
+    lua_pushlstring(L, text, 2 * bytes.size);
+    return 1;
 }
 
 typedef bool base64(grid_slice in, grid_buffer *out, grid_error *err);
@@ -155,6 +177,7 @@ void gridL_open_crypto(lua_State *L)
         {"hmac_sha256", hmac_sha256},
         {"hkdf_sha256", hkdf_sha256},
         {"random_bytes", random_bytes},
+        {"hex", hex},
         {"base64url_encode", base64url_encode},
         {"base64url_decode", base64url_decode},
         {NULL, NULL},

@@ -65,6 +65,11 @@ function core.process(pid) end
 ---@return string? bytes, string? kind, string? code, string? message
 function core.random_bytes(size) end
 
+--- Two digits for each byte, in lower case.
+---@param bytes string up to 64 bytes
+---@return string
+function core.hex(bytes) end
+
 --- ChaCha20-Poly1305 (RFC 8439): the ciphertext and its tag.
 ---@param key string 32 bytes
 ---@param nonce string 12 bytes, not to be used twice with one key

@@ -62,27 +62,18 @@ function contract.check_list(what, limit, after)
   check_type(what, "after", after, "string", true)
 end
 
-local PATTERNS = {} -- size -> pattern
-
---- Bytes in hexadecimal digits.
-function contract.hex(bytes)
-  local pattern = PATTERNS[#bytes] or ("%02x"):rep(#bytes)
-  PATTERNS[#bytes] = pattern
-  return pattern:format(bytes:byte(1, -1))
-end
-
 --- So many random bytes in hexadecimal digits. -> text | nil, error
 function contract.random_hex(size)
   local random, kind, code, message = core.random_bytes(size)
   if not random then return nil, errors.from_core(kind, code, message) end
-  return contract.hex(random)
+  return core.hex(random)
 end
 
 contract.LATEST = 2 ^ 32 - 1 -- seconds since 1970: the latest time that each file system can keep
 
 --- A time in whole microseconds, as text: the decimal point would depend on the locale.
 function contract.microseconds(seconds)
-  return ("%.0f"):format(math.max(0, math.min(seconds, contract.LATEST)) * 1e6)
+  return ("%d"):format(math.floor(math.max(0, math.min(seconds, contract.LATEST)) * 1e6 + 0.5))
 end
 
 -- On Lua 5.4 `<` compares strings by the program's locale.

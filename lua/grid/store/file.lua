@@ -48,7 +48,7 @@ local function first_line(rev)
 end
 
 local function compose(id, rev, blob, due)
-  return table.concat { first_line(rev), ("%s %d %d\n"):format(due or "-", #id, #blob), id, "\n", blob }
+  return first_line(rev) .. (due or "-") .. (" %d %d\n"):format(#id, #blob) .. id .. "\n" .. blob
 end
 
 -- -> id, rev, blob, due | no value: the file is not a whole record
@@ -82,7 +82,7 @@ local function name_of(self, id)
   local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
   if not hash then return nil, errors.from_core(kind, code, message) end
   if self.name_count >= MOST_NAMES then self.names, self.name_count = {}, 0 end
-  name = contract.hex(hash)
+  name = core.hex(hash)
   self.names[id], self.name_count = name, self.name_count + 1
   return name
 end
