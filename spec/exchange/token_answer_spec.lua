@@ -2,6 +2,7 @@
 -- texts in which no secret is shown.
 
 local core = require "grid.core"
+local encoding = require "grid.exchange.encoding"
 local exchange = require("grid").exchange
 local json = require "grid.json"
 local outcome = require "grid.outcome"
@@ -33,6 +34,19 @@ describe("an answer with tokens", function()
     assert.same(ALL, read(201, ALL))
     assert.same(ALL, read(200, "\239\187\191" .. json.encode(ALL)))
     assert.same({ access_token = "a" }, read(200, { access_token = "a", other = "x", deep = { access_token = "b" } }))
+  end)
+
+  it("is not searched for the secrets of the request", function()
+    local escape, texts = encoding.escape, {}
+    encoding.escape = function(text)
+      texts[#texts + 1] = text
+      return escape(text)
+    end
+    read(200, ALL)
+    assert.same({}, texts)
+    read(400, { error = "invalid_grant" })
+    encoding.escape = escape
+    assert.equal(GRANT.refresh_token, texts[1])
   end)
 
   it("may leave out what does not change", function()

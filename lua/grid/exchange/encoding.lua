@@ -8,7 +8,7 @@ local encoding = {}
 
 --- Encodes a name or a value for application/x-www-form-urlencoded (RFC 6749 appendix B).
 function encoding.escape(text)
-  if not text:find "[^0-9A-Za-z*%-._]" then return text end
+  if text:find "^[a-zA-Z0-9*%-._]*$" then return text end
   local escaped = text:gsub("[^0-9A-Za-z*%-._ ]", function(byte) return ("%%%02X"):format(byte:byte()) end)
   return (escaped:gsub(" ", "+"))
 end

@@ -244,7 +244,7 @@ local function functions(options, client, state)
   -- Pure but for the nonce, which saves the next request a refusal (RFC 9449 8.2).
   local function read(answer, grant)
     state.nonce = answer.headers["dpop-nonce"] or state.nonce
-    return token_answer.read(answer, secrets_of(client, grant))
+    return token_answer.read(answer, function() return secrets_of(client, grant) end)
   end
   local function revoke(tokens)
     check_grant("exchange.revoke", tokens)

@@ -25,9 +25,9 @@ local JWT = "eyJ[%w_-]*%.[%w_.-]*"
 ---@field nonce? string of `use_dpop_nonce`: the request may be sent again at once, with this nonce
 
 -- -> code and message, with the texts of the server if these can be searched for secrets
-local function shown(said, secrets, status)
+local function shown(said, secrets_of, status)
   local code, message = "http_" .. status, "the token endpoint answered with status " .. status
-  local body = json.encode(secrets)
+  local body = json.encode(secrets_of())
   local hidden = body and redact.new("", body, "")
   if not hidden then return code, message end
   local error_code, description = display.seen(said.error), display.seen(said.error_description)
@@ -51,9 +51,13 @@ local function is_absent(value)
   return value == nil or value == json.null
 end
 
--- The members that a keeper reads. A record also has the exact bytes of the answer.
-local TEXTS = { "access_token", "refresh_token", "token_type", "scope", "id_token" }
-local TIMES = { "expires_in", "expires_at" }
+local function text_or_nil(value)
+  if is_text(value) then return value end
+end
+
+local function number_or_nil(value)
+  if type(value) == "number" then return value end
+end
 
 --- The tokens in a decoded answer | nil: no access token, or a refresh token that is no
 --- text and cannot be kept
@@ -61,14 +65,12 @@ local TIMES = { "expires_in", "expires_at" }
 function token_answer.tokens(value)
   if type(value) ~= "table" or not is_text(value.access_token) then return nil end
   if not is_absent(value.refresh_token) and type(value.refresh_token) ~= "string" then return nil end
-  local tokens = {}
-  for _, name in ipairs(TEXTS) do
-    if is_text(value[name]) then tokens[name] = value[name] end
-  end
-  for _, name in ipairs(TIMES) do
-    if type(value[name]) == "number" then tokens[name] = value[name] end
-  end
-  return tokens
+  -- The members that a keeper reads. A record also has the exact bytes of the answer.
+  return {
+    access_token = value.access_token, refresh_token = text_or_nil(value.refresh_token),
+    token_type = text_or_nil(value.token_type), scope = text_or_nil(value.scope), id_token = text_or_nil(value.id_token),
+    expires_in = number_or_nil(value.expires_in), expires_at = number_or_nil(value.expires_at),
+  }
 end
 
 -- Other codes and statuses do not end a session: a proxy may have sent them, and they may
@@ -92,16 +94,16 @@ end
 
 --- The tokens of an answer | nil, the failure.
 ---@param answer { status: integer, headers: table<string, string>, body: string }
----@param secrets table<string, string> of the request, by a name that grid.http.redact takes for that of a secret
+---@param secrets_of fun(): table<string, string> those of the request, by names that grid.http.redact takes for secrets
 ---@return table? tokens, grid.exchange.Failure?
-function token_answer.read(answer, secrets)
+function token_answer.read(answer, secrets_of)
   local status = answer.status
   local value = json.decode(pasted.without_mark(answer.body))
   local tokens = is_success(status) and token_answer.tokens(value)
   if tokens then return tokens end
   local said = type(value) == "table" and value or {}
   local failure = { kind = kind_of(status, said), status = status }
-  failure.code, failure.message = shown(said, secrets, status)
+  failure.code, failure.message = shown(said, secrets_of, status)
   if failure.kind == "reject" then
     failure.code = said.error
   elseif failure.kind == "unknown" and is_success(status) then

@@ -51,7 +51,7 @@ end
 --- Checks the URL of a request. -> what the URL must be | nil: accepted
 function options.check_url(url)
   local scheme, authority = url:match("^(%a+)://([^/?#]+)[^#]*$")
-  if not scheme or url:find("[%s%c\128-\255]") then return "a URL in ASCII, without blanks and fragment" end
+  if not scheme or not url:find "^[!-~]*$" then return "a URL in ASCII, without blanks and fragment" end
   return check_origin(scheme, authority)
 end
 
