@@ -274,11 +274,21 @@ describe("the identity of a process", function()
   end)
 end)
 
-describe("the jitter", function()
-  it("is that of the id and the generation, in any order", function()
-    local first = { timing.jitter("a", 1), timing.jitter("b", 1), timing.jitter("b", 2), timing.jitter("a", 1) }
-    assert.equal(first[1], first[4])
-    for i, j in pairs { 2, 3, 1 } do assert.not_equal(first[i], first[j]) end
+describe("a schedule", function()
+  it("is computed once for each generation", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal(3, calls_of(core, "sha256", function()
+      for _ = 1, 3 do assert(keeper:refresh "me") end
+    end))
+  end)
+
+  it("is that of the id, the generation and the life, in any order", function()
+    local cases = { { "a", 1, 3600 }, { "b", 1, 3600 }, { "b", 2, 3600 }, { "b", 2, 400 }, { "a", 1, 3600 } }
+    local first = {}
+    for i, case in ipairs(cases) do first[i] = timing.schedule(case[1], case[2], case[3]).advisory end
+    assert.equal(first[1], first[5])
+    for i = 1, 3 do assert.not_equal(first[i], first[i + 1]) end
   end)
 end)
 

@@ -22,7 +22,7 @@ local waiting = require "grid.keeper.waiting"
 
 local flight = {}
 
--- flight -> what the exchange made of the grant, or pending answer -> state of its
+-- flight -> what the exchange made of the grant, or pending answer -> last state of its
 -- flight. They are not in the tables themselves, which a dump of the keeper shows.
 local inside = setmetatable({}, { __mode = "k" })
 
@@ -134,10 +134,8 @@ end
 
 -- The next flight for the id goes on with the answer, if this one does not end.
 local function set_pending(keeper, one, state, name)
-  local pending, copy = { spooled = name }, {}
-  for field, value in pairs(state) do copy[field] = value end
-  copy.step = "merge"
-  keeper.pending[one.id], inside[pending] = pending, copy
+  local pending = { spooled = name }
+  keeper.pending[one.id], inside[pending] = pending, state
 end
 
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
@@ -270,7 +268,7 @@ local function begin(keeper, one)
   if not keeper.has_opened_spool then spool.commit(keeper, nil, teller(one)) end
   if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
   one.spooled = pending.spooled
-  return protocol.next(inside[pending], { name = "again" }, env_of(keeper, one))
+  return protocol.resume(inside[pending])
 end
 
 local function fly(keeper, one)

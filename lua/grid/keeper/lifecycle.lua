@@ -39,13 +39,12 @@ end
 
 -- Seconds until a live record needs a refresh, or a decision about its intent.
 local function due_in(record, env)
-  local age = timing.since(record.obtained, env.clock, env.me)
-  local schedule = timing.schedule(record.id, record.gen, record.life)
   local intent = record.intent
-  if not intent then return schedule.advisory - age end
-  if intent.open then return owner.time_left(intent.owner, env.me, env.clock, {}) end
+  if intent and intent.open then return owner.time_left(intent.owner, env.me, env.clock, {}) end
+  local age = timing.since(record.obtained, env.clock, env.me)
+  if not intent then return timing.schedule(record.id, record.gen, record.life).advisory - age end
   local rule = intents.replay(intent, env, {}, false)
-  return math.max(rule == "hold" and schedule.life - age or 0, merge.backoff_left(record, env))
+  return math.max(rule == "hold" and record.life - age or 0, merge.backoff_left(record, env))
 end
 
 --- When refresh_due must handle the record, in seconds since 1970 | nil: never. Computed

@@ -72,17 +72,17 @@ local function later_raws(record, from)
     local is_later = raw.parent > from.parent or raw.parent == from.parent and raw.attempt > from.attempt
     if is_later then kept[#kept + 1] = raw end
   end
-  return #kept > 0 and kept or false
+  return #kept > 0 and kept or nil
 end
 
+-- The record of the next generation, with all that stays of the one before.
 local function advance(record, entry, spares)
-  return merge.derive(record, {
-    state = "live", gen = math.max(record.gen, entry.from.parent) + 1,
+  return {
+    id = record.id, lineage = record.lineage, state = "live",
+    gen = math.max(record.gen, entry.from.parent) + 1, writes = record.writes + 1,
     tokens = entry.tokens, answer = entry.answer, life = entry.life, obtained = entry.obtained,
-    skew = entry.skew, from = entry.from,
-    spares = spares or false, raws = later_raws(record, entry.from),
-    intent = false, backoff = false, dead = false,
-  })
+    skew = entry.skew, from = entry.from, spares = spares, raws = later_raws(record, entry.from),
+  }
 end
 
 -- Commits to a record whose generation is newer than the parent of the answer.
@@ -185,7 +185,7 @@ function merge.reject(record, failure)
   if spares then
     local rest = {}
     for i = 1, #spares - 1 do rest[i] = spares[i] end
-    return advance(record, spares[#spares], #rest > 0 and rest)
+    return advance(record, spares[#spares], #rest > 0 and rest or nil)
   end
   return merge.derive(record, {
     state = "dead", dead = { code = failure.code, after_unknown = record.intent.doubt },

@@ -20,10 +20,8 @@ local owner = {}
 --- Seconds for the commit, after the exchange has timed out.
 owner.COMMIT_TIME = 2
 
-local NAMED = { "machine_id", "boot_id", "pid_namespace", "time_namespace", "pid", "start_time", "instance" }
-
 local function milliseconds(seconds)
-  return ("%.0f"):format(seconds * 1000)
+  return ("%d"):format(math.floor(seconds * 1000 + 0.5))
 end
 
 local function seconds(text)
@@ -33,11 +31,11 @@ end
 --- The owner that begins an exchange now.
 ---@param timeout number of the exchange, in seconds
 function owner.new(me, clock, timeout)
-  local self = {}
-  for _, name in ipairs(NAMED) do self[name] = me[name] end
-  self.time = milliseconds(timeout + owner.COMMIT_TIME)
-  self.deadline = milliseconds(clock.boot + timeout + owner.COMMIT_TIME)
-  return self
+  return {
+    machine_id = me.machine_id, boot_id = me.boot_id, pid_namespace = me.pid_namespace, time_namespace = me.time_namespace,
+    pid = me.pid, start_time = me.start_time, instance = me.instance,
+    time = milliseconds(timeout + owner.COMMIT_TIME), deadline = milliseconds(clock.boot + timeout + owner.COMMIT_TIME),
+  }
 end
 
 --- When the exchange must have ended, on the owner's own CLOCK_BOOTTIME. No request goes

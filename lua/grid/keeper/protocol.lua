@@ -87,13 +87,6 @@ function protocol.may_send(not_after, clock)
   return clock.boot < not_after
 end
 
-local function with(flight, changes)
-  local copy = {}
-  for name, value in pairs(flight) do copy[name] = value end
-  for name, value in pairs(changes) do copy[name] = value end
-  return copy
-end
-
 local function read(flight, step)
   flight.step = step
   return flight, { act = "read" }
@@ -163,7 +156,10 @@ function on.look(flight, event, env)
   if event.name == "again" then return read(flight, "look") end
   if event.is_error then return done(flight, "failed", { failure = STORE_FAILED }) end
   local watch, same_rev_for = protocol.watch(flight.watch, event.rev, env.clock)
-  local facts = with(event.facts, { same_rev_for = same_rev_for, has_read_raws = flight.has_read_raws })
+  local facts = {
+    is_local = event.facts.is_local, in_flight = event.facts.in_flight, process = event.facts.process,
+    same_rev_for = same_rev_for, has_read_raws = flight.has_read_raws,
+  }
   flight.rev, flight.watch = event.rev, watch
   return act_on(flight, event.record, env, facts)
 end
@@ -245,13 +241,22 @@ local function save(flight, record, env)
   return done(flight, "adopt", { record = record, rev = flight.rev })
 end
 
+-- A refused request may have had the wrong time.
+local function with_skew(record, skew)
+  if not skew or skew == record.skew then return record end
+  local copy = {}
+  for name, value in pairs(record) do copy[name] = value end
+  copy.skew = skew
+  return copy
+end
+
 function on.send(flight, event, env)
   local result = event.result
   if not result then
     flight.has_read_raws = true
     return start_over(flight)
   end
-  local record = with(flight.record, { skew = event.skew }) -- a refused request may have had the wrong time
+  local record = with_skew(flight.record, event.skew)
   flight.lineage = record.lineage
   if result.kind == "tokens" then
     flight.entry = entry_of(flight, event, env)
@@ -300,10 +305,26 @@ function protocol.begin(want, watch)
   return { step = "look", want = want, watch = watch }, { act = "read" }
 end
 
+-- With all fields of a flight.
+local function copy_of(flight)
+  return {
+    step = flight.step, want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws,
+    rev = flight.rev, record = flight.record, lineage = flight.lineage, intent = flight.intent,
+    is_volatile = flight.is_volatile, is_second_put = flight.is_second_put,
+    entry = flight.entry, raw = flight.raw, failure = flight.failure,
+  }
+end
+
+--- The first step of a flight that goes on with the answer of another one, which has
+--- ended before the store took that.
+function protocol.resume(flight)
+  return read(copy_of(flight), "merge")
+end
+
 --- The next step of a flight.
 ---@return table flight, table effect
 function protocol.next(flight, event, env)
-  return on[flight.step](with(flight, {}), event, env)
+  return on[flight.step](copy_of(flight), event, env)
 end
 
 return protocol

@@ -58,16 +58,11 @@ end
 -- for the refresh and for a second attempt.
 local SPREAD = 0.75
 
-local last = {} -- the jitter that was computed last: a refresh asks for it several times
-
 --- From 0 up to 1, the same in each process, evenly spread over ids and generations.
 function timing.jitter(id, generation)
-  if last.id ~= id or last.generation ~= generation then
-    local hash = assert(core.hmac_sha256("grid keeper jitter", ("%d:%s"):format(generation, id)))
-    local a, b, c, d = hash:byte(1, 4)
-    last = { id = id, generation = generation, value = (((d / 256 + c) / 256 + b) / 256 + a) / 256 }
-  end
-  return last.value
+  local hash = assert(core.sha256(("grid keeper jitter %d:%s"):format(generation, id)))
+  local a, b, c, d = hash:byte(1, 4)
+  return (((d / 256 + c) / 256 + b) / 256 + a) / 256
 end
 
 --- Ages of a session at which its state changes, computed once per generation.
@@ -76,11 +71,22 @@ end
 ---@field mandatory number
 ---@field life number
 
----@return grid.keeper.Schedule
-function timing.schedule(id, generation, life)
+local function new_schedule(id, generation, life)
   local advisory, mandatory = timing.windows(life)
   local jitter = SPREAD * timing.jitter(id, generation)
   return { advisory = life - mandatory - advisory * (1 - jitter), mandatory = life - mandatory, life = life }
+end
+
+-- What was computed last: a refresh asks for the same schedule several times.
+local last = {}
+
+--- The table may be the same each time, and must not be changed.
+---@return grid.keeper.Schedule
+function timing.schedule(id, generation, life)
+  if last.id ~= id or last.generation ~= generation or last.life ~= life then
+    last = { id = id, generation = generation, life = life, schedule = new_schedule(id, generation, life) }
+  end
+  return last.schedule
 end
 
 --- The state of a session of that age. `min_ttl` moves the mandatory window of a caller;
