@@ -90,7 +90,7 @@ describe("get of a fresh session", function()
     keeper:close()
     keeper = nil
     local store = rig.spoiled(grid.store.memory(), {})
-    keeper = rig.keeper(server, { store = store })
+    keeper = rig.keeper(server, { store = store, recheck = 3600 })
     assert(keeper:add("me", rig.TOKENS))
     local gets = store.calls.get
     local function many()
