@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { GRAM = 2, MARKS = 1 << 8 * GRAM };
+enum { GRAM = 2, MARKS = 1 << 8 * GRAM, BITS = 64 };
 
 static size_t mark_of(const char *at)
 {
@@ -14,34 +14,53 @@ static size_t mark_of(const char *at)
     return gram;
 }
 
+static bool is_marked(const uint64_t *marks, const char *at)
+{
+    size_t mark = mark_of(at);
+
+    return marks[mark / BITS] >> mark % BITS & 1;
+}
+
+/* A run whose grams are not all marked is not searched for. */
+static bool holds_run(grid_slice text, const uint64_t *marks, const char *run, size_t size)
+{
+    size_t i;
+
+    for (i = 0; i + GRAM <= size; i++)
+        if (!is_marked(marks, run + i))
+            return false;
+    return memmem(text.data, text.size, run, size) != NULL;
+}
+
 /* Does `text` hold one of the runs of `other` that contain the gram at `at`? */
-static bool holds_run(grid_slice text, grid_slice other, size_t at, size_t size)
+static bool holds_run_with(grid_slice text, const uint64_t *marks, grid_slice other, size_t at, size_t size)
 {
     size_t first = at + GRAM > size ? at + GRAM - size : 0;
 
     for (; first <= at && first + size <= other.size; first++)
-        if (memmem(text.data, text.size, other.data + first, size))
+        if (holds_run(text, marks, other.data + first, size))
             return true;
     return false;
 }
 
 /* A run of `size` bytes has size - GRAM + 1 grams, so that the second loop, whose step is
  * that number, tests one of them. */
-bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
+static bool overlaps(grid_slice text, grid_slice other, size_t size)
 {
-    uint64_t marks[MARKS / 64] = {0};
+    uint64_t marks[MARKS / BITS] = {0};
     size_t i, mark;
 
-    if (text.size < size || other.size < size)
-        return false;
     for (i = 0; i + GRAM <= text.size; i++) {
         mark = mark_of(text.data + i);
-        marks[mark / 64] |= (uint64_t)1 << mark % 64;
+        marks[mark / BITS] |= (uint64_t)1 << mark % BITS;
     }
-    for (i = 0; i + GRAM <= other.size; i += size - GRAM + 1) {
-        mark = mark_of(other.data + i);
-        if (marks[mark / 64] >> mark % 64 & 1 && holds_run(text, other, i, size))
+    for (i = 0; i + GRAM <= other.size; i += size - GRAM + 1)
+        if (is_marked(marks, other.data + i) && holds_run_with(text, marks, other, i, size))
             return true;
-    }
     return false;
+}
+
+bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
+{
+    return text.size >= size && other.size >= size && overlaps(text, other, size);
 }
