@@ -151,12 +151,25 @@ describe("grid.http", function()
       "http://example.com/", "https://user@example.com/", "https://example.com/#a", "ftp://example.com/", "x", "https:///x",
       "https://example.com/a b", "https://example.com/\n", "http://127.0.0.1.example.com/",
     } do
-      rig.assert_misuse(function() http:send { method = "GET", url = url } end, "'url' must be")
+      for _ = 1, 2 do rig.assert_misuse(function() http:send { method = "GET", url = url } end, "'url' must be") end
     end
     local unbound = grid.http.new()
     rig.assert_misuse(function() unbound:send { method = "GET", url = "/x" } end, "there is no base_url")
     unbound:close()
     assert.equal(0, #raw.requests)
+  end)
+
+  it("checks a URL once that is the same in the next call", function()
+    start(OK)
+    local check = spy.on(require "grid.http.options", "check_url")
+    local paths = {}
+    for i, path in ipairs { "/a?x=1", "/a?x=1", "/b", "/a?x=1", raw.url .. "/b" } do
+      assert(http:send { method = "GET", url = path })
+      paths[i] = raw.requests[i]:match "^GET (%S+)"
+    end
+    assert.spy(check).was.called(4)
+    check:revert()
+    assert.same({ "/a?x=1", "/a?x=1", "/b", "/a?x=1", "/b" }, paths)
   end)
 
   it("names misuse", function()

@@ -45,6 +45,7 @@ function http.open(resolved)
     holder = false,
     schedulers = setmetatable({}, { __mode = "k" }),
     spare = {}, -- schedulers of single calls, for reuse
+    located = {}, -- see locate
     times = { connect = 0, answer = false }, -- seconds of the last connection and of the last answer
   }, Http)
 end
@@ -164,14 +165,19 @@ local REQUEST = {
   idempotent = { type = "boolean" },
 }
 
-local function url_of(self, what, url)
+-- -> the absolute URL, its path. The last URL that was accepted is not checked again.
+local function locate(self, what, given)
+  local last = self.located
+  if given == last.given then return last.url, last.path end
+  local url = given
   if url:sub(1, 1) == "/" then
     if not self.options.base_url then argument.raise("%s: 'url' must be absolute: there is no base_url", what) end
     url = self.options.base_url:gsub("/+$", "") .. url
   end
   local expected = options.check_url(url)
   if expected then argument.raise("%s: 'url' must be %s", what, expected) end
-  return url
+  self.located = { given = given, url = url, path = url:match "^%a+://[^/?]*(.*)$" }
+  return url, self.located.path
 end
 
 local function lines_of(self, headers)
@@ -211,9 +217,9 @@ function Http:compose(what, request, given)
   schema.check(what, options.call, given)
   local headers = request.headers or {}
   options.check_headers(what, headers)
-  local url = url_of(self, what, request.url)
+  local url, path = locate(self, what, request.url)
   return {
-    method = request.method, url = url, path = url:match "^%a+://[^/?]*(.*)$", headers = lines_of(self, headers),
+    method = request.method, url = url, path = path, headers = lines_of(self, headers),
     body = request.body, idempotent = request.idempotent, judge = judge,
     timeout = given.timeout, retries = given.retries, detached = given.detached,
   }
