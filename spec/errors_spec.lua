@@ -148,6 +148,13 @@ describe("an error", function()
       end
     end)
 
+    it("a message and a code without the blanks at their ends", function()
+      for _, text in ipairs { "a b", " a b", "a b ", " a b\\n", "\\ta b" } do
+        local err = answered(400, ('{"code":"%s","message":"%s"}'):format(text, text))
+        assert.same({ "a b", "a b" }, { err.code, err.message })
+      end
+    end)
+
     it("the request id: the header's, else the body's", function()
       assert.equal(36, #answered(400, "{}").request_id)
       local raw = rig.raw_server(function(count)

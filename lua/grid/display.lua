@@ -13,6 +13,7 @@ local MAX_SHOWN = 300
 --- The text without blanks at its ends. A pattern that ends in `%s*$` needs quadratic
 --- time for a long run of blanks.
 function display.trim(text)
+  if text:find "^%S" and text:find("%S", -1) then return text end
   local first = text:find "%S"
   return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
 end
@@ -21,7 +22,8 @@ end
 --- character
 function display.seen(value)
   if type(value) ~= "string" then return nil end
-  local text = display.trim(core.visible(value:sub(1, MAX_READ)))
+  if #value > MAX_READ then value = value:sub(1, MAX_READ) end
+  local text = display.trim(core.visible(value))
   if text ~= "" then return text end
 end
 

@@ -42,7 +42,7 @@ local function fits(declared, given)
     local value = given[name]
     if value == nil then
       if field.required then return false end
-    elseif not accepts(field, value) or field.check and field.check(value) then
+    elseif type(value) ~= field.type and not accepts(field, value) or field.check and field.check(value) then
       return false
     end
   end
