@@ -47,19 +47,9 @@ static bool write_text(writer *self, int value)
     return grid_buffer_append(self->out, text.data, text.size, self->err);
 }
 
-static double number_at(lua_State *L, int table, int position)
-{
-    double number;
-
-    lua_rawgeti(L, table, position);
-    number = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
-}
-
-/* A number, multiplied by the second element of the form, as a whole number. Numbers
- * between the limits have up to 16 characters. */
-static bool write_number(writer *self, int value, int form)
+/* A number, multiplied by the scale, as a whole number. Numbers between the limits have
+ * up to 16 characters. */
+static bool write_number(writer *self, int value, double scale)
 {
     const double lowest = -1e15 + 1, highest = 1e16 - 2;
     char text[GRID_NUMBER_MAX];
@@ -67,7 +57,7 @@ static bool write_number(writer *self, int value, int form)
 
     if (!check_type(self, value, LUA_TNUMBER, "number"))
         return false;
-    scaled = lua_tonumber(self->L, value) * number_at(self->L, form, 2);
+    scaled = lua_tonumber(self->L, value) * scale;
     if (!(scaled > lowest && scaled < highest))
         return REFUSE(self, "a number of up to 16 digits is expected, got %.0f", scaled);
     return grid_buffer_append(self->out, text, grid_number_whole((int64_t)floor(scaled + 0.5), text), self->err);
@@ -142,16 +132,18 @@ static bool write_struct(writer *self, int value, int form)
     size_t written = 0;
 
     for (int i = 2; i < last; i += STRUCT_STEP) {
+        grid_slice name;
+
         lua_rawgeti(L, form, i);
-        lua_pushvalue(L, -1);
+        name = string_at(L, top + 1); /* the form references the string */
         lua_rawget(L, value);
-        if (!lua_isnil(L, -1)) {
+        if (!lua_isnil(L, top + 1)) {
             lua_rawgeti(L, form, i + 1);
-            if (!write_field(self, string_at(L, top + 1), top + 2, top + 3))
+            if (!write_field(self, name, top + 1, top + 2))
                 return false;
             written++;
         } else if (!is_optional(L, form, i)) {
-            return REFUSE(self, "a record needs the field '%s'", lua_tostring(L, top + 1));
+            return REFUSE(self, "a record needs the field '%s'", name.data);
         }
         lua_settop(L, top);
     }
@@ -169,33 +161,34 @@ static bool is_name(grid_slice text)
     return text.size > 0;
 }
 
-/* Puts the first name after the one at `name` in its place; nil: the first of all, and
- * none. A map has few names, so they are not sorted. Allocates no memory, so no finalizer
- * changes the table. */
-static bool find_next(writer *self, int value, int name)
+static bool check_names(writer *self, int value, size_t *count)
 {
     lua_State *L = self->L;
-    bool is_first = lua_isnil(L, name);
+
+    for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1), ++*count)
+        if (lua_type(L, -2) != LUA_TSTRING || !is_name(string_at(L, -2)))
+            return REFUSE(self, "a name of letters, digits and _ is expected");
+    return true;
+}
+
+/* Puts the first name after the one at `name` in its place; after nil, the first of all.
+ * A map has few names, so they are not sorted. Allocates no memory, so no finalizer
+ * changes the table. */
+static void find_next(lua_State *L, int value, int name)
+{
     grid_slice before = {"", 0}, best = {"", 0};
 
-    if (!is_first)
+    if (!lua_isnil(L, name))
         before = string_at(L, name);
-    lua_pushnil(L);
-    lua_replace(L, name);
     for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1)) {
-        grid_slice found = {"", 0};
+        grid_slice found = string_at(L, -2);
 
-        if (lua_type(L, -2) == LUA_TSTRING)
-            found = string_at(L, -2);
-        if (!is_name(found))
-            return REFUSE(self, "a name of letters, digits and _ is expected");
-        if ((!is_first && grid_slice_compare(found, before) <= 0) || (best.size && grid_slice_compare(found, best) >= 0))
+        if (grid_slice_compare(found, before) <= 0 || (best.size && grid_slice_compare(found, best) >= 0))
             continue;
         best = found;
         lua_pushvalue(L, -2);
         lua_replace(L, name);
     }
-    return true;
 }
 
 /* Values of the same kind by name, in the order of the names' bytes. */
@@ -203,19 +196,21 @@ static bool write_map(writer *self, int value, int form)
 {
     lua_State *L = self->L;
     int item = lua_gettop(L) + 1, name = item + 1;
+    size_t count = 0;
 
+    if (!check_names(self, value, &count))
+        return false;
     lua_rawgeti(L, form, 2);
     lua_pushnil(L);
-    while (find_next(self, value, name)) {
-        if (lua_isnil(L, name))
-            return true;
+    for (; count; count--) {
+        find_next(L, value, name);
         lua_pushvalue(L, name);
         lua_rawget(L, value);
         if (!write_field(self, string_at(L, name), name + 1, item))
             return false;
         lua_settop(L, name);
     }
-    return false;
+    return true;
 }
 
 /* Values of the same kind; their names are their positions. */
@@ -248,20 +243,30 @@ static bool write_table(writer *self, int value, int form, bool (*write)(writer 
     return true;
 }
 
-/* A form is a table. Its first element is the name of the kind of value. After a failure
- * the stack is not restored. */
-static bool write_value(writer *self, int value, int form)
+/* The first letter of the kind of value: that is the form, or its first element. */
+static char kind_of(lua_State *L, int form)
 {
     const char *kind;
 
-    lua_rawgeti(self->L, form, 1);
-    kind = lua_tostring(self->L, -1);
-    lua_pop(self->L, 1); /* the form references the string */
-    switch (kind ? *kind : '\0') {
+    if (lua_type(L, form) == LUA_TSTRING)
+        return *lua_tostring(L, form);
+    luaL_checktype(L, form, LUA_TTABLE);
+    lua_rawgeti(L, form, 1);
+    kind = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the form references the string */
+    return kind ? *kind : '\0';
+}
+
+/* After a failure the stack is not restored. */
+static bool write_value(writer *self, int value, int form)
+{
+    switch (kind_of(self->L, form)) {
     case 't':
         return write_text(self, value);
+    case 'i':
+        return write_number(self, value, 1);
     case 'n':
-        return write_number(self, value, form);
+        return write_number(self, value, 1000);
     case 'f':
         return grid_buffer_append(self->out, lua_toboolean(self->L, value) ? "1" : "0", 1, self->err);
     case 'm':
@@ -276,14 +281,13 @@ static bool write_value(writer *self, int value, int form)
 }
 
 /* fields_encode(form, value) -> bytes | nil, kind, code, message. Forms:
- * { "text" } · { "number", factor } · { "flag" } · { "map", form } · { "list", form } ·
- * { "struct", name, form, is_optional, name, form, is_optional, … } */
+ * "text" · "integer" · "number", in thousandths · "flag" · { "map", form } ·
+ * { "list", form } · { "struct", name, form, is_optional, name, form, is_optional, … } */
 static int fields_encode(lua_State *L)
 {
     grid_error err;
     writer self = {.L = L, .err = &err};
 
-    luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
     self.out = gridL_new_buffer(L);
     if (!write_value(&self, 2, 1)) {

@@ -11,22 +11,22 @@ local core = require "grid.core"
 
 local codec = {}
 
--- A kind of value is the form that core.fields_encode takes, with read(text) -> value |
+-- A kind of value has the form that core.fields_encode takes, and read(text) -> value |
 -- nil: it cannot be read.
-local function number_kind(scale)
+local function number_kind(form, scale)
   local function read(text)
     if #text > 16 or not text:find "^%-?%d+$" then return nil end
     local number = tonumber(text)
     return scale == 1 and number or number / scale
   end
-  return { "number", scale, read = read }
+  return { form = form, read = read }
 end
 
-codec.text = { "text", read = function(text) return text end }
-codec.integer = number_kind(1)
-codec.seconds = number_kind(1000)
+codec.text = { form = "text", read = function(text) return text end }
+codec.integer = number_kind("integer", 1)
+codec.seconds = number_kind("number", 1000)
 codec.flag = {
-  "flag",
+  form = "flag",
   read = function(text)
     if text == "1" or text == "0" then return text == "1" end
   end,
@@ -35,7 +35,7 @@ codec.flag = {
 --- The bytes of a value of that kind. Raises if it is of another kind.
 ---@return string
 function codec.encode(kind, value)
-  local bytes, _, _, message = core.fields_encode(kind, value)
+  local bytes, _, _, message = core.fields_encode(kind.form, value)
   return bytes or error(message, 0)
 end
 
@@ -55,7 +55,7 @@ end
 
 --- A table of texts, by names of letters, digits and _.
 codec.map = {
-  "map", codec.text,
+  form = { "map", codec.text.form },
   read = function(text)
     local value = {}
     local is_whole = read_fields(text, function(name, field)
@@ -69,7 +69,7 @@ codec.map = {
 
 function codec.list(kind)
   return {
-    "list", kind,
+    form = { "list", kind.form },
     read = function(text)
       local value = {}
       local is_whole = read_fields(text, function(name, field)
@@ -99,15 +99,14 @@ end
 
 --- A table with these fields: { name, kind [, "optional"] } each, written in that order.
 function codec.struct(list)
-  local fields, by_name, kind = {}, {}, { "struct" }
+  local fields, by_name, form = {}, {}, { "struct" }
   for i, item in ipairs(list) do
     local name, is_optional = item[1], item[3] == "optional"
     fields[i] = { name = name, read = item[2].read, is_optional = is_optional }
     by_name[name] = fields[i]
-    for _, element in ipairs { name, item[2], is_optional } do kind[#kind + 1] = element end
+    for _, element in ipairs { name, item[2].form, is_optional } do form[#form + 1] = element end
   end
-  kind.read = function(text) return read_struct(fields, by_name, text) end
-  return kind
+  return { form = form, read = function(text) return read_struct(fields, by_name, text) end }
 end
 
 return codec
