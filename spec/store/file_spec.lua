@@ -64,6 +64,15 @@ describe("a store in a folder", function()
     assert.equal(20, #open():list(100))
   end)
 
+  it("gives a conflict for a rev of another store, however long its number is", function()
+    local store = open()
+    assert(store:put("a", nil, "1"))
+    for _, rev in ipairs { "1", "1-x", "-ab", ("9"):rep(20) .. "-ab", ("9"):rep(60) .. "-ab", ("1-a"):rep(30) } do
+      assert.same({ nil, "conflict" }, { store:put("a", rev, "2") })
+      assert.same({ nil, "conflict" }, { store:remove("a", rev) })
+    end
+  end)
+
   it("makes again what was removed in its folder, after a put that fails", function()
     local store = open()
     local rev = assert(store:put("a", nil, "1"))

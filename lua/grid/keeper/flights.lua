@@ -54,11 +54,13 @@ local function land(keeper, one)
   keeper:on_landed()
 end
 
+local WEAK = { __mode = "v" }
+
 local function carry_out(keeper, one)
   if one.has_begun then return end
   one.has_begun = true
   local thread = coroutine.running()
-  one.carrier = thread and setmetatable({ thread = thread }, { __mode = "v" })
+  one.carrier = thread and setmetatable({ thread = thread }, WEAK)
   local ok, problem = pcall(flight.run, keeper, one)
   if not ok then one.outcome, one.err = "failed", failure.of_store(problem) end
   land(keeper, one)

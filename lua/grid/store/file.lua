@@ -62,15 +62,18 @@ end
 
 -- A rev ends with random bytes, so that revs do not repeat when a record is removed and
 -- added again, or when an older copy of the file is restored.
-local function next_rev(expected_rev)
+local function next_rev(count)
   local random, err = contract.random_hex(16)
   if not random then return nil, err end
-  local count = expected_rev and tonumber(expected_rev:match "^%d+") or 0
-  return ("%.0f-"):format(count + 1) .. random
+  return ("%d-"):format(count + 1) .. random
 end
 
-local function is_rev(rev)
-  return #rev <= 64 and rev:find "^%d+%-%x+$" ~= nil
+local MAX_DIGITS = 15
+
+-- The number at the beginning of a rev | nil: no rev of this store
+local function count_of(rev)
+  local digits = #rev <= 64 and rev:match "^(%d+)%-%x+$"
+  return digits and #digits <= MAX_DIGITS and tonumber(digits) or nil
 end
 
 local MOST_NAMES = 1000
@@ -210,13 +213,14 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
       message = ("the record has %d bytes: a store in a folder takes %d at most"):format(#blob, MAX_BLOB),
     }
   end
-  if expected_rev and not is_rev(expected_rev) then return nil, "conflict" end
+  local count = expected_rev and count_of(expected_rev) or not expected_rev and 0
+  if not count then return nil, "conflict" end
   local ok, err = prepare(self)
   if not ok then return nil, err end
   local name, rev
   name, err = name_of(self, id)
   if not name then return nil, err end
-  rev, err = next_rev(expected_rev)
+  rev, err = next_rev(count)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
   ok, err = outcome(replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
@@ -236,7 +240,7 @@ function File:remove_by(remove_if, id, rev)
   contract.check_rev("store:remove", rev)
   local exists, err = folder_exists(self)
   if exists == nil then return nil, err end
-  if not exists or not is_rev(rev) then return nil, "conflict" end
+  if not exists or not count_of(rev) then return nil, "conflict" end
   self.stamps[id] = nil
   local name
   name, err = name_of(self, id)
