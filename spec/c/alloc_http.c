@@ -84,7 +84,7 @@ static bool exchange_once(grid_engine *engine)
     transfer = grid_transfer_start(engine, &exchange, &err);
     if (!transfer)
         return failed_well(&err);
-    good = finish_within(engine, &server, transfer, 10);
+    good = finishes(engine, &server, transfer);
     if (good && !grid_transfer_succeeded(transfer, &err))
         good = failed_well(&err);
     else

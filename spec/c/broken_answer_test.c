@@ -14,7 +14,7 @@ static void fails_like(const char *answer, loopback_then then, const char *code,
 
     loopback_answer(&server, answer, then);
     transfer = start(engine, &exchange);
-    CHECK(finish_within(engine, &server, transfer, 20));
+    CHECK(finishes(engine, &server, transfer));
     check_failure(transfer, GRID_PROTOCOL, code, sent);
     CHECK_INT(server.executed, 1);
     grid_transfer_free(transfer);

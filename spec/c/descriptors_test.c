@@ -48,7 +48,7 @@ static bool succeeds(grid_engine *engine, grid_transfer *transfer)
     grid_error err;
     bool ok;
 
-    CHECK(finish_within(engine, NULL, transfer, 30));
+    CHECK(finishes(engine, NULL, transfer));
     ok = grid_transfer_succeeded(transfer, &err);
     if (!ok)
         CHECK(is_a_lack(&err) && grid_transfer_sent(transfer) == GRID_SENT_NO);

@@ -55,7 +55,7 @@ static void nothing_stays_open_when_an_engine_ends(void)
         loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
         engine = new_engine();
         transfer = start_get(engine);
-        CHECK(finish_within(engine, &server, transfer, 10));
+        CHECK(finishes(engine, &server, transfer));
         grid_transfer_free(transfer);
         CHECK(open_descriptors() > descriptors);
         grid_engine_unref(engine);
@@ -76,7 +76,7 @@ static void an_engine_lives_as_long_as_its_last_transfer(void)
     transfer = start_get(engine);
     grid_engine_unref(engine);
     CHECK(home == engine);
-    CHECK(finish_within(engine, &server, transfer, 10));
+    CHECK(finishes(engine, &server, transfer));
     CHECK(home == engine);
     body_is(transfer, "hi");
     grid_transfer_free(transfer);
@@ -99,7 +99,7 @@ static void finished_transfers_come_oldest_first(void)
     loopback_answer(&server, LOOPBACK_OK, LOOPBACK_KEEP);
     for (int i = 0; i < 5; i++) {
         transfers[i] = start_get(engine);
-        CHECK(finish_within(engine, &server, transfers[i], 10));
+        CHECK(finishes(engine, &server, transfers[i]));
     }
     /* In the middle, at the end, and at the beginning of the queue. */
     grid_transfer_free(transfers[2]);
@@ -112,7 +112,7 @@ static void finished_transfers_come_oldest_first(void)
     grid_transfer_free(transfers[3]);
 
     transfers[0] = start_get(engine); /* the queue is whole after all that */
-    CHECK(finish_within(engine, &server, transfers[0], 10));
+    CHECK(finishes(engine, &server, transfers[0]));
     CHECK(grid_transfer_take_finished(engine) == transfers[0]);
     CHECK(grid_transfer_take_finished(engine) == NULL);
     grid_transfer_free(transfers[0]);
@@ -157,7 +157,7 @@ static void many_are_in_flight_at_once(void)
         grid_transfer_free(transfers[i]);
     answer_now();
     for (int i = 1; i < MANY; i += 2)
-        CHECK(finish_within(engine, &server, transfers[i], 10));
+        CHECK(finishes(engine, &server, transfers[i]));
     for (grid_transfer *transfer; (transfer = grid_transfer_take_finished(engine)); taken++)
         CHECK_INT(grid_transfer_sent(transfer), GRID_SENT_YES);
     CHECK_INT(taken, MANY / 2);
@@ -293,10 +293,10 @@ static void a_socket_that_epoll_does_not_take_harms_no_other_transfer(void)
     epoll_is_full = true;
     unwatched = start(engine, &exchange);
     epoll_is_full = false;
-    CHECK(finish_within(engine, &server, unwatched, 2));
+    CHECK(finishes(engine, &server, unwatched));
     CHECK(!grid_transfer_is_finished(before));
     answer_now();
-    CHECK(finish_within(engine, &server, before, 2));
+    CHECK(finishes(engine, &server, before));
     CHECK(grid_transfer_succeeded(before, &(grid_error){0}));
     grid_transfer_free(unwatched);
     grid_transfer_free(before);

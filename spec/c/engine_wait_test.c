@@ -31,7 +31,7 @@ static void ask_once(grid_engine *engine)
 {
     grid_transfer *transfer = start_get(engine);
 
-    CHECK(finish_within(engine, &server, transfer, 5));
+    CHECK(finishes(engine, &server, transfer));
     body_is(transfer, "hi");
     grid_transfer_free(transfer);
 }
@@ -160,7 +160,7 @@ static void a_signal_ends_a_wait(void)
     sigaction(SIGALRM, &before, NULL);
     CHECK(!grid_transfer_is_finished(transfer));
     answer_now();
-    CHECK(finish_within(engine, &server, transfer, 5));
+    CHECK(finishes(engine, &server, transfer));
     body_is(transfer, "hi");
     grid_transfer_free(transfer);
     grid_engine_unref(engine);

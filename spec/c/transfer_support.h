@@ -12,7 +12,7 @@ static inline grid_transfer *run(const grid_exchange *exchange)
 {
     grid_transfer *transfer = start(engine, exchange);
 
-    CHECK(finish_within(engine, &server, transfer, 10));
+    CHECK(finishes(engine, &server, transfer));
     CHECK(grid_transfer_take_finished(engine) == transfer);
     return transfer;
 }
