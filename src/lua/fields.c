@@ -69,17 +69,20 @@ static bool write_field(writer *self, grid_slice name, int value, int form)
     grid_buffer *out = self->out;
     char length[GRID_NUMBER_MAX + 2] = " ";
     size_t start = out->size, size, count;
+    char *field;
 
     if (!write_value(self, value, form))
         return false;
     size = out->size - start;
     count = 1 + grid_number_whole((int64_t)size, length + 1);
     length[count++] = ':';
-    if (!grid_buffer_append(out, name.data, name.size, self->err) || !grid_buffer_append(out, length, count, self->err))
+    if (!grid_buffer_reserve(out, name.size + count + 1, self->err))
         return false;
-    memmove(out->data + start + name.size + count, out->data + start, size);
-    memcpy(out->data + start, name.data, name.size);
-    memcpy(out->data + start + name.size, length, count);
+    field = out->data + start;
+    memmove(field + name.size + count, field, size);
+    memcpy(field, name.data, name.size);
+    memcpy(field + name.size, length, count);
+    out->size += name.size + count;
     return grid_buffer_append(out, "\n", 1, self->err);
 }
 
