@@ -1,7 +1,6 @@
 -- grid.http with any HTTP service: requests are sent, and answers returned, unchanged.
 
 local grid = require "grid"
-local http_options = require "grid.http.options"
 local rig = require "spec.support.rig"
 
 describe("grid.http", function()
@@ -216,21 +215,6 @@ describe("grid.http", function()
   it("shows no secret when it is printed", function()
     http = grid.http.new { proxy = "http://canary:canary@127.0.0.1:1" }
     assert.is_nil(tostring(http):find("canary", 1, true))
-  end)
-
-  it("checks the URL of a request again when it has changed only", function()
-    local lower, calls = string.lower, 0
-    string.lower = function(text) -- luacheck: ignore 122
-      calls = calls + 1
-      return lower(text)
-    end
-    local results = {}
-    for i, url in ipairs { "https://a.example/x", "https://a.example/x", "http://a.example/x", "https://a.example/x" } do
-      results[i] = { http_options.check_url(url) == nil, calls > 0 }
-      calls = 0
-    end
-    string.lower = lower -- luacheck: ignore 122
-    assert.same({ { true, true }, { true, false }, { false, true }, { true, false } }, results)
   end)
 
   it("waits as its host does, and ends its calls as cancelled when it is closed", function()

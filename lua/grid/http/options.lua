@@ -48,16 +48,11 @@ function options.check_base_url(url)
   if path:find("//", 1, true) then return "a URL whose path has no empty step" end
 end
 
-local accepted -- the URL that was accepted last: many requests have the same one
-
 --- Checks the URL of a request. -> what the URL must be | nil: accepted
 function options.check_url(url)
-  if url == accepted then return nil end
   local scheme, authority = url:match("^(%a+)://([^/?#]+)[^#]*$")
   if not scheme or not url:find "^[!-~]*$" then return "a URL in ASCII, without blanks and fragment" end
-  local problem = check_origin(scheme, authority)
-  if not problem then accepted = url end
-  return problem
+  return check_origin(scheme, authority)
 end
 
 -- libcurl ends the host of a proxy at "#": with "user#1:password@host" the user name
