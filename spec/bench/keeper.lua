@@ -14,7 +14,7 @@ local timing = require "grid.keeper.timing"
 local quick = arg[1] == "--quick"
 local ROUNDS = quick and 1 or 9
 local GETS = quick and 1000 or 1000000
-local REFRESHES = quick and 3 or 100
+local REFRESHES = quick and 3 or 300 -- LuaJIT compiles during the first few hundred
 local PUTS = quick and 3 or 200
 local SESSIONS = 10000
 local LIVES = { 3600, 900, 400, 300 }
