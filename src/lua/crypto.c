@@ -69,12 +69,13 @@ static int sha256(lua_State *L)
     return 1;
 }
 
-/* Pushes the bytes and wipes them, as gridL_push_buffer does. */
-static int push_wiped(lua_State *L, unsigned char *bytes, size_t size)
+/* As `result`, for an array, which is wiped: a failure may have filled a part of it. */
+static int result_of_array(lua_State *L, bool done, unsigned char *bytes, size_t size, const grid_error *err)
 {
-    lua_pushlstring(L, (const char *)bytes, size);
+    if (done)
+        lua_pushlstring(L, (const char *)bytes, size);
     grid_wipe(bytes, size);
-    return 1;
+    return done ? 1 : gridL_fail(L, err);
 }
 
 /* hmac_sha256(key, text) -> 32 bytes | nil, kind, code, message */
@@ -84,9 +85,7 @@ static int hmac_sha256(lua_State *L)
     unsigned char tag[GRID_HASH_SIZE];
     grid_error err;
 
-    if (!grid_hmac_sha256(key, &text, 1, tag, &err))
-        return gridL_fail(L, &err);
-    return push_wiped(L, tag, sizeof tag);
+    return result_of_array(L, grid_hmac_sha256(key, &text, 1, tag, &err), tag, sizeof tag, &err);
 }
 
 static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, unsigned char *okm, size_t size, grid_error *err)
@@ -107,9 +106,7 @@ static int hkdf_sha256(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, size >= 1 && size <= GRID_HKDF_MAX_SIZE, 4, "HKDF gives 1 to 8160 bytes");
-    if (!hkdf(ikm, salt, info, okm, (size_t)size, &err))
-        return gridL_fail(L, &err);
-    return push_wiped(L, okm, (size_t)size);
+    return result_of_array(L, hkdf(ikm, salt, info, okm, (size_t)size, &err), okm, (size_t)size, &err);
 }
 
 enum { RANDOM_MAX = 4096 };
@@ -122,9 +119,7 @@ static int random_bytes(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, size >= 1 && size <= RANDOM_MAX, 1, "1 to 4096 bytes at once");
-    if (!grid_random_bytes(bytes, (size_t)size, &err))
-        return gridL_fail(L, &err);
-    return push_wiped(L, bytes, (size_t)size);
+    return result_of_array(L, grid_random_bytes(bytes, (size_t)size, &err), bytes, (size_t)size, &err);
 }
 
 enum { HEX_MAX = 64 };
