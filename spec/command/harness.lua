@@ -49,8 +49,8 @@ end
 local PRELUDE = [[
 grid() { %s "$@"; }
 CONTROL=%s/_control
-executed() { curl -s "$CONTROL/stats?executions=$1" >/dev/null; }
-held() { curl -s "$CONTROL/stats?held=$1" >/dev/null; }
+executed() { curl -sf "$CONTROL/stats?executions=$1" >/dev/null || exit 9; }
+held() { curl -sf "$CONTROL/stats?held=$1" >/dev/null || exit 9; }
 release() { curl -s -X POST "$CONTROL/release" >/dev/null; }
 ]]
 

@@ -35,8 +35,8 @@ describe("grid keep", function()
   local PRELUDE = [[
     grid() { %s "$@"; }
     keep() { verb=$1; shift; grid keep "$verb" --config keeper.json "$@"; }
-    executed() { curl -s "%s/_control/oauth/stats?executions=$1" >/dev/null; }
-    held() { curl -s "%s/_control/stats?held=$1" >/dev/null; }
+    executed() { curl -sf "%s/_control/oauth/stats?executions=$1" >/dev/null || exit 9; }
+    held() { curl -sf "%s/_control/stats?held=$1" >/dev/null || exit 9; }
     release() { curl -s -X POST %s/_control/release >/dev/null; }
   ]]
 

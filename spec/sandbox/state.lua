@@ -39,8 +39,8 @@ function state.release() state.held, state.releases = 0, state.releases + 1 end
 
 local PATIENCE, PAUSE = 30, 0.01 -- seconds
 
---- `counts()`, as soon as each value that `query` names is at least as high as there, or
---- after 30 seconds.
+--- Waits until each of `counts()` that `query` names is at least as high as there. -> the
+--- counts | an error, status 400: they are not after 30 seconds
 function state.await(counts, query)
   local function is_reached()
     for name, value in pairs(query) do
@@ -49,7 +49,10 @@ function state.await(counts, query)
     return true
   end
   local deadline = ngx.now() + PATIENCE
-  while not is_reached() and ngx.now() < deadline do ngx.sleep(PAUSE) end
+  while not is_reached() do
+    if ngx.now() >= deadline then return { error = ("not so after %d seconds"):format(PATIENCE) }, 400 end
+    ngx.sleep(PAUSE)
+  end
   return counts()
 end
 
