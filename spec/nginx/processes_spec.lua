@@ -132,8 +132,6 @@ describe("nginx", function()
       scene.nginx:signal "HUP"
       for i = 1, 6 do assert_ok(requests[i]:finish()) end
     end
-    scene.nginx:signal "QUIT" -- after a TERM, nginx complains of each socket of a worker that exits already
-    assert.equal(0, scene.nginx:wait())
   end)
 
   it("lets a call in flight finish before it quits", function()

@@ -251,6 +251,7 @@ function Server:log() return files.read(self.dir .. "/error.log") end
 
 --- Sends a signal to the master: "HUP", "QUIT", …
 function Server:signal(name)
+  self.has_reloaded = self.has_reloaded or name == "HUP"
   local pid = self.pid or files.read(self.dir .. "/started"):match "%d+"
   if pid then os.execute(("kill -%s %s 2>/dev/null"):format(name, pid)) end
 end
@@ -284,10 +285,11 @@ function Server:wait()
 end
 
 --- Ends it and removes its folder. -> exit code, the error log. A second call does
---- nothing.
+--- nothing. After a reload it ends gracefully: TERM would end a worker that exits
+--- already, and nginx would complain of each socket that is open there.
 function Server:stop()
   if not self.dir then return end
-  if not files.exists(self.dir .. "/ended") then self:signal "TERM" end
+  if not files.exists(self.dir .. "/ended") then self:signal(self.has_reloaded and "QUIT" or "TERM") end
   local code, log = self:wait(), self:log()
   if not code then self:signal "KILL" end
   os.execute("rm -rf " .. files.quote(self.dir))
