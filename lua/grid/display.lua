@@ -22,8 +22,7 @@ end
 --- character
 function display.seen(value)
   if type(value) ~= "string" then return nil end
-  if #value > MAX_READ then value = value:sub(1, MAX_READ) end
-  local text = display.trim(core.visible(value))
+  local text = display.trim(core.visible(value:sub(1, MAX_READ)))
   if text ~= "" then return text end
 end
 
