@@ -131,7 +131,7 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 # ---- Tests ------------------------------------------------------------------------------------
 
 SUITE    := spec/support/suite
-SHARDS   := spec/support/shards 3
+SHARDS   := spec/support/shards
 INSIDE   := luajit spec/nginx/run_inside.lua
 BUSTED   ?= /usr/bin/busted
 # What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
@@ -183,19 +183,20 @@ test-c: $(C_TESTS)  ## the units of the core, in C
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
 spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
-	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(SHARDS) \
+	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(SHARDS) 3 \
 	  '$(UNDER) $(VM_DIR)$* $(BUSTED) --pattern=_spec%.lua$$ $(ARGS)' $(call specs_of,$*)
 
+# Each worker waits for most of its time.
 spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
 
 nginx inside-nginx: $(B)/luajit/grid/core.so
 
 nginx:
 	@$(call lua_env,luajit) $(SUITE) tests nginx \
-	  $(SHARDS) 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(filter-out $(FAULTS),$(wildcard spec/nginx/*_spec.lua))
+	  $(SHARDS) 5 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(filter-out $(FAULTS),$(wildcard spec/nginx/*_spec.lua))
 
 inside-nginx:
-	@$(call lua_env,luajit) $(SUITE) tests inside-nginx $(SHARDS) '$(INSIDE)' $$($(INSIDE) --list)
+	@$(call lua_env,luajit) $(SUITE) tests inside-nginx $(SHARDS) 5 '$(INSIDE)' $$($(INSIDE) --list)
 
 # ---- The rest ---------------------------------------------------------------------------------
 

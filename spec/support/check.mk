@@ -26,14 +26,14 @@ model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol,
 
 .PHONY: tools steps
 tools: $(B)/luajit/grid/core.so  ## the specs of the sandbox and of the scripts, on one VM
-	@$(call lua_env,luajit) $(SUITE) tests tools $(SHARDS) 'luajit $(BUSTED) $(NOT_SLOW)' $(TOOLS)
+	@$(call lua_env,luajit) $(SUITE) tests tools $(SHARDS) 3 'luajit $(BUSTED) $(NOT_SLOW)' $(TOOLS)
 
 steps: $(B)/lua5.4/grid/core.so  ## the specs that start a process for each step, on one VM
-	@$(call lua_env,lua5.4) $(SUITE) tests steps $(SHARDS) 'lua5.4 $(BUSTED) $(NOT_SLOW)' $(STEPS)
+	@$(call lua_env,lua5.4) $(SUITE) tests steps $(SHARDS) 3 'lua5.4 $(BUSTED) $(NOT_SLOW)' $(STEPS)
 
 .PHONY: faults
 faults: all  ## the keeper under faults, and the search for its secrets: a small run with many processes
-	@$(call lua_env,luajit) $(SUITE) tests faults $(SHARDS) 'luajit $(BUSTED)' $(FAULTS)
+	@$(call lua_env,luajit) $(SUITE) tests faults $(SHARDS) 3 'luajit $(BUSTED)' $(FAULTS)
 
 .PHONY: keeper-faults
 keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at each fault
@@ -75,13 +75,14 @@ SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portab
 check-all:  ## the same, each check that takes one VM on both, and clang-tidy with its analyzer, on the tests, too
 	@$(MAKE) BOTH=1 check
 
-# What a check has to build delays it until make has begun all the others: the longest one is built before.
+# The tests wait more than they compute: what the sanitizers need is built meanwhile. The checks begin in
+# this order, the long ones first; -o: asan-build is done, and make would begin a target that has to wait for
+# another one after all the others.
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
-	@$(MAKE) test || true
-	@$(MAKE) asan-build || true
+	@$(MAKE) -s asan-build & $(MAKE) test; wait
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
-	@$(MAKE) -k -j3 -Otarget gc sanitize valgrind faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
+	@$(MAKE) -k -j3 -Otarget -o asan-build valgrind gc sanitize faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
