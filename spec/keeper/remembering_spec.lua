@@ -91,36 +91,74 @@ describe("a keeper", function()
     end
   end)
 
-  it("reads a record once for a refresh, and again if it was changed meanwhile", function()
-    local inner, is_changed_meanwhile = grid.store.memory(), false
-    local store = rig.spoiled(inner, {
-      get = function(get, id)
-        local blob, rev = get(id)
-        if is_changed_meanwhile then
-          is_changed_meanwhile = false
-          assert(other:refresh "me")
-        end
-        return blob, rev
-      end,
-    })
-    start { store = store }
+  -- A keeper, and another one with the same store. -> the store, which counts its calls
+  local function start_two()
+    local inner = grid.store.memory()
+    local store = rig.spoiled(inner, {})
+    start { store = store, recheck = 7200 }
     other = rig.keeper(server, { store = inner })
     assert(keeper:add("me", rig.TOKENS))
-    store.calls.get, is_changed_meanwhile = 0, true
+    store.calls.get = 0
+    return store
+  end
+
+  it("refreshes a record that it knows without reading it", function()
+    local store = start_two()
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
-    assert.same({ 2, 1 }, { store.calls.get, #server.raw.requests })
-    assert.equal("access-2", assert(keeper:refresh "me").access_token)
-    assert.same({ 3, 2 }, { store.calls.get, #server.raw.requests })
+    rig.pass(3601) -- its session has ended
+    assert.equal("access-2", assert(keeper:get "me").access_token)
+    assert.same({ 0, 2 }, { store.calls.get, #server.raw.requests })
   end)
 
-  it("reads a record again for a refresh if the store has failed to compare it", function()
+  it("reads a record that another keeper has refreshed, and refreshes it once more if asked to", function()
+    local store = start_two()
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal("access-2", assert(keeper:refresh "me").access_token)
+    assert.same({ 1, 2 }, { store.calls.get, #server.raw.requests })
+  end)
+
+  it("refreshes a session once more that another keeper has refreshed, though its record is not kept", function()
+    start_two()
+    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal("access-2", assert(keeper:refresh "me").access_token)
+  end)
+
+  it("takes the session that another keeper has refreshed, if its own has ended", function()
+    local store = start_two()
+    rig.pass(3601)
+    assert.equal("access-1", assert(other:refresh "me").access_token)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.same({ 1, 1 }, { store.calls.get, #server.raw.requests })
+  end)
+
+  it("saves the answer to a refresh though the record was written meanwhile", function()
+    local inner, puts = grid.store.memory(), 0
+    start {
+      store = rig.spoiled(inner, {
+        put = function(put, id, rev, ...)
+          puts = puts + 1
+          if puts == 3 then assert(inner:put(id, rev, (inner:get(id)))) end
+          return put(id, rev, ...)
+        end,
+      }),
+    }
+    assert(keeper:add("me", rig.TOKENS))
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    keeper.entries = {}
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  it("sends nothing if another keeper has changed the record, and that cannot be read", function()
     local inner, is_failing = grid.store.memory(), false
     start { store = rig.spoiled(inner, { get = function(get, id) if is_failing then return nil, "EIO" end return get(id) end }) }
+    other = rig.keeper(server, { store = inner })
     assert(keeper:add("me", rig.TOKENS))
+    assert(other:refresh "me")
     is_failing = true
     assert.is_nil((keeper:refresh "me"))
+    assert.equal(1, #server.raw.requests)
     is_failing = false
-    assert.equal(0, #server.raw.requests)
   end)
 
   -- A `get` of a store that reads the record, and answers once it is resumed.

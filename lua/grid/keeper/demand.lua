@@ -22,7 +22,7 @@ local function known(entry)
 end
 
 local function want_of(entry, min_ttl)
-  return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused }
+  return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused, known_rev = entry.rev }
 end
 
 -- The same wish for a session that is newer than the one before. The flight before may
@@ -83,6 +83,7 @@ local function insist(keeper, call)
   repeat
     one = flights.join(keeper, call.id, call.want, call.deadline)
     if keeper.closed then return nil, failure.cancelled() end
+    if one.outcome == "changed" and call.want.ends_if_changed then return nil, "changed" end
     local entry, err = look(keeper, call)
     if not entry then return nil, err end
     if is_enough(entry, call) then return entry.session end
@@ -170,23 +171,34 @@ function demand.get(keeper, id, given)
   }, entry)
 end
 
+-- With the session that memory has, unless `must_compare`. -> session | nil, error |
+-- nil, "changed": the session in the store is another one
+local function refresh(keeper, call, must_compare)
+  local entry, err = memory.current(keeper, call.id, must_compare)
+  if not entry then return nil, err end
+  if not must_compare and not entry.session then return nil, "changed" end
+  if entry.dead and not entry.has_raws then return nil, failure.dead(call.id, entry.dead) end
+  clear_refusal(keeper, entry)
+  call.before = known(entry)
+  call.want = {
+    known = known(entry), is_forced = true, is_last_chance = true, known_rev = entry.rev, ends_if_changed = not must_compare,
+  }
+  return insist(keeper, call)
+end
+
 --- Refreshes now.
 ---@return grid.Session?, grid.Error?
 function demand.refresh(keeper, id, given)
   local err = waiting.obstacle(keeper.host)
   if err then return nil, err end
   local began = clock.boot()
-  local entry
-  entry, err = memory.current(keeper, id, true)
-  if not entry then return nil, err end
-  if entry.dead and not entry.has_raws then return nil, failure.dead(id, entry.dead) end
-  clear_refusal(keeper, entry)
-  local session
-  session, err = insist(keeper, {
+  local call = {
     id = id, began = began, deadline = began + (given and given.timeout or keeper.timeout + owner.COMMIT_TIME + TAKE_OVER_TIME),
-    before = known(entry), is_forced = true,
-    want = { known = known(entry), is_forced = true, is_last_chance = true, compared_rev = entry.rev },
-  })
+    is_forced = true,
+  }
+  local session
+  session, err = refresh(keeper, call, false)
+  if err == "changed" then session, err = refresh(keeper, call, true) end
   if session then return session end
   return nil, err or failure.under_way(id)
 end

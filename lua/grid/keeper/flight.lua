@@ -1,8 +1,9 @@
 -- One refresh: carries out the effects of grid.keeper.protocol, and notes what came of
 -- them. `flight.run` returns when the flight is over.
--- A flight (`one`) has: id; want, see protocol.decide, and compared_rev, the rev that the
--- caller has just read; waits_until, CLOCK_BOOTTIME up to which a refresh elsewhere is
--- waited for; can_persist, may it wait without end for a store that takes no answer?
+-- A flight (`one`) has: id; want, see protocol.decide, and known_rev, of the record that
+-- memory has, and ends_if_changed: "changed" is the outcome if the store has another
+-- record; waits_until, CLOCK_BOOTTIME up to which a refresh elsewhere is waited for;
+-- can_persist, may it wait without end for a store that takes no answer?
 -- Afterwards: outcome, seconds, err, events.
 -- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
 -- Does not know: waiters, callers.
@@ -62,19 +63,24 @@ end
 
 local perform = {}
 
--- The record and its rev, as access.read gives them. A flight of a caller that has just
--- compared the rev begins without a second read: if the record was changed meanwhile, the
--- put of the intent conflicts, and the flight reads it then.
-local function read_record(keeper, one)
-  local rev = one.want.compared_rev
+-- A flight begins with the record that memory has, if that has no trace of another
+-- refresh. If the record was changed since, the put of the intent conflicts, and the
+-- flight reads it then.
+local function recall(keeper, one)
+  local rev = one.want.known_rev
   local record = rev ~= nil and not one.has_read and access.recall(keeper, one.id, rev)
-  one.has_read = true
-  if record then return record, rev end
-  return access.read(keeper, one.id)
+  if record and record.state == "live" and not record.intent and not record.backoff then return record, rev end
 end
 
+-- Nothing: the record in memory is not that of the store, or not known to be.
 function perform.read(keeper, one, state)
-  local record, rev = read_record(keeper, one)
+  local record, rev = recall(keeper, one)
+  one.is_recalled = record ~= nil
+  if not record then
+    if one.want.ends_if_changed and not one.has_read then return nil end
+    record, rev = access.read(keeper, one.id)
+  end
+  one.has_read = true
   if not record and rev then
     one.err = rev
     return { name = "read", is_error = true }
@@ -93,6 +99,9 @@ function perform.put(keeper, one, state, effect)
     return { name = "put", result = "conflict" }
   end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
+  local is_recalled = one.is_recalled
+  one.is_recalled = false
+  if result == "conflict" and is_recalled and one.want.ends_if_changed then return nil end
   if result == "conflict" then
     one.conflicts = (one.conflicts or 0) + 1
     if one.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(one.id) end
@@ -271,12 +280,15 @@ local function begin(keeper, one)
   return protocol.resume(inside[pending])
 end
 
+-- The outcome of a flight that an effect without event ends.
+local UNFINISHED = { keep = "kept", wait = "elsewhere", read = "changed", put = "changed" }
+
 local function fly(keeper, one)
   local state, effect = begin(keeper, one)
   while effect.act ~= "done" do
     local event = perform[effect.act](keeper, one, state, effect)
     if not event then
-      one.outcome = effect.act == "keep" and "kept" or "elsewhere"
+      one.outcome = UNFINISHED[effect.act]
       return
     end
     state, effect = protocol.next(state, event, env_of(keeper, one))
