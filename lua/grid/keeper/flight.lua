@@ -253,21 +253,19 @@ local function finish(keeper, one, effect)
   end
 end
 
--- Made when they are asked for: most steps need none of them.
-local random = {
-  __index = function(self, name)
-    local value
-    if name == "unit" then value = clock.unit() else value = core.uuid() end
-    self[name] = value
-    return value
+-- Made when they are asked for, and anew each time: most steps need none of them.
+local random = setmetatable({}, {
+  __index = function(_, name)
+    if name == "unit" then return clock.unit() end
+    return core.uuid()
   end,
-}
+})
 
 local function env_of(keeper, one)
   local made = inside[one] or {}
   return {
     me = one.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
-    random = setmetatable({}, random),
+    random = random,
   }
 end
 
