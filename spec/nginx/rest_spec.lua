@@ -1,4 +1,5 @@
--- A worker after its calls: no timer runs, and no memory grows.
+-- A worker after its calls: no timer runs, and no memory grows. And with many calls in
+-- flight: how much memory each needs.
 
 local core = require "grid.core"
 local nginx = require "spec.support.nginx"
@@ -22,6 +23,15 @@ local LOCATIONS = ([[
             for number = 1, 50 do threads[number] = ngx.thread.spawn(work, number) end
             for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
             app.say { failed = failed }
+        }
+    }
+    location = /crowd {
+        content_by_lua_block {
+            @APP@
+            local threads = {}
+            for i = 1, 400 do threads[i] = ngx.thread.spawn(app.refresh, { timeout = 60 }) end
+            for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
+            app.say {}
         }
     }
     location = /counters { content_by_lua_block { @APP@ app.say(app.counters()) } }
@@ -108,4 +118,23 @@ describe("a worker that has made calls", function()
   it("has no more memory and descriptors in use after 3,000 calls", function() assert_flat(3000) end)
 
   it("has no more memory and descriptors in use after 100,000 calls #slow", function() assert_flat(100000) end)
+end)
+
+describe("a worker with 400 calls in flight", function()
+  it("has less than 48 KiB of memory for each", function()
+    if not select(2, core.libcurl()) then return pending "without HTTP/2, 32 are in flight at most" end
+    local scene = scenes.start { locations = LOCATIONS }
+    local worker = scene.nginx:workers()[1]
+    assert.is_true(scene:ask("/refresh").ok)
+    local before = status_of(worker).resident_kib
+    scene.sandbox:fault { kind = "delay", hold = true, count = 0 }
+    local crowd = scene.nginx:begin "/crowd"
+    scene.sandbox:wait_held(400)
+    local each = (status_of(worker).resident_kib - before) / 400
+    scene.sandbox:control("DELETE", "/faults")
+    scene.sandbox:release()
+    crowd:finish()
+    assert.is_nil(scene:stop())
+    assert.is_true(each < 48, ("%.1f KiB"):format(each))
+  end)
 end)

@@ -19,6 +19,10 @@ static long milliseconds(double seconds)
  * sent. GRID_HEADERS_MAX_BYTES counts lines without CR, hence the factor. */
 enum { READ_BYTES = GRID_HEADERS_MAX_BYTES * 3 / 2 };
 
+/* The least that libcurl takes. From 8.7 on it fills a buffer of that size with zeros for
+ * each transfer, 64 KiB by default, for requests of a few KiB. */
+enum { SEND_BYTES = 16 * 1024 };
+
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -33,6 +37,7 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
 #endif
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BYTES);
 }
 
 static bool is_tls(const grid_exchange *exchange)
