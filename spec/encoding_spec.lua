@@ -58,6 +58,18 @@ describe("a request", function()
     client:close()
   end)
 
+  for _, scheme in ipairs { "http", "https" } do
+    for _, coding in ipairs { "utf-8", "compress", "gzip-none", "br-none", "gzip-none, utf-8" } do
+      it(("whose answer names a coding that it does not have keeps that as it came, %s, %s"):format(scheme, coding), function()
+        local client = client_of { base_url = server[scheme] }
+        local _, err = client:request("POST", "/encoded?coding=" .. coding:gsub(" ", ""), "{}")
+        rig.assert_error(err, { kind = "protocol", code = "bad_encoding", sent = "yes", status = 200, outcome = "unknown" })
+        assert.equal('{"data":{"accepts":"identity"}}', err.body)
+        client:close()
+      end)
+    end
+  end
+
   it("calls an answer that cannot be decoded one that makes no sense", function()
     local client = client_of()
     for _, query in ipairs { "coding=unheard-of", "coding=gzip&cut=20" } do

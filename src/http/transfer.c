@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 struct grid_transfer {
     grid_task task;
@@ -21,6 +22,8 @@ struct grid_transfer {
     struct curl_slist *header_lines;
     grid_headers headers;
     grid_buffer body;
+    grid_buffer encoded; /* the body before libcurl decodes it, if it has a content coding */
+    bool is_encoded;
     bool refused; /* a callback below has set `failure` and aborted */
     bool finished;
     double not_after;
@@ -73,6 +76,35 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
                : CURL_PREREQFUNC_ABORT;
 }
 
+/* libcurl passes no byte of a body in a coding that it does not know, or that the body is
+ * not in; its verbose output has the bytes. They may hold the only valid token. */
+static void begin_to_keep_encoded(grid_transfer *transfer, grid_slice line)
+{
+    static const char name[] = "content-encoding:";
+
+    if (transfer->is_encoded || line.size < sizeof name - 1 || strncasecmp(line.data, name, sizeof name - 1) != 0)
+        return;
+    transfer->is_encoded = true;
+    curl_easy_setopt(transfer->task.easy, CURLOPT_VERBOSE, 1L);
+}
+
+/* Without memory, or beyond the limit, fewer bytes are kept. */
+static void keep_encoded(grid_transfer *transfer, grid_slice bytes)
+{
+    grid_buffer *encoded = &transfer->encoded;
+    size_t room = encoded->limit - encoded->size;
+    grid_error unused;
+
+    grid_buffer_append(encoded, bytes.data, bytes.size < room ? bytes.size : room, &unused);
+}
+
+static void replace_body_by_encoded(grid_transfer *transfer)
+{
+    grid_buffer_clear(&transfer->body);
+    transfer->body = transfer->encoded;
+    grid_buffer_init(&transfer->encoded, 0);
+}
+
 /* CURLOPT_DEBUGFUNCTION */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
 {
@@ -81,6 +113,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, voi
     (void)easy;
     if (type == CURLINFO_TEXT)
         grid_engine_read_text(transfer->engine, &transfer->task, transfer->detail, (grid_slice){data, size});
+    else if (type == CURLINFO_DATA_IN && transfer->is_encoded)
+        keep_encoded(transfer, (grid_slice){data, size});
     return 0;
 }
 
@@ -97,6 +131,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
 
     (void)one;
     grid_engine_on_answer(transfer->engine, &transfer->task);
+    begin_to_keep_encoded(transfer, (grid_slice){data, size});
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
     transfer->refused = true;
@@ -268,6 +303,9 @@ static void on_finish(grid_task *task, CURLcode code)
     if (code == CURLE_OPERATION_TIMEDOUT)
         transfer->timing.total = grid_clock_now() - task->started;
     report_connection(transfer, code);
+    if (code == CURLE_BAD_CONTENT_ENCODING)
+        replace_body_by_encoded(transfer);
+    grid_buffer_clear(&transfer->encoded);
     transfer->code = check_answer(transfer, code);
     transfer->finished = true;
     if (transfer->code != CURLE_OK && (!transfer->refused || is_refused(transfer)))
@@ -281,6 +319,7 @@ static void destroy(grid_transfer *transfer)
     release_request(transfer);
     grid_headers_clear(&transfer->headers);
     grid_buffer_clear(&transfer->body);
+    grid_buffer_clear(&transfer->encoded);
     grid_engine_unref(transfer->engine);
     grid_free(transfer);
 }
@@ -303,6 +342,7 @@ static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exc
     grid_headers_init(&transfer->headers);
     grid_buffer_lend(&transfer->headers.lines, transfer->headers_memory, sizeof transfer->headers_memory);
     grid_buffer_init(&transfer->body, exchange->max_response_bytes);
+    grid_buffer_init(&transfer->encoded, exchange->max_response_bytes);
     grid_buffer_lend(&transfer->body, transfer->body_memory, sizeof transfer->body_memory);
     return transfer;
 }
