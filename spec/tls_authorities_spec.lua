@@ -51,6 +51,7 @@ describe("Without a ca_file, TLS", function()
 
   it_where_mounts_are("does not read the bundle beside a hashed folder", function()
     if rig.libcurl >= 817 then return pending "libcurl 8.17 and later read it" end
+    if call_after(system("other.pem $CA", "other.pem")) == REFUSED then return pending "this libcurl reads bundles alone" end
     assert.equal(REFUSED, call_after(system("other.pem", "other.pem $CA")))
   end)
 
