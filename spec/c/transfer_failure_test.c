@@ -2,7 +2,30 @@
  * sense. */
 #include "transfer_support.h"
 
+#include "http/failure.h"
+
 #include <stdint.h>
+
+/* A request that went out may have been executed, whatever became of the connection that
+ * libcurl opened after it. */
+static void the_failure_of_a_further_connection_is_a_lost_one(void)
+{
+    static const CURLcode codes[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
+                                     CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        grid_ending ending = {.code = codes[i], .detail = "libcurl's text", .handed_over = true};
+        grid_error err;
+
+        grid_failure_describe(&err, &ending);
+        CHECK(err.kind == GRID_NETWORK);
+        CHECK_STR(err.code, "connection_lost");
+        CHECK_STR(err.message, "libcurl's text");
+        ending.handed_over = false;
+        grid_failure_describe(&err, &ending);
+        CHECK(strcmp(err.code, "connection_lost") != 0);
+    }
+}
 
 static void run_to_any_end(void)
 {
@@ -225,6 +248,7 @@ int main(void)
     headers_that_begin_with_a_fold_do_no_harm();
     framing_that_makes_no_sense_does_no_harm();
     what_was_handed_over_is_not_sent_again();
+    the_failure_of_a_further_connection_is_a_lost_one();
     a_certificate_that_cannot_be_read_is_named();
     a_server_without_tls_is_a_failed_handshake();
     return end(before);

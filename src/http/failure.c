@@ -120,6 +120,16 @@ static bool lacks_descriptors(const grid_ending *ending)
            grid_descriptors_are_used_up();
 }
 
+/* libcurl connects once more by itself if a reused connection is lost before an answer.
+ * The failure of the further connection says nothing about the request, which went out on
+ * the first one. */
+static bool is_of_further_connection(const grid_ending *ending)
+{
+    return ending->handed_over && ending->status == 0 &&
+           (find(ending->code)->kind == GRID_TLS || ending->code == CURLE_COULDNT_RESOLVE_HOST ||
+            ending->code == CURLE_COULDNT_RESOLVE_PROXY || ending->code == CURLE_COULDNT_CONNECT);
+}
+
 static void describe_no_descriptor(grid_error *err)
 {
     grid_error_set(err, GRID_REQUEST, "no_descriptor",
@@ -141,6 +151,8 @@ void grid_failure_describe(grid_error *err, const grid_ending *ending)
                        "a header line of the answer is longer than libcurl takes, or memory ran out");
     else if (is_about_the_answer(ending))
         describe_code(err, CURLE_WEIRD_SERVER_REPLY, ending->detail);
+    else if (is_of_further_connection(ending))
+        describe_code(err, CURLE_GOT_NOTHING, ending->detail);
     else if (lacks_descriptors(ending))
         describe_no_descriptor(err);
     else
