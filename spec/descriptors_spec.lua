@@ -24,6 +24,37 @@ for what, count in pairs(counts) do print(count, what) end
 client:close()
 ]]
 
+-- Prints how many sockets the program has after a batch.
+local IDLE = [[
+local grid = require "grid"
+local client = grid.new {
+  base_url = os.getenv "BASE_URL", api_key = os.getenv "API_KEY", environment = "sandbox", http_version = "1.1", timeout = 20,
+}
+local list = {}
+for i = 1, 64 do list[i] = { encryption_public_key = os.getenv "PUBLIC_KEY", kms_payload = os.getenv "PAYLOAD" } end
+for _, result in ipairs(client:refresh_sessions(list, { concurrency = 32 })) do assert(result[1], result[2]) end
+print((io.popen "ls -l /proc/$PPID/fd 2>&1 | grep -c socket: 2>&1":read "*a"))
+client:close()
+]]
+
+describe("a program with few file descriptors", function()
+  local server = rig.sandbox()
+
+  it("keeps a quarter of them at most for idle connections", function()
+    server:fault { kind = "delay", delay = 0.1, count = 0 }
+    local function sockets(limit)
+      local output, ok = rig.run(IDLE, {
+        BASE_URL = server.http, API_KEY = server.api_key, PUBLIC_KEY = rig.KEY, PAYLOAD = (rig.session(server)),
+      }, ("prlimit --nofile=%d: "):format(limit))
+      assert.is_true(ok, output)
+      return assert(tonumber(output), output)
+    end
+    local few, many = sockets(64), sockets(1024)
+    assert.is_true(many >= 32, many)
+    assert.is_true(few <= 64 / 4 + 4, few) -- libcurl has a pair of its own for each of its two pools
+  end)
+end)
+
 describe("a program without file descriptors", function()
   local server = rig.sandbox()
 

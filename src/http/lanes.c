@@ -2,6 +2,8 @@
 
 #include "http/options.h"
 
+#include <sys/resource.h>
+
 enum {
     SHARED, /* HTTP/2 */
     SINGLE  /* HTTP/1.1 */
@@ -15,6 +17,16 @@ enum { MAX_SHARED_CONNECTIONS = 32 };
 /* By default libcurl keeps four idle connections per transfer in flight, and closes some
  * that the next transfers could use. */
 enum { MAX_IDLE_CONNECTIONS = 1024 };
+
+/* A quarter of the descriptors at most, since the program needs some for itself. */
+static long max_idle_connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 >= MAX_IDLE_CONNECTIONS)
+        return MAX_IDLE_CONNECTIONS;
+    return limit.rlim_cur >= 4 ? (long)(limit.rlim_cur / 4) : 1;
+}
 
 /* CURLMOPT_QUICK_EXIT: curl_multi_cleanup does not wait for resolver threads. libcurl
  * before 8.20 lacks the option; its threads belong to the transfers, see
@@ -49,7 +61,7 @@ static CURLM *multi_of(grid_lanes *lanes, int lane)
     if (!multi)
         return NULL;
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, lane == SHARED ? (long)MAX_SHARED_CONNECTIONS : 0L);
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, max_idle_connections());
     curl_multi_setopt(multi, (CURLMoption)QUICK_EXIT, 1L);
     grid_driver_set_multi(lanes->driver, lane, multi);
     return multi;
