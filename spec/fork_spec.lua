@@ -23,14 +23,13 @@ local function tell(who, results)
   io.stdout:flush()
 end
 
-local client = grid.new(given.options)
 local child
-local results = client:refresh_sessions(given.requests, {
-  concurrency = 2,
-  on_result = function()
-    if not child then child = fork() end
-  end,
-})
+local function fork_once() child = child or fork() end
+
+local in_event = os.getenv "FORK_IN" == "event"
+if in_event then given.options.on_event = fork_once end
+local client = grid.new(given.options)
+local results = client:refresh_sessions(given.requests, { concurrency = 2, on_result = not in_event and fork_once or nil })
 if child == 0 then
   tell("child", results)
   local res, err = client:refresh_session(given.another)
@@ -54,7 +53,7 @@ describe("a program that forks in a handler", function()
     return "{ " .. table.concat(parts, ", ") .. " }"
   end
 
-  local function run(options)
+  local function run(options, handler)
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
     local requests = {}
@@ -63,7 +62,7 @@ describe("a program that forks in a handler", function()
       options = rig.options(server, options), requests = requests, another = rig.request(server),
     })
     file:close()
-    local output, ok = rig.run(PROGRAM, { GIVEN = path })
+    local output, ok = rig.run(PROGRAM, { GIVEN = path, FORK_IN = handler })
     os.remove(path)
     assert.is_true(ok, output)
     return output
@@ -82,6 +81,15 @@ describe("a program that forks in a handler", function()
       assert.equal(6, server:stats().executions)
     end)
   end
+
+  it("ends all of its calls in the child, if that begins in the handler of the first request", function()
+    if not jit then return pending "only LuaJIT can fork without a further library" end
+    local output = run({ base_url = server.https, timeout = 20 }, "event")
+    assert.equal(5, select(2, output:gsub("parent\t%d\tres", "")), output)
+    assert.equal(5, select(2, output:gsub("child\t%d\tcancelled forked unknown", "")), output)
+    assert.truthy(output:find("child\tanother\tres", 1, true), output)
+    assert.equal(6, server:stats().executions)
+  end)
 end)
 
 -- Both processes have the keeper that was made before the fork, with the same random
