@@ -391,4 +391,24 @@ describe("A session", function()
     session = assert(keeper:get "me")
     assert.equal(times, ("%s %s"):format(session.obtained_at, session.expires_at))
   end)
+
+  it("has whole seconds as its times, and as those of its status, also where the service gives fractions", function()
+    start()
+    local given = {
+      { access_token = "a", refresh_token = "a-0", expires_in = 3600.5 },
+      { access_token = "b", refresh_token = "b-0", expires_at = os.time() + 3600.5 },
+    }
+    for i, tokens in ipairs(given) do
+      local session = assert(keeper:add("id" .. i, tokens))
+      assert.equal(3600, session.expires_at - session.obtained_at)
+      assert.truthy(tostring(session.expires_at):find "^%d+$")
+      assert.is_string(os.date("!%H:%M:%S", session.expires_at))
+    end
+    server.faults[1] = function() return rig.response(503, "") end
+    assert.is_nil((keeper:refresh "id1"))
+    local status = assert(keeper:status "id1")
+    for _, name in ipairs { "expires_at", "refresh_at", "backoff_until" } do
+      assert.truthy(tostring(status[name]):find "^%d+$", name)
+    end
+  end)
 end)

@@ -15,8 +15,8 @@ local session = {}
 ---@class (exact) grid.Session
 ---@field id string
 ---@field generation integer 1 for the session that was added, then one more with each refresh
----@field expires_at number seconds since 1970
----@field obtained_at number seconds since 1970
+---@field expires_at integer seconds since 1970
+---@field obtained_at integer seconds since 1970
 ---@field access_token string? of OAuth 2.0, like the three below
 ---@field token_type string?
 ---@field scope string?
@@ -34,11 +34,6 @@ local function is_of_grid(tokens)
   return tokens.private_key ~= nil
 end
 
--- Lua 5.4 has integers: a time shows the same in each process that read it.
-local function whole(value)
-  return math.tointeger and math.tointeger(value) or value
-end
-
 local function fields_of(record)
   local fields, tokens = {}, record.tokens
   for name, value in pairs(tokens) do
@@ -46,7 +41,9 @@ local function fields_of(record)
   end
   if is_of_grid(tokens) then fields.kms_payload_json = tokens.refresh_token end
   fields.id, fields.generation = record.id, record.gen
-  fields.obtained_at, fields.expires_at = whole(record.obtained.wall), whole(record.obtained.wall + record.life)
+  -- Whole seconds: os.date of Lua 5.4 raises for a float with a fraction.
+  fields.obtained_at = math.floor(record.obtained.wall)
+  fields.expires_at = math.floor(record.obtained.wall + record.life)
   return fields
 end
 

@@ -16,11 +16,11 @@ local status = {}
 ---@class (exact) grid.KeeperStatus
 ---@field state "fresh"|"advisory"|"mandatory"|"expired"|"dead"
 ---@field generation integer
----@field expires_at number seconds since 1970
----@field refresh_at number seconds since 1970: the beginning of the advisory window
+---@field expires_at integer seconds since 1970
+---@field refresh_at integer seconds since 1970: the beginning of the advisory window
 ---@field refreshing boolean a refresh is under way, here or in another process
 ---@field suspended boolean a refresh had an unknown outcome, and is not repeated yet
----@field backoff_until number? seconds since 1970
+---@field backoff_until integer? seconds since 1970
 ---@field failures integer in a row
 ---@field last_error string? code of the last failure, or why the session is dead
 ---@field durability string of the store
@@ -30,6 +30,11 @@ local function is_refreshing(keeper, record, env)
   if flights.current(keeper, record.id) then return true end
   if not intent or not intent.open then return false end
   return owner.judge(intent.owner, env.me, env.clock, flight.facts(keeper, record, env.me, false)) == "alive"
+end
+
+-- Whole seconds since 1970: os.date of Lua 5.4 raises for a float with a fraction.
+local function time_after(env, seconds)
+  return math.floor(env.clock.wall + seconds)
 end
 
 ---@return grid.KeeperStatus?, grid.Error?
@@ -44,9 +49,9 @@ function status.of(keeper, id)
   return {
     state = record.state == "dead" and "dead" or timing.state(schedule, age),
     generation = record.gen,
-    expires_at = env.clock.wall + schedule.life - age, refresh_at = env.clock.wall + schedule.advisory - age,
+    expires_at = time_after(env, schedule.life - age), refresh_at = time_after(env, schedule.advisory - age),
     refreshing = is_refreshing(keeper, record, env), suspended = intents.is_held(record.intent, env),
-    backoff_until = pause > 0 and env.clock.wall + pause or nil, failures = backoff and backoff.failures or 0,
+    backoff_until = pause > 0 and time_after(env, pause) or nil, failures = backoff and backoff.failures or 0,
     last_error = record.dead and record.dead.code or backoff and backoff.code,
     durability = access.durability(keeper),
   }
