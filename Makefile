@@ -115,9 +115,13 @@ INST_ANYDIR ?= $(INST_BINDIR)
 INST_DOCDIR ?= $(PREFIX)/share/doc/lua-grid
 INTERPRETER  = $(or $(if $(DESTDIR),,$(filter /%,$(shell command -v $(VM)))),/usr/bin/env $(VM))
 to           = $(call quoted,$(DESTDIR)$1)
+# In package.path `;` ends a template, and `?` is replaced by the name of the module.
+SEARCHED     = $(INST_BINDIR) $(INST_LUADIR) $(INST_LIBDIR)
+UNSEARCHABLE = $(or $(findstring ;,$(SEARCHED)),$(findstring ?,$(SEARCHED)))
 
 .PHONY: install
 install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
+	$(if $(UNSEARCHABLE),$(error Lua cannot load modules from folders with "$(UNSEARCHABLE)" in their path, install into others: $(SEARCHED)))
 	install -d $(call to,$(INST_LIBDIR)/grid) $(call to,$(INST_BINDIR)) $(call to,$(INST_ANYDIR))
 	install -m 755 $< $(call to,$(INST_LIBDIR)/grid/core.so)
 	for file in $(MODULES:lua/%=%); do \
