@@ -42,6 +42,24 @@ describe("foreign text", function()
     assert.equal("short", hidden:beginning("short", 5))
   end)
 
+  it("is not shown where characters that break a line, blanks or broken bytes separate the letters of a secret", function()
+    for _, separator in ipairs { "\t", "\n", "\r\n", "\27", "\127", "\194\133", "\226\128\168", " ", "\255", "\239\191\189" } do
+      for _, secret in ipairs { "canary-api-key", "Abc1" } do
+        local echo = secret:gsub(".", "%0" .. separator)
+        local hidden = secrets.new(secret, "", "")
+        for _, text in ipairs { echo, "no " .. echo .. "here", secret .. " and " .. echo } do
+          assert.equal("[redacted]", hidden:harmless(text))
+          assert.equal("[redacted]", hidden:name(text))
+          assert.equal("[redacted]", hidden:beginning(text, 1024))
+          assert.equal("[redacted]", secrets.strike(core.visible(text), secret, "", ""))
+        end
+      end
+    end
+    assert.equal("[redacted]", shown("pa\tss phr\tase", { body = '{"password":"pass phrase"}' }))
+    assert.equal("hot her e", shown("hot her e", { api_key = "other" }))
+    assert.equal("a b c d e f g", shown("a b c d e f g", { api_key = "abcdefgh" }))
+  end)
+
   it("is shown without numbers that were sent as a code", function()
     assert.same({ otp = "[redacted]", tries = 3 }, shown({ otp = 123456, tries = 3 }, { body = '{"otp_code":"123456"}' }))
   end)

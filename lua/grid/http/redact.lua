@@ -19,9 +19,14 @@ local MOST_SENT = 64 * 1024 -- bytes of a request that are searched
 
 local REDACTED = "[redacted]"
 
+local function add_pieces(self, secret)
+  for first = 1, #secret - PIECE + 1 do self.pieces[secret:sub(first, first + PIECE - 1)] = true end
+end
+
 local function add(self, secret)
   local length = #secret
-  for first = 1, length - PIECE + 1 do self.pieces[secret:sub(first, first + PIECE - 1)] = true end
+  add_pieces(self, secret)
+  if secret:find(" ", 1, true) then add_pieces(self, (secret:gsub(" +", ""))) end -- see has_separated
   if length >= SHORTEST and length < PIECE then self.words[secret] = true end
   if length >= PIECE then self.long[#self.long + 1] = secret end
 end
@@ -94,10 +99,34 @@ local function word_end(self, text, first)
   end
 end
 
--- Removes invisible characters first, since they could separate the letters of a secret,
--- and again last, since a piece may end within a UTF-8 character.
-local function redact(self, text)
-  text = core.visible(text)
+-- core.visible writes a blank for a character that breaks a line, and U+FFFD for a byte
+-- that is no character. Both could separate the letters of a secret. -> the text with
+-- blanks for both, the text without them | nil: the text has none
+local function without_separators(text)
+  local spaced = text:gsub("\239\191\189", " ")
+  if spaced:find(" ", 1, true) then return spaced, (spaced:gsub(" +", "")) end
+end
+
+-- Does the text contain a secret whose letters are separated?
+local function has_separated(self, text)
+  local spaced, joined = without_separators(text)
+  if not spaced then return false end
+  local places, short = {}, next(self.words) ~= nil -- `places`: position in `joined` -> in `spaced`
+  for place in spaced:gmatch "()[^ ]" do places[#places + 1] = place end
+  for first = 1, #joined - SHORTEST + 1 do
+    if self.pieces[joined:sub(first, first + PIECE - 1)] then return true end
+    if short and is_edge(spaced, places[first] - 1) then
+      for last = first + SHORTEST - 1, math.min(first + PIECE - 2, #joined) do
+        if self.words[joined:sub(first, last)] and is_edge(spaced, places[last]) then return true end
+      end
+    end
+  end
+  return false
+end
+
+-- Replaces the secrets of a visible text. The result is made visible again, since a piece
+-- may end within a UTF-8 character.
+local function replace_secrets(self, text)
   local pieces, short = self.pieces, next(self.words) ~= nil
   local kept, hidden = {}, 0 -- `hidden`: position of the last byte of the secrets found so far
   for first = 1, #text - SHORTEST + 1 do
@@ -115,12 +144,22 @@ local function redact(self, text)
   return core.visible(table.concat(kept))
 end
 
+-- Removes invisible characters first, since they could separate the letters of a secret.
+-- A text that separates them by others is not shown at all.
+local function redact(self, text)
+  text = replace_secrets(self, core.visible(text))
+  return has_separated(self, text) and REDACTED or text
+end
+
 --- A short text without secrets | nil: the request is too long to search. The full search
 --- takes as long as a call, so it is skipped if text and secrets have no common substring
 --- and the body has no escapes that could hide one.
 function secrets.strike(text, api_key, body, cookie)
   local shortest = #api_key + #body + #cookie > MOST_SENT and PIECE or SHORTEST
-  if not core.overlaps(text, shortest, api_key, body, cookie) and not body:find("\\u", 1, true) then return text end
+  local _, joined = without_separators(text)
+  local is_common = core.overlaps(text, shortest, api_key, body, cookie)
+    or joined and core.overlaps(joined, shortest, api_key, body, cookie)
+  if not is_common and not body:find("\\u", 1, true) then return text end
   local hidden = secrets.new(api_key, body, cookie)
   return hidden and redact(hidden, text)
 end
