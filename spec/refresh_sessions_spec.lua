@@ -161,7 +161,7 @@ describe("client:refresh_sessions", function()
     assert.is_truthy(results[2][1])
     for i = 3, 6 do
       assert.is_nil(results[i][1])
-      assert_error(results[i][2], { kind = "cancelled", code = "client_closed", sent = "no" })
+      assert_error(results[i][2], { kind = "cancelled", code = "client_closed", sent = "no", attempts = 0 })
     end
     assert.equal(2, server:stats().requests)
   end)
