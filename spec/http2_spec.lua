@@ -7,7 +7,7 @@ local grid = require "grid"
 local http2 = require "spec.support.http2"
 local rig = require "spec.support.rig"
 
-local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR = 7, 8, 2, 0 -- RFC 9113 section 7
+local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR, HTTP_1_1_REQUIRED = 7, 8, 2, 0, 13 -- RFC 9113 section 7
 
 local libcurl = rig.libcurl
 
@@ -70,6 +70,22 @@ describe("an HTTP/2 stream", function()
         local _, err, executions = post({ { "rst", REFUSED_STREAM } }, reused)
         assert_refused(err, executions)
       end)
+
+      -- libcurl connects anew for it, and that server speaks HTTP/2 alone.
+      local RESET = { "rst", HTTP_1_1_REQUIRED }
+      local RESETS = {
+        ["at once"] = { RESET },
+        ["after an interim answer"] = { { "headers", 103, {} }, CUT, LITTLE, RESET },
+        ["after the headers of an answer"] = { HEADERS, CUT, LITTLE, RESET },
+      }
+      for name, frames in pairs(RESETS) do
+        it("that is reset with HTTP_1_1_REQUIRED is lost, and no fault of TLS, " .. name, function()
+          local _, err, executions = post(frames, reused)
+          rig.assert_error(err, { kind = "network", code = "connection_lost", retryable = false, attempts = 1 })
+          assert.equal("unknown", err.outcome)
+          assert.equal(1, #executions)
+        end)
+      end
 
       it("that is refused is tried again, and answered", function()
         if not tells_of_rst(reused) then return pending "this libcurl does not tell REFUSED_STREAM from a lost connection" end

@@ -10,8 +10,8 @@
  * libcurl opened after it. */
 static void the_failure_of_a_further_connection_is_a_lost_one(void)
 {
-    static const CURLcode codes[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
-                                     CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE};
+    static const CURLcode codes[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_PROXY,
+                                     CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE};
 
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         grid_ending ending = {.code = codes[i], .detail = "libcurl's text", .handed_over = true};

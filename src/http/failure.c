@@ -120,14 +120,16 @@ static bool lacks_descriptors(const grid_ending *ending)
            grid_descriptors_are_used_up();
 }
 
-/* libcurl connects once more by itself if a reused connection is lost before an answer.
- * The failure of the further connection says nothing about the request, which went out on
- * the first one. */
+/* libcurl connects once more by itself if a reused connection is lost before an answer,
+ * and after HTTP_1_1_REQUIRED, which may follow an interim answer or headers. The failure
+ * of the further connection says nothing about the request, which went out on the first
+ * one. */
 static bool is_of_further_connection(const grid_ending *ending)
 {
-    return ending->handed_over && ending->status == 0 &&
+    return ending->handed_over &&
            (find(ending->code)->kind == GRID_TLS || ending->code == CURLE_COULDNT_RESOLVE_HOST ||
-            ending->code == CURLE_COULDNT_RESOLVE_PROXY || ending->code == CURLE_COULDNT_CONNECT);
+            ending->code == CURLE_COULDNT_RESOLVE_PROXY || ending->code == CURLE_COULDNT_CONNECT ||
+            ending->code == CURLE_PROXY);
 }
 
 static void describe_no_descriptor(grid_error *err)
