@@ -4,8 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The socket pair of a resolver thread, and a socket or a file in that thread. */
-enum { NEEDED_AT_ONCE = 3 };
+/* The socket pair of a resolver thread, and a socket or a file in that thread; and what
+ * connections that were closed in the same step have released since the failure. */
+enum { NEEDED_AT_ONCE = 8 };
 
 bool grid_descriptors_are_used_up(void)
 {
