@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/machine.h"
+#include "http/body.h"
 #include "http/clock.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
@@ -13,7 +14,6 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 struct grid_transfer {
     grid_task task;
@@ -21,9 +21,7 @@ struct grid_transfer {
     grid_url *url;
     struct curl_slist *header_lines;
     grid_headers headers;
-    grid_buffer body;
-    grid_buffer encoded; /* the body before libcurl decodes it, if it has a content coding */
-    bool is_encoded;
+    grid_body body;
     bool refused; /* a callback below has set `failure` and aborted */
     bool finished;
     double not_after;
@@ -76,35 +74,6 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
                : CURL_PREREQFUNC_ABORT;
 }
 
-/* libcurl passes no byte of a body in a coding that it does not know, or that the body is
- * not in; its verbose output has the bytes. They may hold the only valid token. */
-static void begin_to_keep_encoded(grid_transfer *transfer, grid_slice line)
-{
-    static const char name[] = "content-encoding:";
-
-    if (transfer->is_encoded || line.size < sizeof name - 1 || strncasecmp(line.data, name, sizeof name - 1) != 0)
-        return;
-    transfer->is_encoded = true;
-    curl_easy_setopt(transfer->task.easy, CURLOPT_VERBOSE, 1L);
-}
-
-/* Without memory, or beyond the limit, fewer bytes are kept. */
-static void keep_encoded(grid_transfer *transfer, grid_slice bytes)
-{
-    grid_buffer *encoded = &transfer->encoded;
-    size_t room = encoded->limit - encoded->size;
-    grid_error unused;
-
-    grid_buffer_append(encoded, bytes.data, bytes.size < room ? bytes.size : room, &unused);
-}
-
-static void replace_body_by_encoded(grid_transfer *transfer)
-{
-    grid_buffer_clear(&transfer->body);
-    transfer->body = transfer->encoded;
-    grid_buffer_init(&transfer->encoded, 0);
-}
-
 /* CURLOPT_DEBUGFUNCTION */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
 {
@@ -113,8 +82,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, voi
     (void)easy;
     if (type == CURLINFO_TEXT)
         grid_engine_read_text(transfer->engine, &transfer->task, transfer->detail, (grid_slice){data, size});
-    else if (type == CURLINFO_DATA_IN && transfer->is_encoded)
-        keep_encoded(transfer, (grid_slice){data, size});
+    else if (type == CURLINFO_DATA_IN)
+        grid_body_add_encoded(&transfer->body, (grid_slice){data, size});
     return 0;
 }
 
@@ -131,7 +100,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
 
     (void)one;
     grid_engine_on_answer(transfer->engine, &transfer->task);
-    begin_to_keep_encoded(transfer, (grid_slice){data, size});
+    grid_body_read_header(&transfer->body, transfer->task.easy, (grid_slice){data, size});
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
     transfer->refused = true;
@@ -141,17 +110,12 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
 static size_t on_body(char *data, size_t one, size_t size, void *context)
 {
     grid_transfer *transfer = context;
-    size_t room = transfer->body.limit - transfer->body.size;
-    bool fits = size <= room;
 
     (void)one;
     grid_engine_on_answer(transfer->engine, &transfer->task);
-    if (grid_buffer_append(&transfer->body, data, fits ? size : room, &transfer->failure) && fits)
+    if (grid_body_add(&transfer->body, (grid_slice){data, size}, &transfer->failure))
         return size;
     transfer->refused = true;
-    if (!fits)
-        grid_error_set(&transfer->failure, GRID_PROTOCOL, "body_too_large",
-                       "the answer's body takes more than %zu bytes", transfer->body.limit);
     return 0;
 }
 
@@ -279,7 +243,7 @@ static CURLcode check_answer(const grid_transfer *transfer, CURLcode code)
     const grid_task *task = &transfer->task;
 
     if (code != CURLE_OK && headers->is_whole &&
-        grid_stream_has_answer(&task->stream, task->easy, code, transfer->body.size))
+        grid_stream_has_answer(&task->stream, task->easy, code, transfer->body.bytes.size))
         code = CURLE_OK;
     if (code == CURLE_OK && headers->status < 200)
         return CURLE_WEIRD_SERVER_REPLY;
@@ -303,9 +267,7 @@ static void on_finish(grid_task *task, CURLcode code)
     if (code == CURLE_OPERATION_TIMEDOUT)
         transfer->timing.total = grid_clock_now() - task->started;
     report_connection(transfer, code);
-    if (code == CURLE_BAD_CONTENT_ENCODING)
-        replace_body_by_encoded(transfer);
-    grid_buffer_clear(&transfer->encoded);
+    grid_body_end(&transfer->body, code);
     transfer->code = check_answer(transfer, code);
     transfer->finished = true;
     if (transfer->code != CURLE_OK && (!transfer->refused || is_refused(transfer)))
@@ -318,8 +280,7 @@ static void destroy(grid_transfer *transfer)
 {
     release_request(transfer);
     grid_headers_clear(&transfer->headers);
-    grid_buffer_clear(&transfer->body);
-    grid_buffer_clear(&transfer->encoded);
+    grid_body_clear(&transfer->body);
     grid_engine_unref(transfer->engine);
     grid_free(transfer);
 }
@@ -341,9 +302,7 @@ static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exc
         memcpy(transfer->request, exchange->body->data, request_size);
     grid_headers_init(&transfer->headers);
     grid_buffer_lend(&transfer->headers.lines, transfer->headers_memory, sizeof transfer->headers_memory);
-    grid_buffer_init(&transfer->body, exchange->max_response_bytes);
-    grid_buffer_init(&transfer->encoded, exchange->max_response_bytes);
-    grid_buffer_lend(&transfer->body, transfer->body_memory, sizeof transfer->body_memory);
+    grid_body_init(&transfer->body, exchange->max_response_bytes, transfer->body_memory, sizeof transfer->body_memory);
     return transfer;
 }
 
@@ -418,7 +377,9 @@ const grid_headers *grid_transfer_headers(const grid_transfer *transfer)
 
 grid_slice grid_transfer_body(const grid_transfer *transfer)
 {
-    return (grid_slice){transfer->body.data ? transfer->body.data : "", transfer->body.size};
+    const grid_buffer *bytes = &transfer->body.bytes;
+
+    return (grid_slice){bytes->data ? bytes->data : "", bytes->size};
 }
 
 grid_timing grid_transfer_timing(const grid_transfer *transfer)

@@ -1,0 +1,65 @@
+#include "http/body.h"
+
+#include <string.h>
+#include <strings.h>
+
+void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size)
+{
+    grid_buffer_init(&body->bytes, limit);
+    grid_buffer_lend(&body->bytes, memory, size);
+    grid_buffer_init(&body->encoded, limit);
+    body->is_encoded = false;
+}
+
+/* libcurl passes no byte of a body in a coding that it does not know, or that the body is
+ * not in; its verbose output has the bytes. They may hold the only valid token. */
+void grid_body_read_header(grid_body *body, CURL *easy, grid_slice line)
+{
+    static const char name[] = "content-encoding:";
+
+    if (body->is_encoded || line.size < sizeof name - 1 || strncasecmp(line.data, name, sizeof name - 1) != 0)
+        return;
+    body->is_encoded = true;
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+}
+
+static bool append_what_fits(grid_buffer *to, grid_slice bytes, grid_error *err)
+{
+    size_t room = to->limit - to->size;
+    bool fits = bytes.size <= room;
+
+    if (grid_buffer_append(to, bytes.data, fits ? bytes.size : room, err) && fits)
+        return true;
+    if (!fits)
+        grid_error_set(err, GRID_PROTOCOL, "body_too_large", "the answer's body takes more than %zu bytes", to->limit);
+    return false;
+}
+
+bool grid_body_add(grid_body *body, grid_slice bytes, grid_error *err)
+{
+    return append_what_fits(&body->bytes, bytes, err);
+}
+
+void grid_body_add_encoded(grid_body *body, grid_slice bytes)
+{
+    grid_error unused;
+
+    if (body->is_encoded)
+        append_what_fits(&body->encoded, bytes, &unused);
+}
+
+void grid_body_end(grid_body *body, CURLcode code)
+{
+    if (code == CURLE_BAD_CONTENT_ENCODING) {
+        grid_buffer_clear(&body->bytes);
+        body->bytes = body->encoded;
+        grid_buffer_init(&body->encoded, 0);
+    }
+    grid_buffer_clear(&body->encoded);
+}
+
+void grid_body_clear(grid_body *body)
+{
+    grid_buffer_clear(&body->bytes);
+    grid_buffer_clear(&body->encoded);
+}

@@ -1,0 +1,42 @@
+/* The body of an answer, within a limit.
+ *
+ * Owns: its bytes; and, until the answer ends, its bytes before libcurl decodes them, if
+ * a header names a content coding.
+ * Does not know: the transfer. */
+#ifndef GRID_HTTP_BODY_H
+#define GRID_HTTP_BODY_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#include <curl/curl.h>
+
+#include <stdbool.h>
+
+typedef struct grid_body {
+    grid_buffer bytes;
+    grid_buffer encoded;
+    bool is_encoded;
+} grid_body;
+
+/* The memory is used before any is allocated, see grid_buffer_lend. */
+void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size);
+
+/* Reads a header line of the answer. After one that names a coding, libcurl's verbose
+ * output is enabled, for grid_body_add_encoded. */
+void grid_body_read_header(grid_body *body, CURL *easy, grid_slice line);
+
+/* Appends what fits. Fails with code "body_too_large" or "out_of_memory". */
+bool grid_body_add(grid_body *body, grid_slice bytes, grid_error *err);
+
+/* Appends bytes of CURLINFO_DATA_IN. Without memory, or beyond the limit, fewer are
+ * kept. */
+void grid_body_add_encoded(grid_body *body, grid_slice bytes);
+
+/* The answer has ended with `code`. The encoded bytes become the body if libcurl could
+ * not decode them, and are cleared otherwise. */
+void grid_body_end(grid_body *body, CURLcode code);
+
+void grid_body_clear(grid_body *body);
+
+#endif
