@@ -73,10 +73,10 @@ function call:start(engine, now)
   local timeout = math.max(self.deadline - now, 0.001)
   if http.options.on_event then emit(self, "request", { bytes = request.body and #request.body or 0 }) end
   if http.closed then return self:give_up(errors.cancelled "no") end
-  if not engine:is_usable() then return self:give_up(errors.forked()) end -- the parent's call goes on
   local transfer, id, code, message =
     engine:start(request, http.settings, timeout, math.min(http.options.connect_timeout, timeout))
   if transfer then return transfer, id end
+  if code == "forked" then return self:give_up(errors.forked()) end -- in the handler, and the parent's call goes on
   self:give_up(errors.from_core(id, code, message))
 end
 
