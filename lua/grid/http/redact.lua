@@ -91,11 +91,12 @@ local function is_edge(text, left)
   return left < 1 or not text:find("^[%w_][%w_]", left)
 end
 
--- The last position of the short secret that begins at `first` and is a whole word | nil
-local function word_end(self, text, first)
-  if not is_edge(text, first - 1) then return nil end
-  for last = first + SHORTEST - 1, first + PIECE - 2 do
-    if self.words[text:sub(first, last)] and is_edge(text, last) then return last end
+-- The last position of the short secret that begins at `first` and is a whole word | nil.
+-- `places`: the positions of the letters in `text`; nil: both are the same
+local function word_end(self, letters, first, text, places)
+  if not is_edge(text, (places and places[first] or first) - 1) then return nil end
+  for last = first + SHORTEST - 1, math.min(first + PIECE - 2, #letters) do
+    if self.words[letters:sub(first, last)] and is_edge(text, places and places[last] or last) then return last end
   end
 end
 
@@ -103,6 +104,7 @@ end
 -- that is no character. Both could separate the letters of a secret. -> the text with
 -- blanks for both, the text without them | nil: the text has none
 local function without_separators(text)
+  if not text:find "[ \239]" then return nil end
   local spaced = text:gsub("\239\191\189", " ")
   if spaced:find(" ", 1, true) then return spaced, (spaced:gsub(" +", "")) end
 end
@@ -111,14 +113,11 @@ end
 local function has_separated(self, text)
   local spaced, joined = without_separators(text)
   if not spaced then return false end
-  local places, short = {}, next(self.words) ~= nil -- `places`: position in `joined` -> in `spaced`
+  local places, short = {}, next(self.words) ~= nil
   for place in spaced:gmatch "()[^ ]" do places[#places + 1] = place end
   for first = 1, #joined - SHORTEST + 1 do
-    if self.pieces[joined:sub(first, first + PIECE - 1)] then return true end
-    if short and is_edge(spaced, places[first] - 1) then
-      for last = first + SHORTEST - 1, math.min(first + PIECE - 2, #joined) do
-        if self.words[joined:sub(first, last)] and is_edge(spaced, places[last]) then return true end
-      end
+    if self.pieces[joined:sub(first, first + PIECE - 1)] or short and word_end(self, joined, first, spaced, places) then
+      return true
     end
   end
   return false
@@ -130,7 +129,7 @@ local function replace_secrets(self, text)
   local pieces, short = self.pieces, next(self.words) ~= nil
   local kept, hidden = {}, 0 -- `hidden`: position of the last byte of the secrets found so far
   for first = 1, #text - SHORTEST + 1 do
-    local last = pieces[text:sub(first, first + PIECE - 1)] and first + PIECE - 1 or short and word_end(self, text, first)
+    local last = pieces[text:sub(first, first + PIECE - 1)] and first + PIECE - 1 or short and word_end(self, text, first, text)
     if last then
       if hidden == 0 or first > hidden + 1 then
         kept[#kept + 1] = text:sub(hidden + 1, first - 1)
