@@ -190,11 +190,11 @@ spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
 	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(SHARDS) 3 \
 	  '$(UNDER) $(VM_DIR)$* $(BUSTED) --pattern=_spec%.lua$$ $(ARGS)' $(call specs_of,$*)
 
-# Each worker waits for most of its time.
 spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
 
 nginx inside-nginx: $(B)/luajit/grid/core.so
 
+# A worker waits for most of its time, so five shards run side by side.
 nginx:
 	@$(call lua_env,luajit) $(SUITE) tests nginx \
 	  $(SHARDS) 5 'luajit $(BUSTED) --pattern=_spec%.lua$$ $(or $(ARGS),$(NOT_SLOW))' $(filter-out $(FAULTS),$(wildcard spec/nginx/*_spec.lua))

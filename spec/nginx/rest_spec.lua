@@ -121,9 +121,14 @@ describe("a worker that has made calls", function()
 end)
 
 describe("a worker with 400 calls in flight", function()
+  local scene
+
+  setup(function() scene = scenes.start { locations = LOCATIONS } end)
+
+  teardown(function() assert.is_nil(scene:stop()) end)
+
   it("has less than 48 KiB of memory for each", function()
     if not select(2, core.libcurl()) then return pending "without HTTP/2, 32 are in flight at most" end
-    local scene = scenes.start { locations = LOCATIONS }
     local worker = scene.nginx:workers()[1]
     assert.is_true(scene:ask("/refresh").ok)
     local before = status_of(worker).resident_kib
@@ -134,7 +139,6 @@ describe("a worker with 400 calls in flight", function()
     scene.sandbox:control("DELETE", "/faults")
     scene.sandbox:release()
     crowd:finish()
-    assert.is_nil(scene:stop())
     assert.is_true(each < 48, ("%.1f KiB"):format(each))
   end)
 end)
