@@ -204,7 +204,7 @@ inside-nginx:
 
 # ---- The rest ---------------------------------------------------------------------------------
 
-.PHONY: demo sandbox bench bench-nginx clean help
+.PHONY: demo sandbox bench bench-peers bench-nginx clean help
 demo: export GRID_SESSION_FILE := $(SESSION)
 demo: export GRID_KEY_FILE := $(KEY)
 demo:  ## from nothing to a refreshed session, on the sandbox server; SESSION=file does it for real
@@ -220,6 +220,11 @@ BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*
 bench: all $(BENCH_PROGRAMS)  ## time and memory of calls, crypto, the keeper and its store in Redis, against bare libcurl, OpenSSL, fsync and redis-benchmark
 	spec/support/setup test
 	@BUILD=$(B) spec/bench/run plain crypto refresh_all keeper redis
+
+bench-peers: all  ## one call after another by lua-grid, the curl command, Lua-cURL, lua-http, luasocket and undici
+	spec/support/setup test
+	spec/support/node_packages spec/bench/peers build/peers spec/bench/peers/undici.mjs || true
+	@BUILD=$(B) spec/bench/run peers
 
 bench-nginx: all  ## speed of calls inside nginx, against a cosocket client
 	spec/support/setup test

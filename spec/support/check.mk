@@ -242,7 +242,7 @@ platforms:  ## as root: `make demo` and `make test` on Debian 13 and testing, in
 
 .PHONY: bench-quick
 bench-quick: all $(BENCH_PROGRAMS)  ## a few calls of each benchmark, so that they stay fit to run
-	@$(SUITE) check bench env BUILD=$(B) spec/bench/run --quick plain crypto refresh_all keeper redis
+	@$(SUITE) check bench env BUILD=$(B) spec/bench/run --quick plain crypto refresh_all keeper redis peers
 
 .PHONY: gateway-browser
 gateway-browser: $(B)/luajit/grid/core.so  ## the example gateway for OpenID Connect in Chromium, with npm's oidc-provider

@@ -11,14 +11,20 @@ local function read(path)
   return text
 end
 
---- Seconds on a processor, in user mode and in the kernel: fields 14 and 15, after the
---- name in brackets.
-function proc.cpu_seconds(pid)
+-- The sum of two fields of /proc/PID/stat, of clock ticks, in seconds. Fields are
+-- numbered as in proc(5); the second one, the name in brackets, may have blanks.
+local function seconds_of_fields(pid, first)
   local after_name = read("/proc/" .. pid .. "/stat"):match "^.*%)%s+(.*)$"
   local fields = {}
   for field in after_name:gmatch "%S+" do fields[#fields + 1] = field end
-  return (fields[14 - 2] + fields[15 - 2]) / CLOCK_TICKS
+  return (fields[first - 2] + fields[first - 1]) / CLOCK_TICKS
 end
+
+--- Seconds on a processor, in user mode and in the kernel.
+function proc.cpu_seconds(pid) return seconds_of_fields(pid, 14) end
+
+--- The same of the children it has waited for.
+function proc.cpu_seconds_of_children(pid) return seconds_of_fields(pid, 16) end
 
 local function status(pid, name)
   return tonumber(read("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
