@@ -19,6 +19,11 @@ local function keep_loaded()
   require "ngx.semaphore"
 end
 
+--- A busted helper writes the name of each test that begins to this file of the worker.
+function inside.current()
+  return ngx.config.prefix() .. "/current"
+end
+
 --- busted's command line -> exit code. Output goes to the worker's standard output.
 function inside.run(arguments)
   keep_loaded()

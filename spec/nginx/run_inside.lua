@@ -67,16 +67,19 @@ local server = nginx.start {
   locations = ([[
     location = /run {
       content_by_lua_block {
-        ngx.say("exit ", require("spec.nginx.inside").run { "--output=plainTerminal", "--exclude-tags=slow", SPECS })
+        ngx.say("exit ", require("spec.nginx.inside").run {
+          "--output=plainTerminal", "--exclude-tags=slow", "--helper=spec/nginx/note_current.lua", SPECS
+        })
       }
     }]]):gsub("SPECS", (words(arg))),
 }
 -- By curl, which sees where the answer ends: the sandbox that the specs share inherits
 -- the connection and keeps it open.
-local answer = server:get("/run", "--max-time 1200 --http1.1") or ""
-local output = files.read(server.dir .. "/stdout")
+local answer = server:get("/run", "--max-time 600 --http1.1") or ""
+local output, current = files.read(server.dir .. "/stdout"), files.read(server.dir .. "/current")
 local code, log = server:stop()
 local alarms = nginx.alarms(log)
 io.write(output)
+if answer == "" then print("\nThe run did not end. The test that was running: " .. current) end
 if alarms ~= "" or code ~= 0 then print("nginx ended with " .. tostring(code) .. "\n" .. alarms) end
 os.exit(answer == "exit 0\n" and alarms == "" and code == 0 and 0 or 1)

@@ -298,8 +298,11 @@ local function vm_path()
   return rawget(_G, "ngx") and "luajit" or child.capture "readlink /proc/$PPID/exe"
 end
 
+local LONGEST_RUN = 300 -- seconds, under valgrind too
+
 --- Runs Lua text in a new process of this VM. `environment` holds variables to set, or
---- false to unset them. -> what it printed on both streams, and whether it ended well
+--- false to unset them. -> what it printed on both streams, and whether it ended well. A
+--- process that hangs is killed, with all that it started.
 function rig.run(text, environment, prefix)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
@@ -309,7 +312,7 @@ function rig.run(text, environment, prefix)
   for name, value in pairs(environment or {}) do
     if not value then table.insert(words, 2, "-u " .. name) else words[#words + 1] = ("%s='%s'"):format(name, value) end
   end
-  words[#words + 1] = (prefix or "") .. vm_path()
+  words[#words + 1] = ("timeout -k 5 %d "):format(LONGEST_RUN) .. (prefix or "") .. vm_path()
   local pipe = assert(io.popen(table.concat(words, " ") .. " " .. path .. " 2>&1; echo ended $?"))
   local output, status = pipe:read("*a"):match "^(.*)ended (%d+)\n$"
   pipe:close()
