@@ -24,8 +24,8 @@ for what, count in pairs(counts) do print(count, what) end
 client:close()
 ]]
 
--- Prints how many sockets the program has after a batch. A thread of libcurl may close one
--- between the two looks of `ls` at it.
+-- Prints how many sockets the program has after a batch. A thread of libcurl may close
+-- one between the two looks of `ls` at it.
 local IDLE = [[
 local grid = require "grid"
 local client = grid.new {

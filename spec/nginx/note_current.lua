@@ -1,5 +1,5 @@
--- A busted helper for spec/nginx/run_inside.lua: notes the test that is running, for a run
--- that does not end.
+-- A busted helper for spec/nginx/run_inside.lua: notes the test that is running, for a
+-- run that does not end.
 
 local busted = require "busted"
 local path = require("spec.nginx.inside").current()
