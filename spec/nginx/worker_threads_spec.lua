@@ -1,5 +1,5 @@
--- Calls in threads of nginx's own (`ngx.run_worker_thread`): a call blocks its thread, and
--- neither the worker nor the calls of other threads.
+-- Calls in threads of nginx's own (`ngx.run_worker_thread`): a call blocks its thread,
+-- and neither the worker nor the calls of other threads.
 
 local json = require "spec.sandbox.json"
 local keeper_scenes = require "spec.nginx.keeper_scene"
