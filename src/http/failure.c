@@ -1,6 +1,7 @@
 #include "http/failure.h"
 
 #include "http/descriptors.h"
+#include "http/libcurl.h"
 
 #include <string.h>
 
@@ -8,34 +9,35 @@ typedef struct failure {
     CURLcode curl;
     grid_kind kind;
     const char *code;
+    bool of_connection; /* of opening one: does not tell the end of a request that was sent */
 } failure;
 
 static const failure failures[] = {
-    {CURLE_UNSUPPORTED_PROTOCOL, GRID_REQUEST, "bad_url"},
-    {CURLE_URL_MALFORMAT, GRID_REQUEST, "bad_url"},
-    {CURLE_OUT_OF_MEMORY, GRID_REQUEST, "out_of_memory"},
-    {CURLE_COULDNT_RESOLVE_PROXY, GRID_NETWORK, "resolve_failed"},
-    {CURLE_COULDNT_RESOLVE_HOST, GRID_NETWORK, "resolve_failed"},
-    {CURLE_COULDNT_CONNECT, GRID_NETWORK, "connect_failed"},
-    {CURLE_PROXY, GRID_NETWORK, "proxy_failed"},
-    {CURLE_GOT_NOTHING, GRID_NETWORK, "connection_lost"},
-    {CURLE_SEND_ERROR, GRID_NETWORK, "connection_lost"},
-    {CURLE_RECV_ERROR, GRID_NETWORK, "connection_lost"},
-    {CURLE_PARTIAL_FILE, GRID_NETWORK, "connection_lost"},
-    {CURLE_HTTP2, GRID_NETWORK, "connection_lost"},
-    {CURLE_HTTP2_STREAM, GRID_NETWORK, "connection_lost"},
-    {CURLE_SSL_CONNECT_ERROR, GRID_TLS, "handshake_failed"},
-    {CURLE_PEER_FAILED_VERIFICATION, GRID_TLS, "certificate_refused"},
-    {CURLE_SSL_CACERT_BADFILE, GRID_TLS, "bad_ca_file"},
-    {CURLE_SSL_CIPHER, GRID_TLS, "handshake_failed"},
-    {CURLE_SSL_ENGINE_INITFAILED, GRID_TLS, "handshake_failed"},
-    {CURLE_WEIRD_SERVER_REPLY, GRID_PROTOCOL, "bad_http"},
-    {CURLE_BAD_CONTENT_ENCODING, GRID_PROTOCOL, "bad_encoding"},
+    {CURLE_UNSUPPORTED_PROTOCOL, GRID_REQUEST, "bad_url", false},
+    {CURLE_URL_MALFORMAT, GRID_REQUEST, "bad_url", false},
+    {CURLE_OUT_OF_MEMORY, GRID_REQUEST, "out_of_memory", true},
+    {CURLE_COULDNT_RESOLVE_PROXY, GRID_NETWORK, "resolve_failed", true},
+    {CURLE_COULDNT_RESOLVE_HOST, GRID_NETWORK, "resolve_failed", true},
+    {CURLE_COULDNT_CONNECT, GRID_NETWORK, "connect_failed", true},
+    {CURLE_PROXY, GRID_NETWORK, "proxy_failed", true},
+    {CURLE_GOT_NOTHING, GRID_NETWORK, "connection_lost", false},
+    {CURLE_SEND_ERROR, GRID_NETWORK, "connection_lost", false},
+    {CURLE_RECV_ERROR, GRID_NETWORK, "connection_lost", false},
+    {CURLE_PARTIAL_FILE, GRID_NETWORK, "connection_lost", false},
+    {CURLE_HTTP2, GRID_NETWORK, "connection_lost", false},
+    {CURLE_HTTP2_STREAM, GRID_NETWORK, "connection_lost", false},
+    {CURLE_SSL_CONNECT_ERROR, GRID_TLS, "handshake_failed", true},
+    {CURLE_PEER_FAILED_VERIFICATION, GRID_TLS, "certificate_refused", true},
+    {CURLE_SSL_CACERT_BADFILE, GRID_TLS, "bad_ca_file", true},
+    {CURLE_SSL_CIPHER, GRID_TLS, "handshake_failed", true},
+    {CURLE_SSL_ENGINE_INITFAILED, GRID_TLS, "handshake_failed", true},
+    {CURLE_WEIRD_SERVER_REPLY, GRID_PROTOCOL, "bad_http", false},
+    {CURLE_BAD_CONTENT_ENCODING, GRID_PROTOCOL, "bad_encoding", false},
 };
 
 static const failure *find(CURLcode code)
 {
-    static const failure unknown = {CURLE_OK, GRID_NETWORK, "transfer_failed"};
+    static const failure unknown = {CURLE_OK, GRID_NETWORK, "transfer_failed", false};
     size_t i;
 
     for (i = 0; i < sizeof failures / sizeof failures[0]; i++)
@@ -88,7 +90,9 @@ static const CURLcode TOO_LARGE = (CURLcode)100;
 
 static bool is_too_large(const grid_ending *ending)
 {
-    return ending->code == TOO_LARGE || (ending->code == CURLE_OUT_OF_MEMORY && ending->handed_over) ||
+    bool is_out_of_memory = ending->code == CURLE_OUT_OF_MEMORY && ending->handed_over;
+
+    return ending->code == TOO_LARGE || (is_out_of_memory && !grid_libcurl_reports_too_large()) ||
            strcmp(ending->detail, "Out of memory in chunked-encoding") == 0;
 }
 
@@ -114,9 +118,9 @@ static bool is_about_the_answer(const grid_ending *ending)
 /* Has libcurl failed to open a socket, a CA file, or a descriptor for the resolver? */
 static bool lacks_descriptors(const grid_ending *ending)
 {
-    grid_kind kind = find(ending->code)->kind;
+    const failure *known = find(ending->code);
 
-    return !ending->handed_over && (kind == GRID_NETWORK || kind == GRID_TLS || ending->code == CURLE_OUT_OF_MEMORY) &&
+    return !ending->handed_over && (known->of_connection || known->kind == GRID_NETWORK) &&
            grid_descriptors_are_used_up();
 }
 
@@ -126,10 +130,7 @@ static bool lacks_descriptors(const grid_ending *ending)
  * one. */
 static bool is_of_further_connection(const grid_ending *ending)
 {
-    return ending->handed_over &&
-           (find(ending->code)->kind == GRID_TLS || ending->code == CURLE_COULDNT_RESOLVE_HOST ||
-            ending->code == CURLE_COULDNT_RESOLVE_PROXY || ending->code == CURLE_COULDNT_CONNECT ||
-            ending->code == CURLE_PROXY);
+    return ending->handed_over && find(ending->code)->of_connection;
 }
 
 static void describe_no_descriptor(grid_error *err)

@@ -96,6 +96,12 @@ bool grid_libcurl_omits_connection_loss(void)
     return version < 0x080000;
 }
 
+bool grid_libcurl_reports_too_large(void)
+{
+    read_info_once();
+    return version >= 0x080600;
+}
+
 const char *grid_libcurl_ca_folder(void)
 {
     read_info_once();
