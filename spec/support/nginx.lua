@@ -40,6 +40,11 @@ local function program()
   return found
 end
 
+--- Has it ngx_stream_lua built in?
+function nginx.has_stream_lua()
+  return run("grep -c ngx_stream_lua_module " .. files.quote(program().path)) ~= "0"
+end
+
 local function random_port()
   return FIRST_PORT + tonumber(run "od -An -N2 -tu2 /dev/urandom") % PORTS
 end
@@ -109,7 +114,7 @@ local function configuration(self, options)
   }
   for _, name in ipairs { "main", "http", "listen", "server", "locations" } do
     local snippet = options[name] or ""
-    values[name] = snippet:gsub("@(%u+)@", values)
+    values[name] = snippet:gsub("@([%u_]+)@", values)
   end
   return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
