@@ -122,7 +122,9 @@ end
 -- Runs nginx and notes its exit code. When our own process has gone it ends it, and
 -- removes the folder: so it is of a session of its own, which no signal to our process
 -- group reaches.
+-- The variable NGINX, which names the program for us, names sockets for nginx.
 local LAUNCH = [[
+unset NGINX
 @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
 pid=$!
 echo $pid >"@DIR@/started"
