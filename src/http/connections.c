@@ -155,7 +155,7 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
         connection->users++;
         if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
             connections->series++;
-        *lease = (grid_lease){.fd = fd, .opened = connection->opened};
+        *lease = (grid_lease){.fd = fd, .opened = connection->opened, .was_idle = is_idle};
     }
     return true;
 }
@@ -185,6 +185,16 @@ void grid_connections_end_unanswered(grid_connections *connections, const grid_l
 
     if (connection && connection->answered_at < since)
         end(lease->fd);
+}
+
+bool grid_connections_end_unused(grid_connections *connections, const grid_lease *lease)
+{
+    const grid_connection *connection = leased(connections, lease);
+
+    if (!connection || connection->users > 1)
+        return false;
+    end(lease->fd);
+    return true;
 }
 
 void grid_connections_release(grid_connections *connections, grid_lease *lease)

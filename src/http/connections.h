@@ -41,6 +41,7 @@ void grid_connections_forget(grid_connections *connections, curl_socket_t fd);
 typedef struct grid_lease {
     curl_socket_t fd;
     unsigned opened; /* the number of the socket, since descriptors are reused */
+    bool was_idle;   /* the connection was open, and no other transfer used it */
 } grid_lease;
 
 /* To be called immediately before a request is sent on the connection with these ports.
@@ -55,6 +56,10 @@ void grid_connections_on_answer(grid_connections *connections, const grid_lease 
  * does not reuse it. Other input, such as HTTP/2 PING frames, is not an answer. */
 void grid_connections_end_unanswered(grid_connections *connections, const grid_lease *lease,
                                  double since);
+
+/* A request that was to be sent on the connection was not sent. If no other transfer uses
+ * the connection, it is shut down. False: another one does. */
+bool grid_connections_end_unused(grid_connections *connections, const grid_lease *lease);
 
 /* Ends the use. A connection that accepts no further requests is shut down when its last
  * user is released. */

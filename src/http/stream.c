@@ -1,6 +1,7 @@
 #include "http/stream.h"
 
 #include "http/libcurl.h"
+#include "http/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +23,29 @@
 /* CURLOPT_VERBOSE can be set while a transfer runs. Before the request it would cost time
  * for text that is not used: certificates, and each TLS record of a connection that is
  * opened with the option. */
-void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection)
+void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease)
 {
-    stream->connection = connection;
+    stream->connection = lease->opened;
     stream->last = -1;
+    stream->is_unwritten = lease->was_idle && grid_tls_count_written(easy, &stream->written);
     curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+}
+
+/* Of an HTTP/2 request: the header of a frame (RFC 9113 4.1), and one byte at least (RFC
+ * 7541 6) for each of four pseudo-header fields (RFC 9113 8.3.1) and for User-Agent. The
+ * RST_STREAM of the previous request, which libcurl 7.88 writes here, takes less. */
+enum { LEAST_REQUEST_BYTES = 9 + 5 };
+
+/* If an HTTP/2 server allows no stream (MAX_CONCURRENT_STREAMS of 0, RFC 9113 5.1.2),
+ * libcurl before 8.22 reuses the idle connection nevertheless, and nghttp2 holds the
+ * request back. libcurl writes a request in the entry in which it chooses the connection:
+ * if the connection has carried fewer bytes since, the request was not sent. */
+bool grid_stream_is_held(grid_stream *stream, CURL *easy)
+{
+    bool is_unwritten = stream->is_unwritten && stream->connection;
+
+    stream->is_unwritten = false;
+    return is_unwritten && grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);
 }
 
 static bool begins(const char *line, const char *beginning)

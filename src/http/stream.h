@@ -7,22 +7,30 @@
 #define GRID_HTTP_STREAM_H
 
 #include "base/slice.h"
+#include "http/connections.h"
 
 #include <curl/curl.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct grid_stream {
     unsigned connection; /* as in grid_lease; 0: none, or libcurl no longer uses it */
     long id;             /* 0: unknown */
     long last;           /* stream of the latest GOAWAY that was read; -1: none */
     unsigned progressed; /* the entry in which libcurl reported progress last */
+    uint64_t written;    /* bytes on the connection before the request */
+    bool is_unwritten;   /* the request may be held, see grid_stream_is_held */
     bool is_refused;
     bool is_closed; /* by the server, without an error, before the request ended */
 } grid_stream;
 
 /* Called before the request is sent on the connection: enables libcurl's verbose text. */
-void grid_stream_begin(grid_stream *stream, CURL *easy, unsigned connection);
+void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease);
+
+/* Called once after the entry into libcurl that began the stream. True: the request was
+ * not sent, since the server allows no stream. */
+bool grid_stream_is_held(grid_stream *stream, CURL *easy);
 
 /* Reads a line of libcurl's text for this transfer. `detail` is the CURLOPT_ERRORBUFFER,
  * `entry` as in grid_driver_entry. True: the line is a GOAWAY with a new last stream,

@@ -22,6 +22,44 @@ bool grid_tls_has_input(CURL *easy)
     return session && SSL_has_pending(session);
 }
 
+bool grid_tls_count_written(CURL *easy, uint64_t *bytes)
+{
+    const SSL *session = session_of(easy);
+    BIO *bio = session ? SSL_get_wbio(session) : NULL;
+
+    if (bio)
+        *bytes = BIO_number_written(bio);
+    return bio != NULL;
+}
+
+/* RFC 8446 5.2: header, tag, and type of the content; RFC 5288 3 and RFC 7905 2: in TLS
+ * 1.2, GCM adds 8 bytes of its nonce, and ChaCha20 none. 0: another cipher. */
+static size_t record_overhead(const SSL *session)
+{
+    enum { HEADER = 5, TAG = 16, TYPE = 1, NONCE = 8 };
+    const SSL_CIPHER *suite = SSL_get_current_cipher(session);
+    int cipher = suite ? SSL_CIPHER_get_cipher_nid(suite) : NID_undef;
+    bool is_gcm = cipher == NID_aes_128_gcm || cipher == NID_aes_256_gcm;
+
+    if (!is_gcm && cipher != NID_chacha20_poly1305)
+        return 0;
+    if (SSL_version(session) >= TLS1_3_VERSION)
+        return HEADER + TAG + TYPE;
+    return HEADER + TAG + (is_gcm ? NONCE : 0);
+}
+
+bool grid_tls_wrote_less(CURL *easy, uint64_t before, size_t content)
+{
+    const SSL *session = session_of(easy);
+    uint64_t now = 0;
+    size_t overhead;
+
+    if (!grid_tls_count_written(easy, &now))
+        return false;
+    overhead = record_overhead(session);
+    return overhead ? now - before < content + overhead : now == before;
+}
+
 /* Counts the reads of a connection until another one reads: libcurl serves connections
  * one after another. */
 static bool is_granted(grid_read_limit *limit, const void *connection)

@@ -7,10 +7,19 @@
 #include <curl/curl.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* True: OpenSSL has read bytes from the socket of this transfer that libcurl has not
  * read. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
+
+/* Reads the number of bytes that OpenSSL has written to the connection of this transfer
+ * so far. False without TLS, and if libcurl uses another TLS library. */
+bool grid_tls_count_written(CURL *easy, uint64_t *bytes);
+
+/* True: since that number was read, OpenSSL has written fewer bytes than a record with
+ * `content` bytes takes. */
+bool grid_tls_wrote_less(CURL *easy, uint64_t before, size_t content);
 
 /* The first reads of a connection in one entry into libcurl, which are granted however
  * late: a process that was not scheduled for the time of the limit would else take an
