@@ -9,13 +9,16 @@ local oauth_server = require "spec.support.oauth_server"
 local openid_gateway = require "spec.nginx.openid_gateway"
 local socket = require "socket"
 
-local SESSION, LOG_IN = "__Host-session", "__Host-log_in"
+local SESSION, LOG_IN = "__Host-session", "^__Host%-log_in%-"
 
 local PROGRAM = [[
   location / {
     content_by_lua_block {
       ngx.print(ngx.var.http_authorization or "-", " ", ngx.var.http_cookie or "-")
     }
+  }
+  location = /upgrade {
+    content_by_lua_block { ngx.print(ngx.var.http_upgrade or "-", " ", ngx.var.http_connection or "-") }
   }]]
 
 local Browser = {}
@@ -31,9 +34,16 @@ function Browser:header()
 end
 
 function Browser:keep(set)
-  for name, value, attributes in (set or ""):gmatch "(__Host%-[%w_]+)=([%w_.-]*)(;[^,]*)" do
+  for name, value, attributes in (set or ""):gmatch "(__Host%-[%w_-]+)=([%w_.-]*)(;[^,]*)" do
     self.cookies[name] = value ~= "" and value or nil
     self.attributes = attributes
+  end
+end
+
+-- The cookie of a log-in that has not come back. -> name, value
+function Browser:log_in()
+  for name, value in pairs(self.cookies) do
+    if name:find(LOG_IN) then return name, value end
   end
 end
 
@@ -132,11 +142,11 @@ describe("the example gateway for OpenID Connect", function()
     for _, part in ipairs { "response_type=code", "code_challenge_method=S256", "state=", "nonce=", "scope=openid" } do
       assert.is_truthy(at_provider:find(part, 1, true), part)
     end
-    local secret = browser.cookies[LOG_IN]:match "^[^.]+"
+    local secret = select(2, browser:log_in()):match "^[^.]+"
     assert.is_nil(at_provider:find(secret, 1, true))
     local status, _, there = browser:ask(callback)
     assert.same({ 303, "/list?page=2" }, { status, there.location })
-    assert.is_nil(browser.cookies[LOG_IN])
+    assert.is_nil(browser:log_in())
     local passed, token, body = visit()
     assert.same({ 200, family().access_token }, { passed, token })
     assert.is_nil(body:find("__Host", 1, true))
@@ -171,9 +181,9 @@ describe("the example gateway for OpenID Connect", function()
     } do
       assert.equal("/", log_in(to), to)
     end
-    browser.cookies[LOG_IN] = nil
     local callback = reach_callback "/login?to=/fine"
-    browser.cookies[LOG_IN] = browser.cookies[LOG_IN]:match "^[^.]+" .. ".Ly9ldmlsLmV4YW1wbGU" -- //evil.example
+    local name, value = browser:log_in()
+    browser.cookies[name] = value:match "^[^.]+" .. ".Ly9ldmlsLmV4YW1wbGU" -- //evil.example
     local _, _, headers = browser:ask(callback)
     assert.equal("/", headers.location)
   end)
@@ -185,14 +195,43 @@ describe("the example gateway for OpenID Connect", function()
     another:ask(gateway.http .. "/login")
     assert.equal(400, (another:ask(callback)))
     assert.equal(400, (browser:ask((callback:gsub("state=[^&]*", "state=x")))))
-    assert.equal(400, (browser:ask(callback))) -- the cookie has gone with the failure
-    callback = reach_callback "/login"
-    local kept = browser.cookies[LOG_IN]
-    assert.equal(303, (browser:ask(callback)))
+    assert.equal(400, (browser:ask((callback:gsub("state=[^&]*", "%0x"))))) -- with the name of the cookie
+    local name, kept = browser:log_in()
+    assert.equal(303, (browser:ask(callback))) -- another site cannot end a log-in
     assert.equal(400, (browser:ask(callback)))
-    browser.cookies[LOG_IN] = kept
+    browser.cookies[name] = kept
     assert.equal(502, (browser:ask(callback))) -- the provider has seen the code
+    assert.is_nil(browser:log_in()) -- gone with the failure
     assert.equal(1, #provider:all_families())
+  end)
+
+  it("lets a browser log in in several tabs at once, each of which comes back to its page", function()
+    provider:set { token_lifetime = 3600 }
+    local callbacks = { reach_callback "/login?to=/one", reach_callback "/login?to=/two", reach_callback "/login?to=/three" }
+    for i, page in ipairs { "/one", "/two", "/three" } do
+      local status, _, headers = browser:ask(callbacks[i])
+      assert.same({ 303, page }, { status, headers.location })
+    end
+    assert.equal(200, (visit()))
+    assert.is_nil(browser:log_in())
+  end)
+
+  it("takes no cookie for its own that another host of the domain can set", function()
+    log_in()
+    local value = browser.cookies[SESSION]
+    for _, forged in ipairs { "__host-session=%s", "a=1,__Host-session=%s", "__Host-session =%s", "a=b c; x__Host-session=%s" } do
+      assert.equal(401, (ask("/", "POST", { cookie = forged:format(value) })), forged)
+    end
+    assert.equal(200, (ask("/", "POST", { cookie = "a=1;" .. SESSION .. "=" .. value })))
+  end)
+
+  it("passes on the upgrade to a WebSocket, and to no other protocol", function()
+    log_in()
+    local function upgrade(to)
+      local _, body = ask("/upgrade", "GET", { upgrade = to, connection = "Upgrade, HTTP2-Settings" })
+      return body
+    end
+    assert.same({ "websocket upgrade", "- -" }, { upgrade "WebSocket", upgrade "h2c" })
   end)
 
   it("takes no code of another verifier, no ID token of another log-in, no other issuer, and no refusal", function()
@@ -205,7 +244,7 @@ describe("the example gateway for OpenID Connect", function()
     refused(502, function(url) return (url:gsub("nonce=[^&]*", "nonce=another")) end)
     refused(502, function(url) return (url:gsub("nonce=[^&]*&?", "")) end)
     refused(502, function(url) return (url:gsub("scope=[^&]*", "scope=read")) end) -- no ID token
-    for _, fault in ipairs { "other_issuer", "other_audience", "other_party", "expired" } do
+    for _, fault in ipairs { "other_issuer", "other_audience", "wide_audience", "other_party", "expired" } do
       provider:set { id_token = fault }
       refused(502)
     end

@@ -11,7 +11,7 @@ local grid = require "grid"
 local openid = {}
 
 -- Browsers take __Host- cookies from this very host only (RFC 6265bis section 4.1.3.2).
-local SESSION, LOG_IN = "__Host-session", "__Host-log_in"
+local SESSION, LOG_IN = "__Host-session", "__Host-log_in-" -- and the first bytes of the state: each tab has its own
 local LOG_IN_TIME, SKEW = 600, 60 -- seconds from /login to /callback; between the clocks of provider and gateway
 
 local options, http, keeper, provider
@@ -30,13 +30,17 @@ function openid.init(given)
   }
 end
 
-local function cookie(name, value, attributes)
-  return ("%s=%s; Path=/; HttpOnly; Secure; SameSite=Lax%s"):format(name, value, attributes or "")
+local function cookie(name, value, max_age)
+  return ("%s=%s; Path=/; HttpOnly; Secure; SameSite=Lax%s"):format(name, value, max_age and "; Max-Age=" .. max_age or "")
 end
 local function random() return core.base64url_encode(core.random_bytes(32)) end
+local function id_of(value) return core.base64url_encode(core.sha256(value)) end -- no reader of the store finds a cookie
 
--- The id of a session: a reader of the store finds no cookie there.
-local function id_of(value) return core.base64url_encode(core.sha256(value)) end
+-- The value of a cookie. nginx's $cookie_NAME ignores case, and finds NAME in the cookie
+-- "a=1,NAME=2": another host of the domain can set those.
+local function cookie_of(name)
+  return ("; " .. (ngx.var.http_cookie or "")):match("; *" .. name:gsub("%W", "%%%0") .. "=([^;]*)")
+end
 
 -- Ends the request with a text; `why`, which holds no secret, is for the log.
 local function answer(status, text, why)
@@ -46,32 +50,30 @@ local function answer(status, text, why)
   return ngx.exit(status)
 end
 
-local function redirect(url, status, cookies)
-  ngx.header.cache_control, ngx.header.set_cookie = "no-store", cookies
+local function redirect(url, status, set)
+  ngx.header.cache_control, ngx.header.set_cookie = "no-store", set
   return ngx.redirect(url, status)
 end
 
 -- A path of this host to come back to: not a URL, "//host" or "/\host".
 local function local_path(text)
-  return text and #text < 1500 and not text:find "^//" and text:match "^/[%w%-._~%%!$&'()*+,;=:@/?]*$" or "/"
+  return text and #text < 500 and not text:find "^//" and text:match "^/[%w%-._~%%!$&'()*+,;=:@/?]*$" or "/"
 end
 
 -- -> the value of an answer's JSON, its text | nil, why there is none
 local function fetch(request)
   local res, err = http:send(request)
-  if not res then return nil, err end
-  local value = cjson.decode(res.body)
-  if res.status == 200 and type(value) == "table" then return value, res.body end
-  return nil, ("status %d %s"):format(res.status, type(value) == "table" and tostring(value.error) or "")
+  local value = res and cjson.decode(res.body)
+  if type(value) == "table" and res.status == 200 then return value, res.body end
+  return nil, err or ("status %d %s"):format(res.status, type(value) == "table" and tostring(value.error) or "")
 end
 
 -- The provider's metadata (OpenID Connect Discovery), fetched once.
 local function discover()
   if provider then return provider end
   local found, problem = fetch { method = "GET", url = options.issuer:gsub("/$", "") .. "/.well-known/openid-configuration" }
-  if not found then return nil, problem end
-  provider = found.issuer == options.issuer and found.authorization_endpoint and found
-  return provider, "the metadata is of another issuer, or has no authorization_endpoint"
+  provider = found and found.issuer == options.issuer and found.authorization_endpoint and found.token_endpoint and found
+  return provider, found and "the metadata is of another issuer, or lacks an endpoint" or problem
 end
 
 -- State, nonce and verifier follow from the secret in the cookie: nothing is stored.
@@ -88,7 +90,7 @@ function openid.login()
     code_challenge = core.base64url_encode(core.sha256(derived(secret, "verifier"))), code_challenge_method = "S256",
   }
   return redirect(at.authorization_endpoint .. (at.authorization_endpoint:find("?", 1, true) and "&" or "?") .. query, 302,
-    cookie(LOG_IN, secret .. "." .. core.base64url_encode(to), "; Max-Age=" .. LOG_IN_TIME))
+    cookie(LOG_IN .. derived(secret, "state"):sub(1, 8), secret .. "." .. core.base64url_encode(to), LOG_IN_TIME))
 end
 
 -- -> the tokens, their text | nil, why there are none
@@ -111,8 +113,7 @@ local function id_token_fault(token, nonce)
   local claims = part and cjson.decode(core.base64url_decode(part) or "")
   if type(claims) ~= "table" then return "there is no ID token" end
   if claims.iss ~= options.issuer then return "the ID token is of another issuer" end
-  local audience = type(claims.aud) == "table" and table.concat(claims.aud, " ") or tostring(claims.aud)
-  local is_ours = (" " .. audience .. " "):find(" " .. options.client_id .. " ", 1, true)
+  local is_ours = cjson.encode({ claims.aud }):find(cjson.encode(options.client_id), 1, true) -- a string of a list, or alone
   if not is_ours or (claims.azp or options.client_id) ~= options.client_id then return "the ID token is for another client" end
   if type(claims.exp) ~= "number" or claims.exp < ngx.time() - SKEW then return "the ID token has expired" end
   if claims.nonce ~= nonce then return "the ID token has another nonce" end
@@ -127,11 +128,11 @@ end
 
 --- content_by_lua of the redirect_uri.
 function openid.callback()
-  local args, old = ngx.req.get_uri_args(), ngx.var["cookie_" .. SESSION]
-  local secret, to = (ngx.var["cookie_" .. LOG_IN] or ""):match "^([%w_-]+)%.([%w_-]+)$"
-  local ended = cookie(LOG_IN, "", "; Max-Age=0")
-  ngx.header.set_cookie = ended
+  local args, old = ngx.req.get_uri_args(), cookie_of(SESSION)
+  local name = LOG_IN .. tostring(args.state):sub(1, 8)
+  local secret, to = (cookie_of(name) or ""):match "^([%w_-]+)%.([%w_-]+)$"
   if not secret or args.state ~= derived(secret, "state") then return answer(400, "begin the log-in again", "another state") end
+  ngx.header.set_cookie = cookie(name, "", 0)
   if args.iss and args.iss ~= options.issuer then return answer(400, "the log-in failed", "another issuer") end -- RFC 9207
   if type(args.code) ~= "string" then return answer(403, "the provider has refused the log-in", args.error) end
   local tokens, text = redeem(args.code, secret)
@@ -141,25 +142,24 @@ function openid.callback()
   local session, err = keeper:add(id_of(value), text)
   if not session then return answer(502, "the log-in failed", err) end
   if old then ngx.timer.at(0, remove, id_of(old)) end
-  return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), ended })
+  return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), cookie(name, "", 0) })
 end
 
 --- content_by_lua of /logout. Another site's POST has no cookie (SameSite); that of
 --- another host of this site names its Origin.
 function openid.logout()
-  local value, origin = ngx.var["cookie_" .. SESSION], ngx.var.http_origin
+  local value, origin = cookie_of(SESSION), ngx.var.http_origin
   if ngx.req.get_method() ~= "POST" then return answer(405, "use POST") end
   if origin and origin ~= options.redirect_uri:match "^%a+://[^/]+" then return answer(403, "the request is of another site") end
   if value and not remove(nil, id_of(value)) then return answer(503, "try again") end
-  return redirect("/logged-out", 303, cookie(SESSION, "", "; Max-Age=0"))
+  return redirect("/logged-out", 303, cookie(SESSION, "", 0))
 end
 
 --- access_by_lua of the locations behind the gateway. No cookie of the gateway goes on.
 function openid.access()
-  local value, session, err = ngx.var["cookie_" .. SESSION], nil, nil
-  if value then session, err = keeper:get(id_of(value)) end
+  local session, err = keeper:get(id_of(cookie_of(SESSION) or "")) -- no session has the id of ""
   if session then
-    local rest = ("; " .. ngx.var.http_cookie):gsub("; *__Host%-session=[^;]*", ""):gsub("; *__Host%-log_in=[^;]*", "")
+    local rest = ("; " .. ngx.var.http_cookie):gsub("; *__Host%-session=[^;]*", ""):gsub("; *__Host%-log_in%-[^=;]*=[^;]*", "")
     ngx.req.set_header("Cookie", rest:match "^; *(.+)$")
     return ngx.req.set_header("Authorization", "Bearer " .. session.access_token)
   end

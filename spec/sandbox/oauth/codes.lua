@@ -39,6 +39,7 @@ end
 local SPOIL = {
   other_issuer = function(claims) claims.iss = claims.iss .. "/other" end,
   other_audience = function(claims) claims.aud = { claims.aud .. "-other" } end,
+  wide_audience = function(claims) claims.aud = "other " .. claims.aud end,
   other_party = function(claims) claims.aud, claims.azp = { claims.aud, "other" }, "other" end,
   expired = function(claims) claims.exp = claims.iat - 3600 end,
 }
