@@ -70,6 +70,18 @@ describe("a request", function()
     end
   end
 
+  for _, scheme in ipairs { "http", "https" } do
+    for coding, shape in pairs { ["gzip-junk"] = "^\31\139.*junk$", ["gzip-members"] = "^\31\139.*\31\139" } do
+      it(("whose answer goes on behind the end of its coding keeps all of it as it came, %s, %s"):format(scheme, coding), function()
+        local client = client_of { base_url = server[scheme] }
+        local _, err = client:request("POST", "/encoded?coding=" .. coding, "{}")
+        rig.assert_error(err, { kind = "protocol", code = "bad_encoding", sent = "yes", status = 200, outcome = "unknown" })
+        assert.is_truthy(err.body:find(shape))
+        client:close()
+      end)
+    end
+  end
+
   it("calls an answer that cannot be decoded one that makes no sense", function()
     local client = client_of()
     for _, query in ipairs { "coding=unheard-of", "coding=gzip&cut=20" } do

@@ -94,6 +94,8 @@ function headers(carrier, res) {
 const codings = {
   gzip: zlib.gzipSync, "x-gzip": zlib.gzipSync, deflate: zlib.deflateSync, "deflate-raw": zlib.deflateRawSync,
   "deflate-none": (bytes) => zlib.deflateRawSync(bytes, { level: 0 }), br: zlib.brotliCompressSync,
+  "gzip-junk": (bytes) => Buffer.concat([zlib.gzipSync(bytes), Buffer.from("junk")]),
+  "gzip-members": (bytes) => Buffer.concat([zlib.gzipSync(bytes.subarray(0, 9)), zlib.gzipSync(bytes.subarray(9))]),
 };
 
 function encoded(carrier, res, req) {
@@ -101,7 +103,7 @@ function encoded(carrier, res, req) {
   const [list, of] = [query.get("coding").split(","), query.get("of")];
   let body = Buffer.from(of ? Buffer.alloc(Number(of)) : JSON.stringify({ data: { accepts: req.headers["accept-encoding"] } }));
   for (const name of list) body = codings[name]?.(body) ?? body;
-  res.setHeader("content-encoding", list.join(", ").replaceAll(/-raw|-none/g, ""));
+  res.setHeader("content-encoding", list.join(", ").replaceAll(/-raw|-none|-junk|-members/g, ""));
   res.end(body.subarray(0, body.length - Number(query.get("cut"))));
 }
 

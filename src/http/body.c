@@ -48,14 +48,19 @@ void grid_body_add_encoded(grid_body *body, grid_slice bytes)
         append_what_fits(&body->encoded, bytes, &unused);
 }
 
-void grid_body_end(grid_body *body, CURLcode code)
+/* libcurl reports bytes behind the end of gzip data, such as a second member (RFC 1952
+ * 2.2), as it reports a write callback that fails. */
+CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_refused)
 {
+    if (code == CURLE_WRITE_ERROR && body->is_encoded && !is_refused)
+        code = CURLE_BAD_CONTENT_ENCODING;
     if (code == CURLE_BAD_CONTENT_ENCODING) {
         grid_buffer_clear(&body->bytes);
         body->bytes = body->encoded;
         grid_buffer_init(&body->encoded, 0);
     }
     grid_buffer_clear(&body->encoded);
+    return code;
 }
 
 void grid_body_clear(grid_body *body)

@@ -267,7 +267,7 @@ static void on_finish(grid_task *task, CURLcode code)
     if (code == CURLE_OPERATION_TIMEDOUT)
         transfer->timing.total = grid_clock_now() - task->started;
     report_connection(transfer, code);
-    grid_body_end(&transfer->body, code);
+    code = grid_body_end(&transfer->body, code, transfer->refused);
     transfer->code = check_answer(transfer, code);
     transfer->finished = true;
     if (transfer->code != CURLE_OK && (!transfer->refused || is_refused(transfer)))
