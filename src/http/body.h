@@ -33,9 +33,9 @@ bool grid_body_add(grid_body *body, grid_slice bytes, grid_error *err);
  * kept. */
 void grid_body_add_encoded(grid_body *body, grid_slice bytes);
 
-/* The answer has ended with `code`, or the caller has refused it. The encoded bytes become
- * the body if libcurl could not decode them, and are cleared otherwise. Returns the code
- * that tells which. */
+/* The answer has ended with `code`, or was refused by the caller. The encoded bytes
+ * become the body if libcurl could not decode them, and are cleared otherwise. Returns
+ * the code that tells which. */
 CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_refused);
 
 void grid_body_clear(grid_body *body);
