@@ -9,9 +9,9 @@ describe("bytes that no request asked for", function()
   setup(function() server = fault_server.start() end)
   teardown(function() server:stop() end)
 
-  local function client_of(scheme, path)
+  local function client_of(scheme, path, proxy)
     local url = server["raw" .. scheme] .. (path or "")
-    return grid.new { api_key = "key", base_url = url, ca_file = server.ca, http_version = "1.1", retries = 0 }
+    return grid.new { api_key = "key", base_url = url, ca_file = server.ca, http_version = "1.1", retries = 0, proxy = proxy }
   end
 
   -- Makes calls whose answers are their own. -> function that makes one, function that
@@ -62,6 +62,21 @@ describe("bytes that no request asked for", function()
       server:release()
       for i = 1, 5 do call(i % 2 == 0 and "length/nothing" or "chunked/nothing") end
       for i, execution in ipairs(executions()) do assert.equal(i, execution.position) end
+      client:close()
+    end)
+  end
+
+  -- They arrive in the TLS record with the end of the answer: in that of the proxy, which
+  -- holds a record of the server for each of the two.
+  for _, framing in ipairs { "length", "chunked" } do
+    it("are no answer to a later call by way of a proxy over TLS, " .. framing, function()
+      local client = client_of("https", nil, server.proxy)
+      local call, executions = caller(client)
+      for _ = 1, 3 do
+        assert(client:request("GET", ("/%s/apart"):format(framing)))
+        call "length/nothing"
+      end
+      assert.equal(3, #executions())
       client:close()
     end)
   end

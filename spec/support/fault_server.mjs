@@ -33,6 +33,9 @@
 //
 //   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
 //   later          another answer upon a release
+//   apart          another answer, in a write of its own
+//
+// A proxy over TLS sends what has come from the server within 20 ms in one write, so that it arrives in one TLS record.
 //
 // /auth/refresh-session is answered after 300 ms. Below /foreign, it is /length/foreign.
 //
@@ -220,7 +223,7 @@ function serve(req, res) {
 
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
 const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "" };
+const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "", apart: "" };
 surplus["refresh-session"] = "";
 const framings = {
   auth: (body) => framings.length(body),
@@ -241,6 +244,7 @@ function answerRaw(socket, method, target, headers) {
   socket.write(bytes);
   if (then === "end") hold(socket, itsEnd, () => {});
   if (then === "end") socket.end();
+  if (then === "apart") socket.write(FOREIGN);
   if (then === "later") hold(socket, input, () => socket.write(FOREIGN));
 }
 
@@ -257,6 +261,26 @@ function serveRaw(socket) {
   });
 }
 
+function serveProxy(client) {
+  let text = "", target;
+  const [toClient, quiet] = [[], () => {}];
+  function flush() {
+    client.write(Buffer.concat(toClient.splice(0)));
+  }
+  client.on("error", quiet);
+  client.on("close", () => target?.destroy());
+  client.on("data", (chunk) => {
+    if (target) return target.write(chunk);
+    text += chunk.toString("latin1");
+    if (!text.endsWith("\r\n\r\n")) return;
+    target = net.connect(Number(text.match(/^CONNECT \S+:(\d+) /)[1]), "127.0.0.1");
+    target.on("error", quiet);
+    target.on("close", () => setTimeout(() => client.end(), 20));
+    target.on("data", (bytes) => toClient.push(bytes) === 1 && setTimeout(flush, 20));
+    client.write("HTTP/1.1 200 OK\r\n\r\n");
+  });
+}
+
 endWith(process.argv);
 const { key, cert, file } = certificate;
 const plain = http.createServer({ keepAliveTimeout: 60000 }, serve);
@@ -266,8 +290,10 @@ secure.on("sessionError", () => {});
 plain.on("clientError", () => {});
 const narrow = http2.createSecureServer({ key, cert, settings: { initialWindowSize: 0 } }, serve); // takes no body, ever
 const [rawServer, rawTls] = [net.createServer(serveRaw), tls.createServer({ key, cert }, serveRaw)];
+const proxy = tls.createServer({ key, cert }, serveProxy);
 const [httpPort, httpsPort, narrowPort] = [await listening(plain), await listening(secure), await listening(narrow)];
-const [rawPort, rawTlsPort] = [await listening(rawServer), await listening(rawTls)];
+const [rawPort, rawTlsPort, proxyPort] = [await listening(rawServer), await listening(rawTls), await listening(proxy)];
 console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} `
   + `ca=${file} pid=${process.pid} narrow=https://localhost:${narrowPort} `
+  + `proxy=https://localhost:${proxyPort} `
   + `rawhttp=http://127.0.0.1:${rawPort} rawhttps=https://localhost:${rawTlsPort}`);

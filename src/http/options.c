@@ -4,7 +4,9 @@
 #include "http/libcurl.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SET(option, value) GRID_SET_OPTION(easy, *code, option, value)
 
@@ -48,6 +50,35 @@ static bool is_tls(const grid_exchange *exchange)
 bool grid_options_may_share(const grid_exchange *exchange)
 {
     return is_tls(exchange) && !exchange->http1_only && grid_libcurl_has_http2();
+}
+
+/* In the order of libcurl; an empty variable is as none. */
+static const char *proxy_of_environment(void)
+{
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    const char *value = NULL;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !(value && value[0]); i++)
+        value = getenv(names[i]);
+    return value;
+}
+
+bool grid_options_hides_input(const grid_exchange *exchange)
+{
+    const char *proxy = exchange->proxy;
+
+    if (!proxy && is_tls(exchange))
+        proxy = proxy_of_environment();
+    return proxy && strncasecmp(proxy, "https:", 6) == 0;
+}
+
+void grid_options_end_http1(CURL *easy, grid_slice line)
+{
+    static const char beginning[] = "HTTP/1.";
+    size_t size = sizeof beginning - 1;
+
+    if (line.size > size && memcmp(line.data, beginning, size) == 0)
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* With a ca_file, the CA folder that libcurl was built with must not be used. Up to

@@ -5,6 +5,7 @@
 #ifndef GRID_HTTP_OPTIONS_H
 #define GRID_HTTP_OPTIONS_H
 
+#include "base/slice.h"
 #include "http/exchange.h"
 #include "http/url.h"
 
@@ -30,5 +31,13 @@ void grid_options_set_series(CURL *easy, unsigned series);
 /* True: the exchange may share its connection with others. HTTP/2, which allows that, is
  * negotiated in the TLS handshake. */
 bool grid_options_may_share(const grid_exchange *exchange);
+
+/* True: input of the connection may lie in the TLS session with the proxy, to which
+ * libcurl gives no access, and not only in that with the server. */
+bool grid_options_hides_input(const grid_exchange *exchange);
+
+/* Called for each header line of an exchange that hides input: libcurl closes the
+ * connection after HTTP/1.1. What came behind an answer would be taken for the next. */
+void grid_options_end_http1(CURL *easy, grid_slice line);
 
 #endif

@@ -24,6 +24,7 @@ struct grid_transfer {
     grid_body body;
     bool refused; /* a callback below has set `failure` and aborted */
     bool finished;
+    bool hides_input; /* see grid_options_hides_input */
     double not_after;
     CURLcode code;
     grid_error failure;
@@ -100,6 +101,8 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
 
     (void)one;
     grid_engine_on_answer(transfer->engine, &transfer->task);
+    if (transfer->hides_input)
+        grid_options_end_http1(transfer->task.easy, (grid_slice){data, size});
     grid_body_read_header(&transfer->body, transfer->task.easy, (grid_slice){data, size});
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
@@ -183,6 +186,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     }
     task->origin = grid_url_origin(transfer->url);
     task->may_share = grid_options_may_share(exchange);
+    transfer->hides_input = grid_options_hides_input(exchange);
     return grid_engine_start(transfer->engine, task, exchange->timeout, err);
 }
 
