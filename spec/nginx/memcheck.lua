@@ -1,9 +1,13 @@
--- A worker under valgrind: calls of all kinds and ends, and refreshes of a keeper, then
--- a TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind`
+-- A worker under valgrind: calls of all kinds and ends, refreshes of a keeper, and the
+-- example gateway, then a TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind`
 -- runs it. memcheck is slow, so nothing here measures time.
 
 local files = require "spec.nginx.files"
+local http = require "socket.http"
 local keeper_scenes = require "spec.nginx.keeper_scene"
+local nginx = require "spec.support.nginx"
+local oauth_server = require "spec.support.oauth_server"
+local openid_gateway = require "spec.nginx.openid_gateway"
 local scenes = require "spec.nginx.scene"
 
 local MEMCHECK = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
@@ -153,5 +157,58 @@ describe("a worker under memcheck, with a keeper,", function()
     scene.oauth:release()
     for i = 1, 2 do assert.equal(2, assert(scene:keeper():get(ids[i])).generation) end
     assert.is_nil(scene:stop())
+  end)
+end)
+
+describe("the example gateway for OpenID Connect under memcheck", function()
+  local provider, program, gateway
+
+  teardown(function()
+    for _, server in ipairs { gateway, program, provider } do server:stop() end
+  end)
+
+  -- -> status, headers. Cookies are kept in `cookies`, and sent.
+  local function ask(url, cookies, method)
+    local parts = {}
+    for name, value in pairs(cookies) do parts[#parts + 1] = name .. "=" .. value end
+    local _, status, headers = http.request {
+      url = url, method = method or "GET", headers = { accept = "text/html", cookie = table.concat(parts, "; ") }, redirect = false,
+    }
+    for name, value in (headers["set-cookie"] or ""):gmatch "(__Host%-[%w_-]+)=([%w_.-]*);" do
+      cookies[name] = value ~= "" and value or nil
+    end
+    return status, headers
+  end
+
+  local function log_in(cookies)
+    local _, at_gateway = ask(gateway.http .. "/login", cookies)
+    local _, at_provider = ask(at_gateway.location, {})
+    return (ask(at_provider.location:gsub("^http://gateway%.example", gateway.http), cookies))
+  end
+
+  it("turns visitors away, logs in, refreshes and logs out, and reads nothing wrong and loses nothing", function()
+    http.TIMEOUT = 60
+    provider = oauth_server.share { mode = "strict" }
+    program = nginx.start { locations = "location / { return 200; }" }
+    gateway = openid_gateway.start {
+      issuer = provider.issuer, secret = provider.client_secret, program = program.port, under = MEMCHECK,
+      changes = { { "worker_processes 2;", "master_process off;" } },
+    }
+    local cookies = {}
+    assert.equal(302, (ask(gateway.http .. "/", cookies)))
+    assert.equal(400, (ask(gateway.http .. "/callback?state=x&code=y", cookies)))
+    assert.equal(303, log_in(cookies))
+    for _ = 1, 5 do assert.equal(200, (ask(gateway.http .. "/", cookies))) end
+    for _ = 1, 3 do
+      provider:set { token_lifetime = 1 }
+      assert.equal(303, log_in(cookies))
+      os.execute "sleep 1.1"
+      provider:set { token_lifetime = 3600 }
+      assert.equal(200, (ask(gateway.http .. "/", cookies)))
+    end
+    assert.equal(3, provider:counts().rotations)
+    assert.equal(200, (ask(gateway.http .. "/metrics", cookies)))
+    assert.equal(303, (ask(gateway.http .. "/logout", cookies, "POST")))
+    assert.equal(0, terminate(gateway), files.read(gateway.dir .. "/stderr"))
   end)
 end)

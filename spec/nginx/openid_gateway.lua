@@ -21,7 +21,8 @@ local PATHS = ([[
     access_log off; client_body_temp_path "@DIR@/body"; proxy_temp_path "@DIR@/proxy"; fastcgi_temp_path "@DIR@/fastcgi";
     uwsgi_temp_path "@DIR@/uwsgi"; scgi_temp_path "@DIR@/scgi";]]):gsub("FOLDER", FOLDER)
 
----@param given { issuer: string, secret: string, program: integer, redirect_uri?: string, idle?: number, changes?: string[][] }
+---@param given { issuer: string, secret: string, program: integer, redirect_uri?: string, idle?: number, changes?: string[][],
+--- under?: string }
 ---@return table  an nginx, see spec/support/nginx.lua, and the folder `sessions`
 function openid_gateway.start(given)
   local text = files.read(FOLDER .. "/nginx.conf")
@@ -40,7 +41,7 @@ function openid_gateway.start(given)
     { "listen 8080;", "listen 127.0.0.1:@PORT@;" },
   } do text = changed(text, change[1], change[2]) end
   for _, change in ipairs(given.changes or {}) do text = changed(text, change[1], change[2]) end
-  local gateway = nginx.start { conf = text, env = { CLIENT_SECRET = given.secret } }
+  local gateway = nginx.start { conf = text, env = { CLIENT_SECRET = given.secret }, under = given.under }
   gateway.sessions = gateway.dir .. "/sessions"
   return gateway
 end
