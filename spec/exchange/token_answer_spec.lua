@@ -133,6 +133,7 @@ describe("a refusal", function()
     local headers = { ["dpop-nonce"] = "n" }
     assert.equal("n", failure_of(401, { error = "use_dpop_nonce" }, headers).nonce)
     assert.is_nil(failure_of(400, { error = "use_dpop_nonce" }).nonce)
+    assert.is_nil(failure_of(500, { error = "use_dpop_nonce" }, headers).nonce)
     assert.is_nil(failure_of(400, { error = "invalid_client" }, headers).nonce)
     assert.is_nil(failure_of(400, { error = "invalid_grant" }, headers).nonce)
   end)

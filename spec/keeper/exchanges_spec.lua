@@ -39,6 +39,25 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     assert.equal(4, #server.raw.requests)
   end)
 
+  it("sends once where the outcome is unknown, though the answer has a nonce", function()
+    start { dpop = true }
+    server.faults[1] = function() return rig.response(500, '{"error":"use_dpop_nonce"}', "DPoP-Nonce: n1\r\n") end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "use_dpop_nonce", outcome = "unknown" })
+    assert.equal(1, #server.raw.requests)
+    assert.is_true(assert(keeper:status "me").suspended)
+  end)
+
+  it("reads an answer behind a byte order mark, that of the metadata, too", function()
+    local issuer = server.url:gsub("/token$", "")
+    start { token_url = false, issuer = issuer }
+    local metadata = ('{"issuer":"%s","token_endpoint":"%s"}'):format(issuer, server.url)
+    server.faults[1] = function() return rig.response(200, "\239\187\191" .. metadata) end
+    server.faults[2] = function() return rig.response(200, '\239\187\191{"access_token":"a","team":"t"}') end
+    local session = assert(keeper:refresh "me")
+    assert.same({ "a", "t" }, { session.access_token, session.data.team })
+  end)
+
   it("fetches the metadata of an issuer once, before the first request", function()
     local issuer = server.url:gsub("/token$", "")
     start { token_url = false, issuer = issuer }
@@ -139,6 +158,57 @@ describe("the keeper, with an exchange of the program,", function()
     rig.pass(20)
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.equal(1, server.executions)
+  end)
+
+  it("saves an answer whose tokens raise when they are read", function()
+    local raising = setmetatable({}, { __index = function() error "canary" end })
+    start(nil, { exchange = own { read = function() return raising end } })
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "exchange_failed" })
+    assert.is_true(assert(keeper:status "me").suspended)
+  end)
+
+  it("doubts the outcome of a failure whose kind is none, and sends once", function()
+    start(nil, { exchange = own() })
+    for count, kind in ipairs { "tokens", "unreadable", "Rejected", "unknown" } do
+      keeper.exchange.read = function() return nil, { kind = kind, code = "c", nonce = "n" } end
+      server.faults[1] = function() return rig.response(400, "") end
+      local _, err = keeper:refresh "me"
+      raw_rig.assert_error(err, { code = kind == "unknown" and "c" or "exchange_failed", status = 400 })
+      assert.is_true(assert(keeper:status "me").suspended)
+      assert.equal(count, #server.raw.requests)
+      rig.pass(100)
+    end
+  end)
+
+  it("raises for a field that is none, since a wrong `reuse` costs sessions", function()
+    local store = require("grid").store.memory()
+    local wrong = {
+      reuse = "Idempotent", reuse_seconds = "60", name = {}, transport = "x", discovery = true, tokens = true, grant = 1,
+      revoke = "x",
+    }
+    for name, value in pairs(wrong) do
+      raw_rig.assert_misuse(function() require("grid").keeper { exchange = own { [name] = value }, store = store } end, name)
+    end
+    raw_rig.assert_misuse(function()
+      require("grid").keeper { exchange = own { reuse = "grace" }, store = store }
+    end, "reuse_seconds")
+  end)
+
+  it("gives the tokens of a login as an exchange of the library does", function()
+    start(nil, { exchange = own() })
+    local session = assert(keeper:add("text", '\239\187\191{"access_token":"a","refresh_token":"r","team":"t"}'))
+    assert.same({ "a", "t" }, { session.access_token, session.data.team })
+    assert.equal("a", assert(keeper:add("list", { "x", access_token = "a", refresh_token = "r" })).access_token)
+    local function fails() error "canary" end
+    local function text() return "text" end
+    local function spent() return { access_token = "a" } end
+    for _, tokens in ipairs { fails, text, spent } do
+      keeper.exchange.tokens = tokens
+      local _, err = keeper:add("bad", rig.TOKENS)
+      raw_rig.assert_error(err, { kind = "request", code = "bad_tokens" })
+      assert.is_nil(tostring(err):find "canary")
+    end
   end)
 end)
 

@@ -24,6 +24,22 @@ function contract.check_reuse(what, reuse, reuse_seconds)
   end
 end
 
+local FUNCTION = { type = "function" }
+
+-- What an exchange may leave out.
+local OPTIONAL = {
+  name = { type = "string" }, reuse = contract.REUSE.reuse, reuse_seconds = contract.REUSE.reuse_seconds,
+  transport = { type = "table" }, discovery = { type = "table" }, tokens = FUNCTION, grant = FUNCTION, revoke = FUNCTION,
+}
+
+--- Raises unless these fields of an exchange, which may be one of the user, are valid.
+function contract.check_optional(what, exchange)
+  for _, name in ipairs(schema.sorted_names(OPTIONAL)) do
+    if exchange[name] ~= nil then schema.check_field(what, name, OPTIONAL[name], exchange[name]) end
+  end
+  contract.check_reuse(what, exchange.reuse or OPTIONAL.reuse.default, exchange.reuse_seconds)
+end
+
 --- Options of grid.http, for the sender of the requests.
 contract.TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
 

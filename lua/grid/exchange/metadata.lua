@@ -3,6 +3,7 @@
 -- Does not know: how the metadata is fetched, and how long its endpoints are used.
 
 local json = require "grid.json"
+local pasted = require "grid.pasted"
 local transport = require "grid.http.options"
 
 local metadata = {}
@@ -38,7 +39,7 @@ function metadata.read(answer, issuer)
   if answer.status ~= 200 then
     return refuse("metadata_http_" .. answer.status, "the request for the metadata was answered with status %d", answer.status)
   end
-  local value = json.decode(answer.body)
+  local value = json.decode(pasted.without_mark(answer.body))
   if type(value) ~= "table" then return refuse("metadata_unreadable", "the metadata is not a JSON object") end
   if value.issuer ~= issuer then
     return refuse("metadata_issuer", "the metadata names another issuer: check the spelling of the option 'issuer'")

@@ -108,7 +108,7 @@ function token_answer.read(answer, secrets_of)
     failure.code = said.error
   elseif failure.kind == "unknown" and is_success(status) then
     failure.code, failure.message = "unreadable", ("the token endpoint answered with status %d and no tokens"):format(status)
-  elseif said.error == "use_dpop_nonce" then
+  elseif failure.kind == "refused" and said.error == "use_dpop_nonce" then
     failure.nonce = answer.headers["dpop-nonce"]
   end
   return nil, failure

@@ -14,6 +14,7 @@ local json = require "grid.json"
 local lifecycle = require "grid.keeper.lifecycle"
 local lifetime = require "grid.keeper.lifetime"
 local memory = require "grid.keeper.memory"
+local pasted = require "grid.pasted"
 local sending = require "grid.keeper.sending"
 local timing = require "grid.keeper.timing"
 local waiting = require "grid.keeper.waiting"
@@ -25,34 +26,30 @@ local LONGEST_PAUSE = 0.05 -- seconds
 
 -- Tokens of a login, for an exchange that does not read them itself.
 local function plain_tokens(given)
-  local value = given
-  if type(given) == "string" then value = json.decode(given) end
-  if type(value) ~= "table" then return nil, "a JSON object is expected" end
-  if type(value.refresh_token) ~= "string" or value.refresh_token == "" then return nil, "refresh_token is missing" end
-  return value
+  if type(given) == "string" then return json.decode(pasted.without_mark(given)) end
+  return given
 end
 
--- -> texts, tokens with their numbers | nil, error
-local function tokens_of(keeper, given)
-  local tokens, fault = (keeper.exchange.tokens or plain_tokens)(given)
-  if not tokens then
-    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(fault) }
-  end
-  local texts = {}
-  for name, value in pairs(tokens) do
-    if type(value) == "string" and name:find "^[%w_]+$" then texts[name] = value end
-  end
-  return texts, tokens
+-- -> tokens, with their numbers | nil, the fault
+local function read_tokens(keeper, given)
+  local read = keeper.exchange.tokens
+  local ok, tokens, fault = pcall(read or plain_tokens, given)
+  if not ok then return nil, "the exchange failed to read them" end
+  if type(tokens) ~= "table" then return nil, read and fault or "a JSON object is expected" end
+  if type(tokens.refresh_token) ~= "string" or tokens.refresh_token == "" then return nil, "refresh_token is missing" end
+  return tokens
 end
 
 local function entry_of(keeper, given)
-  local texts, tokens = tokens_of(keeper, given)
-  if not texts then return nil, tokens end
+  local tokens, fault = read_tokens(keeper, given)
+  if not tokens then
+    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(fault) }
+  end
   local env = keeper:env()
   local answer = given
   if type(given) ~= "string" then answer = json.encode(given) or "{}" end
   return {
-    tokens = texts, answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
+    tokens = sending.texts(tokens), answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
     life = lifetime.of_login(tokens, env.clock.wall),
   }
 end

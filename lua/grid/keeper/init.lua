@@ -10,6 +10,7 @@ local demand = require "grid.keeper.demand"
 local disk = require "grid.keeper.disk"
 local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
+local exchanges = require "grid.exchange.contract"
 local flights = require "grid.keeper.flights"
 local hosts = require "grid.host"
 local http = require "grid.http"
@@ -70,6 +71,7 @@ keeper.options = {
 
 local function resolve(given)
   schema.check(WHAT, keeper.options, given)
+  exchanges.check_optional(WHAT .. ": exchange", given.exchange)
   if given.host then hosts.check(WHAT, given.host) end
   local resolved = {}
   for name, field in pairs(keeper.options) do

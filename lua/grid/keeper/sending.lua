@@ -85,13 +85,18 @@ local function raw_result(status, headers, body, code)
   return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
 end
 
-local function tokens_result(tokens, body)
+--- The tokens that a record can hold.
+function sending.texts(tokens)
   local texts = {}
   for name, value in pairs(tokens) do
     if type(value) == "string" and type(name) == "string" and name:find "^[%w_]+$" then texts[name] = value end
   end
+  return texts
+end
+
+local function tokens_result(tokens, body)
   return {
-    kind = "tokens", tokens = texts, answer = body,
+    kind = "tokens", tokens = sending.texts(tokens), answer = body,
     expires_in = tonumber(tokens.expires_in), expires_at = tonumber(tokens.expires_at),
   }
 end
@@ -100,23 +105,38 @@ local function is_text_or_nil(value)
   return value == nil or type(value) == "string"
 end
 
--- What an exchange returns, which may be one of the user: a token that is no text would
--- be lost.
-local function call_read(keeper, answer, grant)
-  local ok, tokens, problem = pcall(keeper.exchange.read, answer, grant)
-  if ok and type(tokens) == "table" then
-    local has_token = tokens.access_token ~= nil or tokens.refresh_token ~= nil
-    if has_token and is_text_or_nil(tokens.access_token) and is_text_or_nil(tokens.refresh_token) then return tokens end
-    return nil, { kind = "unknown", code = "bad_tokens" }
-  end
-  local is_failure = ok and type(problem) == "table" and is_text_or_nil(problem.kind)
+-- A token that is no text would be lost.
+local function has_tokens(tokens)
+  local access, refresh = tokens.access_token, tokens.refresh_token
+  return (access ~= nil or refresh ~= nil) and is_text_or_nil(access) and is_text_or_nil(refresh)
+end
+
+local KINDS = { reject = true, unknown = true, refused = true }
+local FAILED = { kind = "unknown", code = "exchange_failed" }
+
+local function is_failure(problem)
+  return type(problem) == "table" and KINDS[problem.kind or "unknown"]
     and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
-  return nil, is_failure and problem or { kind = "unknown", code = "exchange_failed" }
+end
+
+-- What an exchange, which may be one of the user, makes of an answer.
+-- -> result | nil, failure
+local function read_tokens(keeper, answer, grant)
+  local tokens, problem = keeper.exchange.read(answer, grant)
+  if type(tokens) ~= "table" then return nil, is_failure(problem) and problem or FAILED end
+  if not has_tokens(tokens) then return nil, { kind = "unknown", code = "bad_tokens" } end
+  return tokens_result(tokens, answer.body)
+end
+
+local function call_read(...)
+  local ok, result, problem = pcall(read_tokens, ...)
+  if not ok then return nil, FAILED end
+  return result, problem
 end
 
 local function read(keeper, answer, grant)
-  local tokens, problem = call_read(keeper, answer, grant)
-  if tokens then return tokens_result(tokens, answer.body) end
+  local result, problem = call_read(keeper, answer, grant)
+  if result then return result end
   if problem.kind ~= "reject" and problem.kind ~= "refused" and is_success(answer.status) then
     return raw_result(answer.status, answer.headers, answer.body, problem.code)
   end
@@ -171,7 +191,7 @@ end
 local function exchange(keeper, effect, skew)
   local sent = keeper:env()
   local result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
-  if not result.nonce then return result, err, answer, sent end
+  if result.kind ~= "refused" or not result.nonce then return result, err, answer, sent end
   sent = keeper:env()
   result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
   return result, err, answer, sent
@@ -201,10 +221,8 @@ function sending.read_raws(keeper, raws)
     for name, value in pairs(raw.headers or {}) do headers[name:gsub("_", "-")] = value end
     local grant = grant_of(raw, 0)
     local answer = { status = raw.status, headers = headers, cookies = {}, body = raw.answer }
-    local tokens = call_read(keeper, answer, grant)
-    if tokens then
-      return { name = "answer", result = tokens_result(tokens, raw.answer), raw = raw }
-    end
+    local result = call_read(keeper, answer, grant)
+    if result then return { name = "answer", result = result, raw = raw } end
   end
   return { name = "answer" }
 end

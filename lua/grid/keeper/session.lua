@@ -9,6 +9,7 @@ local dpop = require "grid.exchange.dpop"
 local errors = require "grid.errors"
 local json = require "grid.json"
 local keys = require "grid.keys"
+local pasted = require "grid.pasted"
 
 local session = {}
 
@@ -58,7 +59,7 @@ end
 
 local function data_of(own)
   if is_of_grid(own.tokens) then return (json.decode(own.tokens.refresh_token)) end
-  local value = json.decode(own.answer)
+  local value = json.decode(pasted.without_mark(own.answer))
   if type(value) == "table" then
     for name in pairs(KEPT) do value[name] = nil end
   end
