@@ -1,6 +1,6 @@
 -- A worker under valgrind: calls of all kinds and ends, refreshes of a keeper, and the
--- example gateway, then a TERM, and memcheck has nothing to say. No part of the usual suite: `make valgrind`
--- runs it. memcheck is slow, so nothing here measures time.
+-- example gateway, then a TERM, and memcheck has nothing to say. No part of the usual
+-- suite: `make valgrind` runs it. memcheck is slow, so nothing here measures time.
 
 local files = require "spec.nginx.files"
 local http = require "socket.http"
