@@ -118,10 +118,16 @@ local OPENIDC = [[
   print(header, status, data.refresh_token, saves)
   request()
   print(header, status, saves)
-  assert(keeper:remove "b64:hash")
+  opts.lifecycle.on_logout(session)
+  print(keeper:get "b64:hash")
+  opts.lifecycle.on_logout { get = function() end }
   request()
   print(status, next(data))
+  request() -- a log-in without a refresh token
+  print(status)
   ngx = nil]]
+
+local GONE = "nil\tgrid: store error (not_found): the store has no session 'b64:hash': add it\n"
 
 keeper_examples.lua.openidc = { run = function(block, _, _, folder)
   local server = oauth_server.share()
@@ -129,7 +135,7 @@ keeper_examples.lua.openidc = { run = function(block, _, _, folder)
   local values = { refresh = tokens.refresh_token, access = tokens.access_token, block = block.text }
   local out = run_lua(server, folder, MAKE .. OPENIDC:gsub("%$(%l+)", values))
   local header = "Authorization: Bearer " .. newest(server)
-  assert.equal(("%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n401\tnil\n"):format(header, header, header), out)
+  assert.equal(("%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n%s401\tnil\n403\n"):format(header, header, header, GONE), out)
   assert.equal(1, server:counts().executions)
 end }
 
