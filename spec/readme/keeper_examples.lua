@@ -135,7 +135,8 @@ keeper_examples.lua.openidc = { run = function(block, _, _, folder)
   local values = { refresh = tokens.refresh_token, access = tokens.access_token, block = block.text }
   local out = run_lua(server, folder, MAKE .. OPENIDC:gsub("%$(%l+)", values))
   local header = "Authorization: Bearer " .. newest(server)
-  assert.equal(("%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n%s401\tnil\n403\n"):format(header, header, header, GONE), out)
+  local expected = "%s\tnil\tnil\tnil\tb64:hash\t1\n%s\tnil\tnil\t2\n%s\tnil\t2\n%s401\tnil\n403\n"
+  assert.equal(expected:format(header, header, header, GONE), out)
   assert.equal(1, server:counts().executions)
 end }
 
