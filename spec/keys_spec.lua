@@ -48,6 +48,13 @@ describe("a key pair", function()
     end)
   end
 
+  it("comes in as ECPrivateKey, which names its curve", function()
+    local EC_PRIVATE_KEY = "3031020101 0420" .. SCALAR .. "a00a06082a8648ce3d030107"
+    assert.equal(base64(SPKI), assert(grid.keypair(base64((EC_PRIVATE_KEY:gsub(" ", ""))))).public_key)
+    local _, err = grid.keypair(base64("3025020101" .. "0420" .. SCALAR))
+    assert.same({ "crypto", "wrong_curve" }, { err.kind, err.code })
+  end)
+
   it("comes in as PEM, and goes out as PKCS#8 that openssl takes", function()
     local pair = grid.keypair()
     local path = os.tmpname()

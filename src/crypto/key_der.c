@@ -204,6 +204,20 @@ bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
     return info.size == 0 || bad_key(err);
 }
 
+/* In PKCS#8 a SEQUENCE follows the version, in ECPrivateKey an OCTET STRING. */
+static bool is_ec_private_key(grid_slice der)
+{
+    grid_slice fields;
+    unsigned char version;
+
+    return take_last(&der, SEQUENCE, &fields) && take_version(&fields, &version) && next_is(fields, OCTET_STRING);
+}
+
+bool grid_der_read_private_key(grid_slice der, grid_private_der *key, grid_error *err)
+{
+    return is_ec_private_key(der) ? grid_der_read_ec_private_key(der, key, err) : grid_der_read_pkcs8(der, key, err);
+}
+
 static unsigned char *put(unsigned char *out, const unsigned char *bytes, size_t size)
 {
     memcpy(out, bytes, size);

@@ -27,6 +27,9 @@ bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
 /* ECPrivateKey by itself, as in "EC PRIVATE KEY": the text must name the curve. */
 bool grid_der_read_ec_private_key(grid_slice der, grid_private_der *key, grid_error *err);
 
+/* Either of them. */
+bool grid_der_read_private_key(grid_slice der, grid_private_der *key, grid_error *err);
+
 void grid_der_write_spki(const unsigned char point[GRID_POINT_SIZE], unsigned char der[GRID_SPKI_SIZE]);
 void grid_der_write_pkcs8(const unsigned char scalar[GRID_SCALAR_SIZE], const unsigned char point[GRID_POINT_SIZE],
                           unsigned char der[GRID_PKCS8_SIZE]);

@@ -190,7 +190,7 @@ static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
 
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
 {
-    read_der *read = grid_der_read_pkcs8;
+    read_der *read = grid_der_read_private_key;
     grid_private_der found;
     grid_buffer der;
     grid_slice dashes;
