@@ -228,6 +228,26 @@ describe("an answer that the store does not take", function()
     assert.equal("added refreshed", rig.names(events))
   end)
 
+  it("is saved when the folder of the store is back, and served before as one whose store fails", function()
+    folder = child.folder()
+    local directory, away = folder.path .. "/sessions", folder.path .. "/away"
+    start { store = grid.store.file { directory = directory } }
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      assert(os.rename(directory, away))
+      return execute(self, request)
+    end
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "store", code = "folder_gone" })
+    rig.pass(6)
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    assert(os.rename(away, directory))
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+    assert.equal("added refreshed", rig.names(events))
+  end)
+
   it("is saved by close", function()
     start_failing()
     keeper:refresh("me", { timeout = 0 })

@@ -80,8 +80,30 @@ describe("a store in a folder", function()
     assert_error("not_found", store:put("a", rev, "2"))
     rev = assert(store:put("a", rev, "2"))
     folder:run "rm -r sessions"
-    assert.same({ nil, "conflict" }, { store:put("a", rev, "3") })
+    assert.same({ nil, "conflict" }, { open():put("a", rev, "3") })
     assert(store:put("a", nil, "3"))
+  end)
+
+  it("takes a folder that is gone or empty for a failure, since a file system may have been unmounted", function()
+    local writer, reader = open(), open()
+    local rev = assert(writer:put("a", nil, "1", 5))
+    assert.equal("1", reader:get "a")
+    for _, empty in ipairs { "true", "mkdir -m 700 sessions" } do
+      folder:run("mv sessions away && " .. empty)
+      for _, store in ipairs { writer, reader } do
+        assert_error("folder_gone", store:get "a")
+        assert_error("folder_gone", store:due(10, 10))
+        assert_error("folder_gone", store:list(10))
+        for _, expected in ipairs { rev, false } do assert_error("folder_gone", store:put("a", expected or nil, "2")) end
+      end
+      assert.is_false(core.file_exists(directory .. "/tmp"))
+      folder:run "rm -rf sessions && mv away sessions"
+    end
+    for _, store in ipairs { writer, reader } do
+      assert.same({ "1", rev }, { store:get "a" })
+      assert.same({ { "a" }, { "a" } }, { store:due(10, 10), store:list(10) })
+    end
+    assert.is_true(writer:remove("a", rev))
   end)
 
   it("removes what killed writers have left at its first put, and after a minute", function()

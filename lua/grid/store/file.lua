@@ -35,7 +35,7 @@ function file.new(given)
   schema.check("grid.store.file", OPTIONS, given)
   local directory = given.directory:match "^(.-)/*$"
   return setmetatable({
-    directory = directory == "" and "/" or directory, is_complete = false, next_sweep = 0,
+    directory = directory == "" and "/" or directory, is_complete = false, is_known = false, next_sweep = 0,
     ids = {}, quiet = {}, stamps = {}, names = {}, name_count = 0,
   }, File)
 end
@@ -102,12 +102,41 @@ local function path_of(self, name)
   return path_in(self, name:sub(1, 2) .. "/" .. name)
 end
 
+local function has_layout(self)
+  if core.file_exists(path_in(self, "tmp")) then return true end
+  for _, bucket in ipairs(BUCKETS) do
+    if core.file_exists(path_in(self, bucket)) then return true end
+  end
+  return false
+end
+
+-- Of a folder that this store has used, and that is gone or empty now: its file system
+-- may have been unmounted, which removes no record. -> error | nil
+local function loss(self)
+  if not self.is_known or has_layout(self) then return nil end
+  return errors.new {
+    kind = "store", code = "folder_gone",
+    message = ("the folder %s is gone or empty: mount or restore it; to begin anew, restart the program"):format(self.directory),
+  }
+end
+
 -- Does the folder exist, and may it be used? -> boolean | nil, error
 local function folder_exists(self)
   local ok, kind, code, message = core.folder_check(self.directory)
   if ok then return true end
-  if code == "not_found" then return false end
-  return nil, errors.from_core(kind, code, message)
+  if code ~= "not_found" then return nil, errors.from_core(kind, code, message) end
+  local err = loss(self)
+  if err then return nil, err end
+  return false
+end
+
+-- Can there be records? -> boolean | nil, error
+local function has_records(self)
+  local exists, err = folder_exists(self)
+  if not exists then return exists, err end
+  err = loss(self)
+  if err then return nil, err end
+  return core.file_exists(path_in(self, "tmp"))
 end
 
 local function parent_of(path)
@@ -133,6 +162,8 @@ local function prepare(self)
     self.is_complete = true
     return true
   end
+  err = loss(self)
+  if err then return nil, err end
   for _, step in ipairs(layout(self)) do
     local ok, kind, code, message = step[1](step[2])
     if not ok then return nil, errors.from_core(kind, code, message) end
@@ -167,7 +198,8 @@ function File:get(id)
   name, err = name_of(self, id)
   if not name then return nil, err end
   local found, rev, blob = read(self, name, id)
-  if not found then return nil, rev end
+  if not found then return nil, rev or loss(self) end
+  self.is_known = true
   local seen = self.stamps[id]
   if seen and not seen.rev then seen.rev = rev end
   return blob, rev
@@ -203,6 +235,16 @@ local function sweeps(self)
   return true
 end
 
+-- Notes what the end of a put shows of the folder. -> as store:put
+local function conclude(self, rev, is_done, problem)
+  if is_done then
+    self.is_known = true
+    return rev
+  end
+  if problem ~= "conflict" then self.is_complete = false end -- a folder in it may have been removed
+  return nil, loss(self) or problem
+end
+
 --- `put` with another function in place of core.file_replace_if, such as one that lets a
 --- thread do the work.
 function File:put_by(replace_if, id, expected_rev, blob, due_at)
@@ -223,11 +265,8 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   rev, err = next_rev(count)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
-  ok, err = outcome(replace_if(path_of(self, name), path_in(self, "tmp"), expected_rev and first_line(expected_rev),
-    compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST, sweeps(self)))
-  if ok then return rev end
-  if err ~= "conflict" then self.is_complete = false end -- a folder in it may have been removed
-  return nil, err
+  return conclude(self, rev, outcome(replace_if(path_of(self, name), path_in(self, "tmp"),
+    expected_rev and first_line(expected_rev), compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST, sweeps(self))))
 end
 
 function File:put(id, expected_rev, blob, due_at)
@@ -277,9 +316,8 @@ end
 -- A copy of a file may have an earlier time than `due_at`: the text of the file decides.
 function File:due(now, limit)
   contract.check_due("store:due", now, limit)
-  local exists, err = folder_exists(self)
+  local exists, err = has_records(self)
   if not exists then return exists == false and {} or nil, err end
-  if not core.file_exists(path_in(self, "tmp")) then return {} end
   local now_us = tonumber(contract.microseconds(now))
   local candidates = {}
   for _, bucket in ipairs(BUCKETS) do
@@ -302,9 +340,8 @@ end
 -- The name of a file never gets another id, so that each file is opened once.
 function File:list(limit, after)
   contract.check_list("store:list", limit, after)
-  local exists, err = folder_exists(self)
+  local exists, err = has_records(self)
   if not exists then return exists == false and {} or nil, err end
-  if not core.file_exists(path_in(self, "tmp")) then return {} end
   local known, ids = {}, {}
   for _, bucket in ipairs(BUCKETS) do
     local names, kind, code, message = core.file_names(path_in(self, bucket))
