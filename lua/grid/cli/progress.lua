@@ -14,7 +14,7 @@ Progress.__index = Progress
 local WIDTH = 40
 local INTERVAL = 0.05 -- seconds between two updates of the bar
 
--- A bar needs a terminal that can erase a line.
+-- A bar needs a terminal that obeys a carriage return.
 local function can_show_bar()
   local kind = os.getenv "TERM" or ""
   return kind ~= "" and kind ~= "dumb" and core.is_terminal(1) and core.is_terminal(2)
@@ -23,12 +23,19 @@ end
 function progress.new(to, total)
   return setmetatable({
     output = to, total = total, done = 0, failed = 0, since = core.now(), updated_at = 0,
-    bar = not to.json and can_show_bar(),
+    bar = not to.json and can_show_bar(), width = 0,
   }, Progress)
 end
 
+-- Blanks erase the last bar: some terminals have no escape sequence for that.
+local function show(self, bar)
+  io.stderr:write("\r", bar, (" "):rep(self.width - #bar))
+  self.width = #bar
+end
+
 local function erase(self)
-  if self.bar then io.stderr:write "\r\27[K" end
+  if self.width > 0 then show(self, "") end
+  if self.bar then io.stderr:write "\r" end
 end
 
 local function update_bar(self)
@@ -36,7 +43,7 @@ local function update_bar(self)
   if not self.bar or now - self.updated_at < INTERVAL and self.done < self.total then return end
   self.updated_at = now
   local filled = math.floor(WIDTH * self.done / self.total)
-  io.stderr:write(("\r[%s%s] %d of %d, %d failed, %.0f/s"):format(
+  show(self, ("[%s%s] %d of %d, %d failed, %.0f/s"):format(
     ("#"):rep(filled), ("."):rep(WIDTH - filled),
     self.done, self.total, self.failed, self.done / (now - self.since)))
   io.stderr:flush()
