@@ -19,19 +19,29 @@ local WAITING_PHASES = {
   precontent = true, proxy_ssl_cert = true, proxy_ssl_verify = true,
 }
 
--- A handler in ssl_session_fetch can yield only with OpenResty's patch of OpenSSL, which
--- adds this function. Without the patch, ngx_lua ends the handler.
-local function can_wait_for_session()
+-- A handler in these phases can yield only with OpenResty's patches, which add these
+-- names. Without them, ngx_lua or nginx ends the handler. The name in nginx is that of
+-- another of its patches: the one for ssl_client_hello adds none.
+local PATCHED = {
+  ssl_session_fetch = { of = "OpenSSL", name = "SSL_magic_pending_session_ptr", declaration = "void *%s(void);" },
+  ssl_client_hello = { of = "nginx", name = "ngx_is_privileged_agent", declaration = "extern uintptr_t %s;" },
+}
+
+-- -> what lacks the patch that the phase needs | nil
+local function unpatched(phase)
+  local patch = PATCHED[phase]
+  if not patch then return nil end
   local ffi = require "ffi"
-  pcall(ffi.cdef, "void *SSL_magic_pending_session_ptr(void);")
-  return (pcall(function() return ffi.C.SSL_magic_pending_session_ptr end))
+  pcall(ffi.cdef, patch.declaration:format(patch.name))
+  return not pcall(function() return ffi.C[patch.name] end) and patch.of or nil
 end
 
 --- -> nil: a call can wait here | the cause and the remedy
 function nginx.obstacle()
   local phase = ngx.get_phase()
-  if phase == "ssl_session_fetch" and not can_wait_for_session() then
-    return "nginx cannot wait in the phase 'ssl_session_fetch': its OpenSSL lacks OpenResty's patch; call from ngx.timer.at(0, …)"
+  local lacking = unpatched(phase)
+  if lacking then
+    return ("nginx cannot wait in the phase '%s': %s lacks OpenResty's patch; call from ngx.timer.at(0, …)"):format(phase, lacking)
   end
   if WAITING_PHASES[phase] and core.is_yieldable() then return nil end
   if WAITING_PHASES[phase] then
