@@ -253,6 +253,24 @@ describe("calls of a worker", function()
     assert_cancelled(scene, "/closed_detached", 1)
   end)
 
+  -- As keeper:start has one; a timer is left for another one after so many threads.
+  it("go on where the only timer that may run has a thread that does not end", function()
+    scene = scenes.start { http = "lua_max_running_timers 1;", locations = [[
+      location = /spawned {
+        content_by_lua_block {
+          local host, semaphore = require "grid.host.nginx", require("ngx.semaphore").new()
+          host.spawn(ngx.sleep, 60)
+          local late = 0
+          for _ = 1, 2500 do
+            host.spawn(semaphore.post, semaphore, 1)
+            if late < 20 and not semaphore:wait(0.15) then late = late + 1 end
+          end
+          ngx.print(late)
+        }
+      }]] }
+    assert.is_true(tonumber((scene.nginx:get "/spawned")) <= 4)
+  end)
+
   it("go on when the driver has stopped by an error", function()
     scene = scenes.start { locations = locations() }
     scene.sandbox:fault { kind = "delay", hold = true }

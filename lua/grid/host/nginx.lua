@@ -177,6 +177,7 @@ local MAX_THREADS = 1000
 local TIMER_TIMEOUT = 0.1
 
 local current -- the timer that runs spawned functions | nil
+local former -- one before it, while its threads go on | nil
 local has_created = false -- whether this worker has created a timer
 
 local function run_thread(self, f, ...)
@@ -193,7 +194,7 @@ local function start_threads(self)
     self.alive, self.started = self.alive + 1, self.started + 1
     ngx.thread.spawn(run_thread, self, unpack(task, 1, task.count))
   end
-  if self.started > MAX_THREADS and current == self then current = nil end
+  if self.started > MAX_THREADS and current == self then current, former = nil, former or self end
 end
 
 -- Seconds that a timer without threads keeps its wakeups: as long as calls follow one
@@ -222,6 +223,7 @@ local function run_timer(_, self)
     linger(self)
   until is_idle(self)
   if current == self then current = nil end
+  if former == self then former = nil end
   wakeup.close_spares()
 end
 
@@ -242,13 +244,28 @@ local function create_timer(now)
   return true
 end
 
+-- nginx has no timer in place of the former one, which takes the functions back: it
+-- would do without new timers at all, if one of its threads never ends.
+local function fall_back()
+  local tasks = current and current.tasks or {}
+  if current then current.tasks = {} end
+  current, former = former, nil
+  current.started = 0
+  for _, task in ipairs(tasks) do current.tasks[#current.tasks + 1] = task end
+end
+
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass
 --- such values as arguments. -> true | nil: nginx has no free timer here
 function nginx.spawn(f, ...)
   local now = core.now()
   local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
-  if (not current or is_dropped) and not create_timer(now) then return nil end
+  if former and is_dropped then
+    fall_back()
+  elseif (not current or is_dropped) and not create_timer(now) then
+    if not former then return nil end
+    fall_back()
+  end
   current.tasks[#current.tasks + 1] = { count = select("#", ...) + 1, f, ... }
   if current.is_running then current.semaphore:post(1) end
   return true

@@ -5,8 +5,9 @@
 -- Owns: the records in the dict, and their locks.
 -- Does not know: which refreshes may be repeated, which is in grid.api.session.
 --
--- A crash between the answer and the store loses a session. The session keeper, once it
--- is there, replaces this part: it records a refresh before it is sent.
+-- A crash between the answer and the store loses a session here. Where that matters, use
+-- the keeper (doc/keeper.md), as spec/examples/openid does: it records a refresh before
+-- it is sent.
 
 local cjson = require("cjson.safe").new()
 local grid = require "grid"
