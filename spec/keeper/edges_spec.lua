@@ -197,6 +197,41 @@ describe("The rounds of refresh_due", function()
   end)
 end)
 
+describe("A keeper that is closed while a caller reads the store", function()
+  -- In a method of its store, 10 seconds before the session ends.
+  local function closing(method)
+    local spoil = {}
+    start { store = rig.spoiled(grid.store.memory(), spoil), host = false }
+    assert(keeper:add("me", rig.TOKENS))
+    spoil[method] = function(call, ...)
+      keeper:close()
+      return call(...)
+    end
+    rig.pass(3590)
+  end
+
+  it("begins no refresh of a session that is still valid", function()
+    closing "get"
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    assert.same({ 1, 0 }, { keeper.store.calls.put, #server.raw.requests })
+  end)
+
+  it("begins no refresh of one that has expired, and tells nothing of one", function()
+    closing "get"
+    rig.pass(10)
+    local session, err = keeper:get "me"
+    assert.is_nil(session)
+    raw_rig.assert_error(err, { kind = "cancelled", code = "keeper_closed" })
+    assert.same({ 1, 0, "added" }, { keeper.store.calls.put, #server.raw.requests, rig.names(events) })
+  end)
+
+  it("begins no refresh of what is due, and no sender", function()
+    closing "due"
+    assert.same({ due = 1, refreshed = 0, adopted = 0, failed = 0 }, keeper:refresh_due())
+    assert.same({ 1, false }, { keeper.store.calls.put, keeper.crew_http })
+  end)
+end)
+
 describe("A coroutine that is dropped", function()
   -- Until its store yields: `step` is the number of that operation.
   local function drop(method, step, run)
@@ -228,6 +263,19 @@ describe("A coroutine that is dropped", function()
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal(1, server.executions)
   end)
+
+  if coroutine.close then
+    it("or closed, and not dropped, ends its refresh, too", function()
+      start()
+      assert(keeper:add("me", rig.TOKENS))
+      local thread = drop("put", 1, function() keeper:refresh "me" end)
+      assert(coroutine.close(thread))
+      assert.equal(0, refreshes_in_flight())
+      rig.pass(20)
+      assert.equal("access-1", assert(keeper:refresh "me").access_token)
+      assert.equal(1, server.executions)
+    end)
+  end
 
   it("leaves its answer to the next caller", function()
     start { store = grid.store.memory() }

@@ -114,7 +114,7 @@ function due.refresh(keeper, given, is_over)
   local ids, err = due_ids(keeper, limit)
   if not ids then return nil, err end
   add_known(keeper, ids, limit)
-  local refresh = keeper.host.name == "blocking" and refresh_by_crew or refresh_all
+  local refresh = keeper.host.name == "blocking" and not keeper.closed and refresh_by_crew or refresh_all
   local counts
   counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, is_over)
   if not counts then return nil, err end

@@ -17,10 +17,16 @@ local flights = {}
 local SPAWN_TIMEOUT = 0.1
 local LONGEST_WAIT = 60
 
--- The coroutine that carries out a flight may be dropped while it waits: then the
--- collector takes it. Its status does not tell: nginx calls those of other requests dead.
+local function is_closed(thread)
+  return coroutine.close ~= nil and coroutine.status(thread) == "dead"
+end
+
+-- The coroutine that carries out a flight may be closed while it waits, or be dropped:
+-- then the collector takes it. On LuaJIT, which closes none, its status does not tell:
+-- nginx calls those of other requests dead.
 local function is_dropped(one)
-  return one.carrier and one.carrier.thread == nil
+  local carrier = one.carrier
+  return carrier ~= nil and (carrier.thread == nil or is_closed(carrier.thread))
 end
 
 --- The flight under way for an id | nil. A flight that was under way when the process
@@ -67,8 +73,10 @@ local function carry_out(keeper, one)
   if not ok then error(problem, 0) end
 end
 
--- Begins a flight: in a coroutine of its own, if the caller could wait for that.
+-- Begins a flight: in a coroutine of its own, if the caller could wait for that. A keeper
+-- that was closed while a caller read the store begins nothing but the saving of answers.
 local function begin(keeper, id, want, waits_until)
+  if keeper.closed and not keeper.pending[id] then return { id = id, is_over = true, outcome = "closed" } end
   local one = {
     id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.pid(),
     has_begun = false, is_over = false, can_persist = false,
