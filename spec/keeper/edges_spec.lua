@@ -216,7 +216,7 @@ describe("A keeper that is closed while a caller reads the store", function()
     assert.same({ 1, 0 }, { keeper.store.calls.put, #server.raw.requests })
   end)
 
-  it("begins no refresh of one that has expired, and tells nothing of one", function()
+  it("begins no refresh of one that has expired, and tells of none", function()
     closing "get"
     rig.pass(10)
     local session, err = keeper:get "me"
@@ -360,6 +360,13 @@ describe("A store of a user", function()
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.equal(3, keeper.store.calls.put)
     assert.equal(1, server.executions)
+  end)
+
+  it("may tell in its errors what it was to put: the caller is shown no token", function()
+    start { store = rig.spoiled(grid.store.memory(), { put = function(_, _, _, blob) error("syntax error near " .. blob) end }) }
+    local _, err = keeper:add("me", rig.TOKENS)
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.is_truthy(err.message:find "syntax error near %[record%]$")
   end)
 
   it("may return something else than a record and a list", function()

@@ -248,6 +248,7 @@ describe("grid.keeper", function()
     end
     local _, err = keeper:refresh "me"
     raw_rig.assert_error(err, { outcome = "unknown", status = 200 })
+    assert.is_nil(err.body)
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.same({ 1, 0, 1 }, { server.executions, server.reuses, #server.raw.requests })
   end)

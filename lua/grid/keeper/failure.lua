@@ -35,10 +35,15 @@ function failure.cannot_wait(obstacle)
   return errors.new { kind = "request", code = "cannot_wait", message = obstacle }
 end
 
+-- What a store tells may repeat a record that is not sealed, from its beginning on.
+local function without_record(text)
+  return (text:gsub("grid%-keeper%-record.*", "[record]"))
+end
+
 --- The error of a store's own, or of what it has raised.
 function failure.of_store(problem)
   if errors.is_error(problem) then return problem end
-  return new("store", "store_failed", "the store failed: %s", display.one_line(tostring(problem)))
+  return new("store", "store_failed", "the store failed: %s", display.one_line(without_record(tostring(problem))))
 end
 
 --- The server has refused the refresh token: `dead` of the record.

@@ -157,6 +157,13 @@ local function result_of_error(err)
   return { kind = "unknown", code = err.code, status = err.status }
 end
 
+-- The error without the body of its answer, which may hold tokens, and is in the record.
+local function without_answer(err)
+  local fields = {}
+  for name, value in pairs(err) do fields[name] = value end
+  return errors.new(fields)
+end
+
 -- ---- The attempt ----------------------------------------------------------------------
 
 -- One request. -> result, error, answer
@@ -173,7 +180,7 @@ local function send(keeper, grant, effect)
   end
   local answer
   answer, err = keeper.http:perform(request)
-  if not answer then return result_of_error(err), err end
+  if not answer then return result_of_error(err), without_answer(err) end
   local result = read(keeper, answer, grant)
   if result.kind ~= "tokens" then err = failure.of_answer(result) end
   return result, err, answer
