@@ -77,6 +77,17 @@ describe("an HTTP/2 stream", function()
       end
     end)
 
+    -- nghttp2 refuses more than 1,000 SETTINGS at once, which fit into one TLS record.
+    it("a connection that is refused for them is not used again", function()
+      local client = peer:client()
+      for _ = 1, 3 do
+        assert(client:request("POST", "/x", "{}"))
+        local _, err = client:request("POST", "/x", { ["do"] = { { "frame", 4, 0, "zero", "" }, { "repeat", 1800 } } })
+        rig.assert_error(err, { sent = "unknown" })
+      end
+      assert(client:request("POST", "/x", "{}"))
+    end)
+
     it("a sound server answers, and so does theirs on another connection", function()
       local sound = fault_server.start()
       local client = peer:client()

@@ -57,8 +57,8 @@ void grid_connections_on_answer(grid_connections *connections, const grid_lease 
 void grid_connections_end_unanswered(grid_connections *connections, const grid_lease *lease,
                                  double since);
 
-/* A request that was to be sent on the connection was not sent. If no other transfer uses
- * the connection, it is shut down. False: another one does. */
+/* The connection is of no use to the transfer. If no other transfer uses it, it is shut
+ * down. False: another one does. */
 bool grid_connections_end_unused(grid_connections *connections, const grid_lease *lease);
 
 /* Ends the use. A connection that accepts no further requests is shut down when its last

@@ -248,6 +248,11 @@ void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task)
         grid_connections_end_unanswered(&engine->connections, &task->lease, task->started);
 }
 
+void grid_engine_end_broken(grid_engine *engine, const grid_task *task)
+{
+    grid_connections_end_unused(&engine->connections, &task->lease);
+}
+
 grid_url *grid_engine_url(grid_engine *engine, const char *text)
 {
     if (!engine->url || !grid_url_is(engine->url, text)) {

@@ -47,6 +47,10 @@ void grid_engine_set_http2(grid_engine *engine, const grid_task *task, bool is_h
  * grid_connections_end_unanswered. */
 void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task);
 
+/* libcurl cannot read or write the connection of the task any more. If no other task uses
+ * the connection, it is shut down, so that libcurl does not reuse it. */
+void grid_engine_end_broken(grid_engine *engine, const grid_task *task);
+
 /* The parsed URL, with a reference for the caller; NULL: out of memory. The last URL is
  * cached, since most calls have the same. */
 grid_url *grid_engine_url(grid_engine *engine, const char *text);

@@ -133,6 +133,11 @@ static bool is_of_further_connection(const grid_ending *ending)
     return ending->handed_over && find(ending->code)->of_connection;
 }
 
+bool grid_failure_is_of_connection(CURLcode code)
+{
+    return code == CURLE_HTTP2 || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+}
+
 static void describe_no_descriptor(grid_error *err)
 {
     grid_error_set(err, GRID_REQUEST, "no_descriptor",
