@@ -21,6 +21,7 @@ local host = {}
 ---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), close }
 ---@field can_yield? fun(): boolean
 ---@field loop? fun(): any the running event loop, if a program may have several
+---@field linger? number seconds that a coroutine which serves others goes on when it has nothing to do
 ---@field grace? number seconds that a call of an abandoned waiter continues
 ---@field is_ending? fun(): boolean has the process been asked to end, while its event loop still runs?
 
@@ -36,6 +37,7 @@ local HOST = {
   can_yield = { type = "function" },
   loop = { type = "function" },
   grace = { type = "number" },
+  linger = { type = "number" },
   is_ending = { type = "function" },
 }
 
@@ -101,7 +103,7 @@ end
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
 -- Fields of a host that has `condition`; any other host is completed, and lacks them.
-local WITH_CONDITION = { "can_yield", "grace", "loop", "poller" }
+local WITH_CONDITION = { "can_yield", "grace", "linger", "loop", "poller" }
 
 --- Raises unless `given` is a valid host. `what` is the function that received it.
 function host.check(what, given)

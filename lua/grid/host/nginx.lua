@@ -10,8 +10,9 @@ local wakeup = require "grid.host.nginx_wakeup"
 
 -- grace: seconds that a call continues after its nginx request was aborted. The answer
 -- may contain the only valid token.
+-- linger: a new thread with its wakeup costs more than a tenth of a refresh.
 ---@type grid.Host
-local nginx = { name = "nginx", now = core.now, grace = 5 }
+local nginx = { name = "nginx", now = core.now, grace = 5, linger = 0.1 }
 
 local WAITING_PHASES = {
   rewrite = true, access = true, content = true, timer = true, preread = true,

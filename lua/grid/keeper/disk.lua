@@ -62,16 +62,27 @@ local function note(writer, id, ...)
   return true
 end
 
+-- -> whether there were any
 local function take_results(writer)
+  local count = writer.count
   while writer.count > 0 and note(writer, writer.core:next_finished()) do end
+  return writer.count < count
+end
+
+-- Where a new coroutine costs more than a wait, the one that serves a writer goes on for
+-- a moment after the last write.
+local function linger_of(keeper)
+  return not keeper.closed and not waiting.is_ending(keeper.host) and keeper.host.linger or 0
 end
 
 local function serve(keeper, writer)
   if writer.poller then return end
   writer.poller = keeper.host.poller(writer)
-  while writer.count > 0 do
-    writer.poller:wait(LONGEST_WAIT)
-    take_results(writer)
+  local used_at, seconds = core.now(), LONGEST_WAIT
+  while seconds > 0 do
+    writer.poller:wait(seconds)
+    if take_results(writer) then used_at = core.now() end
+    seconds = writer.count > 0 and LONGEST_WAIT or used_at + linger_of(keeper) - core.now()
   end
   writer.poller:close()
   writer.poller, writer.spawned_at = false, false
