@@ -70,6 +70,15 @@ local FAULTS = {
   ["has no due"] = { function(store) store.due = nil end, "has no method 'due'" },
   ["does not say whether it is local"] = { function(store) store.is_local = nil end, "is_local" },
   ["tells no durability"] = { method("durability", function() end), "durability%(%) must give a text" },
+  ["says of each record that it is unchanged"] = { function(store)
+    store.is_unchanged = function() return true end
+  end, "is_unchanged%('a'%) is true for the rev before the last" },
+  ["says of a removed record that it is unchanged"] = { function(store, inner)
+    store.is_unchanged = function(_, id, rev)
+      local _, current = inner:get(id)
+      return current == nil or current == rev
+    end
+  end, "is_unchanged%('a'%) is true for a removed record's rev" },
   ["puts over any rev"] = { method("put", blind_put), "put%('a'%) is carried out with a rev, where there is no record" },
   ["creates over a record"] = { method("put", function(put, inner, id, rev, ...)
     if rev == nil then return blind_put(put, inner, id, rev, ...) end

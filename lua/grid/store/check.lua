@@ -210,6 +210,25 @@ local function due_times(store, other)
   due(store, 2000000001, 10, {})
 end
 
+local function changed(why, store, id, rev)
+  if call(store, "is_unchanged", id, rev) == true then fault("is_unchanged(%s) is true %s", shown(id), why) end
+end
+
+-- `false` may always be returned: the keeper reads the record then.
+local function unchanged(store, other)
+  if store.is_unchanged == nil then return end
+  local first = put(store, "a", nil, "1")
+  get(store, "a", "1", first)
+  call(store, "is_unchanged", "a", first)
+  local second = put(other, "a", first, "2")
+  changed("for the rev before the last", store, "a", first)
+  get(store, "a", "2", second)
+  call(store, "is_unchanged", "a", second)
+  remove(other, "a", second)
+  changed("for a removed record's rev", store, "a", second)
+  changed("where there never was a record", store, "b", second)
+end
+
 -- Reads a number. -> a function that puts the number plus 1, and returns 1 if the store
 -- carried the put out, else 0: the caller makes other puts before calling it
 local function increment(store)
@@ -257,7 +276,7 @@ local function run(make_store)
   local store, other = make(), make()
   emptiness(store)
   if not shares(store, other) then other = store end
-  for _, check in ipairs { conflicts, revs, blobs, ids, due_times, concurrency } do
+  for _, check in ipairs { conflicts, revs, unchanged, blobs, ids, due_times, concurrency } do
     check(store, other)
     list(store, 1, nil, {})
   end
