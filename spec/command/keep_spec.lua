@@ -6,6 +6,7 @@ local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local oauth_server = require "spec.support.oauth_server"
 local pages = require "spec.support.pages"
+local redis = require "spec.support.redis"
 
 describe("grid keep", function()
   local server, folder
@@ -44,7 +45,9 @@ describe("grid keep", function()
   local function shell(script)
     local text = PRELUDE:format(harness.GRID, server.http, server.http, server.http)
     local body = script:gsub("KEEP", harness.IN_BACKGROUND .. " keep")
-    local code, out, err = folder:run(text .. body, { GRID_API_KEY = "", http_proxy = "" })
+    local code, out, err = folder:run(text .. body, {
+      GRID_API_KEY = "", http_proxy = "", LUA_INIT = redis.prelude, -- which finds redis-lua
+    })
     return code, out, err
   end
 
@@ -79,6 +82,36 @@ describe("grid keep", function()
     local err
     code, out, err = shell "keep get ann"
     assert.same({ 1, "", "grid: store error (not_found): the store has no session 'ann': add it\n" }, { code, out, err })
+  end)
+
+  it("keeps sessions in Redis, as a user with a password, over TCP or a socket, and tells its durability", function()
+    local store = redis.start("unixsocket " .. folder.path .. "/redis.sock")
+    store:client():config("set", "requirepass", "canary-password")
+    folder:write("password", "canary-password\n")
+    folder:write("wrong", "canary-wrong\n")
+    for i, redis_section in ipairs {
+      { port = store.port, password_file = "password" },
+      { socket = folder.path .. "/redis.sock", username = "default", password_file = "password", prefix = "other:" },
+    } do
+      configure(nil, { directory = false, redis = redis_section })
+      local tokens = add("ann", 1)
+      assert.same({ 0, "ann\n", "" }, { shell "keep list" })
+      assert.matches("generation%s+2\n", (select(2, shell "keep refresh ann")))
+      local status = harness.objects(select(2, shell "keep status ann --json"))[1]
+      assert.same({ 2, "in the memory of Redis: a crash loses all changes since its last snapshot" },
+        { status.generation, status.durability })
+      assert.not_equal(tokens.access_token .. "\n", select(2, shell "keep get ann --field access_token"))
+      if i == 2 then assert.equal(0, (shell "keep remove ann")) end
+    end
+    configure(nil, { directory = false, redis = { port = store.port, password_file = "wrong" } })
+    local code, out, err = shell "keep status ann"
+    local without = { shell [[export LUA_INIT="package.preload.redis = error"; keep list]] }
+    store:stop()
+    assert.same({ 1, "" }, { without[1], without[2] })
+    assert.matches("needs the Lua module redis%-lua: install it", without[3])
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("not_connected.*WRONGPASS", err)
+    assert.not_matches("canary", err)
   end)
 
   it("gives what has a session, and says what a session has not", function()
@@ -141,7 +174,13 @@ describe("grid keep", function()
     refuses(2, "'seal_keys' is a secret", nil, { seal_keys = { "canary" } })
     refuses(2, "keeper.json: oauth2: unknown field 'client_idd', did you mean 'client_id'?", { client_idd = "x" })
     refuses(2, "keeper.json: unknown field 'directry', did you mean 'directory'?", nil, { directry = "x" })
-    refuses(2, "keeper.json: field 'directory' is missing", nil, { directory = false })
+    refuses(2, "keeper.json: name either 'directory' or 'redis'", nil, { directory = false })
+    refuses(2, "keeper.json: name either 'directory' or 'redis'", nil, { redis = {} })
+    refuses(2, "keeper.json: redis: 'password' is a secret", nil, { directory = false, redis = { password = "canary" } })
+    refuses(2, "keeper.json: redis: unknown field 'hots', did you mean 'host'?", nil, { directory = false, redis = { hots = "x" } })
+    refuses(2, "keeper.json: redis: 'prefix' must be a string without braces", nil, { directory = false, redis = { prefix = "{" } })
+    refuses(1, "cannot read nowhere", nil, { directory = false, redis = { password_file = "nowhere" } })
+    refuses(1, "no connection to Redis", nil, { directory = false, redis = { port = 1 } })
     refuses(2, "keeper.json: name either 'oauth2' or 'grid'", nil, { grid = {} })
     refuses(2, "keeper.json: name either 'oauth2' or 'grid'", nil, { oauth2 = false })
     refuses(2, "keeper.json: grid: no API key", nil, { oauth2 = false, grid = {} })

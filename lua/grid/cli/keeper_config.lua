@@ -1,5 +1,5 @@
 -- The keeper of `grid keep`, as a configuration file describes it: a JSON object
--- { directory, spool, seal_key_files, timeout, oauth2 | grid }.
+-- { directory | redis, spool, seal_key_files, timeout, oauth2 | grid }.
 -- Owns: the form of that file, and the secrets, which are in files that it names. A
 -- relative path in it begins at its folder.
 -- Does not know: the verbs of the command.
@@ -12,6 +12,7 @@ local oauth2 = require "grid.exchange.oauth2"
 local options = require "grid.api.options"
 local output = require "grid.cli.output"
 local pasted = require "grid.pasted"
+local redis_store = require "grid.cli.redis_store"
 local schema = require "grid.schema"
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
@@ -33,7 +34,8 @@ local function check_paths(value)
 end
 
 local FIELDS = {
-  directory = { type = "string", check = schema.plain, required = true },
+  directory = PATH,
+  redis = { type = "table" },
   spool = PATH,
   seal_key_files = { type = "table", check = check_paths },
   timeout = { type = "number", check = schema.seconds },
@@ -44,6 +46,7 @@ local FIELDS = {
 -- Secret -> the member that names its file instead.
 local IN_FILES = {
   client_secret = "client_secret_file", private_key = "private_key_file", api_key = "api_key_file", seal_keys = "seal_key_files",
+  password = "password_file",
 }
 
 local OAUTH2 = { client_secret_file = PATH, private_key_file = PATH }
@@ -109,6 +112,14 @@ local function grid_exchange(where, base, section)
   return checked(where, grid.exchange.grid, { client = client, reuse = section.reuse, reuse_seconds = section.reuse_seconds })
 end
 
+local function store_of(path, base, config)
+  if config.directory then return grid.store.file { directory = path_from(base, config.directory) } end
+  local where, section = path .. ": redis", config.redis
+  check(where, redis_store.FIELDS, section)
+  local password = section.password_file and secret_of(base, section.password_file)
+  return checked(where, grid.store.redis, redis_store.options(section, password))
+end
+
 local function seal_keys(base, paths)
   if not paths then return nil end
   local keys = {}
@@ -126,6 +137,9 @@ local function read(path)
   local value = json.decode(exit.assert(session_file.read_text(path)))
   if type(value) ~= "table" or json.is_array(value) then exit.usage("%s holds no JSON object", path) end
   check(path, FIELDS, value)
+  if (value.directory == nil) == (value.redis == nil) then
+    exit.usage("%s: name either 'directory' or 'redis', the store of the sessions", path)
+  end
   if (value.oauth2 == nil) == (value.grid == nil) then
     exit.usage("%s: name either 'oauth2' or 'grid', the exchange that refreshes sessions", path)
   end
@@ -141,7 +155,7 @@ local function open(path, on_event)
     exchange = grid_exchange(path .. ": grid", base, config.grid)
   end
   return checked(path, grid.keeper, {
-    exchange = exchange, store = grid.store.file { directory = path_from(base, config.directory) },
+    exchange = exchange, store = store_of(path, base, config),
     spool = path_from(base, config.spool), seal_keys = seal_keys(base, config.seal_key_files), timeout = config.timeout,
     on_event = on_event,
   })

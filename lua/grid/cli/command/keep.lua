@@ -1,4 +1,4 @@
--- grid keep: keeps sessions fresh in a store of files, by the keeper.
+-- grid keep: keeps sessions fresh in a store of files or in Redis, by the keeper.
 -- Owns: the list of its verbs.
 -- Does not know: the verbs, which are in the folder keep, and the configuration.
 
