@@ -77,6 +77,25 @@ describe("an HTTP/2 stream", function()
       end
     end)
 
+    it("a call ends soon after its time, however many of them are left to read", function()
+      local MANY, SECONDS, MOST_STEPS = 1e8, 0.5, 20
+      local engine = core.engine()
+      local first = peer:start(engine, "{}")
+      count_steps(engine, first)
+      first:close()
+      local deadline, late = core.now() + SECONDS, 0
+      local transfer = peer:start(engine, ('{"do":[%s,["repeat",%d]]}'):format(NOTHING["GOAWAY that refuses nothing"], MANY), SECONDS)
+      repeat
+        engine:wait(1)
+        if core.now() > deadline then late = late + 1 end
+        engine:step()
+      until transfer:is_finished()
+      assert.is_truthy(transfer:answer().message)
+      assert.is_true(late <= MOST_STEPS, late .. " steps")
+      transfer:close()
+      engine:close()
+    end)
+
     -- nghttp2 refuses more than 1,000 SETTINGS at once, which fit into one TLS record.
     it("a connection that is refused for them is not used again", function()
       local client = peer:client()

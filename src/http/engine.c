@@ -14,7 +14,7 @@
  * before it reads, so an answer that is buffered would be lost if the caller did not step
  * for too long; and libcurl checks no timeout while a transfer waits for a connection
  * that another transfer is opening (curl issue 6744). */
-enum { MAX_DEFERRALS = 1024 }; /* steps in a row, each of which left input to read */
+enum { MAX_DEFERRALS = 1024, UNANSWERED = 128 }; /* see end_or_defer */
 
 /* If a step has lasted this long, a transfer whose deadline has passed is aborted during
  * the step, since its own input may be what prolongs the step. */
@@ -35,7 +35,7 @@ struct grid_engine {
     bool has_unserved;    /* a task is running whose HTTP/2 stream was refused, or may be held */
     double stepped;       /* start of the last step, on grid_clock_now */
     double next_deadline; /* not later than the first of the running tasks; negative: no task runs */
-    int deferrals;        /* steps in a row that deferred passed deadlines */
+    int deferrals;        /* of passed deadlines */
 };
 
 /* Fork count since the first engine was created; cheaper than getpid(). */
@@ -332,12 +332,14 @@ static void end_overdue(grid_engine *engine)
 /* Passed deadlines are deferred while timers of libcurl are due, since libcurl sets one
  * for a transfer whose input it has read together with that of another transfer; and
  * while parts of answers are received and more input is ready, since one step does not
- * read all that is buffered. Input that is not part of an answer does not defer them. */
+ * read all that is buffered. They are deferred by MAX_DEFERRALS steps in a row at most; a
+ * step that has received no part of an answer counts as UNANSWERED. */
 static void end_or_defer(grid_engine *engine, bool more)
 {
     more = more || grid_driver_timeout(engine->driver) == 0 ||
            (engine->has_answer && grid_driver_is_ready(engine->driver));
-    engine->deferrals = more && engine->deferrals < MAX_DEFERRALS ? engine->deferrals + 1 : 0;
+    more = more && engine->deferrals < MAX_DEFERRALS;
+    engine->deferrals = more ? engine->deferrals + (engine->has_answer ? 1 : UNANSWERED) : 0;
     if (!engine->deferrals)
         end_overdue(engine);
 }
