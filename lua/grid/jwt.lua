@@ -20,20 +20,27 @@ function jwt.expiry(token)
   return type(exp) == "number" and exp or nil
 end
 
+-- -> text | nil, error
 local function encoded(value)
-  return assert(core.base64url_encode(assert(json.encode(value))))
+  local text, kind, code, message = json.encode(value)
+  if not text then return nil, errors.from_core(kind, code, message) end
+  return assert(core.base64url_encode(text))
 end
 
 --- A token in compact form, signed with ES256 (RFC 7515 section 3.1, RFC 7518 section
 --- 3.4). Sets the header `alg`.
 ---@param key grid.core.key
 ---@param header table
----@param claims table texts and numbers; texts are valid UTF-8
+---@param claims table texts and numbers; a text that is not valid UTF-8 is an error
 ---@return string? token, grid.Error?
 function jwt.sign(key, header, claims)
   local whole = { alg = "ES256" }
   for name, value in pairs(header) do whole[name] = value end
-  local text = encoded(whole) .. "." .. encoded(claims)
+  local first, err = encoded(whole)
+  local second
+  if first then second, err = encoded(claims) end
+  if not second then return nil, err end
+  local text = first .. "." .. second
   local signature, kind, code, message = key:sign_raw(text)
   if not signature then return nil, errors.from_core(kind, code, message) end
   return text .. "." .. assert(core.base64url_encode(signature))

@@ -188,6 +188,20 @@ describe("DPoP", function()
     assert(read(200, nil, '{"access_token":"a"}'))
     assert.equal("n2", nonce())
   end)
+
+  it("takes no nonce that no proof may have, which would spoil each request after it", function()
+    local grant = with(made.grant { dpop_key = PRIVATE }, { refresh_token = "r" })
+    assert(made.read({ status = 200, headers = { ["dpop-nonce"] = "n2" }, body = '{"access_token":"a"}' }, grant))
+    for _, value in ipairs { "", "\255", "n1, n2", 'n"', "n\\", "n\0", "\127" } do
+      local headers = { ["dpop-nonce"] = value }
+      local _, failure = made.read({ status = 400, headers = headers, body = '{"error":"use_dpop_nonce"}' }, grant)
+      assert.is_nil(failure.nonce)
+      assert.equal("n2", select(2, proof(grant)).nonce)
+    end
+    local visible = "!#$%&'()*+,-./09:;<=>?@AZ[]^_`az{|}~"
+    assert(made.read({ status = 200, headers = { ["dpop-nonce"] = visible }, body = '{"access_token":"a"}' }, grant))
+    assert.equal(visible, select(2, proof(grant)).nonce)
+  end)
 end)
 
 describe("revocation", function()

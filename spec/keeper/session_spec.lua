@@ -51,6 +51,21 @@ describe("a session", function()
     assert.equal("9MKET0Y7WpOlF96BtnoJyLnXlpe9Pn5RReIOHKIBPAY", claims.ath)
   end)
 
+  it("makes no proof of what is no text, or cannot be in one", function()
+    server = rig.server()
+    keeper = rig.keeper(server, { exchange = rig.exchange(server, { dpop = true }) })
+    assert(keeper:add("me", rig.TOKENS))
+    local session = assert(keeper:refresh "me")
+    for _, given in ipairs { {}, { "GET" }, { false, "https://x" }, { "GET", 5 }, { "GET", "https://x", 5 } } do
+      raw_rig.assert_misuse(function() session:dpop_proof(given[1], given[2], given[3]) end, "must be a string")
+    end
+    for _, given in ipairs { { "GET", "https://x/\255" }, { "\255", "https://x" }, { "GET", "https://x", "\255" } } do
+      local proof, err = session:dpop_proof(given[1], given[2], given[3])
+      assert.is_nil(proof)
+      raw_rig.assert_error(err, { kind = "request", sent = "no" })
+    end
+  end)
+
   it("has the answer of a login that was given as text", function()
     start()
     local session = assert(keeper:add("me", '{"access_token":"a","refresh_token":"r","team":"t","expires_in":60}'))

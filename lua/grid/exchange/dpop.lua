@@ -25,6 +25,15 @@ local function hash_of(access_token)
   return core.base64url_encode(assert(core.sha256(access_token)))
 end
 
+--- The nonce that an answer tells (RFC 9449 section 8.1) | nil: none, or one that no
+--- proof may have
+---@param headers table<string, string>
+---@return string?
+function dpop.nonce_of(headers)
+  local nonce = headers["dpop-nonce"]
+  if nonce and nonce:find "^[!-~]+$" and not nonce:find '["\\]' then return nonce end
+end
+
 --- The value of the header `DPoP` (RFC 9449 section 4.2).
 ---@param key_text string PKCS#8
 ---@param method string

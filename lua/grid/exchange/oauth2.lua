@@ -243,7 +243,7 @@ local function functions(options, client, state)
   end
   -- Pure but for the nonce, which saves the next request a refusal (RFC 9449 8.2).
   local function read(answer, grant)
-    state.nonce = answer.headers["dpop-nonce"] or state.nonce
+    state.nonce = dpop.nonce_of(answer.headers) or state.nonce
     return token_answer.read(answer, function() return secrets_of(client, grant) end)
   end
   local function revoke(tokens)

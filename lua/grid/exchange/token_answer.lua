@@ -5,6 +5,7 @@
 -- Does not know: how requests are built, and when a request is repeated.
 
 local display = require "grid.display"
+local dpop = require "grid.exchange.dpop"
 local json = require "grid.json"
 local outcome = require "grid.outcome"
 local pasted = require "grid.pasted"
@@ -109,7 +110,7 @@ function token_answer.read(answer, secrets_of)
   elseif failure.kind == "unknown" and is_success(status) then
     failure.code, failure.message = "unreadable", ("the token endpoint answered with status %d and no tokens"):format(status)
   elseif failure.kind == "refused" and said.error == "use_dpop_nonce" then
-    failure.nonce = answer.headers["dpop-nonce"]
+    failure.nonce = dpop.nonce_of(answer.headers)
   end
   return nil, failure
 end

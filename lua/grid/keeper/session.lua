@@ -74,6 +74,10 @@ local function own_of(self, what)
   return own
 end
 
+local function check_text(what, name, value)
+  if type(value) ~= "string" then argument.raise("%s: '%s' must be a string, got %s", what, name, type(value)) end
+end
+
 --- A DPoP proof (RFC 9449) for a request with the access token of the session.
 ---@param method string
 ---@param url string
@@ -82,9 +86,9 @@ end
 function methods:dpop_proof(method, url, nonce)
   local what = "session:dpop_proof"
   local own = own_of(self, what)
-  for name, value in pairs { method = method, url = url } do
-    if type(value) ~= "string" then argument.raise("%s: '%s' must be a string, got %s", what, name, type(value)) end
-  end
+  check_text(what, "method", method)
+  check_text(what, "url", url)
+  if nonce ~= nil then check_text(what, "nonce", nonce) end
   local key_text = own.tokens.dpop_key
   if not key_text then
     return nil, errors.new { kind = "request", code = "no_dpop_key", message = "the session has no key for DPoP: set dpop = true" }
