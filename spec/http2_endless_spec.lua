@@ -84,7 +84,8 @@ describe("an HTTP/2 stream", function()
       count_steps(engine, first)
       first:close()
       local deadline, late = core.now() + SECONDS, 0
-      local transfer = peer:start(engine, ('{"do":[%s,["repeat",%d]]}'):format(NOTHING["GOAWAY that refuses nothing"], MANY), SECONDS)
+      local script = ('{"do":[%s,["repeat",%d]]}'):format(NOTHING["GOAWAY that refuses nothing"], MANY)
+      local transfer = peer:start(engine, script, SECONDS)
       repeat
         engine:wait(1)
         if core.now() > deadline then late = late + 1 end
