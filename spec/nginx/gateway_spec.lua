@@ -114,7 +114,7 @@ describe("the example gateway", function()
 
   it("lets no request pass without a session", function()
     assert.equal(401, (select(2, gateway:get "/")))
-    assert.equal(401, (select(2, gateway:get("/", "-b grid_session=made-up"))))
+    assert.equal(401, (select(2, gateway:get("/", "-b __Host-grid_session=made-up"))))
   end)
 
   it("passes on what Grid refuses, and asks for patience where Grid makes no sense", function()
@@ -140,6 +140,16 @@ describe("the example gateway", function()
     assert.equal(address, body:match "^%S+")
     assert.is_true(tonumber(body:match "(%d+)$") > os.time() + 600)
     assert.equal(0, executions())
+  end)
+
+  it("takes no cookie for its own that another host of the domain can set", function()
+    cookie = log_in { key_lifetime = 900 }
+    local name, value = cookie:match "^([^=]+)=(.+)"
+    for _, forged in ipairs { name:upper() .. "=", "a=1," .. name .. "=", name .. " =" } do
+      assert.equal(401, (select(2, gateway:get("/", ("-H 'Cookie: %s'"):format(forged .. value)))), forged)
+    end
+    assert.matches("^__Host%-", name)
+    assert.equal(200, (select(2, gateway:get("/", ("-H 'Cookie: a=1;%s'"):format(cookie)))))
   end)
 
   it("renews a session that is about to expire once, while all callers pass at once", function()

@@ -24,6 +24,9 @@ local LONG_PAUSE = 60     -- after a refresh that Grid refused
 local LONGEST_WAIT = 5    -- of a request, for the refresh of its session
 local LOGIN_TIME = 15 * 60
 
+-- Browsers take __Host- cookies from this very host only (RFC 6265bis section 4.1.3.2).
+local LOGIN, SESSION = "__Host-grid_login", "__Host-grid_session"
+
 local client
 local sessions
 
@@ -153,6 +156,12 @@ local function refuse(err)
   return answer(status, { error = err.code })
 end
 
+-- nginx's $cookie_NAME ignores case, and finds NAME in the cookie "a=1,NAME=2": another
+-- host of the domain can set those.
+local function cookie_of(name)
+  return ("; " .. (ngx.var.http_cookie or "")):match("; *" .. name:gsub("%W", "%%%0") .. "=([^;]*)")
+end
+
 local function set_cookie(name, value, seconds)
   ngx.header.set_cookie = ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=Lax"):format(name, value, seconds)
 end
@@ -174,13 +183,13 @@ function gateway.login()
   if not store("login:", id, { email = email, otp_id = res.data.otp_id, keys = keys:export() }, LOGIN_TIME) then
     return answer(503, { error = "full" })
   end
-  set_cookie("grid_login", id, LOGIN_TIME)
+  set_cookie(LOGIN, id, LOGIN_TIME)
   return answer(200, { otp_sent = true })
 end
 
 --- content_by_lua of /login/verify
 function gateway.verify()
-  local otp_code, begun = posted "otp_code", load("login:", ngx.var.cookie_grid_login)
+  local otp_code, begun = posted "otp_code", load("login:", cookie_of(LOGIN))
   if not begun then return answer(401, { error = "begin with /login" }) end
   local keys = grid.keypair(begun.keys)
   local res, err = client:complete_auth {
@@ -191,8 +200,8 @@ function gateway.verify()
   if not store_session(id, res.data.address, res, begun.keys) then
     return answer(503, { error = "full" })
   end
-  sessions:delete("login:" .. ngx.var.cookie_grid_login)
-  set_cookie("grid_session", id, 30 * 24 * 3600)
+  sessions:delete("login:" .. cookie_of(LOGIN))
+  set_cookie(SESSION, id, 30 * 24 * 3600)
   return answer(200, { address = res.data.address })
 end
 
@@ -201,7 +210,7 @@ end
 function gateway.access()
   ngx.req.clear_header "X-Grid-Address"
   ngx.req.clear_header "X-Grid-Key-Expires"
-  local record, problem = usable_session(ngx.var.cookie_grid_session)
+  local record, problem = usable_session(cookie_of(SESSION))
   if problem then
     ngx.header.retry_after = PAUSE
     return answer(503, { error = "the session is being refreshed" })
