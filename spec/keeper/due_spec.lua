@@ -55,21 +55,53 @@ describe("refresh_due", function()
     assert.equal(1, assert(keeper:refresh_due()).refreshed)
   end)
 
-  it("removes the tombstone of a removed session, when the time of its owner is over", function()
+  it("drops the answer of a removed session, and its tombstone", function()
     start()
     add "s1"
     server.faults[1] = function(self, request, execute)
       assert.is_true(keeper:remove "s1")
+      assert.is_truthy(keeper.store:get "s1")
       return execute(self, request)
     end
     local _, err = keeper:refresh "s1"
     raw_rig.assert_error(err, { code = "not_found" })
     assert.equal("added removed dropped", rig.names(events))
-    assert.is_truthy(keeper.store:get "s1")
-    rig.pass(13)
-    assert.equal(1, assert(keeper:refresh_due()).due)
     assert.is_nil(keeper.store:get "s1")
   end)
+
+  -- Another keeper begins a refresh, and does not go on; its session is removed. -> what
+  -- closes that keeper
+  local function begin_refresh(id)
+    local other = rig.keeper(server, { store = rig.spoiled(keeper.store, { put = function(put, ...)
+      local rev, err = put(...)
+      coroutine.yield()
+      return rev, err
+    end }) })
+    local thread = coroutine.create(function() other:refresh(id) end)
+    assert(coroutine.resume(thread))
+    assert.is_true(keeper:remove(id))
+    return function()
+      thread = nil -- luacheck: ignore
+      for _ = 1, 2 do collectgarbage() end
+      other:close()
+    end
+  end
+
+  for _, method in ipairs { "refresh_due", "get", "refresh", "remove" } do
+    it(("or %s, removes the tombstone of a session, when the time of its owner is over"):format(method), function()
+      start()
+      add "s1"
+      local close = begin_refresh "s1"
+      local id = method ~= "refresh_due" and "s1" or nil
+      for _, is_there in ipairs { true, false } do
+        local _, err = keeper[method](keeper, id)
+        if id then raw_rig.assert_error(err, { code = "not_found" }) end
+        assert.equal(is_there, keeper.store:get "s1" ~= nil)
+        rig.pass(13)
+      end
+      close()
+    end)
+  end
 
   it("tells a store that cannot be read", function()
     start { store = rig.spoiled(grid.store.memory(), { due = function() error "disk" end }) }

@@ -102,7 +102,10 @@ local function remove_once(keeper, id, current, rev)
   local facts = flight.facts(keeper, current, env.me, flights.current(keeper, id) ~= nil)
   local act, tombstone = "missing", nil
   if current then act, tombstone = lifecycle.remove(current, env, facts) end
-  if act == "missing" then return nil, failure.not_found(id) end
+  if act == "missing" then
+    if current then memory.clear(keeper, current, rev) end
+    return nil, failure.not_found(id)
+  end
   local result, err
   if act == "put" then
     local _

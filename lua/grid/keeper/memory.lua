@@ -8,6 +8,7 @@ local clock = require "grid.keeper.clock"
 local failure = require "grid.keeper.failure"
 local intents = require "grid.keeper.intent"
 local merge = require "grid.keeper.merge"
+local protocol = require "grid.keeper.protocol"
 local sessions = require "grid.keeper.session"
 local timing = require "grid.keeper.timing"
 
@@ -141,6 +142,12 @@ function memory.forget(keeper, id)
   keeper.entries[id], keeper.watches[id], keeper.refusals[id] = nil, nil, nil
 end
 
+--- Removes what is left of a removed session, once no exchange for it can be under way.
+function memory.clear(keeper, record, rev)
+  local facts = { in_flight = keeper.flights[record.id] ~= nil }
+  if protocol.decide(record, {}, keeper:env(), facts) == "forget" then access.remove(keeper, record.id, rev) end
+end
+
 -- Serves what is known while the store fails.
 local function unreadable(keeper, entry, now, err)
   if not entry or not entry.session then return nil, err end
@@ -165,6 +172,7 @@ function memory.current(keeper, id, must_compare)
   end
   if not record and rev then return unreadable(keeper, entry, now, rev) end
   if not record or record.state == "removed" then
+    if record then memory.clear(keeper, record, rev) end
     memory.forget(keeper, id)
     return nil, failure.not_found(id)
   end
