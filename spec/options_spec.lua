@@ -179,6 +179,12 @@ describe("grid.new", function()
       assert_misuse(function() grid.new { max_response_bytes = 0.5 } end, "'max_response_bytes' must be")
     end)
 
+    it("JSON null, and calls it so", function()
+      local null = require("grid.json").null
+      assert_misuse(function() grid.new { ca_file = null } end, "'ca_file' must be a string, got null")
+      assert_misuse(function() grid.new(null) end, "as options a table is expected, got null")
+    end)
+
     it("options that are false", function()
       assert_misuse(function() grid.new(false) end, "as options a table is expected, got boolean")
       assert_misuse(function() grid.refresh_session({}, false) end, "as options a table is expected, got boolean")
