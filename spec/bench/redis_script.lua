@@ -11,7 +11,7 @@ redis.call('HGET', KEYS[1], 'rev')
 redis.call('HSET', KEYS[1], 'rev', ARGV[3], 'blob', ARGV[5])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
-return 1]]
+return ARGV[3] ]]
 
 function script.load(client) return client:script("load", script.TEXT) end
 

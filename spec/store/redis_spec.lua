@@ -180,8 +180,16 @@ describe("a client of a store in Redis", function()
   end)
 
   it("may give a reply that is none of a script's", function()
-    assert_error("not_answered", "no number", over(fake { eval = { {} } }):put("a", nil, "1"))
-    assert_error("not_answered", "no list", over(fake { eval = { "OK" } }):get "a")
+    for _, left in ipairs { 1, 0, "1", "conflict", "OK", {} } do -- by a program that has not read all replies
+      local one = fake { eval = { left } }
+      local store, seen = over(one)
+      assert_error("not_answered", "that of another command", store:put("a", nil, "1"))
+      assert_error("not_answered", "that of another command", store:remove("a", "5"))
+      assert.same({ { "eval", "close", "eval", "close" }, 0 }, { one.calls, seen.released })
+    end
+    local store, seen = over(fake { eval = { "OK" } })
+    assert_error("not_answered", "no list", store:get "a")
+    assert.equal(0, seen.released)
   end)
 
   it("does not get the arguments of a command into an error", function()
@@ -192,9 +200,12 @@ describe("a client of a store in Redis", function()
   end)
 end)
 
+-- As the scripts reply: with the rev, the last argument but two of a put.
+local function confirm(_, _, _, _, _, _, _, rev) return rev end
+
 describe("WAITAOF", function()
   local function put(waitaof)
-    local one = fake { evalsha = { 1 }, waitaof = waitaof }
+    local one = fake { evalsha = confirm, waitaof = waitaof }
     local store, seen = over(one)
     local rev, err = store:put("a", nil, "1")
     return rev, err, seen.released, one, store
@@ -262,10 +273,10 @@ describe("WAITAOF", function()
   end)
 
   it("is waited for after a removal, and not after a conflict", function()
-    local one = fake { evalsha = { 1 }, waitaof = { { 1, 0 } } }
+    local one = fake { evalsha = { "1" }, waitaof = { { 1, 0 } } }
     assert.is_true(over(one):remove("a", "1"))
     assert.same({ "evalsha", "waitaof" }, one.calls)
-    one = fake { evalsha = { 0 }, waitaof = { { 1, 0 } } }
+    one = fake { evalsha = { "conflict 1" }, waitaof = { { 1, 0 } } }
     assert.same({ nil, "conflict" }, { over(one):remove("a", "1") })
     assert.same({ "evalsha" }, one.calls)
   end)
@@ -376,8 +387,8 @@ describe("many processes on one Redis", function()
   end)
 
   for name, line in pairs {
-    ["a put that does not compare"] = "if rev ~= ARGV[2] then return 0 end",
-    ["a removal that does not compare"] = "if redis.call('HGET', KEYS[1], 'rev') ~= ARGV[2] then return 0 end",
+    ["a put that does not compare"] = "if rev ~= ARGV[2] then return 'conflict ' .. ARGV[3] end",
+    ["a removal that does not compare"] = "if redis.call('HGET', KEYS[1], 'rev') ~= ARGV[2] then return 'conflict ' .. ARGV[2] end",
   } do
     it("would not be with " .. name, function()
       assert.is_nil((linear.check_all(run(line))))

@@ -28,27 +28,29 @@ return record]],
 }
 
 -- A put that has been carried out already is carried out: a client may send it twice.
+-- A reply has the rev in it, so that a reply to another command, which a program has left
+-- on the connection, is not taken for that.
 local PUT = {
-  sha = "adf96dc4e0fcbb0c6ff36a3768a4af72138f3c0d",
+  sha = "e0261f0b71557009b0f2472061c5b734d357b523",
   text = [[
 local rev = redis.call('HGET', KEYS[1], 'rev') or ''
-if rev == ARGV[3] then return 1 end
-if rev ~= ARGV[2] then return 0 end
+if rev == ARGV[3] then return rev end
+if rev ~= ARGV[2] then return 'conflict ' .. ARGV[3] end
 redis.call('HSET', KEYS[1], 'rev', ARGV[3], 'blob', ARGV[5])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 if ARGV[4] == '' then redis.call('ZREM', KEYS[2], ARGV[1])
 else redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1]) end
-return 1]],
+return ARGV[3] ]],
 }
 
 local REMOVE = {
-  sha = "dd83b934ce4970cc45ac6fc7a7a3d6e8902491bb",
+  sha = "366e82bbb15a4b6f1736da51e9511bd52f625da5",
   text = [[
-if redis.call('HGET', KEYS[1], 'rev') ~= ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[1], 'rev') ~= ARGV[2] then return 'conflict ' .. ARGV[2] end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-return 1]],
+return ARGV[2] ]],
 }
 
 local DUE = {
@@ -153,7 +155,8 @@ end
 local function read(self, script, ...)
   local reply, client = run(self, script, ...)
   if not reply then return nil, client end
-  give_back(self, client)
+  local end_use = type(reply) == "table" and give_back or drop
+  end_use(self, client)
   if type(reply) == "table" then return reply end
   return nil, failed("not_answered", "the reply of Redis is no list: %s", type(reply))
 end
@@ -188,16 +191,18 @@ local function wait_for_sync(self, client)
   return nil, failed("not_durable", "the record was changed, but Redis has not synced the change: %s", problem)
 end
 
--- Runs a script that changes a record: 1 done, 0 conflict. -> true | nil, "conflict" |
--- nil, error
-local function change(self, script, id, ...)
+-- Runs a script that changes a record, and replies with that rev. -> true | nil,
+-- "conflict" | nil, error
+local function change(self, rev, script, id, ...)
   local reply, client = run(self, script, 3, key_of(self, "r:" .. id), key_of(self, "due"), key_of(self, "ids"), id, ...)
   if not reply then return nil, client end
-  local done = tonumber(reply)
-  if done == 1 then return wait_for_sync(self, client) end
-  give_back(self, client)
-  if done == 0 then return nil, "conflict" end
-  return nil, failed("not_answered", "the reply of Redis is no number: %s", type(reply))
+  if reply == rev then return wait_for_sync(self, client) end
+  if reply == "conflict " .. rev then
+    give_back(self, client)
+    return nil, "conflict"
+  end
+  drop(self, client)
+  return nil, failed("not_answered", "the reply of Redis is that of another command: a %s", type(reply))
 end
 
 function Redis:get(id)
@@ -215,7 +220,7 @@ function Redis:put(id, expected_rev, blob, due_at)
   local rev, err = contract.random_hex(16)
   if not rev then return nil, err end
   local ok
-  ok, err = change(self, PUT, id, expected_rev or "", rev, due_at and contract.microseconds(due_at) or "", blob)
+  ok, err = change(self, rev, PUT, id, expected_rev or "", rev, due_at and contract.microseconds(due_at) or "", blob)
   if not ok then return nil, err end
   return rev
 end
@@ -223,7 +228,7 @@ end
 function Redis:remove(id, rev)
   contract.check_id("store:remove", id)
   contract.check_rev("store:remove", rev)
-  return change(self, REMOVE, id, rev)
+  return change(self, rev, REMOVE, id, rev)
 end
 
 function Redis:due(now, limit)
