@@ -30,7 +30,7 @@ local COMMANDS = {
   ["make "] = pages.can_be_made,
   ["spec/sandbox/run"] = pages.starts_a_sandbox,
   ["spec/sandbox/run --help"] = function(folder, command)
-    local code, out = folder:run(child.root .. "/" .. command)
+    local code, out = folder:run(child.path "" .. command)
     assert.equal(0, code)
     assert.matches("%-%-token%-lifetime", out)
   end,

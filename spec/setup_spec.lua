@@ -31,7 +31,7 @@ describe("spec/support/setup", function()
     end
     assert.equal(0, (folder:run("chmod 755 " .. table.concat({ "id", "dpkg-query", "apt-cache", "sudo" }, " ")
       .. " && ln -s sudo apt-get")))
-    local code, _, stderr = folder:run('PATH="$PWD:$PATH" ' .. ("'%s/spec/support/setup' %s"):format(child.root, goal))
+    local code, _, stderr = folder:run('PATH="$PWD:$PATH" ' .. ("%s %s"):format(child.path "spec/support/setup", goal))
     return code, folder:read "installed" or "", stderr
   end
 

@@ -13,7 +13,7 @@ describe("spec/support/suite", function()
 
   local function run_suite(kind, script)
     folder:write("run", script)
-    local code = folder:run(("'%s/spec/support/suite' %s name sh run"):format(child.root, kind),
+    local code = folder:run(("%s %s name sh run"):format(child.path "spec/support/suite", kind),
       { RESULTS = folder.path .. "/results", TMPDIR = folder.path .. "/temporary" })
     return code, (folder:read "results/name.count":match "^%d+ %d+")
   end
@@ -34,7 +34,7 @@ describe("spec/support/suite", function()
 
   it("ends with what failed, and the total", function()
     run_suite("tests", "echo 'Failure -> a_spec.lua @ 7'; echo it adds; echo 'expected 2'; echo 3 passed, 1 failed")
-    local _, shown = folder:run(("'%s/spec/support/suite' sum name"):format(child.root),
+    local _, shown = folder:run(child.path "spec/support/suite" .. " sum name",
       { RESULTS = folder.path .. "/results" })
     assert.matches("\nfailed in name:\nFailure %-> a_spec.lua @ 7\nit adds\n\n3 passed, 1 failed\n$", shown)
   end)

@@ -12,7 +12,7 @@ describe("the check of words", function()
   -- -> exit code, what was found in a file of that name
   local function check(name, text)
     folder:write(name, text)
-    local code, out = folder:run(("'%s/spec/support/words' %s"):format(child.root, name))
+    local code, out = folder:run(("%s %s"):format(child.path "spec/support/words", name))
     return code, out
   end
 

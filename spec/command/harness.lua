@@ -10,7 +10,7 @@ local harness = {}
 local Harness = { __name = "spec.command.harness" }
 Harness.__index = Harness
 
-harness.GRID = "env " .. child.vm .. " " .. child.root .. "/lua/bin/grid"
+harness.GRID = "env " .. child.vm .. " " .. child.path "lua/bin/grid"
 
 -- A shell lets its background ignore ^C, and who starts a shell may let it ignore more.
 harness.IN_BACKGROUND = "env --default-signal " .. harness.GRID
@@ -66,7 +66,7 @@ end
 --- those of `more`
 function Harness:on_disk(more)
   local path = "./tmp/disk.so" -- the list of what to preload cannot hold a path with blanks
-  local code, _, problem = self.folder:run(("cc -shared -fPIC -o %s '%s/spec/command/disk.c' -ldl"):format(path, child.root))
+  local code, _, problem = self.folder:run(("cc -shared -fPIC -o %s %s -ldl"):format(path, child.path "spec/command/disk.c"))
   assert(code == 0, problem)
   local env = { LD_PRELOAD = path }
   for name, value in pairs(more) do env[name] = value end

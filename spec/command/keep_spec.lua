@@ -290,7 +290,7 @@ describe("grid keep", function()
 
   it("sends nothing when the store cannot be written", function()
     add("ann", 0.001)
-    local code, out, err = shell "chmod -R a-w sessions; mkdir c; mv sessions/tmp c; touch sessions/tmp; keep get ann"
+    local code, out, err = shell "mkdir c; mv sessions/tmp c; touch sessions/tmp; chmod -R a-w sessions; keep get ann"
     assert.same({ 1, "" }, { code, out })
     assert.matches("^grid: store error .-\ngrid: timeout error %(session_expired%)", err)
     assert.equal(0, server:counts().executions)
@@ -329,8 +329,8 @@ describe("grid keep", function()
     end
     local code, out, err = folder:run(([[
       command -v systemd-analyze >/dev/null || exit 0
-      sed 's,/usr/local/bin/grid,/bin/true,; s/^User=.*/User=root/' '%s/spec/examples/keeper/grid-keep.service' >grid-keep.service
-      systemd-analyze verify ./grid-keep.service]]):format(child.root))
+      sed 's,/usr/local/bin/grid,/bin/true,; s/^User=.*/User=root/' %s >grid-keep.service
+      systemd-analyze verify ./grid-keep.service]]):format(child.path "spec/examples/keeper/grid-keep.service"))
     assert.same({ 0, "", "" }, { code, out, err })
   end)
 end)

@@ -15,7 +15,7 @@ describe("the command", function()
     folder = child.folder()
     local core = child.absolute(package.searchpath("grid.core", package.cpath)) -- luacheck: ignore 143
     local code, _, problem = folder:run(([[
-      root='%s' core='%s' vm=%s abi=%s
+      root=%s core=%s vm=%s abi=%s
       mkdir -p "a tree/bin" "a tree/share/lua" "a tree/lib/lua" "it's here"
       ln -s "$root/lua" "a tree/share/lua/$abi" && ln -s "${core%%/grid/core.so}" "a tree/lib/lua/$abi"
       sed "1s|.*|#!$(command -v $vm)|" "$root/lua/bin/grid" >"a tree/bin/grid-$vm"
@@ -24,7 +24,7 @@ describe("the command", function()
       for name in grid grid-$vm; do
         ln -s "../a tree/bin/$name" "it's here/first-$name" && ln -s "it's here/first-$name" "second-$name"
       done]]):format(
-      child.root, core, VM, ABI))
+      child.quote(child.root), child.quote(core), VM, ABI))
     assert.equal(0, code, problem)
   end)
 
@@ -69,8 +69,8 @@ describe("the command", function()
 
   it("starts in a checkout that was built", function()
     folder:run(([[
-      mkdir -p clone/lua/bin clone/build && cp "a tree/bin/grid-%s" clone/lua/bin/grid && ln -s '%s/lua/grid' clone/lua
-      ln -s "$(readlink -f "a tree/lib/lua/%s")" clone/build/%s]]):format(VM, child.root, ABI, VM))
+      mkdir -p clone/lua/bin clone/build && cp "a tree/bin/grid-%s" clone/lua/bin/grid && ln -s %s clone/lua
+      ln -s "$(readlink -f "a tree/lib/lua/%s")" clone/build/%s]]):format(VM, child.path "lua/grid", ABI, VM))
     assert_starts("lua/bin/grid", "clone")
     assert_starts("./grid", "clone/lua/bin")
   end)

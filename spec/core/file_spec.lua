@@ -32,7 +32,7 @@ local function run(body, before)
     local core = require "grid.core"
     local function path(name) return %q .. "/" .. name end
   ]]):format(folder.path) .. body)
-  return child.capture(("%s %s '%s' 2>&1"):format(before or "", child.vm, path "child.lua"))
+  return child.capture(("%s %s %s 2>&1"):format(before or "", child.vm, child.quote(path "child.lua")))
 end
 
 local function collect()
@@ -189,7 +189,7 @@ describe("a writer", function()
     ]], "trap '' XFSZ; ulimit -f 8;")
     assert.equal("nil\tstore\tnot_written\tFile too large", text)
     assert.equal("old", content "one")
-    assert.equal("child.lua\none\ntmp", child.capture(("ls -A %s; ls -A %s/tmp"):format(folder.path, folder.path)))
+    assert.equal("child.lua\none\ntmp", child.capture(("cd %s && ls -A && ls -A tmp"):format(child.quote(folder.path))))
   end)
 
   it("is its parent's in a forked process", function()

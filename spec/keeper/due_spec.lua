@@ -298,7 +298,7 @@ describe("an answer that the store does not take", function()
       start_failing { spool = path, seal_keys = seal_keys }
       assert.equal("access-1", assert(keeper:refresh "me").access_token)
       assert.equal("added spooled", rig.names(events))
-      local text = child.capture("cat " .. path .. "/*/* 2>/dev/null; true")
+      local text = child.capture("cat " .. child.quote(path) .. "/*/* 2>/dev/null; true")
       assert.equal(keys == "plain", text:find("refresh-1", 1, true) ~= nil)
       rig.pass(6)
       assert.equal("access-1", assert(keeper:get "me").access_token) -- the store has the one before

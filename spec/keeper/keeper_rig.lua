@@ -113,9 +113,10 @@ function rig.process()
   local folder = child.folder()
   folder:write("serve.lua", SERVE)
   local fifo = folder.path .. "/fifo"
-  assert(os.execute(("mkfifo %s"):format(fifo)))
+  assert(os.execute("mkfifo " .. child.quote(fifo)))
   local out = folder.path .. "/port"
-  os.execute(("env %s %s/serve.lua <%s >%s 2>%s/err &"):format(child.vm, folder.path, fifo, out, folder.path))
+  os.execute(("env %s %s <%s >%s 2>%s &"):format(child.vm, child.quote(folder.path .. "/serve.lua"), child.quote(fifo),
+    child.quote(out), child.quote(folder.path .. "/err")))
   local input = assert(io.open(fifo, "w"))
   local port
   while not port do port = (folder:read "port" or ""):match "^(%d+)\n" end

@@ -98,7 +98,7 @@ describe("keepers of several processes #slow", function()
       add_expired(keeper)
       server:fault { kind = "delay", hold = true }
       program("get", mode, "keeper:get 'me'")
-      os.execute(("cd %s && { sh ./run get >out 2>&1 & echo $! >pid; }"):format(folder.path))
+      os.execute(("cd %s && { sh ./run get >out 2>&1 & echo $! >pid; }"):format(child.quote(folder.path)))
       server:wait_held(1)
       -- It is killed while this process waits for it.
       os.execute(("{ sleep 0.3; kill -9 %d; } &"):format(tonumber(folder:read "pid")))

@@ -161,7 +161,7 @@ describe("the example gateway for OpenID Connect", function()
       assert.is_truthy(headers["set-cookie"]:find("__Host%-session=[^,]*" .. attribute), attribute)
     end
     assert.is_nil(headers["set-cookie"]:find "__Host%-session=[^,]*Domain")
-    local kept = child.capture(("find %s -type f -exec cat {} +; ls -R %s"):format(gateway.sessions, gateway.sessions))
+    local kept = child.capture(("cd %s && find . -type f -exec cat {} + && ls -R"):format(child.quote(gateway.sessions)))
     assert.is_truthy(kept:find(family().refresh_token, 1, true))
     assert.is_nil(kept:find(browser.cookies[SESSION], 1, true))
   end)

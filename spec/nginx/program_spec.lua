@@ -19,7 +19,7 @@ done
 case $has in *" ngx_http_lua "*) ;; *) echo 'unknown directive "lua_package_path"' >&2; exit 1 ;; esac
 ]]
 
-local PROGRAM = ("'%s/spec/support/nginx-program'"):format(child.root)
+local PROGRAM = child.path "spec/support/nginx-program"
 
 local HARNESS = [[
   local nginx, sandbox = require "spec.support.nginx", require "spec.support.sandbox"
@@ -72,11 +72,11 @@ describe("the nginx that the specs start", function()
     local _, real = folder:run(PROGRAM)
     local path, load = real:match "^([^\n]+)\n(.*)$"
     folder:write("nginx", ([[#!/bin/sh
-      case $1 in -V | -t) ;; *) echo started >>'%s/starts' ;; esac
-      exec '%s' -g '%s' "$@"]]):format(folder.path, path, load:gsub("\n", " ")))
+      case $1 in -V | -t) ;; *) echo started >>%s ;; esac
+      exec '%s' -g '%s' "$@"]]):format(child.quote(folder.path .. "/starts"), path, load:gsub("\n", " ")))
     folder:write("start.lua", HARNESS)
-    local script = ("chmod 755 nginx; cd '%s' && NGINX='%s/nginx' %s '%s/start.lua'"):format(
-      child.root, folder.path, child.vm, folder.path)
+    local script = ("chmod 755 nginx; cd %s && NGINX=%s %s %s"):format(
+      child.quote(child.root), child.quote(folder.path .. "/nginx"), child.vm, child.quote(folder.path .. "/start.lua"))
     local code, out, err = folder:run(script)
     assert.equal(0, code, err)
     assert.matches("^yes\t0\n0\t", out)

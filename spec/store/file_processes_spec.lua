@@ -121,7 +121,7 @@ describe("a store in a folder, used by several processes,", function()
 
   it("says that a record is busy when its lock is held by a process that was stopped", function()
     local rev = assert(store:put("n", nil, "1"))
-    local path = child.capture("find " .. folder.path .. "/sessions -type f")
+    local path = child.capture("find " .. child.quote(folder.path .. "/sessions") .. " -type f")
     local lock = assert(core.file_lock(path))
     local done, err = store:put("n", rev, "2")
     lock:close()
@@ -137,7 +137,7 @@ describe("a put on a disk that fails", function()
   local env
 
   before_each(function()
-    assert.equal("", (select(3, folder:run(("cc -shared -fPIC -o disk.so '%s/spec/command/disk.c' -ldl"):format(child.root)))))
+    assert.equal("", (select(3, folder:run(("cc -shared -fPIC -o disk.so %s -ldl"):format(child.path "spec/command/disk.c")))))
     env = { LD_PRELOAD = "./disk.so" }
     program("put", [[
       local blob, rev = store:get(arg[1])

@@ -16,7 +16,7 @@ local function open() return grid.store.file { directory = directory } end
 -- The paths of the records' files.
 local function files()
   local paths = {}
-  for path in child.capture("find " .. directory .. " -type f -path '*/??/*' | sort"):gmatch "[^\n]+" do
+  for path in child.capture("find " .. child.quote(directory) .. " -type f -path '*/??/*' | sort"):gmatch "[^\n]+" do
     paths[#paths + 1] = path
   end
   return paths
@@ -53,8 +53,8 @@ describe("a store in a folder", function()
     assert.same({ nil, "conflict" }, { store:remove("a", "1-0") })
     assert.equal("", folder:list())
     assert(store:put("a", nil, "1"))
-    assert.matches("^drwx%-%-%-%-%-%-", child.capture("ls -ld " .. directory))
-    assert.equal("", child.capture("find " .. directory .. " -type d ! -perm 700 -o -type f ! -perm 600"))
+    assert.matches("^drwx%-%-%-%-%-%-", child.capture("ls -ld " .. child.quote(directory)))
+    assert.equal("", child.capture("find " .. child.quote(directory) .. " -type d ! -perm 700 -o -type f ! -perm 600"))
   end)
 
   it("completes a folder whose making was broken off", function()

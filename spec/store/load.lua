@@ -89,7 +89,7 @@ end
 --- The operations of all files "history.*" in a folder, and the number of the files.
 function load.history(folder)
   local operations, count = {}, 0
-  for path in child.capture(("ls %s/history.*"):format(folder)):gmatch "[^\n]+" do
+  for path in child.capture(("ls %s/history.*"):format(child.quote(folder))):gmatch "[^\n]+" do
     read(files.read(path), operations)
     count = count + 1
   end

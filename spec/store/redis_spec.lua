@@ -86,7 +86,7 @@ describe("a store in Redis", function()
     local folder = child.folder()
     for i, script in ipairs(scripts) do
       folder:write("script", script.text)
-      assert.equal(script.sha, child.capture("sha1sum <" .. folder.path .. "/script"):match "^%x+", i)
+      assert.equal(script.sha, child.capture("sha1sum <" .. child.quote(folder.path .. "/script")):match "^%x+", i)
     end
     folder:remove()
   end)

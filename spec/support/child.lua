@@ -7,9 +7,12 @@ local child = {}
 local Folder = { __name = "spec.folder" }
 Folder.__index = Folder
 
-local function quote(text)
+--- The text as one word of a shell.
+function child.quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
+
+local quote = child.quote
 
 --- What a command prints, without the end of its last line.
 function child.capture(command)
@@ -20,6 +23,11 @@ function child.capture(command)
 end
 
 child.root = child.capture "pwd"
+
+--- A path of the project, as one word of a shell.
+function child.path(name)
+  return quote(child.root .. "/" .. name)
+end
 
 --- A list of paths in which entries like lua/?.lua name the project's folder, wherever
 --- they are read.

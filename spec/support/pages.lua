@@ -37,7 +37,7 @@ end
 --- README.md, then the pages of doc: path, text, blocks.
 function pages.documents()
   local documents = {}
-  for path in child.capture("cd '" .. child.root .. "' && ls README.md doc/*.md"):gmatch "[^\n]+" do
+  for path in child.capture("cd " .. child.path "" .. " && ls README.md doc/*.md"):gmatch "[^\n]+" do
     local text = pages.read(path)
     documents[#documents + 1] = { path = path, text = text, blocks = pages.blocks(text) }
   end
@@ -86,9 +86,9 @@ end
 --- Raises unless the command starts a sandbox.
 function pages.starts_a_sandbox(folder, command)
   local code, out = folder:run(([[
-    %s/%s >out & pid=$!
+    %s%s >out & pid=$!
     while kill -0 $pid && ! grep -q '^export GRID_ENVIRONMENT' out; do sleep 0.05; done
-    cat out; kill $pid; wait $pid]]):format(child.root, command), { TMPDIR = folder.path })
+    cat out; kill $pid; wait $pid]]):format(child.path "", command), { TMPDIR = folder.path })
   assert(code == 0 and out:find "export GRID_BASE_URL=https://localhost:%d+\n", out)
 end
 

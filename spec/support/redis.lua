@@ -50,17 +50,17 @@ end
 --- Starts it, again after `kill`, with the files that it has left.
 function Server:launch()
   files.write(self.dir .. "/redis.conf",
-    ("bind 127.0.0.1\nport %d\nsave ''\ndir %s\n%s\n"):format(self.port, self.dir, self.settings))
+    ("bind 127.0.0.1\nport %d\nsave ''\ndir \"%s\"\n%s\n"):format(self.port, self.dir, self.settings))
   files.remove(self.dir, "ended", "pid")
   local launch = LAUNCH:format(self.program, self.words, child.capture "echo $PPID")
-  os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(self.dir, files.quote(launch)))
+  os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(files.quote(self.dir), files.quote(launch)))
   local is_up = nginx.wait_for(PATIENCE, function()
     if files.exists(self.dir .. "/ended") then return true end
     local ok, client = pcall(self.client, self)
     return ok and pcall(client.ping, client)
   end)
   if not is_up or files.exists(self.dir .. "/ended") then error(self.program .. " did not start:\n" .. self:log(), 2) end
-  self.pid = child.capture("cat " .. self.dir .. "/pid")
+  self.pid = files.read(self.dir .. "/pid"):match "%d+"
 end
 
 function Server:log()
@@ -86,7 +86,7 @@ end
 function Server:stop()
   if not self.dir then return end
   if not files.exists(self.dir .. "/ended") then self:kill() end
-  os.execute("rm -rf " .. self.dir)
+  os.execute("rm -rf " .. files.quote(self.dir))
   self.dir = nil
 end
 

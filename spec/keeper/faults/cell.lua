@@ -108,7 +108,7 @@ end
 
 --- Starts processes that wait for `Cell:go`, and waits until all of them do.
 function Cell:gather(count, start)
-  assert(os.execute("mkfifo " .. self.path .. "/go"))
+  assert(os.execute("mkfifo " .. child.quote(self.path .. "/go")))
   local all = {}
   for i = 1, count do all[i] = start(i) end
   for _, one in ipairs(all) do

@@ -18,7 +18,8 @@ local function build(folder)
   local tools = {}
   for name, source in pairs { disk = "command/disk.c", clock = "keeper/faults/wall_clock.c" } do
     tools[name] = ("%s/%s.so"):format(folder.path, name)
-    assert(0 == select(1, folder:run(("cc -shared -fPIC -o %s '%s/spec/%s' -ldl"):format(tools[name], child.root, source))))
+    local path = child.path("spec/" .. source)
+    assert(0 == select(1, folder:run(("cc -shared -fPIC -o %s %s -ldl"):format(child.quote(tools[name]), path))))
   end
   return tools
 end
@@ -26,7 +27,7 @@ end
 local function task(results, row, number, mode, server, folder, tools)
   return function()
     local path = ("%s/%s-%d"):format(folder.path, mode, number)
-    assert(os.execute("mkdir " .. path))
+    assert(os.execute("mkdir " .. child.quote(path)))
     local cell = cells.new(server, mode, ("%s-%d"):format(mode, number), path, row.life)
     row.run(cell, tools)
     results[row.text][mode] = { verdict = cell:verdict(), before = cell.before, after = cell:counts() }

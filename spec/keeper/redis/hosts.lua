@@ -70,7 +70,7 @@ function hosts.start(folder, number, clock, wall)
   sh(SPACES .. "sh %s/hold >%s/log 2>&1 &", number * 100000, self.dir, self.dir)
   while not files.exists(self.dir .. "/pid") do sh "sleep 0.05" end
   self.pid = files.read(self.dir .. "/pid"):match "%d+"
-  self.prefix = ("nsenter --target %s --net --mount --time --wd=%s"):format(self.pid, child.root)
+  self.prefix = ("nsenter --target %s --net --mount --time --wd=%s"):format(self.pid, child.quote(child.root))
   lay(self, "redis", 0, hosts.REDIS)
   lay(self, "oauth", 1, hosts.OAUTH)
   return self

@@ -11,11 +11,11 @@ local power = {}
 local FILE = "appendonly%.aof%.%d+%.incr%.aof>"
 
 local function size_of(path)
-  return tonumber(child.capture(("stat -c %%s %s 2>/dev/null || echo 0"):format(path)))
+  return tonumber(child.capture(("stat -c %%s %s 2>/dev/null || echo 0"):format(child.quote(path))))
 end
 
 local function path_of(server)
-  return child.capture("ls " .. server.dir .. "/appendonlydir/*.incr.aof 2>/dev/null | tail -n 1")
+  return child.capture("ls " .. child.quote(server.dir) .. "/appendonlydir/*.incr.aof 2>/dev/null | tail -n 1")
 end
 
 --- The bytes that were synced, of a trace, if the file had `size` bytes before.
@@ -63,7 +63,7 @@ function power.fail(server)
   local path = path_of(server)
   local synced = power.synced(whole_trace(server), server.first_size)
   local gone = size_of(path) - synced
-  os.execute(("truncate -s %.0f %s"):format(synced, path))
+  os.execute(("truncate -s %.0f %s"):format(synced, child.quote(path)))
   server.first_size = synced
   return gone
 end

@@ -72,7 +72,8 @@ end
 ---@field rounds integer
 ---@field clocks? number[] a host for each, whose wall clock is so many seconds ahead
 
-local BUILD_CLOCK = "cc -shared -fPIC -o %s '%s/spec/keeper/faults/wall_clock.c' -ldl"
+local CLOCK = child.path "spec/keeper/faults/wall_clock.c"
+local BUILD_CLOCK = "cc -shared -fPIC -o %s %s -ldl"
 
 -- With hosts an exchange is short, since an owner on another host is waited for in full.
 local function start_hosts(self, scene)
@@ -80,7 +81,7 @@ local function start_hosts(self, scene)
   if not scene.clocks then return end
   hosts.prepare()
   local clock = self.folder.path .. "/clock.so"
-  assert(0 == self.folder:run(BUILD_CLOCK:format(clock, child.root)), "cc does not build wall_clock.c")
+  assert(0 == self.folder:run(BUILD_CLOCK:format(child.quote(clock), CLOCK)), "cc does not build wall_clock.c")
   for i, wall in ipairs(scene.clocks) do self.hosts[i] = hosts.start(self.folder, i, clock, wall) end
 end
 

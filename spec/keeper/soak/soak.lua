@@ -166,7 +166,7 @@ local CANARIES = { "canary", "63616e617279", "Y2FuYXJ5", "NhbmFye", "jYW5hcn" }
 function soak.leaks(folder)
   local words = {}
   for i, text in ipairs(CANARIES) do words[i] = "-e " .. text end
-  return child.capture("grep -rlaF " .. table.concat(words, " ") .. " '" .. folder.path .. "' || true")
+  return child.capture("grep -rlaF " .. table.concat(words, " ") .. " " .. child.quote(folder.path) .. " || true")
 end
 
 --- Options: mode, ids, workers, refreshes, faults, probability (of each of them), die,
