@@ -58,6 +58,19 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     assert.same({ "a", "t" }, { session.access_token, session.data.team })
   end)
 
+  it("tells the outcome by which it goes on: a refusal may have the status 200, and 409 is none", function()
+    start()
+    server.faults[1] = function() return rig.response(200, '{"error":"bad_refresh_token"}') end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "bad_refresh_token", outcome = "none" })
+    assert.is_false(assert(keeper:status "me").suspended)
+    rig.pass(5)
+    server.faults[1] = function() return rig.response(409, '{"error":"busy"}') end
+    _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { code = "busy", outcome = "unknown" })
+    assert.is_true(assert(keeper:status "me").suspended)
+  end)
+
   it("fetches the metadata of an issuer once, before the first request", function()
     local issuer = server.url:gsub("/token$", "")
     start { token_url = false, issuer = issuer }
@@ -94,7 +107,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     server.faults[1] = function() return rig.response(500, "") end
     local ok, err = keeper:remove("me", { revoke = true })
     assert.is_nil(ok)
-    raw_rig.assert_error(err, { code = "not_revoked", status = 500 })
+    raw_rig.assert_error(err, { code = "not_revoked", status = 500, outcome = "unknown" })
     assert.same({}, keeper:list())
   end)
 
@@ -174,7 +187,7 @@ describe("the keeper, with an exchange of the program,", function()
       keeper.exchange.read = function() return nil, { kind = kind, code = "c", nonce = "n" } end
       server.faults[1] = function() return rig.response(400, "") end
       local _, err = keeper:refresh "me"
-      raw_rig.assert_error(err, { code = kind == "unknown" and "c" or "exchange_failed", status = 400 })
+      raw_rig.assert_error(err, { code = kind == "unknown" and "c" or "exchange_failed", status = 400, outcome = "unknown" })
       assert.is_true(assert(keeper:status "me").suspended)
       assert.equal(count, #server.raw.requests)
       rig.pass(100)

@@ -81,6 +81,12 @@ function failure.under_way(id)
   return err
 end
 
+-- The outcome by which the keeper goes on, which is told by the exchange.
+local function outcome_of(result, of_status)
+  if result.kind == "unknown" or result.kind == "unreadable" then return "unknown" end
+  return of_status == "unknown" and "none" or of_status
+end
+
 --- The server refused a request, or gave an answer without tokens.
 ---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
 function failure.of_answer(result)
@@ -92,6 +98,7 @@ function failure.of_answer(result)
     sent = sent, status = status, retry_after = result.retry_after,
   }
   err.retryable = result.kind ~= "reject"
+  err.outcome = outcome_of(result, err.outcome)
   return err
 end
 

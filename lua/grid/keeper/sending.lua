@@ -7,6 +7,7 @@ local clock = require "grid.keeper.clock"
 local errors = require "grid.errors"
 local failure = require "grid.keeper.failure"
 local lifetime = require "grid.keeper.lifetime"
+local outcome = require "grid.outcome"
 local protocol = require "grid.keeper.protocol"
 local timing = require "grid.keeper.timing"
 
@@ -250,7 +251,7 @@ function sending.revoke(keeper, tokens)
   if not answer then return nil, err end
   if is_success(answer.status) then return true end
   return nil, failure.of_answer {
-    kind = "refused", code = "not_revoked", status = answer.status,
+    kind = outcome.of("yes", answer.status) == "unknown" and "unknown" or "refused", code = "not_revoked", status = answer.status,
     message = ("the session was removed, but its revocation was answered with status %d"):format(answer.status),
   }
 end
