@@ -2,6 +2,7 @@
 -- workers, killed workers, a reload. All interleavings: spec/store/shdict_spec.lua.
 -- Does not know: the keeper.
 
+local files = require "spec.nginx.files"
 local linear = require "spec.store.linear"
 local load = require "spec.store.load"
 local nginx = require "spec.support.nginx"
@@ -34,9 +35,11 @@ local LOCATIONS = [[
     location = /get {
         content_by_lua_block {
             local blob, rev = store:get "kept"
-            ngx.print(table.concat({ tostring(blob), tostring(rev), store:due(5, 10)[1], store:list(9)[1] }, " "))
+            local due, first = store:due(5, 10)[1], store:list(9)[1]
+            ngx.print(tostring(blob), " ", tostring(rev), " ", tostring(due), " ", tostring(first))
         }
     }
+    location = /durability { content_by_lua_block { ngx.print(store:durability()) } }
     location = /keys {
         content_by_lua_block {
             local counts = { n = 0, p = 0, b = 0, o = 0 }
@@ -100,13 +103,20 @@ describe("a store in a shared dictionary of nginx", function()
     assert.same({ true }, { linear.check_all(operations) })
   end)
 
-  it("keeps its records over a reload", function()
+  it("keeps its records over a reload, and tells of the size with which it does", function()
     local rev = server:get "/put"
     assert.matches("^%d+%-%d+%.%x+$", rev)
     local before = server:workers()
     server:signal "HUP"
     assert.is_true(server:has_replaced(before))
     assert.equal("blob " .. rev .. " kept kept", (server:get "/get"))
+    assert.matches("with this size of the dictionary", (server:get "/durability"))
+    local path = server.dir .. "/nginx.conf"
+    files.write(path, (files.read(path):gsub("lua_shared_dict sessions 1m", "lua_shared_dict sessions 2m")))
+    before = server:workers()
+    server:signal "HUP"
+    assert.is_true(server:has_replaced(before))
+    assert.equal("nil nil nil nil", (server:get "/get"))
     assert.equal("", nginx.alarms(server:log()))
   end)
 end)

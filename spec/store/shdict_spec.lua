@@ -293,7 +293,7 @@ describe("a store in a shared dictionary", function()
     until err
     assert.is_true(grid.is_error(err, "store"))
     assert.equal("full", err.code)
-    assert.matches("make its lua_shared_dict larger", err.message)
+    assert.matches("make its lua_shared_dict larger, which begins an empty one", err.message)
     assert.is_true(#ids > 20)
     assert.same(ids, store:list(1000))
     assert.is_nil(kinds(dict).o)

@@ -70,7 +70,8 @@ local function failed(code, format, ...)
 end
 
 local function full(self)
-  return failed("full", "the dictionary '%s' has no room: make its lua_shared_dict larger, or remove records", self.name)
+  return failed("full", "the dictionary '%s' has no room: remove records, or make its lua_shared_dict larger, which begins an "
+    .. "empty one", self.name)
 end
 
 local function busy(self)
@@ -348,7 +349,7 @@ function Shdict:list(limit, after)
 end
 
 function Shdict:durability()
-  return "in the memory of this nginx: the records outlive a reload, and end with nginx"
+  return "in the memory of this nginx: the records outlive a reload with this size of the dictionary, and end with nginx"
 end
 
 return shdict
