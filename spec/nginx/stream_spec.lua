@@ -54,7 +54,7 @@ end
 
 describe("in ngx_stream_lua", function()
   local scene
-  if not nginx.has_stream_lua() then return pending "this nginx has no ngx_stream_lua" end
+  if not nginx.has "ngx_stream_lua_module" then return pending "this nginx has no ngx_stream_lua" end
 
   setup(function() scene = scenes.start { main = STREAM } end)
   teardown(function() assert.is_nil(scene:stop()) end)

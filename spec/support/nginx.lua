@@ -40,9 +40,11 @@ local function program()
   return found
 end
 
---- Has it ngx_stream_lua built in?
-function nginx.has_stream_lua()
-  return run("grep -c ngx_stream_lua_module " .. files.quote(program().path)) ~= "0"
+--- Has nginx, or a module that it loads, the name of a directive or of a module in it?
+function nginx.has(name)
+  local paths = files.quote(program().path)
+  for path in program().load:gmatch '"([^"]+)"' do paths = paths .. " " .. files.quote(path) end
+  return run("cat " .. paths .. " | grep -c " .. files.quote(name)) ~= "0"
 end
 
 local function random_port()
