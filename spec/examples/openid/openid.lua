@@ -145,8 +145,7 @@ function openid.callback()
   return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), cookie(name, "", 0) })
 end
 
---- content_by_lua of /logout. Another site's POST has no cookie (SameSite); that of
---- another host of this site names its Origin.
+--- content_by_lua of /logout. A POST of another site or host has no cookie, or an Origin.
 function openid.logout()
   local value, origin = cookie_of(SESSION), ngx.var.http_origin
   if ngx.req.get_method() ~= "POST" then return answer(405, "use POST") end
@@ -175,6 +174,7 @@ end
 local function sweep()
   for _, id in ipairs(keeper:list { limit = 1000000 } or {}) do
     local status = keeper:status(id)
+    ngx.sleep(0) -- the worker serves others
     if status and status.expires_at < ngx.time() - options.idle then remove(nil, id) end
   end
 end
