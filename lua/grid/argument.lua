@@ -3,6 +3,7 @@
 -- unknown one.
 -- Does not know: any option.
 
+local ascii = require "grid.ascii"
 local core = require "grid.core"
 
 local argument = {}
@@ -44,7 +45,7 @@ end
 
 -- maxResponseBytes, MAX_RESPONSE_BYTES and max_response_bytes are compared as equal.
 local function plain(name)
-  return (name:lower():gsub("_", ""))
+  return (ascii.lower(name):gsub("_", ""))
 end
 
 --- ", did you mean 'x'?" | "": no known name is similar

@@ -1,7 +1,6 @@
 #include "http/body.h"
 
 #include <string.h>
-#include <strings.h>
 
 void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size)
 {
@@ -15,9 +14,7 @@ void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size)
  * not in; its verbose output has the bytes. They may hold the only valid token. */
 void grid_body_read_header(grid_body *body, CURL *easy, grid_slice line)
 {
-    static const char name[] = "content-encoding:";
-
-    if (body->is_encoded || line.size < sizeof name - 1 || strncasecmp(line.data, name, sizeof name - 1) != 0)
+    if (body->is_encoded || !grid_slice_begins(line, "content-encoding:"))
         return;
     body->is_encoded = true;
     curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);

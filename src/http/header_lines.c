@@ -4,7 +4,6 @@
 #include "http/headers.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* For a body of 1 MiB or more libcurl would send "Expect: 100-continue" (RFC 9110 section
  * 10.1.1), and wait for the server's 100 (Continue). */
@@ -20,13 +19,6 @@ static bool append(struct curl_slist **lines, const char *line, grid_error *err)
     return true;
 }
 
-static bool is_content_type(grid_slice line)
-{
-    static const char name[] = "Content-Type:";
-
-    return line.size >= sizeof name - 1 && strncasecmp(line.data, name, sizeof name - 1) == 0;
-}
-
 /* CURLOPT_HTTPHEADER: "Name:" removes a header. Without "Content-Type:", libcurl sends
  * application/x-www-form-urlencoded with each POST. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
@@ -35,7 +27,7 @@ bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *ex
     size_t i;
 
     for (i = 0; i < exchange->header_count; i++) {
-        has_type = has_type || is_content_type(exchange->headers[i]);
+        has_type = has_type || grid_slice_begins(exchange->headers[i], "content-type:");
         if (!grid_header_check(exchange->headers[i], err) || !append(lines, exchange->headers[i].data, err))
             return false;
     }

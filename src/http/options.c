@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define SET(option, value) GRID_SET_OPTION(easy, *code, option, value)
 
@@ -69,7 +68,7 @@ bool grid_options_hides_input(const grid_exchange *exchange)
 
     if (!proxy && is_tls(exchange))
         proxy = proxy_of_environment();
-    return proxy && strncasecmp(proxy, "https:", 6) == 0;
+    return proxy && grid_slice_begins((grid_slice){proxy, strlen(proxy)}, "https:");
 }
 
 void grid_options_end_http1(CURL *easy, grid_slice line)

@@ -2,9 +2,7 @@
 
 #include <curl/curl.h>
 
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 static bool is_digit(char byte)
 {
@@ -61,6 +59,13 @@ static long read_list_of_seconds(grid_slice rest)
     }
 }
 
+static bool is_letter(char byte)
+{
+    unsigned char lower = grid_ascii_lower((unsigned char)byte);
+
+    return lower >= 'a' && lower <= 'z';
+}
+
 /* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate
  * accepts more. */
 static long read_date(grid_slice value, time_t now)
@@ -68,7 +73,7 @@ static long read_date(grid_slice value, time_t now)
     char text[64];
     time_t date;
 
-    if (value.size < 1 || value.size >= sizeof text || !isalpha((unsigned char)value.data[0]) ||
+    if (value.size < 1 || value.size >= sizeof text || !is_letter(value.data[0]) ||
         !memchr(value.data, ':', value.size))
         return -1;
     memcpy(text, value.data, value.size);
@@ -96,7 +101,7 @@ long grid_retry_after(const grid_headers *headers, time_t now)
     size_t at = 0;
 
     while (grid_headers_next(headers, &at, &name, &value)) {
-        if (name.size == sizeof field - 1 && strncasecmp(name.data, field, name.size) == 0) {
+        if (name.size == sizeof field - 1 && grid_slice_begins(name, field)) {
             long seconds = read_value(value, now);
             longest = seconds > longest ? seconds : longest;
         }

@@ -1,6 +1,7 @@
 #include "http/url.h"
 
 #include "base/alloc.h"
+#include "base/slice.h"
 
 #include <string.h>
 
@@ -19,9 +20,7 @@ static uint64_t hash_origin(const char *text)
     uint64_t hash = 0xcbf29ce484222325;
 
     for (; text < end; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        hash ^= byte >= 'A' && byte <= 'Z' ? byte + 32U : byte;
+        hash ^= grid_ascii_lower((unsigned char)*text);
         hash *= 0x100000001b3;
     }
     return hash;

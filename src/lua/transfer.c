@@ -175,7 +175,7 @@ static void push_lower(lua_State *L, grid_slice name)
     size_t i;
 
     for (i = 0; i < name.size && i < sizeof lower; i++)
-        lower[i] = (char)(name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] + 32 : name.data[i]);
+        lower[i] = (char)grid_ascii_lower((unsigned char)name.data[i]);
     lua_pushlstring(L, lower, i);
 }
 

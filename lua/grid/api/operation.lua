@@ -35,7 +35,7 @@ end
 
 --- One step of a path (RFC 3986 section 2.3).
 function operation.escape(text)
-  return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+  return (text:gsub("[^0-9A-Za-z%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
 local function check_part(text)

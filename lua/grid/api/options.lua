@@ -4,6 +4,7 @@
 -- Does not know: the use of an option.
 
 local argument = require "grid.argument"
+local ascii = require "grid.ascii"
 local pasted = require "grid.pasted"
 local schema = require "grid.schema"
 local transport = require "grid.http.options"
@@ -50,7 +51,7 @@ function options.check_call(what, given)
   if not given.headers then return end
   transport.check_headers(what, given.headers)
   for name in pairs(given.headers) do
-    local option = SET_BY_OPTION[name:lower()]
+    local option = SET_BY_OPTION[ascii.lower(name)]
     if option then argument.raise("%s: headers: '%s' is set by the option '%s'", what, name, option) end
   end
 end
@@ -75,7 +76,7 @@ end
 
 --- The URL that paths of the API are appended to.
 function options.endpoint(base_url)
-  local trimmed = base_url:gsub("/+$", ""):gsub("^%a+", string.lower)
+  local trimmed = base_url:gsub("/+$", ""):gsub("^%a+", ascii.lower)
   return trimmed:sub(-#API_PATH) == API_PATH and trimmed or trimmed .. API_PATH
 end
 

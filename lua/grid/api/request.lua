@@ -2,6 +2,7 @@
 -- Owns: the headers of Grid's API, and the idempotency key.
 -- Does not know: connections, tries, and the meaning of an answer.
 
+local ascii = require "grid.ascii"
 local core = require "grid.core"
 local errors = require "grid.errors"
 local response = require "grid.api.response"
@@ -32,7 +33,7 @@ end
 local function add_lines(lines, headers)
   for name, value in pairs(headers) do
     for i, line in ipairs(lines) do
-      if line and line:match("^[^:]*"):lower() == name:lower() then lines[i] = false end
+      if line and ascii.lower(line:match "^[^:]*") == ascii.lower(name) then lines[i] = false end
     end
     lines[#lines + 1] = name .. ": " .. value
   end
@@ -46,7 +47,7 @@ end
 function request.new(client, operation, given)
   local api_key, key, method = client.options.api_key, given.idempotency_key, operation.method
   if (api_key or "") == "" then return refuse("no_api_key", "no API key: give api_key, or set GRID_API_KEY") end
-  if key and not key:find "^[%w_-]+$" then
+  if key and not key:find "^[0-9A-Za-z_-]+$" then
     return refuse("bad_idempotency_key", "an idempotency key holds letters, digits, '-' and '_' only")
   end
   if not key and WITH_KEY[method] then key = core.uuid() end

@@ -7,6 +7,7 @@
 -- Does not know: keepers, stores and calls.
 
 local argument = require "grid.argument"
+local ascii = require "grid.ascii"
 local client_auth = require "grid.exchange.client_auth"
 local contract = require "grid.exchange.contract"
 local core = require "grid.core"
@@ -87,7 +88,7 @@ local function check_reuse(options)
   local header = options.idempotency_header
   if header then
     transport.check_headers(WHAT, { [header] = "" })
-    if SET[header:lower()] then argument.raise("%s: 'idempotency_header': the exchange sets '%s' itself", WHAT, header) end
+    if SET[ascii.lower(header)] then argument.raise("%s: 'idempotency_header': the exchange sets '%s' itself", WHAT, header) end
   end
   if options.reuse == "idempotent" and not header then
     argument.raise("%s: field 'idempotency_header' is missing: reuse = \"idempotent\" needs it", WHAT)

@@ -5,6 +5,7 @@
 
 local answers = require "grid.http.answer"
 local argument = require "grid.argument"
+local ascii = require "grid.ascii"
 local call = require "grid.http.call"
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -190,7 +191,7 @@ local function lines_of(self, headers)
   local lines, has_agent = {}, false
   for name, value in pairs(headers) do
     lines[#lines + 1] = name .. ": " .. value
-    has_agent = has_agent or name:lower() == "user-agent"
+    has_agent = has_agent or ascii.lower(name) == "user-agent"
   end
   if not has_agent then lines[#lines + 1] = "User-Agent: " .. self.options.user_agent end
   return lines

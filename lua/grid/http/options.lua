@@ -3,6 +3,7 @@
 -- Does not know: services and their options.
 
 local argument = require "grid.argument"
+local ascii = require "grid.ascii"
 local hosts = require "grid.host"
 local schema = require "grid.schema"
 local version = require "grid.version"
@@ -29,7 +30,7 @@ end
 -- Scheme and host are case-insensitive (RFC 3986 3.1, 3.2.2). -> what the URL must be |
 -- nil: accepted
 local function check_origin(scheme, authority)
-  scheme, authority = (scheme or ""):lower(), (authority or ""):lower()
+  scheme, authority = ascii.lower(scheme or ""), ascii.lower(authority or "")
   if not (scheme == "https" or scheme == "http") or authority:find("@", 1, true) then
     return "a URL like https://example.com, without a user"
   end
@@ -133,7 +134,7 @@ for _, name in ipairs {
 } do FRAMING[name] = true end
 
 -- A token of RFC 9110 5.6.2.
-local NAME = "^[%w!#$%%&'*+.^_`|~-]+$"
+local NAME = "^[0-9A-Za-z!#$%%&'*+.^_`|~-]+$"
 
 --- Raises unless `headers` maps field names to strings. A value with control characters
 --- is refused when the request is sent.
@@ -143,7 +144,7 @@ function options.check_headers(what, headers)
       argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
     end
     if type(value) ~= "string" then argument.raise("%s: headers: '%s' must be a string, got %s", what, name, type(value)) end
-    if FRAMING[name:lower()] then argument.raise("%s: headers: '%s' is set by libcurl", what, name) end
+    if FRAMING[ascii.lower(name)] then argument.raise("%s: headers: '%s' is set by libcurl", what, name) end
   end
 end
 

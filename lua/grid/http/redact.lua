@@ -5,6 +5,7 @@
 -- The request and each text are read once: the time is proportional to the sum of their
 -- lengths, not to the product.
 
+local ascii = require "grid.ascii"
 local core = require "grid.core"
 local display = require "grid.display"
 local json = require "grid.json"
@@ -50,7 +51,7 @@ end
 local SECRET_NAMES = { "token", "key", "code", "secret", "password", "signature" }
 
 local function is_secret_name(name)
-  name = name:lower()
+  name = ascii.lower(name)
   for _, part in ipairs(SECRET_NAMES) do
     if name:find(part, 1, true) then return true end
   end
@@ -88,7 +89,7 @@ end
 
 -- Is `left` not followed by another character of the same word?
 local function is_edge(text, left)
-  return left < 1 or not text:find("^[%w_][%w_]", left)
+  return left < 1 or not text:find("^[0-9A-Za-z_][0-9A-Za-z_]", left)
 end
 
 -- The last position of the short secret that begins at `first` and is a whole word | nil.
