@@ -60,6 +60,12 @@ function errors.new(fields, answer)
   return setmetatable(fields, Error)
 end
 
+--- The error of a call that ends before its first try.
+function errors.untried(err)
+  err.attempts = 0
+  return err
+end
+
 --- The error of the three values that grid.core returns on failure.
 function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }

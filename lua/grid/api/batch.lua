@@ -37,7 +37,7 @@ end
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   schema.check(what, OPTIONS, given)
-  if type(requests) ~= "table" then argument.raise("%s: a list of requests is expected, got %s", what, type(requests)) end
+  if type(requests) ~= "table" then argument.raise_type(requests, "%s: a list of requests is expected", what) end
   if #requests == 0 and next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
   local self = setmetatable({
     what = what,
@@ -61,7 +61,8 @@ local function operation_of(what, position, request)
   local reason
   if type(request) == "function" then request, reason = request() end
   if request == nil then return nil, reason end
-  return auth.refresh_session(name_of(what, position), request)
+  local operation, err = auth.refresh_session(name_of(what, position), request)
+  return operation, err and errors.untried(err)
 end
 
 -- The operation at a position | nil, error. An error that the function of a request
@@ -72,7 +73,9 @@ function batch:operation(position)
   local ok, operation, err = pcall(operation_of, self.what, position, request)
   if not ok then operation, err = nil, operation end
   if operation or err ~= nil then return operation, err end
-  return nil, errors.new { kind = "request", code = "no_request", message = "the function gave no request, and no reason" }
+  return nil, errors.untried(errors.new {
+    kind = "request", code = "no_request", message = "the function gave no request, and no reason",
+  })
 end
 
 -- The call at a position | nil, error

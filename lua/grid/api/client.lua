@@ -4,6 +4,7 @@
 
 local argument = require "grid.argument"
 local auth = require "grid.api.auth"
+local errors = require "grid.errors"
 local http = require "grid.http"
 local lazy = require "grid.lazy"
 local operations = require "grid.api.operation"
@@ -49,10 +50,9 @@ local function carry_out(self, what, given, build, ...)
   check_open(self, what)
   if given ~= nil then options.check_call(what, given) end
   local operation, err = build(what, ...)
-  if not operation then return nil, err end
   local request
-  request, err = requests.new(self, operation, given or {})
-  if not request then return nil, err end
+  if operation then request, err = requests.new(self, operation, given or {}) end
+  if not request then return nil, errors.untried(err) end
   return self.http:perform(request)
 end
 
@@ -164,7 +164,7 @@ function Client:refresh_sessions(requested, given)
   if given == nil then given = {} end
   local many = batch.new(what, requested, given, function(operation, position)
     local request, err = requests.new(self, operation, {})
-    if not request then return nil, err end
+    if not request then return nil, errors.untried(err) end
     request.position = position
     return self.http:prepare(request)
   end)

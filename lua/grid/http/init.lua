@@ -63,12 +63,6 @@ function Http:__tostring()
   return ("grid.http: %s"):format(self.closed and "closed" or self.options.base_url or "open")
 end
 
--- The error of a call that ends before its first try.
-local function untried(err)
-  err.attempts = 0
-  return err
-end
-
 -- The engine of this process. After a fork the child creates its own. -> engine | nil,
 -- error: out of descriptors or memory
 local function engine_of(self)
@@ -76,7 +70,7 @@ local function engine_of(self)
   if self.holder then self.holder:close() end
   local holder, kind, code, message = core.engine()
   self.holder = holder or false
-  if not holder then return nil, untried(errors.from_core(kind, code, message)) end
+  if not holder then return nil, errors.untried(errors.from_core(kind, code, message)) end
   return holder
 end
 
@@ -93,7 +87,7 @@ end
 --- nil, error: the host cannot wait here
 function Http:prepare(request)
   local obstacle = self.host.obstacle and self.host.obstacle()
-  if obstacle then return nil, untried(errors.new { kind = "request", code = "cannot_wait", message = obstacle }) end
+  if obstacle then return nil, errors.untried(errors.new { kind = "request", code = "cannot_wait", message = obstacle }) end
   return call.new(self, request)
 end
 
@@ -133,7 +127,7 @@ function Http:perform_all(source, limit, on_done)
   self.schedulers[many] = true
   many:draw(source, engine)
   many:run()
-  return untried((self.closed and errors.cancelled or errors.forked) "no")
+  return errors.untried((self.closed and errors.cancelled or errors.forked) "no")
 end
 
 -- Also the finalizer, which wakes no scheduler: waiters reference the object, so that a
