@@ -210,6 +210,13 @@ describe("an authorization key", function()
     rig.assert_error(err, { kind = "crypto", code = "no_encrypted_key" })
   end)
 
+  it("may have null in place of what it leaves out", function()
+    local sealed = sealed_in(session())
+    sealed.encryption_type = grid.null
+    assert(pair:open(sealed)):close()
+    assert(pair:open { encapsulated_key = grid.null, encrypted_authorization_key = sealed }):close()
+  end)
+
   it("in a form that is not HPKE, or not whole, is refused", function()
     local _, err = pair:open { encryption_type = "RSA", encapsulated_key = "AA==", ciphertext = "AA==" }
     rig.assert_error(err, { kind = "crypto", code = "unknown_encryption" })

@@ -50,6 +50,9 @@ describe("a log-in", function()
     assert_error(err, { kind = "auth", status = 401 })
     request.otp_id = pending.otp_id
     assert(client:complete_auth(request))
+    request.otp_id = grid.null -- as in an answer that names none
+    client:complete_auth(request)
+    assert.is_nil(server:last().body:find("otp_id", 1, true))
   end)
 
   it("that is refused says why", function()

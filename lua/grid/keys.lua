@@ -29,7 +29,7 @@ keys.AuthorizationKey = AuthorizationKey
 
 --- Raises unless `value` is an open key of that class.
 function keys.check(what, value, Class)
-  if getmetatable(value) ~= Class then argument.raise("%s: a %s is expected, got %s", what, Class.__name, type(value)) end
+  if getmetatable(value) ~= Class then argument.raise_type(value, "%s: a %s is expected", what, Class.__name) end
   if value.closed then argument.raise("%s: the key is closed", what) end
 end
 
@@ -72,7 +72,7 @@ local function wrap(Class, key, kind, code, message)
 end
 
 local function from_text(what, Class, text)
-  if type(text) ~= "string" then argument.raise("%s: a string is expected, got %s", what, type(text)) end
+  if type(text) ~= "string" then argument.raise_type(text, "%s: a string is expected", what) end
   return wrap(Class, core.key_from_text(text))
 end
 
@@ -120,7 +120,7 @@ end
 -- data, not misuse.
 local function read_encrypted(value)
   if type(value) == "table" or value == nil or value == json.null then return value end
-  if type(value) ~= "string" then argument.raise("keys:open: a table or a string is expected, got %s", type(value)) end
+  if type(value) ~= "string" then argument.raise_type(value, "keys:open: a table or a string is expected") end
   local decoded, _, code, message = json.decode(value)
   if decoded == nil then return refuse(code, "the encrypted authorization key: " .. message) end
   return decoded
@@ -138,9 +138,9 @@ function KeyPair:open(encrypted)
   if err then return nil, err end
   if type(value) ~= "table" then return refuse("no_encrypted_key", "there is no encrypted authorization key to open") end
   local session = key_session_of(value)
-  local sealed = session.encapsulated_key and session or session.encrypted_authorization_key
+  local sealed = json.at(session, "encapsulated_key") and session or session.encrypted_authorization_key
   if type(sealed) ~= "table" then return refuse("no_encrypted_key", "the session holds no encrypted authorization key") end
-  if sealed.encryption_type ~= nil and sealed.encryption_type ~= "HPKE" then
+  if (json.at(sealed, "encryption_type") or "HPKE") ~= "HPKE" then
     return refuse("unknown_encryption", "the authorization key is encrypted in a way that is not HPKE")
   end
   if type(sealed.encapsulated_key) ~= "string" or type(sealed.ciphertext) ~= "string" then
@@ -158,7 +158,7 @@ end
 ---@return string?, grid.Error?
 function AuthorizationKey:sign(payload)
   keys.check("auth:sign", self, AuthorizationKey)
-  if type(payload) ~= "string" then argument.raise("auth:sign: a string is expected, got %s", type(payload)) end
+  if type(payload) ~= "string" then argument.raise_type(payload, "auth:sign: a string is expected") end
   local signature, kind, code, message = self.key:sign_payload(payload)
   if not signature then return nil, errors.from_core(kind, code, message) end
   return signature
@@ -168,7 +168,7 @@ end
 ---@param text string
 ---@return string?, grid.Error?
 function keys.canonicalize(text)
-  if type(text) ~= "string" then argument.raise("grid.canonicalize: a string is expected, got %s", type(text)) end
+  if type(text) ~= "string" then argument.raise_type(text, "grid.canonicalize: a string is expected") end
   local canonical, kind, code, message = core.canonicalize(text)
   if not canonical then return nil, errors.from_core(kind, code, message) end
   return canonical

@@ -116,12 +116,12 @@ end
 ---@field email string
 ---@field otp_code string
 ---@field encryption_public_key string base64 of the SPKI DER of a P-256 key
----@field otp_id? string from the answer of init_auth, if several passwords are pending
+---@field otp_id? string from the answer of init_auth, if several passwords are pending; null is none
 local COMPLETE_AUTH = {
   email = { type = "string", required = true, check = schema.not_empty },
   otp_code = { type = "string", required = true, check = schema.not_empty },
   encryption_public_key = { type = "string", required = true, check = schema.not_empty },
-  otp_id = { type = "string", check = schema.not_empty },
+  otp_id = { type = { "string" }, or_null = true, check = schema.not_empty },
 }
 
 -- The first element of `authentication` has the form of refresh-session's kms_payload.
@@ -143,7 +143,7 @@ function auth.complete_auth(what, request)
       email = request.email,
       otp_code = request.otp_code,
       kms_provider = "privy",
-      kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = request.otp_id },
+      kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = json.at(request, "otp_id") },
     },
   }
 end
