@@ -36,6 +36,9 @@ describe("the command", function()
   it("refuses what it does not know with 2, and names what was meant", function()
     local code, out, err = run:grid "refrehs x.json"
     assert.same({ 2, "", "grid: there is no command 'refrehs', did you mean 'refresh'?\n" }, { code, out, err })
+    for _, words in ipairs { "help refrehs", "--help refrehs" } do
+      assert.same({ 2, "", err }, { run:grid(words) })
+    end
     code, out, err = run:grid "refresh x.json --api-key=hush"
     assert.equal(2, code)
     assert.is_nil((out .. err):find("hush", 1, true))

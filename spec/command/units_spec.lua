@@ -56,6 +56,14 @@ describe("the words of a command", function()
     assert.equal("grid: try: there are no short options; --help lists the long ones", refusal("a", "-x"))
   end)
 
+  it("that are missing are named one by one, in the order of their names", function()
+    local options = {}
+    for letter in ("hgfedcba"):gmatch "." do options[letter] = { value = "X", required = true } end
+    local ok, problem = pcall(arguments.parse, { name = "try", arguments = {}, sections = { { options = options } } }, { "try" })
+    assert.is_false(ok)
+    assert.equal("grid: try: option '--a' is missing", problem.message)
+  end)
+
   it("never bring a secret, and a refusal does not repeat it", function()
     for _, name in ipairs { "api-key", "otp", "code", "private-key" } do
       local message = refusal("a", "--" .. name .. "=hush")

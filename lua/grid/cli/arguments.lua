@@ -79,8 +79,8 @@ local function check_complete(command, options, given, count)
       exit.usage("%s: %s is missing", command.name, positional.name)
     end
   end
-  for name, option in pairs(options) do
-    if option.required and given[name] == nil then
+  for _, name in ipairs(schema.sorted_names(options)) do
+    if options[name].required and given[name] == nil then
       exit.usage("%s: option '--%s' is missing", command.name, name)
     end
   end

@@ -114,7 +114,7 @@ local function run(words, state)
   local name = words[1]
   if not name then exit.usage "no command is given; `grid --help` lists them" end
   local general = GENERAL_WORDS[name]
-  if general == "help" and modules[words[2]] then
+  if general == "help" and words[2] and not words[2]:find "^%-" and not GENERAL_WORDS[words[2]] then
     general, words = nil, { unpack(words, 2) }
     words[#words + 1] = "--help"
   end
