@@ -105,6 +105,8 @@ describe("an account", function()
     rig.assert_error(err, { kind = "crypto", code = "unknown_signer" })
     assert.is_nil(err.message:find "\n")
     assert.is_true(#err.message < 400)
+    payload.provider, payload.address = "turnkey", grid.null
+    assert.matches("^a signer belongs to provider turnkey", select(2, client:sign(prepared, auth)).message)
     payload.provider, payload.address = grid.null, grid.null
     assert.equal(1, #assert(client:sign(prepared, auth)).kms_payloads)
   end)

@@ -91,6 +91,8 @@ for _, flavour in ipairs(flavours) do
       text = fresh.encode(fresh.array { x = 3 })
       assert.is_nil(text)
       rig.assert_misuse(function() fresh.array(5) end, "grid.array: a table is expected, got number")
+      local protected = setmetatable({}, { __metatable = false })
+      rig.assert_misuse(function() fresh.array(protected) end, "grid.array: the table has a protected metatable")
     end)
 
     it("understands every mark of an array", function()

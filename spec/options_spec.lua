@@ -183,6 +183,9 @@ describe("grid.new", function()
       local null = require("grid.json").null
       assert_misuse(function() grid.new { ca_file = null } end, "'ca_file' must be a string, got null")
       assert_misuse(function() grid.new(null) end, "as options a table is expected, got null")
+      for _, name in ipairs { "keypair", "authorization_key", "canonicalize", "array" } do
+        assert_misuse(function() grid[name](null) end, "is expected, got null")
+      end
     end)
 
     it("options that are false", function()

@@ -4,6 +4,7 @@
 -- Does not know: any option.
 
 local ascii = require "grid.ascii"
+local cjson = require "cjson"
 local core = require "grid.core"
 
 local argument = {}
@@ -26,6 +27,12 @@ function argument.raise(format, ...)
   end
   local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a name may contain any byte
   error("grid: " .. message, info and level or 0)
+end
+
+--- Raises because of the type of `value`, which the message names last. JSON null is a
+--- userdata, and is called null.
+function argument.raise_type(value, format, ...)
+  argument.raise("%s, got %s", format:format(...), value == cjson.null and "null" or type(value))
 end
 
 -- The Levenshtein distance of two short names.

@@ -20,8 +20,10 @@ local array_metatable = cjson.array_mt or { __name = "grid.array" }
 
 --- Marks a table, or a new one, as a JSON array, also when it is empty.
 function json.array(items)
-  if items ~= nil and type(items) ~= "table" then argument.raise("grid.array: a table is expected, got %s", type(items)) end
-  return setmetatable(items or {}, array_metatable)
+  if items ~= nil and type(items) ~= "table" then argument.raise_type(items, "grid.array: a table is expected") end
+  local ok, array = pcall(setmetatable, items or {}, array_metatable)
+  if not ok then argument.raise "grid.array: the table has a protected metatable" end
+  return array
 end
 
 --- Was the value decoded from an array, or marked as one?

@@ -25,14 +25,10 @@ local function type_name(field)
   return type(field.type) == "string" and field.type or table.concat(field.type, " or ")
 end
 
-local function kind_of(value)
-  return value == json.null and "null" or type(value)
-end
-
 --- Raises unless `value` fits the field `name`.
 function schema.check_field(what, name, field, value)
   if not accepts(field, value) then
-    argument.raise("%s: '%s' must be a %s, got %s", what, name, type_name(field), kind_of(value))
+    argument.raise_type(value, "%s: '%s' must be a %s", what, name, type_name(field))
   end
   local expected = field.check and field.check(value)
   if expected then argument.raise("%s: '%s' must be %s", what, name, expected) end
@@ -82,7 +78,7 @@ end
 --- table in a message; default "options".
 function schema.check(what, declared, given, noun)
   if type(given) ~= "table" then
-    argument.raise("%s: as %s a table is expected, got %s", what, noun or "options", kind_of(given))
+    argument.raise_type(given, "%s: as %s a table is expected", what, noun or "options")
   end
   if not fits(declared, given) then raise_first_fault(what, declared, given) end
 end

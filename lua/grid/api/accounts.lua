@@ -78,14 +78,18 @@ local function present(value)
   if value ~= json.null then return value end
 end
 
+local function signer_of(address)
+  return address == nil and "a signer" or "signer " .. tostring(address)
+end
+
 local function sign_one(payload, auth)
   local address, provider = present(payload.address), present(payload.provider)
   if provider ~= nil and provider ~= "privy" then
-    return refuse("crypto", "unknown_signer", "signer %s belongs to provider %s, whose keys this session does not hold",
-      tostring(address), tostring(provider))
+    return refuse("crypto", "unknown_signer", "%s belongs to provider %s, whose keys this session does not hold",
+      signer_of(address), tostring(provider))
   end
   if auth.signers and address ~= nil and not auth.signers[address] then
-    return refuse("crypto", "unknown_signer", "signer %s is not one of this session's", tostring(address))
+    return refuse("crypto", "unknown_signer", "%s is not one of this session's", signer_of(address))
   end
   local signature, err = auth:sign(payload.payload)
   if not signature then return nil, err end
@@ -95,7 +99,7 @@ end
 --- Signs each payload of a prepared transaction. -> the argument of `submit` | nil, error
 function accounts.sign(what, prepared, auth)
   keys.check(what, auth, keys.AuthorizationKey)
-  if type(prepared) ~= "table" then argument.raise("%s: a prepared transaction is expected, got %s", what, type(prepared)) end
+  if type(prepared) ~= "table" then argument.raise_type(prepared, "%s: a prepared transaction is expected", what) end
   local problem = check_prepared(prepared)
   if problem then return refuse("request", "bad_transaction", "%s", problem) end
   if #prepared.kms_payloads == 0 then return refuse("request", "nothing_to_sign", "the transaction has no payload to sign") end

@@ -143,7 +143,7 @@ function options.check_headers(what, headers)
     if type(name) ~= "string" or not name:find(NAME) then
       argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
     end
-    if type(value) ~= "string" then argument.raise("%s: headers: '%s' must be a string, got %s", what, name, type(value)) end
+    if type(value) ~= "string" then argument.raise_type(value, "%s: headers: '%s' must be a string", what, name) end
     if FRAMING[ascii.lower(name)] then argument.raise("%s: headers: '%s' is set by libcurl", what, name) end
   end
 end

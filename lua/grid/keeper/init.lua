@@ -155,7 +155,7 @@ end
 local MAX_ID = 255
 
 local function check_id(what, id)
-  if type(id) ~= "string" then argument.raise("%s: 'id' must be a string, got %s", what, type(id)) end
+  if type(id) ~= "string" then argument.raise_type(id, "%s: 'id' must be a string", what) end
   if #id < 1 or #id > MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, MAX_ID) end
 end
 
@@ -184,7 +184,7 @@ function Keeper:add(id, tokens, given)
   local what = "keeper:add"
   check(self, what, id, ADD, given)
   if type(tokens) ~= "table" and type(tokens) ~= "string" then
-    argument.raise("%s: 'tokens' must be a table or a string, got %s", what, type(tokens))
+    argument.raise_type(tokens, "%s: 'tokens' must be a table or a string", what)
   end
   return editing.add(self, id, tokens, given and given.replace)
 end
@@ -223,7 +223,7 @@ end
 function Keeper:invalidate(id, generation)
   local what = "keeper:invalidate"
   check(self, what, id)
-  if type(generation) ~= "number" then argument.raise("%s: 'generation' must be a number, got %s", what, type(generation)) end
+  if type(generation) ~= "number" then argument.raise_type(generation, "%s: 'generation' must be a number", what) end
   return demand.invalidate(self, id, generation)
 end
 

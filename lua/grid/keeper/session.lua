@@ -75,7 +75,7 @@ local function own_of(self, what)
 end
 
 local function check_text(what, name, value)
-  if type(value) ~= "string" then argument.raise("%s: '%s' must be a string, got %s", what, name, type(value)) end
+  if type(value) ~= "string" then argument.raise_type(value, "%s: '%s' must be a string", what, name) end
 end
 
 --- A DPoP proof (RFC 9449) for a request with the access token of the session.

@@ -27,7 +27,7 @@ contract.MAX_ID = 255
 
 local function check_type(what, name, value, expected, is_optional)
   if type(value) == expected or is_optional and value == nil then return end
-  argument.raise("%s: '%s' must be a %s%s, got %s", what, name, expected, is_optional and " or nil" or "", type(value))
+  argument.raise_type(value, "%s: '%s' must be a %s%s", what, name, expected, is_optional and " or nil" or "")
 end
 
 function contract.check_id(what, id)
