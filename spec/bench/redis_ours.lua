@@ -18,7 +18,7 @@ local modes = {}
 function modes.driver()
   local sha, words = script.load(client), script.words()
   return common.second_round(function()
-    for _ = 1, count do assert(client:evalsha(sha, (table.unpack or unpack)(words)) == 1) end
+    for _ = 1, count do assert(client:evalsha(sha, (table.unpack or unpack)(words)) == words[7]) end
   end)
 end
 

@@ -68,10 +68,11 @@ local function value(word)
   return word ~= "-" and word or nil
 end
 
--- The operations of a file's text, appended to `operations`.
+-- The operations of a file's text, appended to `operations`. The last line of a process
+-- that was killed may not be whole: then its operation has not begun, or not ended.
 local function read(text, operations)
   local operation
-  for line in text:gmatch "[^\n]+" do
+  for line in text:gmatch "([^\n]+)\n" do
     local kind, at, rest = line:match "^(%a+) (%d+) (.*)$"
     if kind == "begin" then
       local id, method, expected, blob = rest:match "^(%S+) (%S+) (%S+) (%S+)$"

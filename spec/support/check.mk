@@ -10,7 +10,7 @@ NOT_SLOW := --exclude-tags=slow
 FUZZ_SECONDS ?= 5
 
 # Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
-OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
+OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/clone% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
         spec/store/check_spec.lua spec/store/file_spec.lua spec/exchange \
         $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
 
