@@ -245,8 +245,8 @@ local function create_timer(now)
   return true
 end
 
--- nginx has no timer in place of the former one, which takes the functions back: it
--- would do without new timers at all, if one of its threads never ends.
+-- nginx has started no timer in place of the former one, which runs as long as one of its
+-- threads: it takes the functions.
 local function fall_back()
   local tasks = current and current.tasks or {}
   if current then current.tasks = {} end
