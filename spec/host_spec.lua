@@ -139,6 +139,21 @@ describe("a host", function()
     client:close()
   end)
 
+  it("whose functions return what is of no use is refused at the caller's line, and nothing is sent", function()
+    local function refused(name, value, message)
+      local host = { name = "mine", now = core.now, sleep = nap, [name] = function() return value end }
+      local client = rig.client(server, { host = host })
+      rig.assert_misuse(function() client:request("GET", "/x") end, "host 'mine': " .. name .. "() must return " .. message)
+      client:close()
+    end
+    refused("now", nil, "a number, got nil")
+    refused("now", "5", "a number, got string")
+    for _, value in ipairs { 0 / 0, math.huge, -math.huge } do refused("now", value, "a finite number, got ") end
+    refused("obstacle", true, "a text or nil, got boolean")
+    refused("obstacle", {}, "a text or nil, got table")
+    assert.equal(0, server:stats().requests)
+  end)
+
   it("that lacks a function, or has one too many, is refused at the caller's line", function()
     local function refused(host, ...)
       rig.assert_misuse(function() require("grid").new { host = host } end, "grid.new: host: ", ...)

@@ -116,11 +116,35 @@ function host.check(what, given)
   end
 end
 
+-- The functions `now` and `obstacle` of a program's host. They raise at the caller's line
+-- for a value that is of no use: a call whose deadline is NaN would not end.
+
+local function clock_of(given)
+  return function()
+    local seconds = given.now()
+    if type(seconds) ~= "number" then argument.raise_type(seconds, "host '%s': now() must return a number", given.name) end
+    if seconds - seconds ~= 0 then argument.raise("host '%s': now() must return a finite number, got %s", given.name, seconds) end
+    return seconds
+  end
+end
+
+local function obstacle_of(given)
+  return given.obstacle and function()
+    local obstacle = given.obstacle() or nil
+    if obstacle ~= nil and type(obstacle) ~= "string" then
+      argument.raise_type(obstacle, "host '%s': obstacle() must return a text or nil", given.name)
+    end
+    return obstacle
+  end
+end
+
 --- The host of a client: `given`, completed; without it nginx or blocking.
 function host.choose(given)
   if not given then return nginx or blocking end
   if given.condition then return given end
-  return { name = given.name, now = given.now, spawn = given.spawn, obstacle = given.obstacle, condition = condition_of(given) }
+  return {
+    name = given.name, now = clock_of(given), spawn = given.spawn, obstacle = obstacle_of(given), condition = condition_of(given),
+  }
 end
 
 return host
