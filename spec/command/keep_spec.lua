@@ -91,11 +91,11 @@ describe("grid keep", function()
     folder:write("wrong", "canary-wrong\n")
     for i, redis_section in ipairs {
       { port = store.port, password_file = "password" },
-      { socket = folder.path .. "/redis.sock", username = "default", password_file = "password", prefix = "other:" },
+      { socket = "redis.sock", username = "default", password_file = "password", prefix = "other:" },
     } do
       configure(nil, { directory = false, redis = redis_section })
       local tokens = add("ann", 1)
-      assert.same({ 0, "ann\n", "" }, { shell "keep list" })
+      assert.same({ 0, "ann\n", "" }, { shell 'cd / && grid keep list --config "$OLDPWD/keeper.json"' })
       assert.matches("generation%s+2\n", (select(2, shell "keep refresh ann")))
       local status = harness.objects(select(2, shell "keep status ann --json"))[1]
       assert.same({ 2, "in the memory of Redis: a crash loses all changes since its last snapshot" },
@@ -112,6 +112,16 @@ describe("grid keep", function()
     assert.same({ 1, "" }, { code, out })
     assert.matches("not_connected.*WRONGPASS", err)
     assert.not_matches("canary", err)
+  end)
+
+  it("ends when a Redis behind a socket does not answer #slow", function()
+    local store = redis.start("unixsocket " .. folder.path .. "/redis.sock")
+    configure(nil, { directory = false, redis = { socket = "redis.sock" } })
+    os.execute("kill -STOP " .. store.pid)
+    local code, out, err = shell("timeout -s KILL 20 " .. harness.GRID .. " keep list --config keeper.json")
+    store:stop()
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("not_answered.*timeout", err)
   end)
 
   it("gives what has a session, and says what a session has not", function()
@@ -178,6 +188,10 @@ describe("grid keep", function()
     refuses(2, "keeper.json: name either 'directory' or 'redis'", nil, { redis = {} })
     refuses(2, "keeper.json: redis: 'password' is a secret", nil, { directory = false, redis = { password = "canary" } })
     refuses(2, "keeper.json: redis: unknown field 'hots', did you mean 'host'?", nil, { directory = false, redis = { hots = "x" } })
+    refuses(2, "keeper.json: redis: 'port' is not used with 'socket'", nil,
+      { directory = false, redis = { socket = "s", port = 1 } })
+    refuses(2, "keeper.json: redis: 'username' is not used without 'password_file'", nil,
+      { directory = false, redis = { username = "u" } })
     refuses(2, "keeper.json: redis: 'prefix' must be a string without braces", nil, { directory = false, redis = { prefix = "{" } })
     refuses(1, "cannot read nowhere", nil, { directory = false, redis = { password_file = "nowhere" } })
     refuses(1, "no connection to Redis", nil, { directory = false, redis = { port = 1 } })

@@ -116,8 +116,10 @@ local function store_of(path, base, config)
   if config.directory then return grid.store.file { directory = path_from(base, config.directory) } end
   local where, section = path .. ": redis", config.redis
   check(where, redis_store.FIELDS, section)
+  local fault = redis_store.fault(section)
+  if fault then exit.usage("%s: %s", where, fault) end
   local password = section.password_file and secret_of(base, section.password_file)
-  return checked(where, grid.store.redis, redis_store.options(section, password))
+  return checked(where, grid.store.redis, redis_store.options(section, path_from(base, section.socket), password))
 end
 
 local function seal_keys(base, paths)

@@ -13,7 +13,8 @@ local TIMEOUT = 5 -- seconds: longer than WAITAOF takes
 
 local TEXT = { type = "string", check = schema.plain }
 
---- The members of the section.
+--- The members of the section. A relative path in `socket` begins at the folder of the
+--- configuration.
 redis_store.FIELDS = {
   host = TEXT, port = { type = "number", check = schema.count }, socket = TEXT, username = TEXT, password_file = TEXT,
   prefix = { type = "string" },
@@ -28,10 +29,28 @@ local function module()
   return redis
 end
 
+--- What is wrong with a section that has only the members FIELDS | nil
+---@return string?
+function redis_store.fault(section)
+  for _, name in ipairs { "host", "port" } do
+    if section.socket and section[name] then return ("'%s' is not used with 'socket'"):format(name) end
+  end
+  if section.username and not section.password_file then return "'username' is not used without 'password_file'" end
+end
+
+-- redis-lua sets no timeout on a Unix socket that it makes itself.
+local function unix_socket(path)
+  local socket = require "socket.unix"()
+  socket:settimeout(TIMEOUT, "t")
+  local ok, problem = socket:connect(path)
+  if not ok then error(("could not connect to %s [%s]"):format(path, problem), 0) end
+  return socket
+end
+
 -- Raises, as redis-lua does.
-local function connect(redis, section, password)
+local function connect(redis, section, path, password)
   local at = { host = section.host, port = section.port, timeout = TIMEOUT }
-  if section.socket then at = { scheme = "unix", path = section.socket } end
+  if path then at = { socket = unix_socket(path) } end
   local client = redis.connect(at)
   if password and section.username then
     client:auth(section.username, password)
@@ -43,13 +62,14 @@ end
 
 --- What grid.store.redis takes.
 ---@param section table with the members FIELDS
+---@param path string? of the section's socket
 ---@param password string? of the section's password_file
 ---@return grid.RedisStoreOptions
-function redis_store.options(section, password)
+function redis_store.options(section, path, password)
   local redis, idle = module(), nil
   return {
     connect = function()
-      local client = idle or connect(redis, section, password)
+      local client = idle or connect(redis, section, path, password)
       idle = nil
       return client
     end,
