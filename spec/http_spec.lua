@@ -153,6 +153,7 @@ describe("grid.http", function()
     } do
       for _ = 1, 2 do rig.assert_misuse(function() http:send { method = "GET", url = url } end, "'url' must be") end
     end
+    rig.assert_misuse(function() http:send { method = "GET", url = "x" } end, "'url' must be a URL like https://example.com")
     local unbound = grid.http.new()
     rig.assert_misuse(function() unbound:send { method = "GET", url = "/x" } end, "there is no base_url")
     unbound:close()

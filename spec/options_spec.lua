@@ -146,7 +146,9 @@ describe("grid.new", function()
       assert.is_truthy(text:find("unknown field 'colour_of_the_sky'", 1, true))
       assert.is_nil(text:find("did you mean", 1, true))
       assert_misuse(function() grid.new { "positional" } end, "unknown field '1'")
-      assert_misuse(function() grid.new { [("x"):rep(100000)] = 1 } end, "unknown field")
+      text = rig.misuse(function() grid.new { [("x"):rep(100000)] = 1 } end)
+      assert.matches("unknown field 'xxx", text)
+      assert.is_true(#text < 400)
     end)
 
     local wrong = {

@@ -5,7 +5,7 @@
 
 local ascii = require "grid.ascii"
 local cjson = require "cjson"
-local core = require "grid.core"
+local display = require "grid.display"
 
 local argument = {}
 
@@ -25,8 +25,8 @@ function argument.raise(format, ...)
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  local message = core.visible((string.format(format, ...):gsub("%c", "?"))) -- a name may contain any byte
-  error("grid: " .. message, info and level or 0)
+  local message = string.format(format, ...):gsub("%c", "?") -- a name may be of any bytes, and long
+  error("grid: " .. display.one_line(message), info and level or 0)
 end
 
 --- Raises because of the type of `value`, which the message names last. JSON null is a

@@ -51,9 +51,8 @@ end
 
 --- Checks the URL of a request. -> what the URL must be | nil: accepted
 function options.check_url(url)
-  local scheme, authority = url:match("^(%a+)://([^/?#]+)[^#]*$")
-  if not scheme or not url:find "^[!-~]*$" then return "a URL in ASCII, without blanks and fragment" end
-  return check_origin(scheme, authority)
+  if not url:find "^[!-~]*$" or url:find("#", 1, true) then return "a URL in ASCII, without blanks and fragment" end
+  return check_origin(url:match "^(%a+)://([^/?]*)")
 end
 
 -- libcurl ends the host of a proxy at "#": with "user#1:password@host" the user name
