@@ -1,6 +1,8 @@
 -- The keeper with each kind of exchange: OAuth 2.0 with DPoP, with metadata, with
 -- revocation; a program's own; Grid.
 
+local core = require "grid.core"
+local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 
@@ -109,6 +111,35 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     assert.is_nil(ok)
     raw_rig.assert_error(err, { code = "not_revoked", status = 500, outcome = "unknown" })
     assert.same({}, keeper:list())
+  end)
+
+  it("revokes by an assertion with the time of the server", function()
+    local pair = grid.keypair()
+    start {
+      revocation_url = server.url .. "/revoke", client_auth = "private_key_jwt", client_secret = false, private_key = pair:export(),
+    }
+    pair:close()
+    local late = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 3600)
+    server.faults[1] = function() return rig.response(401, '{"error":"invalid_client"}', ("Date: %s\r\n"):format(late)) end
+    assert.is_nil(keeper:refresh "me")
+    server.faults[1] = function() return rig.response(200, "") end
+    assert.is_true(keeper:remove("me", { revoke = true }))
+    local claims = server.raw.requests[2]:match "client_assertion=[%w_-]+%.([%w_-]+)%."
+    local issued = tonumber(core.base64url_decode(claims):match '"iat":(%d+)')
+    assert.is_true(math.abs(issued - os.time() - 3600) <= 5)
+  end)
+
+  it("believes the Retry-After of an issuer's metadata, at whichever URL", function()
+    start { token_url = false, issuer = (server.url:gsub("/token$", "")) }
+    for _, statuses in ipairs { { 503, 404 }, { 404, 503 } } do
+      for i, status in ipairs(statuses) do
+        server.faults[i] = function() return rig.response(status, "", status == 503 and "Retry-After: 120\r\n" or nil) end
+      end
+      local _, err = keeper:refresh "me"
+      raw_rig.assert_error(err, { code = "metadata_http_503", retry_after = 120 })
+      assert.is_true(assert(keeper:status "me").backoff_until >= os.time() + 118)
+      rig.pass(200)
+    end
   end)
 
   it("counts the life of a session from the sending, and believes its server's Retry-After", function()

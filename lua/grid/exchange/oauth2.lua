@@ -233,7 +233,8 @@ end
 ---@field grant fun(tokens: table): table?, any texts for the intent; the key that opens the answer, if the answer is sealed
 ---@field request fun(grant: table): string?, any, table?, string? method, url, headers, body | nil, error
 ---@field read fun(answer: grid.HttpAnswer, grant: table): table?, grid.exchange.Failure?
----@field revoke? fun(tokens: table): string?, any, table?, string? as `request`; nil alone: the server has no such endpoint
+---@field revoke? fun(tokens: table, now: number?): string?, any, table?, string? as `request`; `now`: on the clock of the server;
+--- nil alone: the server has no such endpoint
 
 -- `state` has the endpoints and the nonce.
 local function functions(options, client, state)
@@ -247,11 +248,11 @@ local function functions(options, client, state)
     state.nonce = dpop.nonce_of(answer.headers) or state.nonce
     return token_answer.read(answer, function() return secrets_of(client, grant) end)
   end
-  local function revoke(tokens)
+  local function revoke(tokens, now)
     check_grant("exchange.revoke", tokens)
     if not state.revocation_url then return nil end
     local fields = { { "token", tokens.refresh_token }, { "token_type_hint", "refresh_token" } }
-    return form_request(options, client, state.revocation_url, os.time(), fields)
+    return form_request(options, client, state.revocation_url, math.floor(now or os.time()), fields)
   end
   return request, read, revoke
 end

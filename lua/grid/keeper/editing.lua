@@ -127,7 +127,7 @@ function editing.remove(keeper, id, is_revoked)
   memory.forget(keeper, id)
   events.emit(keeper, { name = "removed", id = id, generation = record.gen })
   if not is_revoked then return true end
-  return sending.revoke(keeper, record.tokens)
+  return sending.revoke(keeper, record.tokens, record.skew)
 end
 
 return editing

@@ -227,7 +227,7 @@ end
 -- to no caller.
 function conclude.dropped(keeper, one, effect)
   emit(one, "dropped", {})
-  if effect.entry then sending.revoke(keeper, effect.entry.tokens) end
+  if effect.entry then sending.revoke(keeper, effect.entry.tokens, effect.entry.skew) end
 end
 
 local function note_held(keeper, one, before)

@@ -46,23 +46,31 @@ end
 
 -- ---- Metadata -------------------------------------------------------------------------
 
--- Fetches the endpoints of the issuer, once. -> true | nil, error
+-- -> true | nil, error
+local function fetch_metadata(keeper, url, deadline)
+  local request, err = compose(keeper, deadline - clock.boot(), deadline, "GET", url)
+  local answer
+  if request then answer, err = keeper.http:perform(request) end
+  if not answer then return nil, err end
+  local ok, problem = keeper.exchange.discovery.read(answer)
+  if ok then return true end
+  problem.retry_after = answer.retry_after
+  return nil, failure.of_answer(problem)
+end
+
+-- Fetches the endpoints of the issuer, once. Of the errors at its URLs, one that tells
+-- when to try again is returned. -> true | nil, error
 local function discover(keeper, deadline)
   local discovery, last = keeper.exchange.discovery, nil
   if not discovery or keeper.endpoints.are_known then return true end
   for _, url in ipairs(discovery.urls) do
-    local left = deadline - clock.boot()
-    local answer, err
-    if left > 0 then answer, err = keeper.http:send({ method = "GET", url = url }, { timeout = left, retries = 0 }) end
-    if answer then
-      local ok, problem = discovery.read(answer)
-      if ok then
-        keeper.endpoints.are_known = true
-        return true
-      end
-      err = failure.of_answer(problem)
+    if clock.boot() >= deadline then break end
+    local ok, err = fetch_metadata(keeper, url, deadline)
+    if ok then
+      keeper.endpoints.are_known = true
+      return true
     end
-    last = err or last
+    if not last or not last.retry_after then last = err end
   end
   return nil, last or failure.of_answer { kind = "refused", code = "no_metadata", message = "the metadata was not fetched in time" }
 end
@@ -236,14 +244,16 @@ function sending.read_raws(keeper, raws)
 end
 
 --- Revokes the tokens where the exchange can. -> true | nil, error
-function sending.revoke(keeper, tokens)
+---@param skew number? of the server's clock, as far as it is known
+function sending.revoke(keeper, tokens, skew)
   local revoke = keeper.exchange.revoke
   if not revoke then return true end
+  local function build(given) return revoke(given, clock.wall() + (skew or 0)) end
   local deadline = clock.boot() + keeper.timeout
   local ok, err = discover(keeper, deadline)
   if not ok then return nil, err end
   local request
-  request, err = request_of(keeper, revoke, tokens, keeper.timeout)
+  request, err = request_of(keeper, build, tokens, keeper.timeout)
   if not request and not err then return true end
   if not request then return nil, err end
   local answer

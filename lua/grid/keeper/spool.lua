@@ -81,7 +81,7 @@ local function commit_record(keeper, record, kind, tell)
     local act, new = merged(keeper, current, record, kind)
     if act == "drop" then
       tell(keeper, { name = "dropped", id = record.id })
-      if kind == "tokens" then sending.revoke(keeper, record.tokens) end
+      if kind == "tokens" then sending.revoke(keeper, record.tokens, record.skew) end
     end
     if act ~= "put" then return true end
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
