@@ -111,6 +111,23 @@ describe("an account", function()
     assert.equal(1, #assert(client:sign(prepared, auth)).kms_payloads)
   end)
 
+  it("reads views of tables, and refuses one within, which would be sent as an empty list", function()
+    local function view(of) return setmetatable({}, { __index = of, __newindex = error }) end
+    client:update_account(session.address, view { transaction_signers = {} })
+    assert.equal('{"transaction_signers":[]}', server:last().body)
+    local requests, signers, payloads = server:stats().requests, view { { address = "a" } }, view { { signature = "AA==" } }
+    for _, action in ipairs {
+      function() return client:update_account(session.address, { signers = signers }) end,
+      function() return client:submit(session.address, { transaction = "AA==", kms_payloads = payloads }) end,
+    } do
+      local res, err = action()
+      assert.is_nil(res)
+      rig.assert_error(err, { kind = "request", code = "bad_value", sent = "no" })
+      assert.matches("give a copy", err.message)
+    end
+    assert.equal(requests, server:stats().requests)
+  end)
+
   it("signs nothing where there is nothing to sign", function()
     local _, err = client:sign({ transaction = "AA==", kms_payloads = {} }, auth)
     rig.assert_error(err, { kind = "request", code = "nothing_to_sign" })

@@ -163,7 +163,8 @@ describe("grid.core", function()
       endless[1] = endless
       for _, value in ipairs {
         0 / 0, math.huge, -math.huge, print, io.stdout, coroutine.create(print), { [1] = 1, a = 2 }, { [3] = 1 }, { [true] = 1 },
-        { a = print }, "\255", { ["\255"] = 1 }, endless,
+        { a = print }, "\255", { ["\255"] = 1 }, endless, { setmetatable({}, { __index = { 1 } }) },
+        { a = setmetatable({}, { __pairs = pairs, __metatable = false }) },
       } do
         local text, kind, code, message = encode(value)
         assert.is_nil(text)

@@ -207,6 +207,13 @@ static bool write_object(writer *self, int table, member *names, size_t count)
     return put(self, "}");
 }
 
+/* An empty table whose metatable supplies members, such as a read-only view of another
+ * table, would be written as {}. */
+static bool is_view(lua_State *L, int table)
+{
+    return luaL_getmetafield(L, table, "__index") || luaL_getmetafield(L, table, "__pairs");
+}
+
 static bool write_content(writer *self, bool is_array)
 {
     int table = lua_gettop(self->L);
@@ -217,6 +224,8 @@ static bool write_content(writer *self, bool is_array)
 
     if (found == MIXED)
         return REFUSE(self, "a table mixes names and positions, or has holes");
+    if (count == 0 && is_view(self->L, table))
+        return REFUSE(self, "a table is empty, and its metatable has members: give a copy that holds them");
     if (found == POSITIONS || (is_array && count == 0))
         good = write_array(self);
     else if (!is_array)

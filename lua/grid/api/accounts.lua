@@ -38,14 +38,17 @@ local CHANGES = {
 
 local LISTS = { "signers", "transaction_signers" }
 
--- A copy in which empty lists are marked as JSON arrays. The caller's tables are not
--- changed.
+-- The list, or a JSON array for one that is empty: the caller's tables are not changed. A
+-- view of another list is not empty, and is refused by json.encode.
+local function as_list(list)
+  return next(list) == nil and list[1] == nil and json.array() or list
+end
+
+-- A copy with JSON arrays.
 local function with_lists(changes)
   local fields = {}
-  for name, value in pairs(changes) do fields[name] = value end
-  for _, name in ipairs(LISTS) do
-    if fields[name] and next(fields[name]) == nil then fields[name] = json.array() end
-  end
+  for name in pairs(CHANGES) do fields[name] = changes[name] end
+  for _, name in ipairs(LISTS) do fields[name] = fields[name] and as_list(fields[name]) end
   return fields
 end
 
@@ -64,9 +67,10 @@ end
 function accounts.update(what, address, changes, admin)
   local path = path_of(what, address)
   schema.check(what, CHANGES, changes, "changes")
-  if next(changes) == nil then argument.raise("%s: nothing to change is given", what) end
+  local fields = with_lists(changes)
+  if next(fields) == nil then argument.raise("%s: nothing to change is given", what) end
   return operations.new {
-    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = with_lists(changes), check = check_prepared,
+    method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = fields, check = check_prepared,
   }
 end
 
@@ -127,10 +131,9 @@ end
 function accounts.submit(what, address, signed, again)
   local path = path_of(what, address)
   schema.check(what, SIGNED, signed, "signed transaction")
-  local list = next(signed.kms_payloads) == nil and json.array() or signed.kms_payloads
   return operations.new {
-    method = "POST", path = path .. "/submit", fields = { transaction = signed.transaction, kms_payloads = list },
-    check = check_submitted, again = again,
+    method = "POST", path = path .. "/submit", check = check_submitted, again = again,
+    fields = { transaction = signed.transaction, kms_payloads = as_list(signed.kms_payloads) },
   }
 end
 
