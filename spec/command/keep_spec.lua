@@ -341,7 +341,11 @@ describe("grid keep", function()
       assert.equal(1, code)
       assert.matches("^grid: .*/etc/grid/keeper.json", err)
     end
-    local code, out, err = folder:run(([[
+    add("me", 330) -- fresh now, but not in 5 minutes
+    local code, out, err = shell("grid keep get " .. commands[4]:gsub("/etc/grid/", ""))
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("generation%s+2\n", out)
+    code, out, err = folder:run(([[
       command -v systemd-analyze >/dev/null || exit 0
       sed 's,/usr/local/bin/grid,/bin/true,; s/^User=.*/User=root/' %s >grid-keep.service
       systemd-analyze verify ./grid-keep.service]]):format(child.path "spec/examples/keeper/grid-keep.service"))
