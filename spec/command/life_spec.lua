@@ -28,6 +28,7 @@ describe("the command", function()
       assert.equal(0, one, name)
       assert.matches("^usage: grid " .. name:gsub("%-", "%%-"), text)
       assert.matches("exit codes:", text)
+      for line in text:gmatch "[^\n]+" do assert.is_true(line:find "^  " ~= nil or #line <= 96, line) end
       assert.equal(text, select(2, run:grid("help " .. name)))
     end
     assert.equal(grid._VERSION .. "\n", select(2, run:grid "--version"))

@@ -28,9 +28,9 @@ changed. FILE is a session file as `grid login` writes it, a JSON object
 whose other members are kept; or it is a bare kms_payload, and stays one if its private key is
 named with --key.
 
-Nothing is sent before FILE is locked and a temporary file shows that it can be replaced. An answer that cannot be
-saved there is saved in another file, which is named. No other program may refresh the same
-session meanwhile: a refresh token is valid for one use.
+Nothing is sent before FILE is locked and a temporary file shows that it can be replaced. An
+answer that cannot be saved there is saved in another file, which is named. No other program
+may refresh the same session meanwhile: a refresh token is valid for one use.
 ]],
 }
 
