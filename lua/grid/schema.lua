@@ -83,6 +83,14 @@ function schema.check(what, declared, given, noun)
   if not fits(declared, given) then raise_first_fault(what, declared, given) end
 end
 
+--- Raises for a view of another table, whose members only its metatable knows: it would
+--- be read as an empty table where members are enumerated.
+function schema.refuse_view(what, noun, given)
+  local metatable = getmetatable(given)
+  if next(given) ~= nil or type(metatable) ~= "table" or not (metatable.__index or metatable.__pairs) then return end
+  argument.raise("%s: %s: a table with members of its own is expected, got a view of another one", what, noun)
+end
+
 -- Checks for several schemas.
 
 local MAX_SECONDS = 1e6 -- as milliseconds, fits in 31 bits

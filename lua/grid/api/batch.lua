@@ -38,7 +38,10 @@ end
 function batch.new(what, requests, given, prepare)
   schema.check(what, OPTIONS, given)
   if type(requests) ~= "table" then argument.raise_type(requests, "%s: a list of requests is expected", what) end
-  if #requests == 0 and next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
+  if #requests == 0 then
+    schema.refuse_view(what, "requests", requests)
+    if next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
+  end
   local self = setmetatable({
     what = what,
     concurrency = given.concurrency or 64,

@@ -138,6 +138,7 @@ local NAME = "^[0-9A-Za-z!#$%%&'*+.^_`|~-]+$"
 --- Raises unless `headers` maps field names to strings. A value with control characters
 --- is refused when the request is sent.
 function options.check_headers(what, headers)
+  schema.refuse_view(what, "headers", headers)
   for name, value in pairs(headers) do
     if type(name) ~= "string" or not name:find(NAME) then
       argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
