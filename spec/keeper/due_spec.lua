@@ -103,6 +103,22 @@ describe("refresh_due", function()
     end)
   end
 
+  it("removes the tombstone that another machine has left, when it was seen for the time of its owner", function()
+    for method, looks in pairs { refresh_due = 3, get = 2, refresh = 2, remove = 2 } do
+      start()
+      rig.move(keeper, "another machine")
+      add "s1"
+      local close = begin_refresh "s1"
+      for look = 1, looks do
+        keeper[method](keeper, method ~= "refresh_due" and "s1" or nil)
+        assert.equal(look < looks, keeper.store:get "s1" ~= nil, method)
+        rig.pass(13)
+      end
+      close()
+      keeper:close()
+    end
+  end)
+
   it("tells a store that cannot be read", function()
     start { store = rig.spoiled(grid.store.memory(), { due = function() error "disk" end }) }
     local counts, err = keeper:refresh_due()

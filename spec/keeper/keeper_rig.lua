@@ -23,6 +23,18 @@ function rig.set_wall(seconds)
   clock.wall = function() return os.time() + seconds end
 end
 
+local identity = clock.identity
+
+--- Lets the keeper run on another machine than the others do.
+function rig.move(keeper, machine)
+  clock.identity = function(instance)
+    local me = {}
+    for name, value in pairs(identity(instance)) do me[name] = value end
+    if instance == keeper.instance then me.machine_id, me.boot_id = machine, machine end
+    return me
+  end
+end
+
 --- For before_each.
 function rig.begin()
   offset = 0
@@ -39,7 +51,7 @@ end
 
 --- For after_each, when no variable has the keeper any more.
 function rig.finish()
-  clock.boot, clock.wall = core.boottime, os.time
+  clock.boot, clock.wall, clock.identity = core.boottime, os.time, identity
   raw_rig.assert_nothing_left()
 end
 

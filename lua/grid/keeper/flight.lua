@@ -214,8 +214,8 @@ function conclude.failed(keeper, one, effect)
   if effect.record and effect.rev then memory.adopt_after(keeper, effect.record, effect.rev, one.edits) end
 end
 
-function conclude.missing(keeper, one)
-  memory.forget(keeper, one.id)
+function conclude.missing(keeper, one, effect)
+  if effect.record then memory.clear(keeper, effect.record, effect.rev) else memory.forget(keeper, one.id) end
 end
 
 function conclude.forget(keeper, one, effect)
