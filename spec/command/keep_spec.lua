@@ -114,6 +114,19 @@ describe("grid keep", function()
     assert.not_matches("canary", err)
   end)
 
+  it("runs on when Redis has ended its connection between two rounds", function()
+    local store = redis.start()
+    configure(nil, { directory = false, redis = { port = store.port } })
+    folder:write("kill.lua", ([[
+      local client = require("redis").connect("127.0.0.1", %d)
+      client:raw_cmd "CLIENT KILL TYPE normal\r\n"]]):format(store.port))
+    local code, out, err = shell(([[
+      KEEP run --config keeper.json --every 1.2 >out & sleep 0.6; %s kill.lua; sleep 1.2; kill $!; wait $!; echo $?; cat out]])
+      :format(child.vm))
+    store:stop()
+    assert.same({ 0, "0\n", "" }, { code, out, err })
+  end)
+
   it("ends when a Redis behind a socket does not answer #slow", function()
     local store = redis.start("unixsocket " .. folder.path .. "/redis.sock")
     configure(nil, { directory = false, redis = { socket = "redis.sock" } })

@@ -1,15 +1,18 @@
 -- The store in Redis of `grid keep`: its options, of the section `redis` of the
 -- configuration.
 -- Owns: the form of that section; the connection, by redis-lua, of which a command needs
--- one.
+-- one at a time.
 -- Does not know: the rest of the configuration.
 
+local core = require "grid.core"
 local exit = require "grid.cli.exit"
 local schema = require "grid.schema"
 
 local redis_store = {}
 
 local TIMEOUT = 5 -- seconds: longer than WAITAOF takes
+
+local LONGEST_IDLE = 1 -- seconds; a server or a firewall may end a connection that is idle
 
 local TEXT = { type = "string", check = schema.plain }
 
@@ -47,11 +50,15 @@ local function unix_socket(path)
   return socket
 end
 
+-- redis-lua has no such method.
+local function close(client) client.network.socket:close() end
+
 -- Raises, as redis-lua does.
 local function connect(redis, section, path, password)
   local at = { host = section.host, port = section.port, timeout = TIMEOUT }
   if path then at = { socket = unix_socket(path) } end
   local client = redis.connect(at)
+  client.close = close
   if password and section.username then
     client:auth(section.username, password)
   elseif password then
@@ -66,14 +73,16 @@ end
 ---@param password string? of the section's password_file
 ---@return grid.RedisStoreOptions
 function redis_store.options(section, path, password)
-  local redis, idle = module(), nil
+  local redis, idle, idle_since = module(), nil, nil
   return {
     connect = function()
-      local client = idle or connect(redis, section, path, password)
+      local client = idle
       idle = nil
-      return client
+      if client and core.now() < idle_since + LONGEST_IDLE then return client end
+      if client then client:close() end
+      return connect(redis, section, path, password)
     end,
-    release = function(client) idle = client end,
+    release = function(client) idle, idle_since = client, core.now() end,
     prefix = section.prefix,
   }
 end
