@@ -103,6 +103,7 @@ describe("a file", function()
     assert_error("not_removed", core.file_remove(folder.path))
     assert_error("not_written", core.file_replace(path "nowhere/file", ""))
     assert_error("not_written", core.file_replace(folder.path, ""))
+    assert.equal("cannot replace /dev/null: it is not a regular file", select(4, core.file_replace("/dev/null", "")))
   end)
 end)
 

@@ -65,11 +65,16 @@ static bool may_replace(const char *target, const struct stat *old)
 {
     if (S_ISDIR(old->st_mode))
         return refuse(EISDIR);
-    if (!S_ISREG(old->st_mode))
-        return refuse(EINVAL);
     if (is_guarded(target, old))
         return refuse(EPERM);
     return !is_mounted(target) || refuse(EBUSY);
+}
+
+/* A folder is refused by may_replace. */
+static bool is_file(const struct stat *old, const char *path, grid_error *err)
+{
+    return S_ISREG(old->st_mode) || S_ISDIR(old->st_mode) ||
+           grid_error_set(err, GRID_STORE, "not_written", "cannot replace %.90s: it is not a regular file", path);
 }
 
 /* A file with hard links is refused, since only one of its names would get the new
@@ -122,7 +127,7 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
     is_there = stat(replacement->target, &old) == 0;
     if (is_there && !may_replace(replacement->target, &old))
         return failed(err, "cannot replace", path);
-    if (is_there && !has_one_name(&old, path, err))
+    if (is_there && (!is_file(&old, path, err) || !has_one_name(&old, path, err)))
         return false;
     if (!name_temporary(replacement) || !create(replacement)) {
         replacement->temporary[0] = '\0';
