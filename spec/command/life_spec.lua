@@ -40,9 +40,12 @@ describe("the command", function()
     for _, words in ipairs { "help refrehs", "--help refrehs" } do
       assert.same({ 2, "", err }, { run:grid(words) })
     end
-    code, out, err = run:grid "refresh x.json --api-key=hush"
-    assert.equal(2, code)
-    assert.is_nil((out .. err):find("hush", 1, true))
+    for _, words in ipairs { "refresh x.json --api-key=hush", "--api-key=hush refresh x.json" } do
+      code, out, err = run:grid(words)
+      assert.equal(2, code)
+      assert.is_nil((out .. err):find("hush", 1, true))
+    end
+    assert.equal("grid: options follow the name of a command: grid COMMAND --api-key\n", err)
     code, out, err = run:grid("refresh x.json --environment moon")
     assert.same({ 2, "", "grid: 'environment' must be one of sandbox, production, devnet, mainnet\n" }, { code, out, err })
     code, out, err = run:grid("refresh x.json", { GRID_API_KEY = "" })
@@ -52,7 +55,7 @@ describe("the command", function()
 
   it("tells scripts of wrong words too", function()
     for words, message in pairs {
-      ["refresh --json"] = "refresh: FILE is missing", ["--json"] = "there is no command '--json'",
+      ["refresh --json"] = "refresh: FILE is missing", ["--json"] = "options follow the name of a command: grid COMMAND --json",
       ["refresh x.json --emial --json"] = "refresh: there is no option '--emial'",
     } do
       local code, out, err = run:grid(words)

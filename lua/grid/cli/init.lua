@@ -98,6 +98,7 @@ local unpack = table.unpack or unpack
 -- words from its name on
 local function choose(words)
   local name = words[1]
+  if name:find "^%-" then exit.usage("options follow the name of a command: grid COMMAND %s", name:match "^[^=]*") end
   if not modules[name] then
     exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules))
   end
