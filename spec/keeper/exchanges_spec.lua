@@ -109,7 +109,17 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     server.faults[1] = function() return rig.response(500, "") end
     local ok, err = keeper:remove("me", { revoke = true })
     assert.is_nil(ok)
-    raw_rig.assert_error(err, { code = "not_revoked", status = 500, outcome = "unknown" })
+    raw_rig.assert_error(err, { code = "not_revoked", status = 500, outcome = "unknown", retryable = false })
+    assert.same({}, keeper:list())
+  end)
+
+  it("tells that a session was removed also where its revocation was not sent", function()
+    start { revocation_url = "http://127.0.0.1:1/revoke" }
+    local ok, err = keeper:remove("me", { revoke = true })
+    assert.is_nil(ok)
+    raw_rig.assert_error(err, { kind = "network", code = "not_revoked", outcome = "none", retryable = false })
+    assert.matches("the session 'me' was removed, but", err.message)
+    assert.equal("network", err.cause.kind)
     assert.same({}, keeper:list())
   end)
 

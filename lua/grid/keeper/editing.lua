@@ -127,7 +127,9 @@ function editing.remove(keeper, id, is_revoked)
   memory.forget(keeper, id)
   events.emit(keeper, { name = "removed", id = id, generation = record.gen })
   if not is_revoked then return true end
-  return sending.revoke(keeper, record.tokens, record.skew)
+  local ok, problem = sending.revoke(keeper, record.tokens, record.skew)
+  if not ok then return nil, failure.not_revoked(id, problem) end
+  return true
 end
 
 return editing

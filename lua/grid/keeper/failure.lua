@@ -87,6 +87,16 @@ local function outcome_of(result, of_status)
   return of_status == "unknown" and "none" or of_status
 end
 
+--- The session is removed, and cannot be removed again.
+function failure.not_revoked(id, cause)
+  local err = errors.new {
+    kind = cause.kind, code = "not_revoked", sent = cause.sent, status = cause.status, cause = cause,
+    message = ("the session '%s' was removed, but its refresh token was not revoked"):format(named(id)),
+  }
+  err.outcome, err.retryable = cause.outcome, false
+  return err
+end
+
 --- The server refused a request, or gave an answer without tokens.
 ---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
 function failure.of_answer(result)

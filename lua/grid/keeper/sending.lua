@@ -261,8 +261,8 @@ function sending.revoke(keeper, tokens, skew)
   if not answer then return nil, err end
   if is_success(answer.status) then return true end
   return nil, failure.of_answer {
-    kind = outcome.of("yes", answer.status) == "unknown" and "unknown" or "refused", code = "not_revoked", status = answer.status,
-    message = ("the session was removed, but its revocation was answered with status %d"):format(answer.status),
+    kind = outcome.of("yes", answer.status) == "unknown" and "unknown" or "refused", code = "http_" .. answer.status,
+    status = answer.status, message = ("the revocation was answered with status %d"):format(answer.status),
   }
 end
 
