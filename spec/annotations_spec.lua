@@ -81,7 +81,7 @@ local PLACES = {
   ["grid.HttpAnswer"] = { "lua/grid/http/init.lua" },
   ["grid.Options"] = { "lua/grid/api/options.lua", nil, "grid.HttpOptions" },
   ["grid.CallOptions"] = { "lua/grid/api/options.lua", nil, "grid.HttpCallOptions" },
-  ["grid.ManyOptions"] = { "lua/grid/api/batch.lua" },
+  ["grid.ManyOptions"] = { "lua/grid/api/options.lua" },
   ["grid.Result"] = { "lua/grid/api/response.lua" },
   ["grid.Error"] = { "lua/grid/errors.lua" },
   ["grid.Key"] = { "lua/grid/keys.lua", "Key" },
@@ -117,7 +117,7 @@ local PROMISED = {
   ["grid.Http"] = "send close",
   ["grid.HttpRequest"] = "method url headers body idempotent",
   ["grid.HttpAnswer"] = "status headers body",
-  ["grid.ManyOptions"] = "concurrency on_progress",
+  ["grid.ManyOptions"] = "concurrency on_progress timeout retries headers",
   ["grid.Result"] = "data metadata kms_payload_json status request_id idempotency_key attempts cookies headers",
   ["grid.Error"] = "kind code message status request_id details headers sent retryable retry_after attempts "
     .. "idempotency_key cause body",
@@ -219,7 +219,7 @@ describe("the annotations", function()
       ["grid.RefreshRequest"] = { "lua/grid/api/auth.lua", function(given) client:refresh_session(given) end },
       ["grid.InitAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:init_auth(given) end },
       ["grid.CompleteAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:complete_auth(given) end },
-      ["grid.ManyOptions"] = { "lua/grid/api/batch.lua", function(given) client:refresh_sessions({}, given) end },
+      ["grid.ManyOptions"] = { "lua/grid/api/options.lua", function(given) client:refresh_sessions({}, given) end },
     }
     for class, taker in pairs(takers) do
       for name in pairs(fields_of(taker[1], class)) do

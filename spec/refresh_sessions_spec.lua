@@ -47,6 +47,28 @@ describe("client:refresh_sessions", function()
     assert.equal(4, server:stats().requests)
   end)
 
+  it("gives each call the timeout, the retries and the headers", function()
+    server:fault { kind = "delay", delay = 1, count = 2 }
+    for _, result in ipairs(client:refresh_sessions(requests(2), { timeout = 0.2, retries = 0 })) do
+      assert_error(result[2], { kind = "timeout" })
+    end
+    server:fault { kind = "status", status = 503, count = 2 }
+    for _, result in ipairs(client:refresh_sessions(requests(2), { retries = 0 })) do
+      assert_error(result[2], { kind = "api", status = 503, attempts = 1 })
+    end
+    assert(client:refresh_sessions(requests(1), { headers = { ["X-Of-Batch"] = "yes" } })[1][1])
+    assert.equal("yes", server:last().headers["x-of-batch"])
+  end)
+
+  it("takes no option that belongs to one request", function()
+    for _, name in ipairs { "idempotency_key", "cookie", "detached" } do
+      assert_misuse(function() client:refresh_sessions(requests(1), { [name] = "a" }) end, name)
+    end
+    local headers = { Cookie = "a" }
+    assert_misuse(function() client:refresh_sessions(requests(1), { headers = headers }) end, "is set by the option 'cookie'")
+    assert.equal(0, server:stats().requests)
+  end)
+
   it("gives nothing for nothing", function()
     assert.same({}, client:refresh_sessions {})
     assert.same({}, client:refresh_sessions({}, { on_progress = error }))

@@ -7,6 +7,7 @@
 local auth = require "grid.api.auth"
 local errors = require "grid.errors"
 local argument = require "grid.argument"
+local options = require "grid.api.options"
 local schema = require "grid.schema"
 
 local batch = {}
@@ -15,16 +16,6 @@ local batch = {}
 ---@field concurrency integer calls in flight at most
 ---@field results table[] by position; complete when the batch has ended
 local Batch = { __index = batch }
-
----@class (exact) grid.ManyOptions
----@field concurrency? integer calls in flight at most; 64
----@field on_result? fun(position: integer, res: grid.Result?, err: any) for each result at once, so that it can be stored
----@field on_progress? fun(done: integer, total: integer) after on_result
-local OPTIONS = {
-  concurrency = { type = "number", check = schema.count },
-  on_result = { type = "function" },
-  on_progress = { type = "function" },
-}
 
 -- The name that messages of misuse begin with.
 local function name_of(what, position)
@@ -36,7 +27,7 @@ end
 --- nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
-  schema.check(what, OPTIONS, given)
+  options.check_many(what, given)
   if type(requests) ~= "table" then argument.raise_type(requests, "%s: a list of requests is expected", what) end
   if #requests == 0 then
     schema.refuse_view(what, "requests", requests)

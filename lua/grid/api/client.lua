@@ -163,7 +163,7 @@ function Client:refresh_sessions(requested, given)
   check_open(self, what)
   if given == nil then given = {} end
   local many = batch.new(what, requested, given, function(operation, position)
-    local request, err = requests.new(self, operation, {})
+    local request, err = requests.new(self, operation, given)
     if not request then return nil, errors.untried(err) end
     request.position = position
     return self.http:prepare(request)

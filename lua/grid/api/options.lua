@@ -45,9 +45,23 @@ options.both = transport.join(options.client, options.call)
 --- The options of client:update_account.
 options.update = transport.join(options.call, { admin = { type = "boolean" } })
 
---- Raises unless `given` are valid options of a call.
-function options.check_call(what, given)
-  schema.check(what, options.call, given)
+--- The options of client:refresh_sessions. A key or a cookie is that of one request.
+---@class (exact) grid.ManyOptions
+---@field concurrency? integer calls in flight at most; 64
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) for each result at once, so that it can be stored
+---@field on_progress? fun(done: integer, total: integer) after on_result
+---@field timeout? number seconds, of each call
+---@field retries? integer of each call
+---@field headers? table<string, string> of each request
+options.many = {
+  concurrency = { type = "number", check = schema.count },
+  on_result = { type = "function" },
+  on_progress = { type = "function" },
+  timeout = options.call.timeout, retries = options.call.retries, headers = options.call.headers,
+}
+
+local function check(what, fields, given)
+  schema.check(what, fields, given)
   if not given.headers then return end
   transport.check_headers(what, given.headers)
   for name in pairs(given.headers) do
@@ -55,6 +69,12 @@ function options.check_call(what, given)
     if option then argument.raise("%s: headers: '%s' is set by the option '%s'", what, name, option) end
   end
 end
+
+--- Raises unless `given` are valid options of a call.
+function options.check_call(what, given) check(what, options.call, given) end
+
+--- Raises unless `given` are valid options of client:refresh_sessions.
+function options.check_many(what, given) check(what, options.many, given) end
 
 --- Option -> the environment variable that sets it.
 options.variables = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT", base_url = "GRID_BASE_URL" }
