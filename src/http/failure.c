@@ -9,7 +9,7 @@ typedef struct failure {
     CURLcode curl;
     grid_kind kind;
     const char *code;
-    bool of_connection; /* of opening one: does not tell the end of a request that was sent */
+    bool of_opening; /* a connection: does not tell the end of a request that was sent */
 } failure;
 
 static const failure failures[] = {
@@ -120,7 +120,7 @@ static bool lacks_descriptors(const grid_ending *ending)
 {
     const failure *known = find(ending->code);
 
-    return !ending->handed_over && (known->of_connection || known->kind == GRID_NETWORK) &&
+    return !ending->handed_over && (known->of_opening || known->kind == GRID_NETWORK) &&
            grid_descriptors_are_used_up();
 }
 
@@ -130,10 +130,10 @@ static bool lacks_descriptors(const grid_ending *ending)
  * one. */
 static bool is_of_further_connection(const grid_ending *ending)
 {
-    return ending->handed_over && find(ending->code)->of_connection;
+    return ending->handed_over && find(ending->code)->of_opening;
 }
 
-bool grid_failure_is_of_connection(CURLcode code)
+bool grid_failure_breaks_connection(CURLcode code)
 {
     return code == CURLE_HTTP2 || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
 }

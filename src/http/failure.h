@@ -22,9 +22,9 @@ typedef struct grid_ending {
 
 void grid_failure_describe(grid_error *err, const grid_ending *ending);
 
-/* Is it the connection that failed? libcurl 8.14 reuses an HTTP/2 connection whose frames
- * nghttp2 has refused. Refused streams may have such a code as well. */
-bool grid_failure_is_of_connection(CURLcode code);
+/* Is the connection of no further use? libcurl 8.14 reuses an HTTP/2 connection whose
+ * frames nghttp2 has refused. Refused streams may have such a code as well. */
+bool grid_failure_breaks_connection(CURLcode code);
 
 /* The error of curl_multi_add_handle. Returns false. */
 bool grid_failure_not_started(grid_error *err, CURLMcode code);

@@ -237,7 +237,7 @@ static void report_connection(const grid_transfer *transfer, CURLcode code)
         grid_engine_set_http2(transfer->engine, &transfer->task, transfer->timing.http_version >= 20);
     if (code == CURLE_OPERATION_TIMEDOUT)
         grid_engine_end_unanswered(transfer->engine, &transfer->task);
-    if (grid_failure_is_of_connection(code) && !transfer->task.stream.is_refused)
+    if (grid_failure_breaks_connection(code) && !transfer->task.stream.is_refused)
         grid_engine_end_broken(transfer->engine, &transfer->task);
 }
 
