@@ -103,7 +103,7 @@ local function remove_once(keeper, id, current, rev)
   local act, tombstone = "missing", nil
   if current then act, tombstone = lifecycle.remove(current, env, facts) end
   if act == "missing" then
-    if current then memory.clear(keeper, current, rev) end
+    if current then memory.clear(keeper, id, current, rev) end
     return nil, failure.not_found(id)
   end
   local result, err

@@ -215,7 +215,7 @@ function conclude.failed(keeper, one, effect)
 end
 
 function conclude.missing(keeper, one, effect)
-  if effect.record then memory.clear(keeper, effect.record, effect.rev) else memory.forget(keeper, one.id) end
+  memory.clear(keeper, one.id, effect.record, effect.rev)
 end
 
 function conclude.forget(keeper, one, effect)

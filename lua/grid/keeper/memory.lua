@@ -142,15 +142,17 @@ function memory.forget(keeper, id)
   keeper.entries[id], keeper.watches[id], keeper.refusals[id] = nil, nil, nil
 end
 
---- Forgets a removed session, and removes its tombstone once no exchange for it can be
---- under way. The owner may run on another machine: then it counts for how long the
---- tombstone has been seen.
-function memory.clear(keeper, record, rev)
-  local id, env = record.id, keeper:env()
+--- Forgets a session that the store does not have, and removes its tombstone, if there is
+--- one, once no exchange for it can be under way. The owner may run on another machine:
+--- then it counts for how long the tombstone has been seen.
+---@param tombstone table?
+function memory.clear(keeper, id, tombstone, rev)
+  if not tombstone then return memory.forget(keeper, id) end
+  local env = keeper:env()
   local watch, same_rev_for = protocol.watch(keeper.watches[id], rev, env.clock)
   memory.forget(keeper, id)
   local facts = { in_flight = keeper.flights[id] ~= nil, same_rev_for = same_rev_for }
-  if protocol.decide(record, {}, env, facts) == "forget" then access.remove(keeper, id, rev) else keeper.watches[id] = watch end
+  if protocol.decide(tombstone, {}, env, facts) == "forget" then access.remove(keeper, id, rev) else keeper.watches[id] = watch end
 end
 
 -- Serves what is known while the store fails.
@@ -177,7 +179,7 @@ function memory.current(keeper, id, must_compare)
   end
   if not record and rev then return unreadable(keeper, entry, now, rev) end
   if not record or record.state == "removed" then
-    if record then memory.clear(keeper, record, rev) else memory.forget(keeper, id) end
+    memory.clear(keeper, id, record, rev)
     return nil, failure.not_found(id)
   end
   return memory.adopt_after(keeper, record, rev, edits)
