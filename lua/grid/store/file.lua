@@ -134,9 +134,10 @@ end
 local function has_records(self)
   local exists, err = folder_exists(self)
   if not exists then return exists, err end
+  if core.file_exists(path_in(self, "tmp")) then return true end
   err = loss(self)
   if err then return nil, err end
-  return core.file_exists(path_in(self, "tmp"))
+  return false
 end
 
 local function parent_of(path)

@@ -155,9 +155,11 @@ end
 local function read(self, script, ...)
   local reply, client = run(self, script, ...)
   if not reply then return nil, client end
-  local end_use = type(reply) == "table" and give_back or drop
-  end_use(self, client)
-  if type(reply) == "table" then return reply end
+  if type(reply) == "table" then
+    give_back(self, client)
+    return reply
+  end
+  drop(self, client)
   return nil, failed("not_answered", "the reply of Redis is no list: %s", type(reply))
 end
 
