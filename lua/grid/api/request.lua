@@ -32,8 +32,9 @@ end
 -- Headers of the caller replace those of the same name.
 local function add_lines(lines, headers)
   for name, value in pairs(headers) do
+    local lower = ascii.lower(name)
     for i, line in ipairs(lines) do
-      if line and ascii.lower(line:match "^[^:]*") == ascii.lower(name) then lines[i] = false end
+      if line and ascii.lower(line:match "^[^:]*") == lower then lines[i] = false end
     end
     lines[#lines + 1] = name .. ": " .. value
   end
