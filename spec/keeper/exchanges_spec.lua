@@ -26,6 +26,13 @@ local function start(options, given)
   assert(keeper:add("me", rig.TOKENS))
 end
 
+-- The exchange knows the issuer, and no endpoint. -> the issuer's metadata
+local function start_with_issuer()
+  local issuer = server.url:gsub("/token$", "")
+  start { token_url = false, issuer = issuer }
+  return ('{"issuer":"%s","token_endpoint":"%s"}'):format(issuer, server.url)
+end
+
 describe("the keeper, with an OAuth 2.0 exchange,", function()
   it("answers the demand for a DPoP nonce once, within the same attempt", function()
     start { dpop = true }
@@ -51,9 +58,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
   end)
 
   it("reads an answer behind a byte order mark, that of the metadata, too", function()
-    local issuer = server.url:gsub("/token$", "")
-    start { token_url = false, issuer = issuer }
-    local metadata = ('{"issuer":"%s","token_endpoint":"%s"}'):format(issuer, server.url)
+    local metadata = start_with_issuer()
     server.faults[1] = function() return rig.response(200, "\239\187\191" .. metadata) end
     server.faults[2] = function() return rig.response(200, '\239\187\191{"access_token":"a","team":"t"}') end
     local session = assert(keeper:refresh "me")
@@ -74,9 +79,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
   end)
 
   it("fetches the metadata of an issuer once, before the first request", function()
-    local issuer = server.url:gsub("/token$", "")
-    start { token_url = false, issuer = issuer }
-    local metadata = ('{"issuer":"%s","token_endpoint":"%s"}'):format(issuer, server.url)
+    local metadata = start_with_issuer()
     server.faults[1] = function() return rig.response(503, "") end
     server.faults[2] = function() return rig.response(200, metadata) end
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
@@ -85,7 +88,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
   end)
 
   it("sends nothing while the metadata cannot be had, and does not doubt", function()
-    start { token_url = false, issuer = (server.url:gsub("/token$", "")) }
+    start_with_issuer()
     for i = 1, 2 do server.faults[i] = function() return rig.response(404, "") end end
     assert.is_nil(keeper:refresh "me")
     local status = assert(keeper:status "me")
@@ -140,7 +143,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
   end)
 
   it("believes the Retry-After of an issuer's metadata, at whichever URL", function()
-    start { token_url = false, issuer = (server.url:gsub("/token$", "")) }
+    start_with_issuer()
     for _, statuses in ipairs { { 503, 404 }, { 404, 503 } } do
       for i, status in ipairs(statuses) do
         server.faults[i] = function() return rig.response(status, "", status == 503 and "Retry-After: 120\r\n" or nil) end
