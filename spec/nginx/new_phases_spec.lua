@@ -1,6 +1,6 @@
 -- The phases of newer versions of ngx_lua. Each one is pending where nginx has none.
 
-local files = require "spec.nginx.files"
+local certificate = require "spec.support.certificate"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
@@ -42,11 +42,6 @@ local UPSTREAMS = [[
         location / { return 200 "{}"; }
     }]]
 
-local function certify(folder)
-  os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-    .. "-keyout '%s/key.pem' -out '%s/cert.pem' 2>/dev/null"):format(folder, folder))
-end
-
 local function has(name) return nginx.has(name .. "_by_lua_block") end
 
 -- The directives that this nginx has.
@@ -61,16 +56,13 @@ local function snippets()
 end
 
 describe("inside a newer nginx, a call", function()
-  local scene, folder
+  local scene, certificates
 
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir -m 700 " .. folder)
-    certify(folder)
+    certificates = certificate.folder()
     local parts = snippets()
     scene = scenes.start {
-      http = "lua_shared_dict outcomes 1m;\n" .. UPSTREAMS:gsub("CERTS", folder),
+      http = "lua_shared_dict outcomes 1m;\n" .. UPSTREAMS:gsub("CERTS", certificates.path),
       server = parts.server,
       locations = parts.locations .. [[
         location = /outcome { content_by_lua_block { ngx.print(ngx.shared.outcomes:get(ngx.var.arg_of) or "null") } }
@@ -80,8 +72,7 @@ describe("inside a newer nginx, a call", function()
 
   teardown(function()
     local problem = scene and scene:stop()
-    files.remove(folder, "key.pem", "cert.pem")
-    os.remove(folder)
+    certificates:remove()
     assert.is_nil(problem)
   end)
 

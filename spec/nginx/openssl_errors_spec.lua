@@ -2,7 +2,7 @@
 -- errors that it finds there as an alert. Each answer here is sent over TLS, so that
 -- nginx reads the queue after each call.
 
-local child = require "spec.support.child"
+local certificate = require "spec.support.certificate"
 local rig = require "spec.support.rig"
 local scenes = require "spec.nginx.scene"
 
@@ -51,9 +51,7 @@ describe("OpenSSL's queue of errors is empty for nginx after", function()
   local scene, certificates, silent_port, close_silent
 
   setup(function()
-    certificates = child.folder()
-    certificates:run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-      .. "-keyout key.pem -out cert.pem")
+    certificates = certificate.folder()
     silent_port, close_silent = rig.silent_port()
     scene = scenes.start {
       locations = LOCATIONS,

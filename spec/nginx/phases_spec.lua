@@ -1,7 +1,7 @@
 -- The phases of nginx: a call waits without blocking the worker, or returns an error at
 -- once.
 
-local files = require "spec.nginx.files"
+local certificate = require "spec.support.certificate"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
@@ -109,19 +109,11 @@ local function all_locations()
   return (table.concat(parts, "\n"):gsub("@APP@", APP))
 end
 
-local function certify(directory)
-  os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost " ..
-    "-keyout '%s/key.pem' -out '%s/cert.pem' 2>/dev/null"):format(directory, directory))
-end
-
 describe("inside nginx, a call", function()
   local scene, certificates
 
   setup(function()
-    certificates = os.tmpname()
-    os.remove(certificates)
-    os.execute("mkdir -m 700 " .. certificates)
-    certify(certificates)
+    certificates = certificate.folder()
     scene = scenes.start {
       locations = all_locations() .. c_locations() .. ([[
         location = /outcomes {
@@ -150,14 +142,13 @@ describe("inside nginx, a call", function()
         ssl_certificate_by_lua_block {
             @APP@
             ngx.shared.outcomes:set("ssl_certificate", require("cjson").encode(app.refresh()))
-        }]]):gsub("@APP@", APP):gsub("CERTS", certificates),
+        }]]):gsub("@APP@", APP):gsub("CERTS", certificates.path),
     }
   end)
 
   teardown(function()
     local problem = scene and scene:stop()
-    files.remove(certificates, "key.pem", "cert.pem")
-    os.remove(certificates)
+    certificates:remove()
     assert.is_nil(problem)
   end)
 

@@ -1,29 +1,19 @@
 -- The phases of a TLS handshake that can wait only with OpenResty's patches: without
 -- them, a call there sends nothing, and the handshake goes on.
 
-local files = require "spec.nginx.files"
+local certificate = require "spec.support.certificate"
+local child = require "spec.support.child"
 local scenes = require "spec.nginx.scene"
 
 local APP = 'local app = require "spec.nginx.app" '
 local OLD = "this ngx_lua has no ssl_client_hello_by_lua"
 local PHASES = { ssl_client_hello = "nginx", ssl_session_fetch = "OpenSSL" }
 
-local function capture(command)
-  local pipe = io.popen(command .. " 2>&1")
-  local output = pipe:read "*a"
-  pipe:close()
-  return output
-end
-
 describe("inside nginx, in a TLS handshake, a call", function()
   local scene, folder, executed, output
 
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir -m 700 " .. folder)
-    capture(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-      .. "-keyout '%s/key.pem' -out '%s/cert.pem'"):format(folder, folder))
+    folder = certificate.folder()
     local hooks = { "lua_shared_dict outcomes 1m;" }
     for phase in pairs(PHASES) do
       hooks[#hooks + 1] = ('%s_by_lua_block { %s ngx.shared.outcomes:set("%s", require("cjson").encode(app.refresh())) }')
@@ -36,7 +26,7 @@ describe("inside nginx, in a TLS handshake, a call", function()
         ssl_certificate "CERTS/cert.pem";
         ssl_certificate_key "CERTS/key.pem";
         ssl_protocols TLSv1.2;
-        ssl_session_tickets off;]]):gsub("CERTS", folder),
+        ssl_session_tickets off;]]):gsub("CERTS", folder.path),
       locations = [[
         location = /greeting { return 200 "hello"; }
         location = /outcomes { content_by_lua_block { ngx.print(ngx.shared.outcomes:get(ngx.var.arg_of) or "null") } }]],
@@ -48,15 +38,14 @@ describe("inside nginx, in a TLS handshake, a call", function()
     -- The second connection resumes the session of the first: its id is looked for.
     output = ""
     for _, use in ipairs { "-sess_out", "-sess_in" } do
-      output = output .. capture(("printf 'GET /greeting HTTP/1.0\\r\\n\\r\\n' | timeout 10 openssl s_client -quiet -no_ticket "
-        .. "%s '%s/session.pem' -unix '%s/tls.sock'"):format(use, folder, scene.nginx.dir))
+      output = output .. child.capture(("printf 'GET /greeting HTTP/1.0\\r\\n\\r\\n' | timeout 10 openssl s_client -quiet "
+        .. "-no_ticket %s '%s/session.pem' -unix '%s/tls.sock' 2>&1"):format(use, folder.path, scene.nginx.dir))
     end
   end)
 
   teardown(function()
     local problem = scene and scene:stop()
-    files.remove(folder, "key.pem", "cert.pem", "session.pem")
-    os.remove(folder)
+    folder:remove()
     assert.is_nil(problem)
   end)
 

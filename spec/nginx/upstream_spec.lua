@@ -2,7 +2,7 @@
 -- default), and refuses the streams that follow. Its access log shows the executed
 -- requests.
 
-local child = require "spec.support.child"
+local certificate = require "spec.support.certificate"
 local core = require "grid.core"
 local files = require "spec.nginx.files"
 local grid = require "grid"
@@ -37,9 +37,7 @@ describe("an nginx that ends HTTP/2 connections", function()
   local certificates, server
 
   setup(function()
-    certificates = child.folder()
-    certificates:run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-      .. "-keyout key.pem -out cert.pem")
+    certificates = certificate.folder()
   end)
   teardown(function() certificates:remove() end)
   after_each(function()

@@ -3,14 +3,14 @@
 -- Owns: the folder, until `folder:remove`. Works on Lua 5.4 and LuaJIT.
 -- Does not know: what a program does.
 
+local files = require "spec.nginx.files"
+
 local child = {}
 local Folder = { __name = "spec.folder" }
 Folder.__index = Folder
 
 --- The text as one word of a shell.
-function child.quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+child.quote = files.quote
 
 local quote = child.quote
 

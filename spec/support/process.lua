@@ -7,13 +7,11 @@
 local child = require "spec.support.child"
 local lfs = require "lfs"
 
+local quote = child.quote
+
 local process = {}
 local Process = { __name = "spec.process" }
 Process.__index = Process
-
-local function quote(text)
-  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
 
 local function read(path)
   local file = io.open(path, "rb")

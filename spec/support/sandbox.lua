@@ -5,21 +5,20 @@
 -- Does not know: what the sandbox answers.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local files = require "spec.nginx.files"
 local finalizer = require "spec.support.finalizer"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ltn12 = require "ltn12"
 local ready = require "spec.support.ready"
 
+local quote = files.quote
+
 local SHARED = "spec.sandbox.shared"
 
 local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
 Sandbox.__index = Sandbox
-
-local function quote(text)
-  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
 
 local function own_pid()
   local pipe = assert(io.popen "echo $PPID")
