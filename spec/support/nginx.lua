@@ -47,7 +47,8 @@ function nginx.has(name)
   return run("cat " .. paths .. " | grep -c " .. files.quote(name)) ~= "0"
 end
 
-local function random_port()
+--- A port that only another server can have taken.
+function nginx.random_port()
   return FIRST_PORT + tonumber(run "od -An -N2 -tu2 /dev/urandom") % PORTS
 end
 
@@ -190,7 +191,7 @@ end
 function nginx.start(options)
   local self = setmetatable({ dir = run "mktemp -d \"${TMPDIR:-/tmp}/grid-nginx.XXXXXX\"" }, Server)
   for attempt = 1, ATTEMPTS do
-    self.port = random_port()
+    self.port = nginx.random_port()
     self.http = "http://127.0.0.1:" .. self.port
     files.remove(self.dir, "ended", "started", "nginx.pid", "error.log")
     files.write(self.dir .. "/nginx.conf", configuration(self, options))

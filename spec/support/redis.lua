@@ -8,7 +8,6 @@
 local child = require "spec.support.child"
 local files = require "spec.nginx.files"
 local nginx = require "spec.support.nginx"
-local socket = require "socket"
 
 local redis = {}
 local Server = {}
@@ -17,18 +16,12 @@ Server.__index = Server
 redis.program = os.getenv "REDIS" or "redis-server"
 
 local PATIENCE = 20 -- seconds
+local ATTEMPTS = 20 -- at a port
 
 --- What a program needs to find redis-lua: Debian has none for Lua 5.4, but the one for
 --- 5.3 runs there.
 redis.prelude = rawget(_G, "jit") and "" or 'package.path = package.path .. ";/usr/share/lua/5.3/?.lua" '
 assert((loadstring or _G.load)(redis.prelude))() -- luacheck: ignore 113
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return tonumber(port)
-end
 
 -- One shell is the parent of the server, so that its end is seen at once.
 local LAUNCH = [[
@@ -39,12 +32,16 @@ wait $pid 2>/dev/null
 echo $? >ended]]
 
 --- `settings`: lines of a configuration. `words`: what follows its name, "--sentinel".
---- -> server with the field port
+--- -> server with the field port. A port that another program took meanwhile is chosen anew.
 function redis.start(settings, words)
-  local self = setmetatable({ port = free_port(), dir = child.capture "mktemp -d" }, Server)
+  local self = setmetatable({ dir = child.capture "mktemp -d" }, Server)
   self.settings, self.program, self.words = settings or "", redis.program, words or ""
-  self:launch()
-  return self
+  for attempt = 1, ATTEMPTS do
+    self.port = nginx.random_port()
+    local ok, err = pcall(self.launch, self)
+    if ok then return self end
+    if attempt == ATTEMPTS or not self:log():find("in use", 1, true) then error(err, 2) end
+  end
 end
 
 --- Starts it, again after `kill`, with the files that it has left.
@@ -54,13 +51,19 @@ function Server:launch()
   files.remove(self.dir, "ended", "pid")
   local launch = LAUNCH:format(self.program, self.words, child.capture "echo $PPID")
   os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(files.quote(self.dir), files.quote(launch)))
-  local is_up = nginx.wait_for(PATIENCE, function()
-    if files.exists(self.dir .. "/ended") then return true end
-    local ok, client = pcall(self.client, self)
-    return ok and pcall(client.ping, client)
+  local answers
+  nginx.wait_for(PATIENCE, function()
+    answers = self:answers()
+    return answers or files.exists(self.dir .. "/ended")
   end)
-  if not is_up or files.exists(self.dir .. "/ended") then error(self.program .. " did not start:\n" .. self:log(), 2) end
+  if not answers then error(self.program .. " did not start:\n" .. self:log(), 2) end
+end
+
+-- Another server may have the port: the one that answers has to be the one that was started.
+function Server:answers()
+  if not files.exists(self.dir .. "/pid") then return false end
   self.pid = files.read(self.dir .. "/pid"):match "%d+"
+  return select(2, pcall(function() return self:client():info().server.process_id end)) == self.pid
 end
 
 function Server:log()
