@@ -7,10 +7,11 @@ source = {
   dir = "lua-grid",
 }
 description = {
-  summary = "Grid sessions, keys and signatures for Lua 5.4, LuaJIT and OpenResty",
+  summary = "Keeps OAuth 2.0 sessions fresh, and those of Grid, for Lua 5.4, LuaJIT and OpenResty",
   detailed = [[
-    Refreshes Grid sessions, logs in, opens authorization keys and signs transactions, from plain
-    Lua, and without blocking from nginx, luv and cqueues, on a small C core on libcurl and OpenSSL.]],
+    Refreshes sessions whose refresh tokens rotate, once for all programs of a machine; logs in at
+    Grid, opens its keys and signs its transactions. From plain Lua, and without blocking from
+    nginx, luv and cqueues, on a small C core on libcurl and OpenSSL.]],
   license = "MIT",
 }
 supported_platforms = { "linux" }

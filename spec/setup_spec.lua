@@ -16,7 +16,7 @@ policy:luajit2 | policy:libluajit2-5.1-dev) printf '%s:\n  Installed: (none)\n  
 policy:@ABSENT@) ;;
 policy:*) printf '%s:\n  Installed: (none)\n  Candidate: 1.0-1\n' "$2" ;;
 esac]],
-  sudo = [[case $1 in tee) cat >/dev/null ;; env) echo "$@" >>installed ;; esac]],
+  sudo = [[case $1 in tee) cat >/dev/null ;; env) echo "$@" >>installed; @APT@ ;; esac]],
 }
 
 describe("spec/support/setup", function()
@@ -25,9 +25,10 @@ describe("spec/support/setup", function()
   before_each(function() folder = child.folder() end)
   after_each(function() folder:remove() end)
 
-  local function setup_run(goal, absent)
+  local function setup_run(goal, absent, apt)
     for name, text in pairs(STUBS) do
-      folder:write(name, "#!/bin/sh\n" .. text:gsub("@ABSENT@", absent or "none-is-absent") .. "\n")
+      text = text:gsub("@ABSENT@", absent or "none-is-absent"):gsub("@APT@", apt or "")
+      folder:write(name, "#!/bin/sh\n" .. text .. "\n")
     end
     assert.equal(0, (folder:run("chmod 755 " .. table.concat({ "id", "dpkg-query", "apt-cache", "sudo" }, " ")
       .. " && ln -s sudo apt-get")))
@@ -41,6 +42,13 @@ describe("spec/support/setup", function()
     assert.is_truthy(installed:find(" luajit ", 1, true), installed)
     assert.is_truthy(installed:find(" libluajit-5.1-dev ", 1, true), installed)
     assert.is_nil(installed:find("luajit2", 1, true), installed)
+  end)
+
+  it("removes no package to install another one, and says what to do", function()
+    local code, installed, stderr = setup_run("run", nil, "exit 100")
+    assert.equal(1, code)
+    assert.is_truthy(installed:find(" --no-remove ", 1, true), installed)
+    assert.is_truthy(stderr:find("by hand it asks before it removes others: apt-get install lua5.4 ", 1, true), stderr)
   end)
 
   it("names a package that the release does not have, and installs nothing", function()
