@@ -62,8 +62,8 @@ describe("TLS", function()
     assert.equal(1.1, server:last().http_version)
   end)
 
-  -- A server of the openssl command that speaks these versions alone, on a port that the kernel
-  -- chooses. -> address, function that ends it
+  -- A server of the openssl command that speaks these versions alone, on a port that the
+  -- kernel chooses. -> address, function that ends it
   local function openssl_server(versions)
     local command = "echo $$; exec openssl s_server -accept 127.0.0.1:0 -cert '%s/server.pem' -key '%s/server.key' "
       .. "%s -cipher ALL:@SECLEVEL=0 -www 2>&1"

@@ -32,7 +32,7 @@ wait $pid 2>/dev/null
 echo $? >ended]]
 
 --- `settings`: lines of a configuration. `words`: what follows its name, "--sentinel".
---- -> server with the field port. A port that another program took meanwhile is chosen anew.
+--- -> server with the field port. Where a program has taken a port, another one is tried.
 function redis.start(settings, words)
   local self = setmetatable({ dir = child.capture "mktemp -d" }, Server)
   self.settings, self.program, self.words = settings or "", redis.program, words or ""
@@ -59,7 +59,7 @@ function Server:launch()
   if not answers then error(self.program .. " did not start:\n" .. self:log(), 2) end
 end
 
--- Another server may have the port: the one that answers has to be the one that was started.
+-- Another server may have the port: is the one that answers the one that was started?
 function Server:answers()
   if not files.exists(self.dir .. "/pid") then return false end
   self.pid = files.read(self.dir .. "/pid"):match "%d+"
