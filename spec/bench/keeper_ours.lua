@@ -83,6 +83,10 @@ function modes.refresh()
   end)
 end
 
+local function replace_file(write)
+  assert(assert(core.file_begin(write.path)):commit(write.text))
+end
+
 -- The same requests without the keeper, each between two durable replacements of the
 -- bytes that a keeper has written.
 function modes.bare()
@@ -96,11 +100,11 @@ function modes.bare()
   local http, options = grid.http.new(), { timeout = 10, retries = 0 }
   return second_round(function()
     for _ = 1, count do
-      assert(core.file_replace(writes[1].path, writes[1].text))
+      replace_file(writes[1])
       local answer = assert(http:send({ method = method, url = url, headers = headers, body = before .. token .. after }, options))
       token = answer.body:match '"refresh_token":%s*"([^"]+)"'
       assert(answer.status == 200 and token)
-      assert(core.file_replace(writes[2].path, writes[2].text))
+      replace_file(writes[2])
     end
   end)
 end

@@ -82,13 +82,12 @@ static const char script[] =
     "good(key:public_key())\n"
     "good(key:sign_raw(text))\n"
     "tostring(key)\n"
-    "local lock = good(core.file_lock(path .. '.lock'))\n"
-    "good(core.file_replace(path, text))\n"
+    "good(good(core.file_begin(path)):commit(text))\n"
     "assert(good(core.file_read(path, 1000)) == text)\n"
     "local file = good(core.file_begin(path))\n"
     "assert(good(file:read(1000)) == text)\n"
     "good(file:commit(text))\n"
-    "good(core.file_remove(path))\n"
+    "assert(os.remove(path))\n"
     "good(core.folder_make(path .. '.tmp'))\n"
     "assert(core.folder_sync(path .. '.tmp') and core.folder_check(path .. '.tmp'))\n"
     "assert(good(core.file_replace_if(path, path .. '.tmp', nil, 'one', 5)))\n"
@@ -96,7 +95,7 @@ static const char script[] =
     "assert(good(core.file_stamp(path)) == core.file_stamp(path))\n"
     "assert(good(core.file_time(path)) == 5 and #good(core.files_modified(path:match '^(.*)/', 5)) == 1)\n"
     "assert(good(core.file_remove_if(path, 'two')))\n"
-    "good(core.file_replace(path, text))\n"
+    "good(good(core.file_begin(path)):commit(text))\n"
     "local writer = good(core.writer())\n"
     "good(writer:replace_if(path, path .. '.tmp', text:sub(1, 8), 'new', 5))\n"
     "good(writer:remove_if(path, 'new'))\n"
@@ -108,7 +107,6 @@ static const char script[] =
     "  assert(done == id and good(ok, kind, code, message))\n"
     "end\n"
     "writer:close()\n"
-    "lock:close()\n"
     "local engine, second = good(core.engine()), good(core.engine())\n"
     "local exchange = { method = 'POST', url = 'http://127.0.0.1:' .. port .. '/', headers = { 'X-One: 1' }, body = text,\n"
     "  timeout = 5, connect_timeout = 5, max_response_bytes = 10000, proxy = '' }\n"
@@ -179,13 +177,12 @@ static bool use_the_binding(void)
 /* A run that failed half-way may have left the file itself, but no temporary one. */
 static void remove_files(void)
 {
-    char lock[sizeof path + 8], temporaries[sizeof path + 8];
+    char temporaries[sizeof path + 8];
 
-    snprintf(lock, sizeof lock, "%s.lock", path);
     snprintf(temporaries, sizeof temporaries, "%s.tmp", path);
     unlink(path);
     CHECK(rmdir(temporaries) == 0);
-    CHECK(unlink(lock) == 0 && rmdir(folder) == 0);
+    CHECK(rmdir(folder) == 0);
 }
 
 int main(void)

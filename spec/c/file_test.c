@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "folder.h"
+#include "replace.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -62,7 +63,7 @@ static void write_whole(const char *text)
 {
     grid_error err;
 
-    CHECK(grid_file_replace(path, (grid_slice){text, strlen(text)}, &err));
+    CHECK(replace_file(path, text, &err));
 }
 
 static bool commit(grid_file *file, const char *text)

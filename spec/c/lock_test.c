@@ -3,9 +3,9 @@
 #define _GNU_SOURCE /* mkdtemp */
 
 #include "folder.h"
+#include "replace.h"
 
 #include "base/lock.h"
-#include "base/replacement.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -18,14 +18,14 @@ static bool take(grid_lock *lock)
 {
     grid_error err;
 
-    return grid_lock_take(lock, path, GRID_LOCK_CREATE, &err);
+    return grid_lock_take(lock, path, &err);
 }
 
-static bool is_refused_as(const char *name, grid_lock_mode mode, const char *code)
+static bool is_refused_as(const char *name, const char *code)
 {
     grid_error err = {.code = ""};
     grid_lock lock;
-    bool taken = grid_lock_take(&lock, name, mode, &err);
+    bool taken = grid_lock_take(&lock, name, &err);
 
     if (taken)
         grid_lock_release(&lock);
@@ -34,26 +34,23 @@ static bool is_refused_as(const char *name, grid_lock_mode mode, const char *cod
 
 static void a_lock_is_held_by_one_at_a_time(void)
 {
-    struct stat status;
     grid_lock lock;
 
     CHECK(take(&lock));
-    CHECK(stat(path, &status) == 0 && (status.st_mode & 0777) == 0600);
-    CHECK(is_refused_as(path, GRID_LOCK_CREATE, "busy"));
-    CHECK(is_refused_as(path, GRID_LOCK_EXISTING, "busy"));
+    CHECK(is_refused_as(path, "busy"));
     grid_lock_release(&lock);
     grid_lock_release(&lock); /* not held: no effect */
     CHECK(take(&lock));
     grid_lock_release(&lock);
 }
 
-static void only_a_lock_that_may_create_its_file_does(void)
+static void a_lock_creates_no_file(void)
 {
     CHECK(unlink(path) == 0);
-    CHECK(is_refused_as(path, GRID_LOCK_EXISTING, "not_found"));
+    CHECK(is_refused_as(path, "not_found"));
     CHECK(access(path, F_OK) != 0);
-    CHECK(is_refused_as("/nowhere/at/all", GRID_LOCK_CREATE, "not_found"));
-    CHECK(is_refused_as(folder, GRID_LOCK_CREATE, "not_locked"));
+    CHECK(is_refused_as("/nowhere/at/all", "not_found"));
+    CHECK(is_refused_as(folder, "not_locked"));
 }
 
 /* The child keeps the descriptor open until `until` is closed. */
@@ -87,16 +84,15 @@ static void a_new_file_is_no_file_that_exists(void)
     int fd;
 
     fd = grid_lock_open(path, GRID_LOCK_NEW, &err);
-    CHECK(fd >= 0 && close(fd) == 0);
+    CHECK(fd >= 0 && fstat(fd, &status) == 0 && (status.st_mode & 0777) == 0600 && close(fd) == 0);
     CHECK(grid_lock_open(path, GRID_LOCK_NEW, &err) < 0 && errno == EEXIST);
     fd = grid_lock_open(path, GRID_LOCK_EXISTING, &err);
-    CHECK(grid_file_replace(path, (grid_slice){"new", 3}, &err));
+    CHECK(replace_file(path, "new", &err));
     CHECK(!grid_lock_opened(fd, path, &status, &err));
     CHECK_STR(err.code, "replaced");
     CHECK(!grid_lock_opened(fd, NULL, &status, &err));
     CHECK_STR(err.code, "replaced");
     close(fd);
-    CHECK(unlink(path) == 0);
 }
 
 static void a_child_neither_keeps_nor_releases_the_lock(void)
@@ -114,7 +110,7 @@ static void a_child_neither_keeps_nor_releases_the_lock(void)
     CHECK(pipe(until) == 0);
     child = fork_child(&again, until);
     end_child(child, until);
-    CHECK(is_refused_as(path, GRID_LOCK_CREATE, "busy"));
+    CHECK(is_refused_as(path, "busy"));
     grid_lock_release(&again);
 }
 
@@ -124,7 +120,7 @@ static void a_locked_file_can_be_replaced_and_the_new_one_be_locked(void)
     grid_error err;
 
     CHECK(take(&lock));
-    CHECK(grid_file_replace(path, (grid_slice){"new", 3}, &err));
+    CHECK(replace_file(path, "new", &err));
     CHECK(take(&second));
     grid_lock_release(&second);
     grid_lock_release(&lock);
@@ -135,8 +131,9 @@ int main(void)
     if (!folder_make())
         return check_report();
     snprintf(path, sizeof path, "%s/lock", folder);
+    CHECK(replace_file(path, "", &(grid_error){.code = ""}));
     a_lock_is_held_by_one_at_a_time();
-    only_a_lock_that_may_create_its_file_does();
+    a_lock_creates_no_file();
     a_new_file_is_no_file_that_exists();
     a_child_neither_keeps_nor_releases_the_lock();
     a_locked_file_can_be_replaced_and_the_new_one_be_locked();

@@ -1,11 +1,11 @@
-/* Replacement and removal of files: after a loss of power each is the old or the new one,
+/* Replacement of files: after a loss of power each is the old or the new one,
  * never an empty one. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
 #include "folder.h"
+#include "replace.h"
 
 #include "base/alloc.h"
-#include "base/replacement.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -138,7 +138,7 @@ static const char *path_of(const char *name)
 static bool write_whole(void)
 {
     grid_error err;
-    bool done = grid_file_replace(path_of("session.json"), (grid_slice){"new", 3}, &err);
+    bool done = replace_file(path_of("session.json"), "new", &err);
 
     unlink(path_of("session.json"));
     return done;
@@ -209,43 +209,14 @@ static void on_a_full_disk_the_old_file_stays(void)
     grid_error err;
     struct stat status;
 
-    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
+    CHECK(replace_file(path_of("session.json"), "old", &err));
     disk_is_full = true;
-    CHECK(!grid_file_replace(path_of("session.json"), (grid_slice){"longer", 6}, &err));
+    CHECK(!replace_file(path_of("session.json"), "longer", &err));
     disk_is_full = false;
     CHECK_STR(err.code, "not_written");
     CHECK(strstr(err.message, strerror(ENOSPC)) != NULL);
     CHECK(stat(path_of("session.json"), &status) == 0 && status.st_size == 3);
     unlink(path_of("session.json"));
-}
-
-static void a_removed_file_is_gone_after_a_loss_of_power(void)
-{
-    char expected[PATH_MAX];
-    grid_error err;
-
-    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
-    steps[0] = '\0';
-    CHECK(grid_file_remove(path_of("session.json"), &err));
-    snprintf(expected, sizeof expected, "sync %s;", name_of(folder));
-    CHECK_STR(steps, expected);
-    CHECK(access(path_of("session.json"), F_OK) != 0);
-    CHECK(!grid_file_remove(path_of("session.json"), &err));
-    CHECK_STR(err.code, "not_found");
-    CHECK(!grid_file_remove(folder, &err));
-    CHECK_STR(err.code, "not_removed");
-}
-
-static void a_removal_that_does_not_reach_the_disk_is_told(void)
-{
-    grid_error err;
-
-    CHECK(grid_file_replace(path_of("session.json"), (grid_slice){"old", 3}, &err));
-    sync_fails = name_of(folder);
-    sync_errno = EIO;
-    CHECK(!grid_file_remove(path_of("session.json"), &err));
-    CHECK_STR(err.code, "not_durable");
-    sync_fails = NULL;
 }
 
 /* The parent goes on with what it began. */
@@ -278,8 +249,6 @@ int main(void)
     a_file_that_does_not_reach_the_disk_is_not_renamed();
     a_folder_that_does_not_reach_the_disk_is_told();
     on_a_full_disk_the_old_file_stays();
-    a_removed_file_is_gone_after_a_loss_of_power();
-    a_removal_that_does_not_reach_the_disk_is_told();
     a_child_that_clears_a_replacement_leaves_the_file();
     folder_remove();
     CHECK(grid_alloc_live() == before);

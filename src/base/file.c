@@ -15,7 +15,7 @@ struct grid_file {
 
 static bool lock_old(grid_file *file, const char *path, grid_error *err)
 {
-    return grid_lock_take(&file->lock, path, GRID_LOCK_EXISTING, err) || strcmp(err->code, "not_found") == 0;
+    return grid_lock_take(&file->lock, path, err) || strcmp(err->code, "not_found") == 0;
 }
 
 grid_file *grid_file_begin(const char *path, grid_error *err)

@@ -14,8 +14,8 @@
  * other file systems. */
 static int open_to_lock(const char *path, grid_lock_mode mode)
 {
-    static const int created[] = {[GRID_LOCK_CREATE] = O_CREAT, [GRID_LOCK_NEW] = O_CREAT | O_EXCL};
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | created[mode], 0600);
+    int creation = mode == GRID_LOCK_NEW ? O_CREAT | O_EXCL : 0;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | creation, 0600);
 
     if (fd < 0 && errno == EACCES)
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -82,13 +82,13 @@ enum { TRIES = 100 };
 
 /* If the file was replaced or removed before it was locked, the lock is on the old file,
  * and the new file is locked instead. */
-bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err)
+bool grid_lock_take(grid_lock *lock, const char *path, grid_error *err)
 {
     struct stat status;
 
     lock->owner = getpid();
     for (int tries = 0; tries < TRIES; tries++) {
-        lock->fd = grid_lock_open(path, mode, err);
+        lock->fd = grid_lock_open(path, GRID_LOCK_EXISTING, err);
         if (lock->fd < 0)
             return false;
         if (grid_lock_opened(lock->fd, path, &status, err))

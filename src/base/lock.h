@@ -17,16 +17,15 @@ typedef struct grid_lock {
     pid_t owner; /* the process that took the lock; a forked child has the descriptor too */
 } grid_lock;
 
-typedef enum grid_lock_mode {
-    GRID_LOCK_EXISTING, /* the file must exist */
-    GRID_LOCK_CREATE,   /* a missing file is created, 0600 */
-    GRID_LOCK_NEW       /* the file must not exist, and is created, 0600: for grid_lock_open */
-} grid_lock_mode;
-
 /* Tries to take the lock on the file at `path`, without waiting. A symbolic link is
  * followed. Fails with kind "store": "busy" (the lock is held), "not_found", "not_locked"
  * (the system cannot lock the file). On success, the locked file is the one at `path`. */
-bool grid_lock_take(grid_lock *lock, const char *path, grid_lock_mode mode, grid_error *err);
+bool grid_lock_take(grid_lock *lock, const char *path, grid_error *err);
+
+typedef enum grid_lock_mode {
+    GRID_LOCK_EXISTING, /* the file must exist */
+    GRID_LOCK_NEW       /* the file must not exist, and is created, 0600 */
+} grid_lock_mode;
 
 /* The two steps of grid_lock_take, for a lock that is released within the same call.
  * Opens the file; the result is negative on failure, with errno: "not_found",

@@ -234,28 +234,3 @@ void grid_replacement_clear(grid_replacement *replacement)
         unlink(replacement->temporary);
     replacement->temporary[0] = '\0';
 }
-
-bool grid_file_replace(const char *path, grid_slice bytes, grid_error *err)
-{
-    grid_replacement replacement;
-    grid_replacement *const all[] = {&replacement};
-    grid_replacement_result result = {.is_durable = false};
-
-    if (!grid_replacement_begin(&replacement, path, err))
-        return false;
-    if (grid_replacement_write(&replacement, bytes, &result.error))
-        grid_replacements_commit(all, 1, &result);
-    grid_replacement_clear(&replacement);
-    if (!result.is_durable)
-        *err = result.error;
-    return result.is_durable;
-}
-
-bool grid_file_remove(const char *path, grid_error *err)
-{
-    char folder[PATH_MAX];
-
-    if (unlink(path) != 0)
-        return grid_error_of_file(err, errno == ENOENT ? "not_found" : "not_removed", "cannot remove", path);
-    return grid_folder_sync(grid_folder_of(path, folder), err);
-}

@@ -45,14 +45,7 @@ void grid_replacements_commit(grid_replacement *const replacements[], size_t cou
 /* Removes the new file unless it was committed. */
 void grid_replacement_clear(grid_replacement *replacement);
 
-/* Begins, writes and commits the replacement of one file. Code "not_durable" as above. */
-bool grid_file_replace(const char *path, grid_slice bytes, grid_error *err);
-
 /* Writes all of the bytes to a descriptor. False, with errno. */
 bool grid_write_all(int fd, grid_slice bytes);
-
-/* Removes a file and syncs its folder. Codes "not_found", "not_removed", "not_durable"
- * (the file was removed, but a loss of power may undo that). */
-bool grid_file_remove(const char *path, grid_error *err);
 
 #endif

@@ -1,5 +1,4 @@
-/* grid.core.file: a file during its replacement; and functions that read, replace or
- * remove a whole file.
+/* grid.core.file: a file during its replacement; and a function that reads a whole file.
  *
  * Owns: the lock and the new file, until the file is committed, or closed or collected,
  * which removes the new file.
@@ -168,25 +167,6 @@ static int file_read_whole(lua_State *L)
     return 1;
 }
 
-/* file_replace(path, text) -> true | nil, kind, code, message */
-static int file_replace(lua_State *L)
-{
-    const char *path = luaL_checkstring(L, 1);
-    grid_error err;
-    bool succeeded = grid_file_replace(path, gridL_check_slice(L, 2), &err);
-
-    return gridL_finish(L, succeeded, &err);
-}
-
-/* file_remove(path) -> true | nil, kind, code, message */
-static int file_remove(lua_State *L)
-{
-    grid_error err;
-    bool succeeded = grid_file_remove(luaL_checkstring(L, 1), &err);
-
-    return gridL_finish(L, succeeded, &err);
-}
-
 void gridL_open_file(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -195,8 +175,6 @@ void gridL_open_file(lua_State *L)
         {"file_begin", file_begin},
         {"files_commit", files_commit},
         {"file_read", file_read_whole},
-        {"file_replace", file_replace},
-        {"file_remove", file_remove},
         {NULL, NULL},
     };
 

@@ -16,7 +16,6 @@
 #include "lua/foreign.h"
 #include "lua/json.h"
 #include "lua/key.h"
-#include "lua/lock.h"
 #include "lua/machine.h"
 #include "lua/notifier.h"
 #include "lua/swap.h"
@@ -79,7 +78,6 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_foreign(L);
     gridL_open_folder(L);
     gridL_open_command(L);
-    gridL_open_lock(L);
     gridL_open_notifier(L);
     gridL_open_swap(L);
     gridL_open_writer(L);

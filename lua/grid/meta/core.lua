@@ -200,18 +200,6 @@ function core.file_begin(path) end
 ---@return string? text, string? kind, string? code, string? message
 function core.file_read(path, limit) end
 
---- Replaces a file durably: it is the old or the new one, even after a loss of power.
---- Takes no lock.
----@param path string
----@param text string
----@return true? ok, string? kind, string? code, string? message
-function core.file_replace(path, text) end
-
---- Removes a file durably. Codes: not_found, not_removed, not_durable.
----@param path string
----@return true? ok, string? kind, string? code, string? message
-function core.file_remove(path) end
-
 --- Replaces a file durably, if it begins with the bytes of `expected`; without those,
 --- creates it if there is none. False: the file is another one. The temporary file lies
 --- in a folder for that purpose alone; with `sweeps`, those of writers that have ended
@@ -232,12 +220,6 @@ function core.file_replace_if(path, temporary_folder, expected, text, modified, 
 ---@param expected string
 ---@return boolean? is_done, string? kind, string? code, string? message
 function core.file_remove_if(path, expected) end
-
---- Takes the lock on a file, which is created if it is missing. Never waits. Codes: busy,
---- not_locked, not_found.
----@param path string
----@return grid.core.lock? lock, string? kind, string? code, string? message
-function core.file_lock(path) end
 
 --- Replaces and removes files on a thread, for event loops.
 ---@return grid.core.writer? writer, string? kind, string? code, string? message

@@ -117,13 +117,6 @@ function key:sign_raw(text) end
 
 function key:close() end
 
---- The lock on a file. Closing or collecting it releases the lock, and so does the end of
---- the process.
----@class grid.core.lock
-local lock = {}
-
-function lock:close() end
-
 --- Closing or collecting it waits until the submitted writes are done. In a forked child
 --- it is not usable.
 ---@class grid.core.writer
