@@ -19,14 +19,14 @@ static void the_failure_of_a_further_connection_is_a_lost_one(void)
     if (!grid_libcurl_reports_too_large()) /* the code is also that of a header line */
         count--;
     for (size_t i = 0; i < count; i++) {
-        grid_ending ending = {.code = codes[i], .detail = "libcurl's text", .handed_over = true};
+        grid_ending ending = {.code = codes[i], .detail = "libcurl's text", .is_sent = true};
         grid_error err;
 
         grid_failure_describe(&err, &ending);
         CHECK(err.kind == GRID_NETWORK);
         CHECK_STR(err.code, "connection_lost");
         CHECK_STR(err.message, "libcurl's text");
-        ending.handed_over = false;
+        ending.is_sent = false;
         grid_failure_describe(&err, &ending);
         CHECK(strcmp(err.code, "connection_lost") != 0);
     }

@@ -47,9 +47,9 @@ void grid_body_add_encoded(grid_body *body, grid_slice bytes)
 
 /* libcurl reports bytes behind the end of gzip data, such as a second member (RFC 1952
  * 2.2), as it reports a write callback that fails. */
-CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_refused)
+CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_aborted)
 {
-    if (code == CURLE_WRITE_ERROR && body->is_encoded && !is_refused)
+    if (code == CURLE_WRITE_ERROR && body->is_encoded && !is_aborted)
         code = CURLE_BAD_CONTENT_ENCODING;
     if (code == CURLE_BAD_CONTENT_ENCODING) {
         grid_buffer_clear(&body->bytes);

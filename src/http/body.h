@@ -33,10 +33,10 @@ bool grid_body_add(grid_body *body, grid_slice bytes, grid_error *err);
  * kept. */
 void grid_body_add_encoded(grid_body *body, grid_slice bytes);
 
-/* The answer has ended with `code`, or was refused by the caller. The encoded bytes
- * become the body if libcurl could not decode them, and are cleared otherwise. Returns
- * the code that tells which. */
-CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_refused);
+/* The answer has ended with `code`, or was aborted by the caller. If libcurl could not
+ * decode the bytes, the encoded bytes become the body; otherwise they are cleared.
+ * Returns CURLE_BAD_CONTENT_ENCODING in the first case, `code` in the second. */
+CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_aborted);
 
 void grid_body_clear(grid_body *body);
 

@@ -244,8 +244,7 @@ void grid_engine_set_http2(grid_engine *engine, const grid_task *task, bool is_h
 
 void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task)
 {
-    if (task->lease.opened)
-        grid_connections_end_unanswered(&engine->connections, &task->lease, task->started);
+    grid_connections_end_unanswered(&engine->connections, &task->lease, task->started);
 }
 
 void grid_engine_end_broken(grid_engine *engine, const grid_task *task)

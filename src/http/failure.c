@@ -80,8 +80,8 @@ static void describe_timeout(grid_error *err, const grid_ending *ending)
 {
     bool is_answered = ending->status >= 200;
 
-    grid_error_set(err, GRID_TIMEOUT, ending->handed_over ? "timeout" : "connect_timeout", "%s in %.3f seconds",
-                   is_answered ? "no whole answer" : ending->handed_over ? "no answer" : "no connection", ending->seconds);
+    grid_error_set(err, GRID_TIMEOUT, ending->is_sent ? "timeout" : "connect_timeout", "%s in %.3f seconds",
+                   is_answered ? "no whole answer" : ending->is_sent ? "no answer" : "no connection", ending->seconds);
 }
 
 /* CURLE_TOO_LARGE. libcurl before 8.6 reports CURLE_OUT_OF_MEMORY, and a trailer that
@@ -90,7 +90,7 @@ static const CURLcode TOO_LARGE = (CURLcode)100;
 
 static bool is_too_large(const grid_ending *ending)
 {
-    bool is_out_of_memory = ending->code == CURLE_OUT_OF_MEMORY && ending->handed_over;
+    bool is_out_of_memory = ending->code == CURLE_OUT_OF_MEMORY && ending->is_sent;
 
     return ending->code == TOO_LARGE || (is_out_of_memory && !grid_libcurl_reports_too_large()) ||
            strcmp(ending->detail, "Out of memory in chunked-encoding") == 0;
@@ -112,7 +112,7 @@ static bool is_about_the_answer(const grid_ending *ending)
 {
     bool is_either = ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_BAD_FUNCTION_ARGUMENT;
 
-    return ending->handed_over && (is_either || is_unparsable(ending));
+    return ending->is_sent && (is_either || is_unparsable(ending));
 }
 
 /* Has libcurl failed to open a socket, a CA file, or a descriptor for the resolver? */
@@ -120,7 +120,7 @@ static bool lacks_descriptors(const grid_ending *ending)
 {
     const failure *known = find(ending->code);
 
-    return !ending->handed_over && (known->of_opening || known->kind == GRID_NETWORK) &&
+    return !ending->is_sent && (known->of_opening || known->kind == GRID_NETWORK) &&
            grid_descriptors_are_used_up();
 }
 
@@ -130,7 +130,7 @@ static bool lacks_descriptors(const grid_ending *ending)
  * one. */
 static bool is_of_further_connection(const grid_ending *ending)
 {
-    return ending->handed_over && find(ending->code)->of_opening;
+    return ending->is_sent && find(ending->code)->of_opening;
 }
 
 bool grid_failure_breaks_connection(CURLcode code)

@@ -16,7 +16,7 @@ typedef struct grid_ending {
     double seconds;
     long proxy_status; /* of a proxy that refused CONNECT; 0: no refusal */
     int status;        /* of the answer; 0: none was received */
-    bool handed_over;  /* sending of the request has started */
+    bool is_sent;      /* sending of the request has started */
     bool is_refused;   /* the server refused the HTTP/2 stream */
 } grid_ending;
 

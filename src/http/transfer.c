@@ -22,8 +22,8 @@ struct grid_transfer {
     struct curl_slist *header_lines;
     grid_headers headers;
     grid_body body;
-    bool refused; /* a callback below has set `failure` and aborted */
-    bool finished;
+    bool has_failure; /* a callback below has set `failure` and aborted */
+    bool is_finished;
     bool hides_input; /* see grid_options_hides_input */
     double not_after;
     CURLcode code;
@@ -48,7 +48,7 @@ static bool is_too_late(grid_transfer *transfer)
 {
     if (transfer->not_after <= 0 || grid_machine_boottime() < transfer->not_after)
         return false;
-    transfer->refused = true;
+    transfer->has_failure = true;
     grid_error_set(&transfer->failure, GRID_REQUEST, "too_late",
                    "the request was not sent: its time had passed when the connection was ready");
     return true;
@@ -63,7 +63,7 @@ static int on_request(void *context, char *to, char *from, int to_port, int from
 
     (void)to, (void)from;
     if (transfer->task.is_sent) {
-        transfer->refused = true;
+        transfer->has_failure = true;
         grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
                        "the connection was lost before an answer came");
         return CURL_PREREQFUNC_ABORT;
@@ -106,7 +106,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
     grid_body_read_header(&transfer->body, transfer->task.easy, (grid_slice){data, size});
     if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
         return size;
-    transfer->refused = true;
+    transfer->has_failure = true;
     return 0;
 }
 
@@ -118,7 +118,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     grid_engine_on_answer(transfer->engine, &transfer->task);
     if (grid_body_add(&transfer->body, (grid_slice){data, size}, &transfer->failure))
         return size;
-    transfer->refused = true;
+    transfer->has_failure = true;
     return 0;
 }
 
@@ -215,7 +215,7 @@ static void describe_failure(grid_transfer *transfer)
         .seconds = transfer->timing.total,
         .proxy_status = proxy_refusal(transfer),
         .status = transfer->headers.status,
-        .handed_over = transfer->task.is_sent,
+        .is_sent = transfer->task.is_sent,
         .is_refused = is_refused(transfer),
     };
 
@@ -225,7 +225,7 @@ static void describe_failure(grid_transfer *transfer)
 /* Reports that the last restart did not find a fit connection. */
 static void report_unfit(grid_transfer *transfer)
 {
-    transfer->refused = true;
+    transfer->has_failure = true;
     grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
                    "each of %d idle connections was closed by the server or held unexpected input",
                    transfer->task.restarts);
@@ -268,15 +268,15 @@ static void on_finish(grid_task *task, CURLcode code)
     transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
     if (transfer->headers.status == 0 && code != CURLE_OK)
         transfer->headers.status = grid_stream_status(task->easy);
-    if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) /* by on_progress */
+    if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->has_failure) /* by on_progress */
         code = CURLE_OPERATION_TIMEDOUT;
     if (code == CURLE_OPERATION_TIMEDOUT)
         transfer->timing.total = grid_clock_now() - task->started;
     report_connection(transfer, code);
-    code = grid_body_end(&transfer->body, code, transfer->refused);
+    code = grid_body_end(&transfer->body, code, transfer->has_failure);
     transfer->code = check_answer(transfer, code);
-    transfer->finished = true;
-    if (transfer->code != CURLE_OK && (!transfer->refused || is_refused(transfer)))
+    transfer->is_finished = true;
+    if (transfer->code != CURLE_OK && (!transfer->has_failure || is_refused(transfer)))
         describe_failure(transfer);
     grid_engine_remove(transfer->engine, task);
     release_request(transfer);
@@ -341,7 +341,7 @@ void grid_transfer_free(grid_transfer *transfer)
     grid_guard guard;
 
     grid_guard_enter(&guard);
-    if (transfer->finished)
+    if (transfer->is_finished)
         grid_task_unlink(&transfer->task);
     else
         grid_engine_cancel(transfer->engine, &transfer->task);
@@ -358,7 +358,7 @@ grid_transfer *grid_transfer_take_finished(grid_engine *engine)
 
 bool grid_transfer_is_finished(const grid_transfer *transfer)
 {
-    return transfer->finished;
+    return transfer->is_finished;
 }
 
 bool grid_transfer_succeeded(const grid_transfer *transfer, grid_error *err)
