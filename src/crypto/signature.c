@@ -1,29 +1,21 @@
 #include "crypto/signature.h"
 
 #include "crypto/decode.h"
+#include "crypto/hmac.h"
 #include "crypto/key_internal.h"
 #include "crypto/library.h"
 #include "text/base64.h"
 
-enum {
-    DIGEST_SIZE = 32,
-    SIGNATURE_MAX = 72 /* SEQUENCE of two INTEGERs of up to 33 bytes */
-};
-
-static bool hash(const grid_library *library, grid_slice message, unsigned char digest[DIGEST_SIZE], grid_error *err)
-{
-    return EVP_Digest(message.data, message.size, digest, NULL, library->sha256, NULL) || grid_library_failed(err);
-}
+enum { SIGNATURE_MAX = 72 /* SEQUENCE of two INTEGERs of up to 33 bytes */ };
 
 static bool sign(const grid_key *key, grid_slice message, unsigned char der[SIGNATURE_MAX], size_t *size,
                  grid_error *err)
 {
-    const grid_library *library = grid_library_get(err);
-    unsigned char digest[DIGEST_SIZE];
+    unsigned char digest[GRID_HASH_SIZE];
     EVP_PKEY_CTX *context;
     bool done;
 
-    if (!library || !hash(library, message, digest, err))
+    if (!grid_sha256(message, digest, err))
         return false;
     *size = SIGNATURE_MAX;
     context = EVP_PKEY_CTX_new_from_pkey(NULL, grid_key_pkey(key), NULL);
@@ -73,7 +65,8 @@ static bool is_der(const grid_buffer *der)
     return same_size;
 }
 
-static bool verify_der(const grid_public_key *key, const unsigned char digest[DIGEST_SIZE], const grid_buffer *der, grid_error *err)
+static bool verify_der(const grid_public_key *key, const unsigned char digest[GRID_HASH_SIZE], const grid_buffer *der,
+                       grid_error *err)
 {
     EVP_PKEY *pkey = grid_public_key_new_pkey(key, err);
     EVP_PKEY_CTX *context;
@@ -83,7 +76,7 @@ static bool verify_der(const grid_public_key *key, const unsigned char digest[DI
         return false;
     context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     if (context && EVP_PKEY_verify_init(context) > 0)
-        verdict = EVP_PKEY_verify(context, (const unsigned char *)der->data, der->size, digest, DIGEST_SIZE);
+        verdict = EVP_PKEY_verify(context, (const unsigned char *)der->data, der->size, digest, GRID_HASH_SIZE);
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(pkey);
     /* For DER, a negative verdict is a failure of OpenSSL; 3.5 does not always name its
@@ -95,12 +88,11 @@ static bool verify_der(const grid_public_key *key, const unsigned char digest[DI
 
 bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err)
 {
-    const grid_library *library = grid_library_get(err);
-    unsigned char digest[DIGEST_SIZE];
+    unsigned char digest[GRID_HASH_SIZE];
     grid_buffer der;
     bool holds;
 
-    if (!library || !hash(library, message, digest, err))
+    if (!grid_sha256(message, digest, err))
         return false;
     grid_buffer_init(&der, SIGNATURE_MAX);
     holds = grid_crypto_decode(signature, "bad_signature", "the signature is not base64", &der, err) &&
