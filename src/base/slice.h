@@ -4,6 +4,8 @@
 #ifndef GRID_BASE_SLICE_H
 #define GRID_BASE_SLICE_H
 
+#include "base/ascii.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -21,21 +23,20 @@ static inline int grid_slice_compare(grid_slice one, grid_slice other)
     return order ? order : (one.size > other.size) - (one.size < other.size);
 }
 
-/* tolower, isalpha and strncasecmp follow the locale: under tr_TR, "i" is not the lower
- * case of "I". */
-static inline unsigned char grid_ascii_lower(unsigned char byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? byte + 32 : byte;
-}
-
 /* Does the slice begin with `lower`, a lower-case text, in any case? */
 static inline bool grid_slice_begins(grid_slice slice, const char *lower)
 {
     size_t i = 0;
 
-    while (lower[i] && i < slice.size && grid_ascii_lower((unsigned char)slice.data[i]) == (unsigned char)lower[i])
+    while (lower[i] && i < slice.size && grid_ascii_lower(slice.data[i]) == lower[i])
         i++;
     return !lower[i];
+}
+
+/* Is the slice equal to `lower`, a lower-case text, in any case? */
+static inline bool grid_slice_is(grid_slice slice, const char *lower)
+{
+    return slice.size == strlen(lower) && grid_slice_begins(slice, lower);
 }
 
 #endif

@@ -1,5 +1,7 @@
 #include "http/headers.h"
 
+#include "base/ascii.h"
+
 #include <string.h>
 
 static void forget(grid_headers *headers)
@@ -51,7 +53,7 @@ static int status_of(grid_slice line)
     if (!digits || line.data + line.size - digits < 4)
         return 0;
     for (i = 1; i <= 3; i++) {
-        if (digits[i] < '0' || digits[i] > '9')
+        if (!grid_ascii_is_digit(digits[i]))
             return 0;
         status = status * 10 + (digits[i] - '0');
     }
@@ -153,8 +155,8 @@ static bool is_token(grid_slice text)
 
     for (i = 0; i < text.size; i++) {
         char byte = text.data[i];
-        bool alnum = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                     (byte >= 'A' && byte <= 'Z');
+        bool alnum = grid_ascii_is_digit(byte) || grid_ascii_is_letter(byte);
+
         if (!alnum && (!byte || !strchr(others, byte)))
             return false;
     }

@@ -1,7 +1,8 @@
 #include "http/libcurl.h"
 
+#include "base/ascii.h"
+
 #include <curl/curl.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <pthread.h>
 #include <string.h>
@@ -17,7 +18,7 @@ enum { HASH_DIGITS = 8 };
 static bool is_hash(const char *file)
 {
     return strspn(file, "0123456789abcdef") == HASH_DIGITS && file[HASH_DIGITS] == '.' &&
-           isdigit((unsigned char)file[HASH_DIGITS + 1]);
+           grid_ascii_is_digit(file[HASH_DIGITS + 1]);
 }
 
 static bool is_hashed(const char *folder)

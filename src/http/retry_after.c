@@ -1,13 +1,10 @@
 #include "http/retry_after.h"
 
+#include "base/ascii.h"
+
 #include <curl/curl.h>
 
 #include <string.h>
-
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
 
 static void skip(grid_slice *rest)
 {
@@ -27,13 +24,13 @@ static long read_seconds(grid_slice *rest)
     long seconds = 0;
     bool has_fraction = false;
 
-    if (!rest->size || !is_digit(rest->data[0]))
+    if (!rest->size || !grid_ascii_is_digit(rest->data[0]))
         return -1;
-    for (; rest->size && is_digit(rest->data[0]); skip(rest))
+    for (; rest->size && grid_ascii_is_digit(rest->data[0]); skip(rest))
         if (seconds < GRID_RETRY_AFTER_MAX)
             seconds = seconds * 10 + (rest->data[0] - '0');
     if (rest->size && rest->data[0] == '.')
-        for (skip(rest); rest->size && is_digit(rest->data[0]); skip(rest))
+        for (skip(rest); rest->size && grid_ascii_is_digit(rest->data[0]); skip(rest))
             has_fraction = has_fraction || rest->data[0] != '0';
     seconds += has_fraction;
     return seconds < GRID_RETRY_AFTER_MAX ? seconds : GRID_RETRY_AFTER_MAX;
@@ -59,13 +56,6 @@ static long read_list_of_seconds(grid_slice rest)
     }
 }
 
-static bool is_letter(char byte)
-{
-    unsigned char lower = grid_ascii_lower((unsigned char)byte);
-
-    return lower >= 'a' && lower <= 'z';
-}
-
 /* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate
  * accepts more. */
 static long read_date(grid_slice value, time_t now)
@@ -73,7 +63,7 @@ static long read_date(grid_slice value, time_t now)
     char text[64];
     time_t date;
 
-    if (value.size < 1 || value.size >= sizeof text || !is_letter(value.data[0]) ||
+    if (value.size < 1 || value.size >= sizeof text || !grid_ascii_is_letter(value.data[0]) ||
         !memchr(value.data, ':', value.size))
         return -1;
     memcpy(text, value.data, value.size);
@@ -95,13 +85,12 @@ static long read_value(grid_slice value, time_t now)
 
 long grid_retry_after(const grid_headers *headers, time_t now)
 {
-    static const char field[] = "retry-after";
     grid_slice name, value;
     long longest = -1;
     size_t at = 0;
 
     while (grid_headers_next(headers, &at, &name, &value)) {
-        if (name.size == sizeof field - 1 && grid_slice_begins(name, field)) {
+        if (grid_slice_is(name, "retry-after")) {
             long seconds = read_value(value, now);
             longest = seconds > longest ? seconds : longest;
         }

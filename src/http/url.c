@@ -1,7 +1,7 @@
 #include "http/url.h"
 
 #include "base/alloc.h"
-#include "base/slice.h"
+#include "base/ascii.h"
 
 #include <string.h>
 
@@ -20,7 +20,7 @@ static uint64_t hash_origin(const char *text)
     uint64_t hash = 0xcbf29ce484222325;
 
     for (; text < end; text++) {
-        hash ^= grid_ascii_lower((unsigned char)*text);
+        hash ^= (unsigned char)grid_ascii_lower(*text);
         hash *= 0x100000001b3;
     }
     return hash;

@@ -6,6 +6,7 @@
  * Does not know: which fields there are. */
 #include "lua/fields.h"
 
+#include "base/ascii.h"
 #include "text/number.h"
 
 #include <math.h>
@@ -156,9 +157,9 @@ static bool write_struct(writer *self, int value, int form)
 static bool is_name(grid_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
+        char byte = text.data[i];
 
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
+        if (!grid_ascii_is_letter(byte) && !grid_ascii_is_digit(byte) && byte != '_')
             return false;
     }
     return text.size > 0;

@@ -175,7 +175,7 @@ static void push_lower(lua_State *L, grid_slice name)
     size_t i;
 
     for (i = 0; i < name.size && i < sizeof lower; i++)
-        lower[i] = (char)grid_ascii_lower((unsigned char)name.data[i]);
+        lower[i] = grid_ascii_lower(name.data[i]);
     lua_pushlstring(L, lower, i);
 }
 
@@ -197,17 +197,6 @@ static void add_header(lua_State *L, grid_slice name, grid_slice value)
     lua_rawset(L, -3);
 }
 
-static bool is_set_cookie(grid_slice name)
-{
-    static const char lower[] = "set-cookie";
-    size_t i;
-
-    for (i = 0; i < name.size && i < sizeof lower - 1; i++)
-        if ((name.data[i] | 0x20) != lower[i])
-            return false;
-    return name.size == sizeof lower - 1;
-}
-
 /* Sets `headers` and `cookies` of the table on top. Cookies contain commas, and are not
  * joined. */
 static void set_headers(lua_State *L, const grid_headers *headers)
@@ -219,7 +208,7 @@ static void set_headers(lua_State *L, const grid_headers *headers)
     lua_createtable(L, 0, (int)headers->count);
     lua_newtable(L);
     while (grid_headers_next(headers, &at, &name, &value)) {
-        if (is_set_cookie(name)) {
+        if (grid_slice_is(name, "set-cookie")) {
             gridL_push_slice(L, value);
             lua_rawseti(L, -2, ++cookies);
         } else {

@@ -1,5 +1,6 @@
 /* Accepts or refuses a whole JSON text (RFC 8259). One pass, no recursion, no
  * allocation. */
+#include "base/ascii.h"
 #include "text/json.h"
 #include "text/scan.h"
 #include "text/utf8.h"
@@ -40,17 +41,12 @@ static char peek_past_blanks(scanner *scan)
     return peek(scan);
 }
 
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 static bool scan_hex4(scanner *scan)
 {
     for (int i = 0; i < 4; i++, scan->at++) {
         char byte = peek(scan);
 
-        if (!is_digit(byte) && !(byte >= 'a' && byte <= 'f') && !(byte >= 'A' && byte <= 'F'))
+        if (!grid_ascii_is_digit(byte) && !(byte >= 'a' && byte <= 'f') && !(byte >= 'A' && byte <= 'F'))
             return refuse_json(scan);
     }
     return true;
@@ -115,9 +111,9 @@ static bool scan_string(scanner *scan)
 
 static bool scan_digits(scanner *scan)
 {
-    if (!is_digit(peek(scan)))
+    if (!grid_ascii_is_digit(peek(scan)))
         return refuse_json(scan);
-    while (is_digit(peek(scan)))
+    while (grid_ascii_is_digit(peek(scan)))
         scan->at++;
     return true;
 }

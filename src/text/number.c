@@ -1,5 +1,7 @@
 #include "text/number.h"
 
+#include "base/ascii.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -17,11 +19,6 @@ typedef struct decimal {
     size_t count;
     char digits[DIGITS_MAX];
 } decimal;
-
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
 
 /* Digits after DIGITS_MAX decide only on which side of a midpoint the number lies: a
  * single 1 replaces them. */
@@ -49,7 +46,7 @@ static long long read_exponent(const char *at, const char *end)
     bool negative = at < end && *at == '-';
     long long exponent = 0;
 
-    if (at < end && !is_digit(*at))
+    if (at < end && !grid_ascii_is_digit(*at))
         at++;
     for (; at < end; at++)
         if (exponent < enough)
@@ -105,7 +102,7 @@ static void nearest(double value, int count, decimal *number)
     snprintf(text, sizeof text, "%.*e", count - 1, value);
     number->count = 0;
     for (; *at != 'e'; at++)
-        if (is_digit(*at))
+        if (grid_ascii_is_digit(*at))
             number->digits[number->count++] = *at;
     number->point = read_exponent(at + 1, text + strlen(text)) + 1;
 }
