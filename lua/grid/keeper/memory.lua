@@ -151,7 +151,9 @@ function memory.clear(keeper, id, tombstone, rev)
   local env = keeper:env()
   local watch, same_rev_for = protocol.watch(keeper.watches[id], rev, env.clock)
   memory.forget(keeper, id)
-  local facts = { in_flight = keeper.flights[id] ~= nil, same_rev_for = same_rev_for }
+  local facts = {
+    is_local = keeper.store.is_local == true, in_flight = keeper.flights[id] ~= nil, same_rev_for = same_rev_for,
+  }
   if protocol.decide(tombstone, {}, env, facts) == "forget" then access.remove(keeper, id, rev) else keeper.watches[id] = watch end
 end
 

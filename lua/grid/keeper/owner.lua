@@ -67,8 +67,10 @@ local function is_gone(self, process)
   return process.start_time ~= nil and self.start_time ~= nil and process.start_time ~= self.start_time
 end
 
-local function is_of_earlier_boot(self, me)
-  return is_same(self, me, "machine_id") and self.boot_id and me.boot_id and self.boot_id ~= me.boot_id
+-- The machine id alone does not name a host: copies of a virtual machine, and containers
+-- of one image on several hosts, often share it.
+local function is_of_earlier_boot(self, me, facts)
+  return facts.is_local and is_same(self, me, "machine_id") and self.boot_id and me.boot_id and self.boot_id ~= me.boot_id
 end
 
 --- Seconds until the owner's deadline, 0 or less when it has passed: exact on a shared
@@ -77,7 +79,7 @@ end
 function owner.time_left(self, me, clock, facts)
   if timing.shares_clock(self, me) then return seconds(self.deadline) - clock.boot end
   local elapsed = facts.same_rev_for or 0
-  if is_of_earlier_boot(self, me) then elapsed = math.max(elapsed, clock.boot) end
+  if is_of_earlier_boot(self, me, facts) then elapsed = math.max(elapsed, clock.boot) end
   return seconds(self.time) - elapsed
 end
 
@@ -87,7 +89,7 @@ function owner.judge(self, me, clock, facts)
   local left = math.max(0, owner.time_left(self, me, clock, facts))
   if is_own(self, me) then return facts.in_flight and "alive" or "orphaned", left end
   if facts.process and owner.process_of(self, me, facts.is_local) and is_gone(self, facts.process) then return "orphaned" end
-  if is_of_earlier_boot(self, me) or left == 0 then return "orphaned" end
+  if is_of_earlier_boot(self, me, facts) or left == 0 then return "orphaned" end
   return "alive", left
 end
 
