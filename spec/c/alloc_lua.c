@@ -63,7 +63,7 @@ static const char script[] =
     "good(core.json_encode(value, array))\n"
     "good(core.json_encode({('x'):rep(5000)}, array))\n"
     "good(core.json_slice(text, 'a', 2, 'b'))\n"
-    "good(core.fields_encode({ 'map', 'text' }, { a = ('x'):rep(5000), b = '' }))\n"
+    "good(core.fields_encode({ 'map', 'text' }, { a = ('x'):rep(50000), b = '' }, 'prefix'))\n"
     "good(core.refresh_body('key', text))\n"
     "good(core.canonicalize(text))\n"
     "assert(core.visible('a\\n' .. text) == 'a ' .. text)\n"

@@ -388,7 +388,9 @@ describe("An exchange of a user", function()
     start()
     local exchange = rig.exchange(server)
     local read = exchange.read
-    for _, tokens in ipairs { { access_token = "a", refresh_token = 12345 }, { access_token = true }, {} } do
+    local many = { access_token = "a" } -- more texts than a record holds
+    for i = 1, 1000 do many["text_" .. i] = "t" end
+    for _, tokens in ipairs { { access_token = "a", refresh_token = 12345 }, { access_token = true }, {}, many } do
       start_again { exchange = exchange }
       server.current.refresh = 0
       assert(keeper:add("me", rig.TOKENS))
@@ -399,7 +401,7 @@ describe("An exchange of a user", function()
       rig.pass(4000)
       assert.equal("access-2", assert(keeper:get "me").access_token) -- access-1 has expired since
     end
-    assert.same({ 6, 0 }, { server.executions, server.reuses })
+    assert.same({ 8, 0 }, { server.executions, server.reuses })
   end)
 
   it("may return a failure whose fields are no texts", function()

@@ -260,7 +260,12 @@ describe("the keeper, with an exchange of the program,", function()
     local function fails() error "canary" end
     local function text() return "text" end
     local function spent() return { access_token = "a" } end
-    for _, tokens in ipairs { fails, text, spent } do
+    local function many()
+      local tokens = { refresh_token = "r" }
+      for i = 1, 1000 do tokens["text_" .. i] = "t" end
+      return tokens
+    end
+    for _, tokens in ipairs { fails, text, spent, many } do
       keeper.exchange.tokens = tokens
       local _, err = keeper:add("bad", rig.TOKENS)
       raw_rig.assert_error(err, { kind = "request", code = "bad_tokens" })

@@ -165,54 +165,56 @@ static bool is_name(grid_slice text)
     return text.size > 0;
 }
 
-static bool check_names(writer *self, int value, size_t *count)
+enum { MOST_NAMES = 1000 }; /* of a map */
+
+/* Inserts a copy of the key on top of the stack into the sorted names below it, of which
+ * the first one is at `first`. */
+static void insert_name(lua_State *L, int first)
+{
+    grid_slice name = string_at(L, -1);
+    int place = lua_gettop(L);
+
+    while (place > first && grid_slice_compare(string_at(L, place - 1), name) > 0)
+        place--;
+    lua_pushvalue(L, -1);
+    lua_insert(L, place);
+}
+
+/* Pushes the names in the order of their bytes. A map has few names, so that an insertion
+ * sort suffices. Lua allocates no objects, so that no finalizer changes the table. */
+static bool push_names(writer *self, int value)
 {
     lua_State *L = self->L;
+    int first = lua_gettop(L) + 1;
 
-    for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1), ++*count)
-        if (lua_type(L, -2) != LUA_TSTRING || !is_name(string_at(L, -2)))
+    for (lua_pushnil(L); lua_next(L, value);) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING || !is_name(string_at(L, -1)))
             return REFUSE(self, "a name of letters, digits and _ is expected");
+        if (lua_gettop(L) - first >= MOST_NAMES)
+            return REFUSE(self, "at most %d names are expected", MOST_NAMES);
+        luaL_checkstack(L, 8, "too many names");
+        insert_name(L, first);
+    }
     return true;
 }
 
-/* Puts the first name after the one at `name` in its place; after nil, the first of all.
- * A map has few names, so they are not sorted. Allocates no memory, so no finalizer
- * changes the table. */
-static void find_next(lua_State *L, int value, int name)
-{
-    grid_slice before = {"", 0}, best = {"", 0};
-
-    if (!lua_isnil(L, name))
-        before = string_at(L, name);
-    for (lua_pushnil(L); lua_next(L, value); lua_pop(L, 1)) {
-        grid_slice found = string_at(L, -2);
-
-        if (grid_slice_compare(found, before) <= 0 || (best.size && grid_slice_compare(found, best) >= 0))
-            continue;
-        best = found;
-        lua_pushvalue(L, -2);
-        lua_replace(L, name);
-    }
-}
-
-/* Values of the same kind by name, in the order of the names' bytes. */
+/* Values of the same kind by name. */
 static bool write_map(writer *self, int value, int form)
 {
     lua_State *L = self->L;
-    int item = lua_gettop(L) + 1, name = item + 1;
-    size_t count = 0;
+    int item = lua_gettop(L) + 1, last;
 
-    if (!check_names(self, value, &count))
-        return false;
     lua_rawgeti(L, form, 2);
-    lua_pushnil(L);
-    for (; count; count--) {
-        find_next(L, value, name);
+    if (!push_names(self, value))
+        return false;
+    last = lua_gettop(L);
+    for (int name = item + 1; name <= last; name++) {
         lua_pushvalue(L, name);
         lua_rawget(L, value);
-        if (!write_field(self, string_at(L, name), name + 1, item))
+        if (!write_field(self, string_at(L, name), last + 1, item))
             return false;
-        lua_settop(L, name);
+        lua_settop(L, last);
     }
     return true;
 }
@@ -284,22 +286,59 @@ static bool write_value(writer *self, int value, int form)
     }
 }
 
-/* fields_encode(form, value) -> bytes | nil, kind, code, message. Forms:
- * "text" · "integer" · "number", in thousandths · "flag" · { "map", form } ·
+static bool encode(writer *self, grid_buffer *out, grid_slice prefix)
+{
+    self->out = out;
+    return grid_buffer_append(out, prefix.data, prefix.size, self->err) && write_value(self, 2, 1);
+}
+
+enum { USUAL_SIZE = 16384 }; /* sufficient for most records */
+
+/* A buffer on the stack of C, which has no finalizer: `out` allocates nothing, since its
+ * limit is the size of that memory. */
+static bool encode_usual(writer *self, grid_slice prefix)
+{
+    char memory[USUAL_SIZE];
+    grid_buffer out;
+    bool is_encoded;
+
+    grid_buffer_init(&out, sizeof memory - 1);
+    grid_buffer_lend(&out, memory, sizeof memory);
+    is_encoded = encode(self, &out, prefix);
+    if (is_encoded)
+        gridL_push_buffer(self->L, &out);
+    grid_buffer_clear(&out);
+    return is_encoded;
+}
+
+static bool encode_any(writer *self, grid_slice prefix)
+{
+    grid_buffer *out;
+    bool is_encoded;
+
+    lua_settop(self->L, 3);
+    out = gridL_new_buffer(self->L);
+    is_encoded = encode(self, out, prefix);
+    if (is_encoded)
+        gridL_push_buffer(self->L, out);
+    grid_buffer_clear(out);
+    return is_encoded;
+}
+
+/* fields_encode(form, value [, prefix]) -> prefix and bytes | nil, kind, code, message.
+ * Forms: "text" · "integer" · "number", in thousandths · "flag" · { "map", form } ·
  * { "list", form } · { "struct", name, form, is_optional, name, form, is_optional, … } */
 static int fields_encode(lua_State *L)
 {
     grid_error err;
     writer self = {.L = L, .err = &err};
+    grid_slice prefix;
 
-    lua_settop(L, 2);
-    self.out = gridL_new_buffer(L);
-    if (!write_value(&self, 2, 1)) {
-        grid_buffer_clear(self.out);
-        return gridL_fail(L, &err);
-    }
-    gridL_push_buffer(L, self.out);
-    return 1;
+    lua_settop(L, 3);
+    prefix.data = luaL_optlstring(L, 3, "", &prefix.size);
+    if (encode_usual(&self, prefix) || (strcmp(err.code, "too_large") == 0 && encode_any(&self, prefix)))
+        return 1;
+    return gridL_fail(L, &err);
 }
 
 void gridL_open_fields(lua_State *L)

@@ -32,10 +32,10 @@ codec.flag = {
   end,
 }
 
---- The bytes of a value of that kind. Raises if it is of another kind.
+--- The bytes of a value of that kind, after a prefix. Raises if it is of another kind.
 ---@return string
-function codec.encode(kind, value)
-  local bytes, _, _, message = core.fields_encode(kind.form, value)
+function codec.encode(kind, value, prefix)
+  local bytes, _, _, message = core.fields_encode(kind.form, value, prefix)
   return bytes or error(message, 0)
 end
 

@@ -21,6 +21,7 @@ local waiting = require "grid.keeper.waiting"
 
 local editing = {}
 
+local MOST_TOKENS = require("grid.keeper.record").MOST_TOKENS
 local MOST_TRIES = 16
 local LONGEST_PAUSE = 0.05 -- seconds
 
@@ -30,26 +31,28 @@ local function plain_tokens(given)
   return given
 end
 
--- -> tokens, with their numbers | nil, the fault
+-- -> tokens, with their numbers, and their texts alone | nil, the fault
 local function read_tokens(keeper, given)
   local read = keeper.exchange.tokens
   local ok, tokens, fault = pcall(read or plain_tokens, given)
   if not ok then return nil, "the exchange failed to read them" end
   if type(tokens) ~= "table" then return nil, read and fault or "a JSON object is expected" end
   if type(tokens.refresh_token) ~= "string" or tokens.refresh_token == "" then return nil, "refresh_token is missing" end
-  return tokens
+  local texts = sending.texts(tokens)
+  if not texts then return nil, ("more than %d texts"):format(MOST_TOKENS) end
+  return tokens, texts
 end
 
 local function entry_of(keeper, given)
-  local tokens, fault = read_tokens(keeper, given)
+  local tokens, texts = read_tokens(keeper, given)
   if not tokens then
-    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(fault) }
+    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(texts) }
   end
   local env = keeper:env()
   local answer = given
   if type(given) ~= "string" then answer = json.encode(given) or "{}" end
   return {
-    tokens = sending.texts(tokens), answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
+    tokens = texts, answer = answer, obtained = timing.stamp(env.me, env.clock), skew = 0,
     life = lifetime.of_login(tokens, env.clock.wall),
   }
 end

@@ -11,6 +11,7 @@ local seal = require "grid.keeper.seal"
 local record = {}
 
 record.VERSION = 1
+record.MOST_TOKENS = 1000 -- core.fields_encode writes maps of up to 1000 names
 
 local text, integer, seconds, flag = codec.text, codec.integer, codec.seconds, codec.flag
 
@@ -122,7 +123,7 @@ end
 ---@param seal_keys? string[]
 ---@return string? blob, grid.Error?
 function record.pack(value, seal_keys)
-  local bytes = HEADER .. codec.encode(WHOLE, { record = value })
+  local bytes = codec.encode(WHOLE, { record = value }, HEADER)
   if not seal_keys then return bytes end
   return seal.seal(bytes, value, seal_keys)
 end

@@ -9,6 +9,7 @@ local failure = require "grid.keeper.failure"
 local lifetime = require "grid.keeper.lifetime"
 local outcome = require "grid.outcome"
 local protocol = require "grid.keeper.protocol"
+local record = require "grid.keeper.record"
 local timing = require "grid.keeper.timing"
 
 local sending = {}
@@ -94,18 +95,20 @@ local function raw_result(status, headers, body, code)
   return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
 end
 
---- The tokens that a record can hold.
+--- The tokens that a record can hold | nil: there are too many of them.
 function sending.texts(tokens)
-  local texts = {}
+  local texts, count = {}, 0
   for name, value in pairs(tokens) do
-    if type(value) == "string" and type(name) == "string" and name:find "^[%w_]+$" then texts[name] = value end
+    if type(value) == "string" and type(name) == "string" and name:find "^[%w_]+$" then
+      texts[name], count = value, count + 1
+    end
   end
-  return texts
+  return count <= record.MOST_TOKENS and texts or nil
 end
 
-local function tokens_result(tokens, body)
+local function tokens_result(tokens, texts, body)
   return {
-    kind = "tokens", tokens = sending.texts(tokens), answer = body,
+    kind = "tokens", tokens = texts, answer = body,
     expires_in = tonumber(tokens.expires_in), expires_at = tonumber(tokens.expires_at),
   }
 end
@@ -133,8 +136,9 @@ end
 local function read_tokens(keeper, answer, grant)
   local tokens, problem = keeper.exchange.read(answer, grant)
   if type(tokens) ~= "table" then return nil, is_failure(problem) and problem or FAILED end
-  if not has_tokens(tokens) then return nil, { kind = "unknown", code = "bad_tokens" } end
-  return tokens_result(tokens, answer.body)
+  local texts = has_tokens(tokens) and sending.texts(tokens)
+  if not texts then return nil, { kind = "unknown", code = "bad_tokens" } end
+  return tokens_result(tokens, texts, answer.body)
 end
 
 local function call_read(...)

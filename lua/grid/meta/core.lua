@@ -147,8 +147,9 @@ function core.json_encode(value, array_metatable, empty_array_metatable, empty_a
 --- The bytes of a value by its form; see grid.keeper.codec. Code: bad_value.
 ---@param form table
 ---@param value any
+---@param prefix? string  precedes the bytes
 ---@return string? bytes, string? kind, string? code, string? message
-function core.fields_encode(form, value) end
+function core.fields_encode(form, value, prefix) end
 
 --- The exact bytes of a value inside a JSON text; a step is a member's name or an
 --- element's position.
