@@ -186,6 +186,23 @@ describe("a store in a folder", function()
     assert_error("not_read", open():put("a", nil, "1"))
   end)
 
+  it("tells that it may not look into its folder, as of one that has records", function()
+    assert(open():put("a", nil, "1", 1))
+    folder:write("ask.lua", [[
+      local store = require("grid").store.file { directory = "sessions" }
+      for _, err in ipairs { select(2, store:list(10)), select(2, store:due(2 ^ 31, 10)), select(2, store:put("b", nil, "1")) } do
+        print(err.code, err.message)
+      end]])
+    -- Root may look anywhere, and gives up that right here.
+    local _, told, problem = folder:run("chmod 0 sessions\n"
+      .. 'if [ "$(id -u)" = 0 ]; then as="setpriv --bounding-set -dac_override,-dac_read_search"; fi\n'
+      .. "$as env " .. child.vm .. " ask.lua; chmod 700 sessions")
+    assert.equal("", problem)
+    assert.equal("not_read\tcannot read sessions/tmp: Permission denied\n"
+      .. "not_read\tcannot read sessions/tmp: Permission denied\n"
+      .. "not_made\tcannot make the folder sessions/00: Permission denied\n", told)
+  end)
+
   it("keeps apart what is not a whole record", function()
     local store = open()
     local rev = assert(store:put("a", nil, ("x"):rep(100), 5))

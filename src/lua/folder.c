@@ -183,12 +183,17 @@ static int folder_check(lua_State *L)
     return gridL_finish(L, succeeded, &err);
 }
 
-/* file_exists(path) -> boolean. A dangling symbolic link exists. */
+/* file_exists(path) -> boolean | nil, kind, code, message: a folder on the way may not be
+ * searched, say. A dangling symbolic link exists. */
 static int file_exists(lua_State *L)
 {
+    const char *path = luaL_checkstring(L, 1);
     struct stat status;
+    bool exists = lstat(path, &status) == 0;
 
-    lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &status) == 0);
+    if (!exists && errno != ENOENT && errno != ENOTDIR)
+        return cannot_read(L, path);
+    lua_pushboolean(L, exists);
     return 1;
 }
 

@@ -279,7 +279,7 @@ function core.files_commit(files) end
 
 --- A symbolic link that leads nowhere exists.
 ---@param path string
----@return boolean
+---@return boolean? exists, string? kind, string? code, string? message
 function core.file_exists(path) end
 
 ---@param descriptor integer

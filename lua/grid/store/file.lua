@@ -102,8 +102,9 @@ local function path_of(self, name)
   return path_in(self, name:sub(1, 2) .. "/" .. name)
 end
 
+-- A folder that this process may not look into counts as one with a layout.
 local function has_layout(self)
-  if core.file_exists(path_in(self, "tmp")) then return true end
+  if core.file_exists(path_in(self, "tmp")) ~= false then return true end
   for _, bucket in ipairs(BUCKETS) do
     if core.file_exists(path_in(self, bucket)) then return true end
   end
@@ -134,8 +135,9 @@ end
 local function has_records(self)
   local exists, err = folder_exists(self)
   if not exists then return exists, err end
-  if core.file_exists(path_in(self, "tmp")) then return true end
-  err = loss(self)
+  local is_prepared, kind, code, message = core.file_exists(path_in(self, "tmp"))
+  if is_prepared then return true end
+  err = is_prepared == nil and errors.from_core(kind, code, message) or loss(self)
   if err then return nil, err end
   return false
 end
