@@ -238,6 +238,17 @@ describe("grid keep", function()
     end
   end)
 
+  it("tells that its spool cannot be used before the spool is needed", function()
+    configure(nil, { spool = "secret/spool" })
+    add("ann", 0.001)
+    local told = "grid: the spool takes no tokens if the store fails: cannot read the folder secret/spool: Not a directory\n"
+    local code, out, err = shell "keep get ann --field token_type"
+    assert.same({ 0, "Bearer\n", told }, { code, out, err })
+    code, out, err = shell [[
+      KEEP run --config keeper.json --every 0.1 >out & until [ -s out ]; do sleep 0.05; done; kill $!; wait $!; cat out]]
+    assert.same({ 0, "failed: store (not_read)\n", told }, { code, out, err })
+  end)
+
   it("refreshes once for eight that ask at once", function()
     add("ann", 0.001)
     local code, out, err = shell "for i in 1 2 3 4 5 6 7 8; do keep get ann --timeout 60 --field access_token & done; wait"

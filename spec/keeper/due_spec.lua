@@ -332,6 +332,20 @@ describe("an answer that the store does not take", function()
     end)
   end
 
+  it("finds a spool that it can use, or the keeper tells once that there is none", function()
+    folder = child.folder()
+    folder:write("file", "")
+    start { spool = folder.path .. "/file/spool" }
+    assert(keeper:add("me", rig.TOKENS))
+    keeper:refresh_due()
+    assert(keeper:refresh "me")
+    assert.same({ "added failed refreshed", "store", "not_read" }, { rig.names(events), events[2].kind, events[2].code })
+    folder:run "rm file && mkdir file"
+    keeper:refresh_due()
+    assert.matches("tmp", folder:list "file/spool", 1, true)
+    assert.equal("added failed refreshed", rig.names(events))
+  end)
+
   it("is committed with the first refresh of another keeper, of whichever session", function()
     folder = child.folder()
     local path = folder.path .. "/spool"

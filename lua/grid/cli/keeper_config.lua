@@ -194,13 +194,24 @@ function keeper_config.assert(value, err)
   exit.failed(err, { cause = output.describe_error(cause) }, (tostring(cause):gsub("^grid: ", "")))
 end
 
+-- -> on_event of a keeper, which also tells why its spool cannot be used
+local function teller(holder, out, on_event)
+  return function(event)
+    if on_event then on_event(event) end
+    local fault = event.name == "failed" and not event.id and holder.keeper.spool_fault
+    if fault then out:note("grid: the spool takes no tokens if the store fails: %s", fault.message) end
+  end
+end
+
 --- Calls `work(keeper)`, and closes the keeper. -> what `work` returns
 ---@param given table the options of the command
 ---@param out table its output
 ---@param work fun(keeper: grid.Keeper): any
 ---@param on_event? fun(event: grid.KeeperEvent)
 function keeper_config.use(given, out, work, on_event)
-  local keeper = open(given.config, on_event)
+  local holder = {}
+  local keeper = open(given.config, teller(holder, out, on_event))
+  holder.keeper = keeper
   local ok, value = pcall(work, keeper)
   save_pending(keeper, out)
   keeper:close()

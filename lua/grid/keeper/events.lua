@@ -11,7 +11,7 @@ events.NAMES = {
 
 ---@class (exact) grid.KeeperEvent
 ---@field name string added, refreshed, adopted, replayed, failed, dead, dropped, suspended, resumed, removed, spooled
----@field id string? nil: the store did not tell which sessions are due
+---@field id string? nil: the store did not tell which sessions are due, or the spool cannot be used
 ---@field generation integer?
 ---@field seconds number? from the sending of the request to the end of the save
 ---@field kind string? of the error

@@ -106,11 +106,19 @@ local function commit_entry(keeper, name, only_id, tell)
   return true
 end
 
+-- Creates the folder before an answer needs it; tells once that it cannot be used.
+local function prepare(keeper, tell)
+  local before, _, err = keeper.spool_fault, keeper.spool:prepare()
+  keeper.spool_fault = err
+  if err and not (before and before.code == err.code) then tell(keeper, { name = "failed", kind = err.kind, code = err.code }) end
+end
+
 --- Commits the answers in the spool, or those of one id. `tell(keeper, event)`: of a
 --- flight, which must not call a handler before it is over. -> how many
 function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
+  prepare(keeper, tell or events.emit)
   local names = keeper.spool:list(PAGE)
   local count = 0
   for _, name in ipairs(names or {}) do

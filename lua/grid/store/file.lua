@@ -176,6 +176,9 @@ local function prepare(self)
   return exists or nil, err
 end
 
+--- Creates the folder, as the first put does. -> true | nil, error
+function File:prepare() return prepare(self) end
+
 -- -> id, rev, blob, due of a file | nil: there is no file | nil, error
 ---@param expected_id string? the id whose name that is, as far as it is known
 local function read(self, name, expected_id)
