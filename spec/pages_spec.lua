@@ -2,11 +2,12 @@
 -- they fit on a screen, and they name the files that exist.
 
 local child = require "spec.support.child"
+local core = require "grid.core"
 local pages = require "spec.support.pages"
 
 local LINES_OF_A_SCREEN = 50
 
-local FOLDERS = { "spec/examples/", "spec/examples/openid/", "spec/bench/", "spec/sandbox/" }
+local FOLDERS = { "spec/examples/", "spec/examples/openid/", "spec/examples/keeper/", "spec/bench/", "spec/sandbox/" }
 
 local function names_of(command)
   local names = {}
@@ -23,6 +24,17 @@ end
 local function copies_the_gateway(folder, command)
   local code, _, err = folder:run(command:gsub("/etc/grid%-gateway", "'" .. folder.path .. "'"), {}, child.root)
   assert.equal(0, code, err)
+end
+
+-- The folder stands for the root of the file system, and this user for the user `grid`.
+local function installs(folder, command)
+  folder:run "mkdir -p etc/grid etc/cron.d etc/systemd/system"
+  local inside = command:gsub("%-[og] grid ", ""):gsub(" /(%l+)/", function(name)
+    return name ~= "dev" and (" '%s'/%s/"):format(folder.path, name) or nil
+  end)
+  local code, _, err = folder:run(inside, {}, child.root)
+  assert.same({ 0, "" }, { code, err })
+  assert.is_true(core.file_exists(folder.path .. command:match "%S+$"))
 end
 
 -- By how a command begins; the longest prefix that fits counts.
@@ -43,6 +55,13 @@ local COMMANDS = {
     assert.equal(pages.read "spec/examples/gateway/gateway.lua", (folder:read "gateway.lua"))
     assert.equal(pages.read "spec/examples/gateway/nginx.conf", (folder:read "nginx.conf"))
   end,
+  ["install "] = installs,
+  ["openssl rand "] = installs,
+  ["grid keep add "] = function() end, -- spec/command/keep_spec.lua adds to that configuration
+  ["useradd "] = function(_, command) -- the user of the unit
+    assert.is_truthy(pages.read "spec/examples/keeper/grid-keep.service":find("\nUser=" .. command:match "%S+$" .. "\n"))
+  end,
+  ["systemctl "] = function(_, command) pages.read("spec/examples/keeper/" .. command:match "%S+$" .. ".service") end,
   ["nginx "] = function(_, command) -- spec/nginx/gateway_spec.lua runs it
     assert.is_truthy(pages.read "spec/examples/gateway/nginx.conf":find(command, 1, true))
   end,

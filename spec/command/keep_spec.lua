@@ -356,6 +356,19 @@ describe("grid keep", function()
     run:stop()
   end)
 
+  it("has an example of a configuration for them", function()
+    local text = pages.read "spec/examples/keeper/keeper.json"
+    folder:write("keeper.json", (text:gsub("/var/lib/grid", "."):gsub("https://auth.example.com/token", server.token_url)))
+    folder:write("client.secret", server.client_secret .. "\n")
+    local code, out, err = shell "openssl rand -hex 32 >seal.key"
+    assert.same({ 0, "", "" }, { code, out, err })
+    add("me", 1)
+    code, out, err = shell "keep get me --min-ttl 360"
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("generation%s+2\n", out)
+    assert.equal("sessions spool", (folder:list():gsub("\n", " "):match "sessions spool"))
+  end)
+
   it("has examples of a unit and of a line for cron whose commands are right", function()
     local unit, cron = pages.read "spec/examples/keeper/grid-keep.service", pages.read "spec/examples/keeper/grid-keep.cron"
     local commands = { unit:match "\nExecStart=/usr/local/bin/grid keep (%l+) ([^\n]+)\n" }
