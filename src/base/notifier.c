@@ -1,12 +1,12 @@
 #include "base/notifier.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -69,16 +69,9 @@ static void *run(void *context)
     }
 }
 
-/* Blocks all signals in the thread, so that the program's handlers run in its own
- * threads. */
 static bool start_thread(grid_notifier *notifier)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    notifier->has_thread = pthread_create(&notifier->thread, NULL, run, notifier) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    notifier->has_thread = grid_thread_start(&notifier->thread, run, notifier);
     return notifier->has_thread;
 }
 

@@ -1,9 +1,9 @@
 #include "base/writer.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -111,16 +111,9 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Blocks all signals in the thread, so that the program's handlers run in its own
- * threads. */
 static bool start_thread(grid_writer *writer)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    writer->has_thread = pthread_create(&writer->thread, NULL, run, writer) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    writer->has_thread = grid_thread_start(&writer->thread, run, writer);
     return writer->has_thread;
 }
 
