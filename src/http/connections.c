@@ -1,12 +1,12 @@
 #include "http/connections.h"
 
 #include "base/alloc.h"
+#include "http/fd_table.h"
 #include "http/libcurl.h"
 #include "http/tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
 typedef struct grid_connection {
@@ -17,8 +17,6 @@ typedef struct grid_connection {
     int local_port; /* 0: not read yet */
     int remote_port;
 } grid_connection;
-
-enum { FIRST_SIZE = 64 };
 
 void grid_connections_init(grid_connections *connections)
 {
@@ -31,27 +29,21 @@ void grid_connections_clear(grid_connections *connections)
     grid_connections_init(connections);
 }
 
-static bool grow(grid_connections *connections, curl_socket_t fd)
+static bool has_place(grid_connections *connections, curl_socket_t fd)
 {
-    int size = connections->size ? connections->size : FIRST_SIZE;
     grid_connection *table;
 
-    while (size <= fd)
-        size *= 2;
-    table = grid_calloc((size_t)size * sizeof *table);
-    if (!table)
-        return false;
-    if (connections->size)
-        memcpy(table, connections->table, (size_t)connections->size * sizeof *table);
-    grid_free(connections->table);
-    connections->table = table;
-    connections->size = size;
-    return true;
+    if (fd < connections->size)
+        return true;
+    table = grid_fd_table_grow(connections->table, &connections->size, sizeof *table, fd);
+    if (table)
+        connections->table = table;
+    return table != NULL;
 }
 
 bool grid_connections_add(grid_connections *connections, curl_socket_t fd)
 {
-    if (fd >= connections->size && !grow(connections, fd))
+    if (!has_place(connections, fd))
         return false;
     connections->table[fd] = (grid_connection){.opened = ++connections->opened};
     return true;

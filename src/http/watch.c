@@ -3,10 +3,10 @@
 #include "http/watch.h"
 
 #include "base/alloc.h"
+#include "http/fd_table.h"
 #include "http/socket.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,8 +19,6 @@ typedef struct grid_watched {
     unsigned char lane;   /* of the multi handle that wants it */
     uint32_t events; /* registered in epoll; 0: the socket is not in epoll */
 } grid_watched;
-
-enum { FIRST_SIZE = 64 };
 
 void grid_watch_init(grid_watch *watch, int epoll)
 {
@@ -40,22 +38,14 @@ static grid_watched *find(const grid_watch *watch, curl_socket_t fd)
 
 static bool has_place(grid_watch *watch, curl_socket_t fd)
 {
-    int size = watch->size ? watch->size : FIRST_SIZE;
     grid_watched *sockets;
 
     if (fd < watch->size)
         return true;
-    while (size <= fd)
-        size *= 2;
-    sockets = grid_calloc((size_t)size * sizeof *sockets);
-    if (!sockets)
-        return false;
-    if (watch->size)
-        memcpy(sockets, watch->sockets, (size_t)watch->size * sizeof *sockets);
-    grid_free(watch->sockets);
-    watch->sockets = sockets;
-    watch->size = size;
-    return true;
+    sockets = grid_fd_table_grow(watch->sockets, &watch->size, sizeof *sockets, fd);
+    if (sockets)
+        watch->sockets = sockets;
+    return sockets != NULL;
 }
 
 /* Removes the socket from epoll before close(), since a socket that another process has
