@@ -21,14 +21,6 @@ static const unsigned char *check_exact(lua_State *L, int argument, size_t size,
     return (const unsigned char *)bytes.data;
 }
 
-static int result(lua_State *L, bool done, grid_buffer *out, const grid_error *err)
-{
-    if (!done)
-        return gridL_fail(L, err);
-    gridL_push_buffer(L, out);
-    return 1;
-}
-
 typedef bool aead(const unsigned char *key, const unsigned char *nonce, grid_slice aad, grid_slice in,
                   grid_buffer *out, grid_error *err);
 
@@ -40,7 +32,7 @@ static int run_aead(lua_State *L, aead *run)
     grid_buffer *out = gridL_new_buffer(L);
     grid_error err;
 
-    return result(L, run(key, nonce, aad, in, out, &err), out, &err);
+    return gridL_finish_buffer(L, run(key, nonce, aad, in, out, &err), out, &err);
 }
 
 /* aead_seal(key, nonce, aad, plaintext) -> ciphertext and tag | nil, kind, code,
@@ -69,8 +61,9 @@ static int sha256(lua_State *L)
     return 1;
 }
 
-/* As `result`, for an array, which is wiped: a failure may have filled a part of it. */
-static int result_of_array(lua_State *L, bool done, unsigned char *bytes, size_t size, const grid_error *err)
+/* As gridL_finish_buffer, for an array, which is wiped: a failure may have filled a part
+ * of it. */
+static int finish_array(lua_State *L, bool done, unsigned char *bytes, size_t size, const grid_error *err)
 {
     if (done)
         lua_pushlstring(L, (const char *)bytes, size);
@@ -85,7 +78,7 @@ static int hmac_sha256(lua_State *L)
     unsigned char tag[GRID_HASH_SIZE];
     grid_error err;
 
-    return result_of_array(L, grid_hmac_sha256(key, &text, 1, tag, &err), tag, sizeof tag, &err);
+    return finish_array(L, grid_hmac_sha256(key, &text, 1, tag, &err), tag, sizeof tag, &err);
 }
 
 static bool hkdf(grid_slice ikm, grid_slice salt, grid_slice info, unsigned char *okm, size_t size, grid_error *err)
@@ -106,7 +99,7 @@ static int hkdf_sha256(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, size >= 1 && size <= GRID_HKDF_MAX_SIZE, 4, "HKDF gives 1 to 8160 bytes");
-    return result_of_array(L, hkdf(ikm, salt, info, okm, (size_t)size, &err), okm, (size_t)size, &err);
+    return finish_array(L, hkdf(ikm, salt, info, okm, (size_t)size, &err), okm, (size_t)size, &err);
 }
 
 enum { RANDOM_MAX = 4096 };
@@ -119,7 +112,7 @@ static int random_bytes(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, size >= 1 && size <= RANDOM_MAX, 1, "1 to 4096 bytes at once");
-    return result_of_array(L, grid_random_bytes(bytes, (size_t)size, &err), bytes, (size_t)size, &err);
+    return finish_array(L, grid_random_bytes(bytes, (size_t)size, &err), bytes, (size_t)size, &err);
 }
 
 enum { HEX_MAX = 64 };
@@ -148,7 +141,7 @@ static int run_base64(lua_State *L, base64 *run)
     grid_buffer *out = gridL_new_buffer(L);
     grid_error err;
 
-    return result(L, run(in, out, &err), out, &err);
+    return gridL_finish_buffer(L, run(in, out, &err), out, &err);
 }
 
 /* base64url_encode(bytes) -> text without padding | nil, kind, code, message */

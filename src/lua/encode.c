@@ -310,12 +310,7 @@ static int json_encode(lua_State *L)
         out = gridL_new_buffer(L);
         good = write_into(L, out, &err);
     }
-    if (good) {
-        gridL_push_buffer(L, out);
-        return 1;
-    }
-    grid_buffer_clear(out);
-    return gridL_fail(L, &err);
+    return gridL_finish_buffer(L, good, out, &err);
 }
 
 void gridL_open_encode(lua_State *L)

@@ -8,7 +8,7 @@
 /* The open engine at `argument`; throws otherwise. Borrowed. */
 grid_engine *gridL_check_engine(lua_State *L, int argument);
 
-/* Adds `engine` to the module table on top of the stack. */
+/* Adds `engine` and `libcurl` to the module table on top of the stack. */
 void gridL_open_engine(lua_State *L);
 
 #endif

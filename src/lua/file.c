@@ -50,10 +50,7 @@ static int file_read(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, limit >= 0, 2, "negative");
-    if (!grid_file_read(check_file(L), (size_t)limit, out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_file_read(check_file(L), (size_t)limit, out, &err), out, &err);
 }
 
 static int close_and_fail(lua_State *L, box *self, const grid_error *err)
@@ -161,10 +158,7 @@ static int file_read_whole(lua_State *L)
     grid_error err;
 
     luaL_argcheck(L, limit >= 0, 2, "negative");
-    if (!grid_file_read_whole(path, (size_t)limit, out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_file_read_whole(path, (size_t)limit, out, &err), out, &err);
 }
 
 void gridL_open_file(lua_State *L)

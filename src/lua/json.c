@@ -85,12 +85,7 @@ static int refresh_body(lua_State *L)
     grid_buffer_lend(&small, memory, sizeof memory);
     if (6 * key.size + payload.size + FRAME > sizeof memory)
         out = gridL_new_buffer(L);
-    if (!grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err)) {
-        grid_buffer_clear(out);
-        return gridL_fail(L, &err);
-    }
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err), out, &err);
 }
 
 void gridL_open_json(lua_State *L)

@@ -4,8 +4,8 @@
 
 #include "lua/support.h"
 
-/* Adds json_decode, json_encode, json_slice and refresh_body to the module table on top
- * of the stack. */
+/* Adds the functions of json.c, decode.c and encode.c to the module table on top of the
+ * stack. */
 void gridL_open_json(lua_State *L);
 
 #endif

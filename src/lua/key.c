@@ -81,10 +81,7 @@ static int key_public_key(lua_State *L)
     const grid_key *key = check_key(L);
     grid_error err;
 
-    if (!grid_public_key_to_text(grid_key_public(key), out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_public_key_to_text(grid_key_public(key), out, &err), out, &err);
 }
 
 /* key:export() -> base64 of the PKCS#8 DER: a secret */
@@ -94,10 +91,7 @@ static int key_export(lua_State *L)
     const grid_key *key = check_key(L);
     grid_error err;
 
-    if (!grid_key_export(key, out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_key_export(key, out, &err), out, &err);
 }
 
 /* key:fingerprint() -> a text that may be logged */
@@ -131,10 +125,7 @@ static int key_sign_payload(lua_State *L)
     const grid_key *key = check_key(L);
     grid_error err;
 
-    if (!sign_payload(key, payload, json, canonical, signature, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, signature);
-    return 1;
+    return gridL_finish_buffer(L, sign_payload(key, payload, json, canonical, signature, &err), signature, &err);
 }
 
 /* key:sign_raw(text) -> r || s, 64 bytes | nil, kind, code, message */
@@ -157,10 +148,7 @@ static int canonicalize(lua_State *L)
     grid_buffer *out = gridL_new_buffer(L);
     grid_error err;
 
-    if (!grid_canonicalize(text, out, &err))
-        return gridL_fail(L, &err);
-    gridL_push_buffer(L, out);
-    return 1;
+    return gridL_finish_buffer(L, grid_canonicalize(text, out, &err), out, &err);
 }
 
 /* fingerprint(text) -> a fingerprint of a token, which may be logged. Throws if there is

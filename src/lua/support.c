@@ -96,6 +96,16 @@ void gridL_push_buffer(lua_State *L, grid_buffer *buffer)
     grid_buffer_clear(buffer);
 }
 
+int gridL_finish_buffer(lua_State *L, bool succeeded, grid_buffer *buffer, const grid_error *err)
+{
+    if (succeeded) {
+        gridL_push_buffer(L, buffer);
+        return 1;
+    }
+    grid_buffer_clear(buffer);
+    return gridL_fail(L, err);
+}
+
 const char *gridL_opt_string_field(lua_State *L, int index, const char *name)
 {
     const char *text;

@@ -38,6 +38,10 @@ grid_buffer *gridL_new_buffer(lua_State *L);
  * next collection. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
 
+/* Pushes the bytes and returns 1, or the results of gridL_fail if `succeeded` is false.
+ * Clears the buffer. */
+int gridL_finish_buffer(lua_State *L, bool succeeded, grid_buffer *buffer, const grid_error *err);
+
 /* Read fields of the table at `index`, which must not be relative to the top. */
 const char *gridL_opt_string_field(lua_State *L, int index, const char *name);
 double gridL_number_field(lua_State *L, int index, const char *name);

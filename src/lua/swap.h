@@ -5,8 +5,8 @@
 #include "base/swap.h"
 #include "lua/support.h"
 
-/* For lua/writer.c, which runs the same on a thread. Five arguments: those of
- * file_replace_if. */
+/* The arguments of file_replace_if, from `first` on; also for lua/writer.c, which runs
+ * the same on a thread. */
 grid_swap gridL_check_swap(lua_State *L, int first);
 
 grid_slice gridL_check_expected(lua_State *L, int argument);

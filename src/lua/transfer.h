@@ -4,7 +4,7 @@
 
 #include "lua/support.h"
 
-/* engine:start(exchange) -> transfer, id | nil, kind, code, message */
+/* The method `start` of an engine, see transfer.c. */
 int gridL_transfer_start(lua_State *L);
 
 void gridL_open_transfer(lua_State *L);
