@@ -71,6 +71,12 @@ function errors.from_core(kind, code, message)
   return errors.new { kind = kind, code = code, message = message }
 end
 
+--- The result of a function of grid.core. -> value | nil, error
+function errors.core_result(value, kind, code, message)
+  if not value then return nil, errors.from_core(kind, code, message) end
+  return value
+end
+
 --- Combines the error of a call's last try with `earlier`, the error of the previous try,
 --- which includes the tries before.
 function errors.add_earlier(err, earlier)

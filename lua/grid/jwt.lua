@@ -22,8 +22,8 @@ end
 
 -- -> text | nil, error
 local function encoded(value)
-  local text, kind, code, message = json.encode(value)
-  if not text then return nil, errors.from_core(kind, code, message) end
+  local text, err = errors.core_result(json.encode(value))
+  if not text then return nil, err end
   return assert(core.base64url_encode(text))
 end
 
@@ -41,8 +41,9 @@ function jwt.sign(key, header, claims)
   if first then second, err = encoded(claims) end
   if not second then return nil, err end
   local text = first .. "." .. second
-  local signature, kind, code, message = key:sign_raw(text)
-  if not signature then return nil, errors.from_core(kind, code, message) end
+  local signature
+  signature, err = errors.core_result(key:sign_raw(text))
+  if not signature then return nil, err end
   return text .. "." .. assert(core.base64url_encode(signature))
 end
 

@@ -47,9 +47,7 @@ end
 ---@return string?, grid.Error?
 function Key:export()
   keys.check("keys:export", self, check_colon("keys:export", self))
-  local text, kind, code, message = self.key:export()
-  if not text then return nil, errors.from_core(kind, code, message) end
-  return text
+  return errors.core_result(self.key:export())
 end
 
 --- Wipes the key. Idempotent.
@@ -66,8 +64,10 @@ for _, Class in ipairs { KeyPair, AuthorizationKey } do
   Class.__index = Class
 end
 
-local function wrap(Class, key, kind, code, message)
-  if not key then return nil, errors.from_core(kind, code, message) end
+-- `...`: the results of a function of grid.core that returns a key.
+local function wrap(Class, ...)
+  local key, err = errors.core_result(...)
+  if not key then return nil, err end
   return setmetatable({ key = key, public_key = key:public_key() }, Class)
 end
 
@@ -159,9 +159,7 @@ end
 function AuthorizationKey:sign(payload)
   keys.check("auth:sign", self, AuthorizationKey)
   if type(payload) ~= "string" then argument.raise_type(payload, "auth:sign: a string is expected") end
-  local signature, kind, code, message = self.key:sign_payload(payload)
-  if not signature then return nil, errors.from_core(kind, code, message) end
-  return signature
+  return errors.core_result(self.key:sign_payload(payload))
 end
 
 --- The canonical form of a JSON text (RFC 8785).
@@ -169,9 +167,7 @@ end
 ---@return string?, grid.Error?
 function keys.canonicalize(text)
   if type(text) ~= "string" then argument.raise_type(text, "grid.canonicalize: a string is expected") end
-  local canonical, kind, code, message = core.canonicalize(text)
-  if not canonical then return nil, errors.from_core(kind, code, message) end
-  return canonical
+  return errors.core_result(core.canonicalize(text))
 end
 
 return keys

@@ -21,8 +21,8 @@ local operation = {}
 --- sent as JSON. -> operation | nil, error
 function operation.new(given)
   if given.fields then
-    local body, kind, code, message = json.encode(given.fields)
-    if not body then return nil, errors.from_core(kind, code, message) end
+    local body, err = errors.core_result(json.encode(given.fields))
+    if not body then return nil, err end
     given.body, given.fields = body, nil
   end
   return given

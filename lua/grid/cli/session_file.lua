@@ -33,12 +33,6 @@ local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
 end
 
--- The results of a function of grid.core, with one error in place of three values.
-local function from_core(value, ...)
-  if not value then return nil, errors.from_core(...) end
-  return value
-end
-
 local function check_text(text, path)
   if not text or text == "" then return fail("not_read", "%s is empty", path) end
   if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
@@ -114,18 +108,18 @@ end
 --- Locks the file and creates a temporary file in its folder, which shows that the file
 --- can be replaced. -> file with `commit(text)` and `close` | nil, error
 function session_file.begin(path)
-  return from_core(core.file_begin(path))
+  return errors.core_result(core.file_begin(path))
 end
 
 --- Replaces the whole file, or creates it. -> true | nil, error
 function session_file.replace(path, text)
   local file, err = session_file.begin(path)
   if not file then return nil, err end
-  return from_core(file:commit(text))
+  return errors.core_result(file:commit(text))
 end
 
 local function read_begun(file, path)
-  local text, err = from_core(file:read(MAX_BYTES + 1))
+  local text, err = errors.core_result(file:read(MAX_BYTES + 1))
   if text then text, err = check_text(text, path) end
   if not text then return nil, err end
   return session_file.parse(text, path)
@@ -205,12 +199,12 @@ end
 
 --- Commits the replacement of the file. -> true | nil, error
 function Session:save()
-  return from_core(self.file:commit(stamped_text(self)))
+  return errors.core_result(self.file:commit(stamped_text(self)))
 end
 
 --- Writes the temporary file, for `session_file.save_all`. -> true | nil, error
 function Session:write()
-  return from_core(self.file:write(stamped_text(self)))
+  return errors.core_result(self.file:write(stamped_text(self)))
 end
 
 --- Commits the replacements of up to 64 sessions after `write`. -> errors by position

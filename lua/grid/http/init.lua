@@ -68,9 +68,9 @@ end
 local function engine_of(self)
   if self.holder and self.holder:is_usable() then return self.holder end
   if self.holder then self.holder:close() end
-  local holder, kind, code, message = core.engine()
+  local holder, err = errors.core_result(core.engine())
   self.holder = holder or false
-  if not holder then return nil, errors.untried(errors.from_core(kind, code, message)) end
+  if not holder then return nil, errors.untried(err) end
   return holder
 end
 

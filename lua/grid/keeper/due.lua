@@ -88,8 +88,8 @@ end
 -- Plain Lua has no coroutines that run meanwhile: the refreshes get some of their own.
 -- The second sender is kept, so that connections are reused.
 local function refresh_by_crew(keeper, ...)
-  local engine, kind, code, message = core.engine()
-  if not engine then return nil, errors.from_core(kind, code, message) end
+  local engine, err = errors.core_result(core.engine())
+  if not engine then return nil, err end
   local team = keeper.crew or crew.new()
   keeper.crew = team
   keeper.crew_http = keeper.crew_http or keeper:new_http(team.host)

@@ -22,8 +22,8 @@ local ENVELOPE = codec.struct {
 local ASSOCIATED = codec.struct { { "id", codec.text }, { "lineage", codec.text }, { "writes", codec.integer } }
 
 local function secrets_of(seal_key, salt)
-  local okm, kind, code, message = core.hkdf_sha256(seal_key, salt, INFO, KEY_SIZE + NONCE_SIZE)
-  if not okm then return nil, errors.from_core(kind, code, message) end
+  local okm, err = errors.core_result(core.hkdf_sha256(seal_key, salt, INFO, KEY_SIZE + NONCE_SIZE))
+  if not okm then return nil, err end
   return okm:sub(1, KEY_SIZE), okm:sub(KEY_SIZE + 1)
 end
 
@@ -37,14 +37,14 @@ end
 ---@param keys string[] 32 bytes each
 ---@return string? blob, grid.Error?
 function seal.seal(plaintext, record, keys)
-  local salt, kind, code, message = core.random_bytes(SALT_SIZE)
-  if not salt then return nil, errors.from_core(kind, code, message) end
+  local salt, err = errors.core_result(core.random_bytes(SALT_SIZE))
+  if not salt then return nil, err end
   local key, nonce = secrets_of(keys[1], salt)
   if not key then return nil, nonce end
   local aad = associated_data(record.id, record.lineage, record.writes)
   local box
-  box, kind, code, message = core.aead_seal(key, nonce, aad, plaintext)
-  if not box then return nil, errors.from_core(kind, code, message) end
+  box, err = errors.core_result(core.aead_seal(key, nonce, aad, plaintext))
+  if not box then return nil, err end
   return seal.HEADER .. codec.encode(ENVELOPE, {
     lineage = record.lineage, writes = record.writes, salt = salt, box = box,
   })

@@ -64,8 +64,8 @@ end
 
 --- So many random bytes in hexadecimal digits. -> text | nil, error
 function contract.random_hex(size)
-  local random, kind, code, message = core.random_bytes(size)
-  if not random then return nil, errors.from_core(kind, code, message) end
+  local random, err = errors.core_result(core.random_bytes(size))
+  if not random then return nil, err end
   return core.hex(random)
 end
 

@@ -82,8 +82,8 @@ local MOST_NAMES = 1000
 local function name_of(self, id)
   local name = self.names[id]
   if name then return name end
-  local hash, kind, code, message = core.hmac_sha256("grid.store.file", id)
-  if not hash then return nil, errors.from_core(kind, code, message) end
+  local hash, err = errors.core_result(core.hmac_sha256("grid.store.file", id))
+  if not hash then return nil, err end
   if self.name_count >= MOST_NAMES then self.names, self.name_count = {}, 0 end
   name = core.hex(hash)
   self.names[id], self.name_count = name, self.name_count + 1
@@ -168,8 +168,9 @@ local function prepare(self)
   err = loss(self)
   if err then return nil, err end
   for _, step in ipairs(layout(self)) do
-    local ok, kind, code, message = step[1](step[2])
-    if not ok then return nil, errors.from_core(kind, code, message) end
+    local ok
+    ok, err = errors.core_result(step[1](step[2]))
+    if not ok then return nil, err end
   end
   exists, err = folder_exists(self)
   self.is_complete = exists == true
@@ -350,8 +351,9 @@ function File:list(limit, after)
   if not exists then return exists == false and {} or nil, err end
   local known, ids = {}, {}
   for _, bucket in ipairs(BUCKETS) do
-    local names, kind, code, message = core.file_names(path_in(self, bucket))
-    if not names then return nil, errors.from_core(kind, code, message) end
+    local names
+    names, err = errors.core_result(core.file_names(path_in(self, bucket)))
+    if not names then return nil, err end
     for _, name in ipairs(names) do
       local id = is_name(name) and (self.ids[name] or read(self, name)) or nil
       known[name], ids[#ids + 1] = id, id

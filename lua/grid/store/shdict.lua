@@ -84,8 +84,8 @@ end
 
 -- -> bucket | nil, error
 local function bucket_of(self, id)
-  local hash, kind, code, message = core.hmac_sha256("grid.store.shdict", id)
-  if not hash then return nil, errors.from_core(kind, code, message) end
+  local hash, err = errors.core_result(core.hmac_sha256("grid.store.shdict", id))
+  if not hash then return nil, err end
   return (hash:byte(1) * 256 + hash:byte(2)) % self.buckets
 end
 

@@ -45,9 +45,7 @@ exit codes:
 }
 
 local function list_files(folder)
-  local all, kind, code, message = core.file_names(folder)
-  if not all then exit.failed(errors.from_core(kind, code, message)) end
-  local names = {}
+  local all, names = exit.assert(errors.core_result(core.file_names(folder))), {}
   for _, name in ipairs(all) do
     if name:find "^[^.].*%.json$" then names[#names + 1] = name end
   end
