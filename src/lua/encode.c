@@ -287,30 +287,12 @@ static bool write_into(lua_State *L, grid_buffer *out, grid_error *err)
     return write_value(&self);
 }
 
-enum { SMALL_TEXT = 4096 };
-
 /* json_encode(value, array_metatable, empty_array_metatable | nil, empty_array | nil) ->
- * text | nil, kind, code, message. A text of usual size is written into a buffer on the C
- * stack, which cannot grow, so there is no memory to free if Lua throws. A larger text is
- * written again from the beginning. */
+ * text | nil, kind, code, message */
 static int json_encode(lua_State *L)
 {
-    char memory[SMALL_TEXT];
-    grid_buffer small, *out = &small;
-    grid_error err;
-    bool good;
-
     lua_settop(L, EMPTY_ARRAY);
-    grid_buffer_init(&small, sizeof memory - 1);
-    grid_buffer_lend(&small, memory, sizeof memory);
-    good = write_into(L, out, &err);
-    if (!good && strcmp(err.code, "too_large") == 0) {
-        grid_buffer_clear(&small);
-        lua_settop(L, EMPTY_ARRAY);
-        out = gridL_new_buffer(L);
-        good = write_into(L, out, &err);
-    }
-    return gridL_finish_buffer(L, good, out, &err);
+    return gridL_return_text(L, write_into);
 }
 
 void gridL_open_encode(lua_State *L)

@@ -286,59 +286,22 @@ static bool write_value(writer *self, int value, int form)
     }
 }
 
-static bool encode(writer *self, grid_buffer *out, grid_slice prefix)
+static bool write_into(lua_State *L, grid_buffer *out, grid_error *err)
 {
-    self->out = out;
-    return grid_buffer_append(out, prefix.data, prefix.size, self->err) && write_value(self, 2, 1);
+    writer self = {.L = L, .out = out, .err = err};
+    grid_slice prefix = string_at(L, 3);
+
+    return grid_buffer_append(out, prefix.data, prefix.size, err) && write_value(&self, 2, 1);
 }
 
-enum { USUAL_SIZE = 16384 }; /* sufficient for most records */
-
-/* A buffer on the stack of C, which has no finalizer: `out` allocates nothing, since its
- * limit is the size of that memory. */
-static bool encode_usual(writer *self, grid_slice prefix)
-{
-    char memory[USUAL_SIZE];
-    grid_buffer out;
-    bool is_encoded;
-
-    grid_buffer_init(&out, sizeof memory - 1);
-    grid_buffer_lend(&out, memory, sizeof memory);
-    is_encoded = encode(self, &out, prefix);
-    if (is_encoded)
-        gridL_push_buffer(self->L, &out);
-    grid_buffer_clear(&out);
-    return is_encoded;
-}
-
-static bool encode_any(writer *self, grid_slice prefix)
-{
-    grid_buffer *out;
-    bool is_encoded;
-
-    lua_settop(self->L, 3);
-    out = gridL_new_buffer(self->L);
-    is_encoded = encode(self, out, prefix);
-    if (is_encoded)
-        gridL_push_buffer(self->L, out);
-    grid_buffer_clear(out);
-    return is_encoded;
-}
-
-/* fields_encode(form, value [, prefix]) -> prefix and bytes | nil, kind, code, message.
- * Forms: "text" · "integer" · "number", in thousandths · "flag" · { "map", form } ·
- * { "list", form } · { "struct", name, form, is_optional, name, form, is_optional, … } */
+/* fields_encode(form, value, prefix | nil) -> prefix and bytes | nil, kind, code,
+ * message. Forms: "text" · "integer" · "number", in thousandths · "flag" ·
+ * { "map", form } · { "list", form } · { "struct", name, form, is_optional, … } */
 static int fields_encode(lua_State *L)
 {
-    grid_error err;
-    writer self = {.L = L, .err = &err};
-    grid_slice prefix;
-
+    luaL_optstring(L, 3, NULL);
     lua_settop(L, 3);
-    prefix.data = luaL_optlstring(L, 3, "", &prefix.size);
-    if (encode_usual(&self, prefix) || (strcmp(err.code, "too_large") == 0 && encode_any(&self, prefix)))
-        return 1;
-    return gridL_fail(L, &err);
+    return gridL_return_text(L, write_into);
 }
 
 void gridL_open_fields(lua_State *L)

@@ -106,6 +106,28 @@ int gridL_finish_buffer(lua_State *L, bool succeeded, grid_buffer *buffer, const
     return gridL_fail(L, err);
 }
 
+enum { USUAL_TEXT = 16384 };
+
+int gridL_return_text(lua_State *L, gridL_writer *write)
+{
+    char memory[USUAL_TEXT];
+    grid_buffer usual, *out = &usual;
+    grid_error err;
+    int top = lua_gettop(L);
+    bool is_written;
+
+    grid_buffer_init(&usual, sizeof memory - 1);
+    grid_buffer_lend(&usual, memory, sizeof memory);
+    is_written = write(L, out, &err);
+    if (!is_written && strcmp(err.code, "too_large") == 0) {
+        grid_buffer_clear(&usual);
+        lua_settop(L, top);
+        out = gridL_new_buffer(L);
+        is_written = write(L, out, &err);
+    }
+    return gridL_finish_buffer(L, is_written, out, &err);
+}
+
 const char *gridL_opt_string_field(lua_State *L, int index, const char *name)
 {
     const char *text;

@@ -42,6 +42,16 @@ void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
  * Clears the buffer. */
 int gridL_finish_buffer(lua_State *L, bool succeeded, grid_buffer *buffer, const grid_error *err);
 
+/* Appends a text to the buffer, from the values on the stack, and may leave others
+ * there. */
+typedef bool gridL_writer(lua_State *L, grid_buffer *out, grid_error *err);
+
+/* Returns the text that a writer writes, or nil, kind, code, message. A text of usual
+ * size is written into memory on the stack of C, where the buffer cannot grow, so that
+ * there is no memory to free if Lua throws. A larger text is written again from the
+ * beginning. */
+int gridL_return_text(lua_State *L, gridL_writer *write);
+
 /* Read fields of the table at `index`, which must not be relative to the top. */
 const char *gridL_opt_string_field(lua_State *L, int index, const char *name);
 double gridL_number_field(lua_State *L, int index, const char *name);
