@@ -216,6 +216,11 @@ describe("the example gateway for OpenID Connect", function()
     assert.is_nil(browser:log_in())
   end)
 
+  it("serves a browser whose cookies are log-ins that have not come back, as many as browsers keep", function()
+    for _ = 1, 180 do ask("/login?to=/" .. ("x"):rep(198)) end
+    assert.equal(302, (ask "/"))
+  end)
+
   it("takes no cookie for its own that another host of the domain can set", function()
     log_in()
     local value = browser.cookies[SESSION]
@@ -292,7 +297,13 @@ describe("the example gateway for OpenID Connect", function()
   it("logs out by POST from its own pages, removes the session, and revokes it", function()
     log_in()
     assert.equal(405, (ask "/logout"))
-    assert.equal(403, (ask("/logout", "POST", { origin = "https://evil.example" })))
+    for _, other in ipairs {
+      { origin = "https://evil.example" }, { origin = "null" }, { ["sec-fetch-site"] = "cross-site" },
+      { origin = "null", ["sec-fetch-site"] = "same-site" },
+      { origin = "http://gateway.example", ["sec-fetch-site"] = "same-site" },
+    } do
+      assert.equal(403, (ask("/logout", "POST", other)))
+    end
     assert.equal(200, (visit()))
     local value = browser.cookies[SESSION]
     local status, _, headers = ask("/logout", "POST", { origin = "http://gateway.example" })
@@ -302,6 +313,12 @@ describe("the example gateway for OpenID Connect", function()
     assert.equal(200, (ask "/logged-out"))
     assert_ended(value)
     assert.equal(303, (ask("/logout", "POST")))
+  end)
+
+  it("logs out from a page of its own that sends no referrer, so that browsers hide its origin", function()
+    log_in()
+    assert.equal(303, (ask("/logout", "POST", { origin = "null", ["sec-fetch-site"] = "same-origin" })))
+    assert.is_nil(browser.cookies[SESSION])
   end)
 
   it("removes and revokes a session that no user comes back to", function()

@@ -13,7 +13,6 @@ local openid = {}
 -- Browsers take __Host- cookies from this very host only (RFC 6265bis section 4.1.3.2).
 local SESSION, LOG_IN = "__Host-session", "__Host-log_in-" -- and the first bytes of the state: each tab has its own
 local LOG_IN_TIME, SKEW = 600, 60 -- seconds from /login to /callback; between the clocks of provider and gateway
-
 local options, http, keeper, provider
 
 --- In init_by_lua. `given`: issuer, client_id, client_secret (nil: a public client),
@@ -57,7 +56,7 @@ end
 
 -- A path of this host to come back to: not a URL, "//host" or "/\host".
 local function local_path(text)
-  return text and #text < 500 and not text:find "^//" and text:match "^/[%w%-._~%%!$&'()*+,;=:@/?]*$" or "/"
+  return text and #text < 200 and not text:find "^//" and text:match "^/[%w%-._~%%!$&'()*+,;=:@/?]*$" or "/"
 end
 
 -- -> the value of an answer's JSON, its text | nil, why there is none
@@ -145,11 +144,12 @@ function openid.callback()
   return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), cookie(name, "", 0) })
 end
 
---- content_by_lua of /logout. A POST of another site or host has no cookie, or an Origin.
+--- content_by_lua of /logout. Origin, "null" by some Referrer-Policy, is of old browsers.
 function openid.logout()
-  local value, origin = cookie_of(SESSION), ngx.var.http_origin
+  local value, site, origin = cookie_of(SESSION), ngx.var.http_sec_fetch_site, ngx.var.http_origin
   if ngx.req.get_method() ~= "POST" then return answer(405, "use POST") end
-  if origin and origin ~= options.redirect_uri:match "^%a+://[^/]+" then return answer(403, "the request is of another site") end
+  local is_ours = site == "same-origin" or not site and (not origin or origin == options.redirect_uri:match "^%a+://[^/]+")
+  if not is_ours then return answer(403, "the request is of another site") end
   if value and not remove(nil, id_of(value)) then return answer(503, "try again") end
   return redirect("/logged-out", 303, cookie(SESSION, "", 0))
 end
