@@ -194,6 +194,25 @@ describe("a session that is replaced while its refresh is under way", function()
   end)
 end)
 
+describe("a refresh token that the server does not replace", function()
+  it("is not revoked by the answer to a session that was removed, since another id may have it", function()
+    start()
+    local revoked = 0
+    keeper.exchange.revoke = function() revoked = revoked + 1 end
+    for _, member in ipairs { "", ',"refresh_token":""', ',"refresh_token":"refresh-0"' } do
+      assert(keeper:add("me", rig.TOKENS))
+      server.faults[1] = function()
+        assert.is_true(keeper:remove "me")
+        assert(keeper:add("renamed", rig.TOKENS, { replace = true }))
+        return rig.response(200, ('{"access_token":"access-1","expires_in":3600%s}'):format(member))
+      end
+      raw_rig.assert_error(select(2, keeper:refresh "me"), { code = "not_found" })
+    end
+    assert.equal(0, revoked)
+    assert.equal(3, keeper.counters.dropped)
+  end)
+end)
+
 describe("events", function()
   it("tell that a refresh is suspended after an unknown outcome, and resumed", function()
     start()
@@ -400,6 +419,60 @@ describe("an answer that the store does not take", function()
     assert.same({}, keeper.spool:list(10))
     assert.is_nil(keeper:get "me")
     other:close()
+  end)
+
+  it("is not revoked, if it brought no new refresh token", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    server.faults[1] = function()
+      is_down = true
+      return rig.response(200, '{"access_token":"access-1"}')
+    end
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    local revoked = 0
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other.exchange.revoke = function() revoked = revoked + 1 end
+    other:refresh_due()
+    assert.same({ "dropped", 0 }, { rig.names(told), revoked })
+    assert.same({}, keeper.spool:list(10))
+    other:close()
+  end)
+
+  it("is found behind a thousand others that stay in the spool", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    for i = 1, 1000 do assert(keeper.spool:put(("\0%d"):format(i), nil, "not to be read")) end
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other:refresh_due()
+    assert.equal("adopted", rig.names(told))
+    other:close()
+  end)
+
+  it("stays in the spool, until its own keeper comes, if keepers of other stores use that folder", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    for _, given in ipairs {
+      { store = grid.store.file { directory = folder.path .. "/sessions" } },
+      { exchange = grid.exchange.oauth2 { token_url = "https://auth.example.org/token", client_id = "app", client_auth = "none" } },
+    } do
+      given.spool = folder.path .. "/spool"
+      local other, told = rig.keeper(server, given)
+      assert(other:add("me", rig.TOKENS))
+      assert(other:refresh_due())
+      assert.equal("added", rig.names(told))
+      assert.equal(1, #keeper.spool:list(10))
+      other:close()
+    end
+    is_down = false
+    keeper:refresh_due()
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(2, keeper:status "me".generation)
+    assert.same({}, keeper.spool:list(10))
   end)
 end)
 

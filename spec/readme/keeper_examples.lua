@@ -177,7 +177,7 @@ end)
 local function configure(server, folder)
   for _, block in ipairs(pages.blocks(pages.read "doc/keeper.md")) do
     if block.name == "keeper.json" then
-      folder:write("keeper.json", (at(server, block.text):gsub('"/var/spool/grid"', '"spool"')))
+      folder:write("keeper.json", (at(server, block.text):gsub('"/var/spool/app"', '"spool"')))
     end
   end
   folder:write("client.secret", server.client_secret .. "\n")

@@ -156,13 +156,19 @@ local function may_wait_for_store(keeper, one, pause)
   return clock.boot() + pause <= one.waits_until
 end
 
+-- The kind of an answer in the spool.
+local function kind_of(state)
+  if state.raw then return "raw" end
+  return state.is_rotated and "tokens" or "unrotated"
+end
+
 -- The store takes no answer: again after a pause, as long as the flight may wait, or the
 -- answer goes to the spool. Nothing: the flight is over, and the next one for the id goes
 -- on with keeper.pending.
 function perform.keep(keeper, one, state)
   one.keeps = (one.keeps or 0) + 1
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
-  local name = one.spooled or keeper.spool and spool.save(keeper, state.record, state.raw ~= nil)
+  local name = one.spooled or keeper.spool and spool.save(keeper, state.record, kind_of(state))
   if name or not may_wait_for_store(keeper, one, pause) then
     set_pending(keeper, one, state, name)
     if name and not one.spooled then emit(one, "spooled", { generation = state.record.gen }) end
@@ -224,7 +230,8 @@ function conclude.forget(keeper, one, effect)
 end
 
 -- The answer belongs to a session that was removed or replaced meanwhile, and is given
--- to no caller.
+-- to no caller. Without an entry it brought no new refresh token: the one that was sent
+-- may be that of the session in its place, or of one with another id, and stays valid.
 function conclude.dropped(keeper, one, effect)
   emit(one, "dropped", {})
   if effect.entry then sending.revoke(keeper, effect.entry.tokens, effect.entry.skew) end

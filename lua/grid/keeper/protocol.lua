@@ -200,6 +200,12 @@ local function origin(flight, event)
   return source, { parent = source.parent, attempt = source.attempt, key = source.key }
 end
 
+-- Has an answer brought another refresh token than the one that was sent?
+local function is_rotated(flight, event)
+  local token = event.result.tokens.refresh_token
+  return token ~= nil and token ~= "" and token ~= origin(flight, event).grant.refresh_token
+end
+
 local function entry_of(flight, event, env)
   local source, from = origin(flight, event)
   local result, record = event.result, flight.record
@@ -236,7 +242,7 @@ end
 local function save(flight, record, env)
   local act, new = merged(flight, record, env)
   if act == "put" then return put(flight, "save", new, env) end
-  if act == "drop" then return done(flight, "dropped", { entry = flight.entry, raw = flight.raw }) end
+  if act == "drop" then return done(flight, "dropped", { entry = flight.is_rotated and flight.entry or nil, raw = flight.raw }) end
   if flight.is_volatile then return put(flight, "save", record, env) end
   return done(flight, "adopt", { record = record, rev = flight.rev })
 end
@@ -259,7 +265,7 @@ function on.send(flight, event, env)
   local record = with_skew(flight.record, event.skew)
   flight.lineage = record.lineage
   if result.kind == "tokens" then
-    flight.entry = entry_of(flight, event, env)
+    flight.entry, flight.is_rotated = entry_of(flight, event, env), is_rotated(flight, event)
     return save(flight, record, env)
   elseif result.kind == "unreadable" then
     flight.raw = raw_of(flight, event, env)
@@ -311,7 +317,7 @@ local function copy_of(flight)
     step = flight.step, want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws,
     rev = flight.rev, record = flight.record, lineage = flight.lineage, intent = flight.intent,
     is_volatile = flight.is_volatile, is_second_put = flight.is_second_put,
-    entry = flight.entry, raw = flight.raw, failure = flight.failure,
+    entry = flight.entry, is_rotated = flight.is_rotated, raw = flight.raw, failure = flight.failure,
   }
 end
 

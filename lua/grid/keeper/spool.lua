@@ -1,7 +1,10 @@
 -- The spool: answers that the store could not take, in a folder on this host, until a
 -- keeper that opens the folder commits them.
--- Owns: the form of an entry: what it is, the id, and the record that was to be put, as
--- the codec and the seal write it. The folder is a store of files.
+-- Owns: the form of an entry: its kind, the id, and the record that was to be put, as the
+-- codec and the seal write it; its name, which tells the store that the entry is for. The
+-- folder is a store of files.
+-- Kinds: "raw", an answer that cannot be read; "tokens"; "unrotated", tokens without a
+-- new refresh token.
 -- Does not know: flights, and when an answer goes there.
 
 local access = require "grid.keeper.access"
@@ -17,7 +20,7 @@ local sending = require "grid.keeper.sending"
 
 local spool = {}
 
-local PAGE = 1000      -- entries that are looked at
+local PAGE = 1000 -- names of entries
 local MOST_TRIES = 16
 local UNREADABLE = { kind = "unknown", code = "unreadable" }
 
@@ -27,19 +30,35 @@ function spool.open(directory)
   return files.new { directory = directory }
 end
 
--- One name for each answer: two processes may each have got one.
-local function name_of(record, is_raw)
-  local answer = is_raw and record.raws[#record.raws].answer or record.answer
-  return assert(core.hmac_sha256("grid keeper spool", ("%d:%s%s%s"):format(#record.id, record.id, record.lineage, answer)))
+local NAME_SIZE = 32
+
+local function hash(text)
+  return assert(core.hmac_sha256("grid keeper spool", text))
+end
+
+local function named(value)
+  local metatable = getmetatable(value)
+  return type(metatable) == "table" and metatable.__tostring and tostring(value) or tostring(value.name or "")
+end
+
+-- Names exchange and store, the same in each process, as far as these have names.
+local function place_of(keeper)
+  return hash(named(keeper.exchange) .. "\n" .. named(keeper.store))
+end
+
+-- One name for each answer, since two processes may each have got one, and the place.
+local function name_of(keeper, record, kind)
+  local answer = kind == "raw" and record.raws[#record.raws].answer or record.answer
+  return hash(("%d:%s%s%s"):format(#record.id, record.id, record.lineage, answer)) .. place_of(keeper)
 end
 
 --- Saves the record that the store does not take. -> the name of the entry | nil: the
 --- spool does not take the record either
-function spool.save(keeper, record, is_raw)
-  local ok, name = pcall(name_of, record, is_raw)
+function spool.save(keeper, record, kind)
+  local ok, name = pcall(name_of, keeper, record, kind)
   local blob = ok and records.pack(record, keeper.seal_keys())
   if not blob then return nil end
-  local text = ("%s %d:%s%s"):format(is_raw and "raw" or "tokens", #record.id, record.id, blob)
+  local text = ("%s %d:%s%s"):format(kind, #record.id, record.id, blob)
   local result = access.put_blob(keeper, keeper.spool, name, nil, text)
   if result ~= "error" then return name end -- after a conflict: an entry with that name has that answer
 end
@@ -72,17 +91,23 @@ local function merged(keeper, current, record, kind)
   return merge.commit(current, record.lineage, entry)
 end
 
--- Puts an answer into the record as the store has it. -> is the answer there, or dropped?
-local function commit_record(keeper, record, kind, tell)
+-- The session was removed or replaced.
+local function drop(keeper, record, kind, tell)
+  tell(keeper, { name = "dropped", id = record.id })
+  if kind == "tokens" then sending.revoke(keeper, record.tokens, record.skew) end
+end
+
+-- Puts an answer into the record as the store has it. Where the folder is that of several
+-- stores, only its lineage shows that an answer is for this one: else it stays.
+-- -> is the answer there, or dropped?
+local function commit_record(keeper, record, kind, may_drop, tell)
   for _ = 1, MOST_TRIES do
     local edits = keeper.census.edits
     local current, rev = access.read(keeper, record.id)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
-    if act == "drop" then
-      tell(keeper, { name = "dropped", id = record.id })
-      if kind == "tokens" then sending.revoke(keeper, record.tokens, record.skew) end
-    end
+    if act == "drop" and not may_drop then return false end
+    if act == "drop" then drop(keeper, record, kind, tell) end
     if act ~= "put" then return true end
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
@@ -101,7 +126,8 @@ local function commit_entry(keeper, name, only_id, tell)
   local id, kind, blob = parse(text or "")
   if not id or only_id and id ~= only_id then return false end
   local record = records.unpack(blob, id, keeper.seal_keys())
-  if not record or not commit_record(keeper, record, kind, tell) then return false end
+  local may_drop = #name == NAME_SIZE or name:sub(NAME_SIZE + 1) == place_of(keeper)
+  if not record or not commit_record(keeper, record, kind, may_drop, tell) then return false end
   spool.remove(keeper, name)
   return true
 end
@@ -119,12 +145,15 @@ function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
   prepare(keeper, tell or events.emit)
-  local names = keeper.spool:list(PAGE)
-  local count = 0
-  for _, name in ipairs(names or {}) do
-    local ok, is_done = pcall(commit_entry, keeper, name, only_id, tell or events.emit)
-    if ok and is_done then count = count + 1 end
-  end
+  local count, after = 0, nil
+  repeat
+    local names = keeper.spool:list(PAGE, after) or {}
+    for _, name in ipairs(names) do
+      local ok, is_done = pcall(commit_entry, keeper, name, only_id, tell or events.emit)
+      if ok and is_done then count = count + 1 end
+    end
+    after = names[PAGE]
+  until not after
   return count
 end
 

@@ -363,6 +363,10 @@ function File:list(limit, after)
   return contract.page(ids, limit, after)
 end
 
+function File:__tostring()
+  return ("grid.store.file: %s"):format(self.directory)
+end
+
 function File:durability()
   return "on the disk of this host"
 end

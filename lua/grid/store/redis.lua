@@ -243,6 +243,10 @@ function Redis:list(limit, after)
   return read(self, LIST, 1, key_of(self, "ids"), after and "(" .. after or "-", ("%.0f"):format(limit))
 end
 
+function Redis:__tostring()
+  return ("grid.store.redis: %s"):format(self.prefix)
+end
+
 -- The settings of those names | nil, problem. Clients return a list or a map.
 local function settings(client, ...)
   local values = {}

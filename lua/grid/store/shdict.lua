@@ -348,6 +348,10 @@ function Shdict:list(limit, after)
   return contract.page(ids, limit, after)
 end
 
+function Shdict:__tostring()
+  return ("grid.store.shdict: %s"):format(self.name)
+end
+
 function Shdict:durability()
   return "in the memory of this nginx: the records outlive a reload with this size of the dictionary, and end with nginx"
 end
