@@ -239,14 +239,14 @@ describe("a store in a shared dictionary", function()
       local store, rev, is_old = with_stopped_worker(gone, at)
       if is_old then
         assert.is_string(store:put("b", nil, ("x"):rep(100)), at)
-        assert.is_true(kinds(store.dict).b == 2 and kinds(store.dict).o == nil)
+        assert.is_true(kinds(store.pages.dict).b == 2 and kinds(store.pages.dict).o == nil)
         assert.same({ "1", rev }, { store:get "a" })
       else
         local blob, now = store:get "a"
         assert.equal(2 ^ 13, #blob)
-        store.dict.used = store.dict.used - 7500
+        store.pages.dict.used = store.pages.dict.used - 7500
         assert.is_string(store:put("a", now, "3"))
-        assert.same(1, kinds(store.dict).b)
+        assert.same(1, kinds(store.pages.dict).b)
       end
     end
   end)
@@ -254,10 +254,10 @@ describe("a store in a shared dictionary", function()
   it("removes no key of a worker that is alive", function()
     for at = 0, calls_of(with_record, { "get", "put" }) do
       local store, _, is_old, thread = with_stopped_worker(core.pid(), at)
-      local before = kinds(store.dict).b
+      local before = kinds(store.pages.dict).b
       if is_old then store:put("b", nil, ("x"):rep(100)) end
-      assert.is_true(kinds(store.dict).b >= before, at)
-      store.dict.used = store.dict.used - 7500
+      assert.is_true(kinds(store.pages.dict).b >= before, at)
+      store.pages.dict.used = store.pages.dict.used - 7500
       while coroutine.status(thread) ~= "dead" do assert(coroutine.resume(thread)) end
       assert.equal(2 ^ 13, #store:get "a")
     end
@@ -377,7 +377,7 @@ describe("a store in a shared dictionary", function()
   end)
 
   it("has more buckets in a larger dictionary", function()
-    local function buckets(size) return shdict.over(dictionary.new(size), "sessions").buckets end
+    local function buckets(size) return shdict.over(dictionary.new(size), "sessions").pages.buckets end
     assert.same({ 16, 16, 512, 4096 }, { buckets(2 ^ 15), buckets(2 ^ 18), buckets(10 * 2 ^ 20), buckets(2 ^ 34) })
   end)
 end)
