@@ -1,7 +1,11 @@
 -- Bytes that a connection holds before a request is sent are never taken for its answer.
+-- A new connection in the clear is in spec/c/early_answer_test.c.
 
 local fault_server = require "spec.support.fault_server"
+local core = require "grid.core"
 local grid = require "grid"
+local http2 = require "spec.support.http2"
+local rig = require "spec.support.rig"
 
 describe("bytes that no request asked for", function()
   local server, cases = nil, 0
@@ -80,4 +84,52 @@ describe("bytes that no request asked for", function()
       client:close()
     end)
   end
+
+  -- The host sleeps long, so that the bytes have come before the step that sends.
+  it("are no answer to the first call on a new connection over TLS", function()
+    local host = { name = "slow", now = core.now, sleep = function() os.execute "sleep 0.05" end }
+    local client = grid.new {
+      api_key = "key", base_url = server.eager, ca_file = server.ca, http_version = "1.1", retries = 0, host = host,
+    }
+    local res, err = client:request("POST", "/length/nothing", "{}")
+    assert.is_nil(res)
+    rig.assert_error(err, { kind = "protocol", code = "bad_http", sent = "unknown", outcome = "unknown" })
+    client:close()
+  end)
+end)
+
+describe("frames of an HTTP/2 stream that no request has opened", function()
+  if rig.no_http2 then return pending(rig.no_http2) end
+  local peer = http2.peer()
+
+  local function step_until(engine, done)
+    while not done() do
+      engine:wait(0.1)
+      engine:step()
+    end
+  end
+
+  it("are no answer to the request that opens it, while another one is in flight", function()
+    local engine, case = core.engine(), peer:case()
+    local opening = peer:start(engine, "{}")
+    step_until(engine, function() return opening:is_finished() end)
+    opening:close()
+    local early = ('["wait",100],["frame",1,4,2,"88"],["frame",0,1,2,"%s"]'):format(("{}"):gsub(".", function(byte)
+      return ("%02x"):format(byte:byte())
+    end))
+    local first = peer:start(engine, ('{"case":"%s","do":[%s]}'):format(case, early))
+    step_until(engine, function() return #peer:executions(case) == 1 end)
+    os.execute "sleep 0.3"
+    local second = peer:start(engine, "{}")
+    step_until(engine, function() return second:is_finished() end)
+    local answer = second:answer()
+    if answer.status then -- on another connection, since the frames were read before it began
+      assert.equal('{"data":{}}', answer.content:string())
+    else
+      assert.is_true(answer.code == "bad_http" or answer.code == "connection_lost", answer.code)
+    end
+    first:close()
+    second:close()
+    engine:close()
+  end)
 end)

@@ -35,6 +35,8 @@
 //   later          another answer upon a release
 //   apart          another answer, in a write of its own
 //
+// A third port speaks HTTP/1.1 over TLS 1.2, and begins each connection with an answer: the server ends that handshake.
+//
 // A proxy over TLS sends what has come from the server within 20 ms in one write, so that it arrives in one TLS record.
 //
 // /auth/refresh-session is answered after 300 ms. Below /foreign, it is /length/foreign.
@@ -292,8 +294,9 @@ const narrow = http2.createSecureServer({ key, cert, settings: { initialWindowSi
 const [rawServer, rawTls] = [net.createServer(serveRaw), tls.createServer({ key, cert }, serveRaw)];
 const proxy = tls.createServer({ key, cert }, serveProxy);
 const [httpPort, httpsPort, narrowPort] = [await listening(plain), await listening(secure), await listening(narrow)];
+const eager = tls.createServer({ key, cert, maxVersion: "TLSv1.2" }, (socket) => socket.write(FOREIGN) && serveRaw(socket));
 const [rawPort, rawTlsPort, proxyPort] = [await listening(rawServer), await listening(rawTls), await listening(proxy)];
 console.log(`ready http=http://127.0.0.1:${httpPort} https=https://localhost:${httpsPort} `
   + `ca=${file} pid=${process.pid} narrow=https://localhost:${narrowPort} `
-  + `proxy=https://localhost:${proxyPort} `
+  + `proxy=https://localhost:${proxyPort} eager=https://localhost:${await listening(eager)} `
   + `rawhttp=http://127.0.0.1:${rawPort} rawhttps=https://localhost:${rawTlsPort}`);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 typedef struct grid_connection {
@@ -130,13 +131,27 @@ static bool is_reused(CURL *easy)
     return connected == 0;
 }
 
+static int count_waiting(curl_socket_t fd)
+{
+    int bytes = 0;
+
+    return ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : 0;
+}
+
+static uint64_t count_received(CURL *easy, curl_socket_t fd)
+{
+    uint64_t bytes = 0;
+
+    return grid_tls_count_read(easy, &bytes) ? bytes + (uint64_t)count_waiting(fd) : 0;
+}
+
 bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
                            int remote_port, grid_lease *lease)
 {
     curl_socket_t fd = find(connections, local_port, remote_port);
     grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
-    /* On an HTTP/2 connection in use, input may belong to the other transfers. */
-    bool is_idle = is_reused(easy) && (!connection || connection->users == 0);
+    bool is_first = !is_reused(easy);
+    bool is_idle = !is_first && (!connection || connection->users == 0);
 
     if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
         if (connection)
@@ -147,7 +162,8 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, int local_
         connection->users++;
         if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
             connections->series++;
-        *lease = (grid_lease){.fd = fd, .opened = connection->opened, .was_idle = is_idle};
+        *lease = (grid_lease){.fd = fd, .opened = connection->opened, .was_idle = is_idle,
+                              .is_first = is_first, .received = count_received(easy, fd)};
     }
     return true;
 }
@@ -160,6 +176,18 @@ static grid_connection *leased(const grid_connections *connections, const grid_l
         return NULL;
     connection = &connections->table[lease->fd];
     return connection->opened == lease->opened ? connection : NULL;
+}
+
+bool grid_connections_speaks_first(const grid_connections *connections, const grid_lease *lease)
+{
+    return lease->is_first && leased(connections, lease) && count_waiting(lease->fd) > 0;
+}
+
+bool grid_connections_is_early(CURL *easy, const grid_lease *lease)
+{
+    uint64_t bytes = 0;
+
+    return lease->received && grid_tls_count_read(easy, &bytes) && bytes <= lease->received;
 }
 
 void grid_connections_on_answer(grid_connections *connections, const grid_lease *lease, double now)

@@ -6,6 +6,9 @@
  * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
  * at most once a second.
  *
+ * A new TLS connection, and an HTTP/2 connection in use, may have input that is no
+ * answer. There the received bytes are counted, and an answer within them is refused.
+ *
  * Owns: the set of open sockets, and the number of transfers that use each.
  * Does not know: transfers, and how sockets are polled. */
 #ifndef GRID_HTTP_CONNECTIONS_H
@@ -14,6 +17,7 @@
 #include <curl/curl.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A connection accepts no further requests after this number, if libcurl does not report
  * which streams a GOAWAY refuses: nginx by default sends a GOAWAY after 1,000. The
@@ -42,12 +46,23 @@ typedef struct grid_lease {
     curl_socket_t fd;
     unsigned opened; /* the number of the socket, since descriptors are reused */
     bool was_idle;   /* the connection was open, and no other transfer used it */
+    bool is_first;   /* the connection was opened for this request */
+    uint64_t received; /* bytes of TLS before the request; 0: not known */
 } grid_lease;
 
 /* To be called immediately before a request is sent on the connection with these ports.
  * False: the connection was unfit, and has been shut down. */
 bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
                            int remote_port, grid_lease *lease);
+
+/* To be called immediately before a request is sent in the clear. True: the peer has sent
+ * bytes on a new connection. */
+bool grid_connections_speaks_first(const grid_connections *connections, const grid_lease *lease);
+
+/* To be called when an answer begins on a TLS connection, unless the proxy has one of its
+ * own. True: the bytes that OpenSSL has read so far were received before the request. */
+bool grid_connections_is_early(CURL *easy, const grid_lease *lease);
+
 /* A part of an answer was received on the connection. */
 void grid_connections_on_answer(grid_connections *connections, const grid_lease *lease, double now);
 

@@ -71,6 +71,11 @@ bool grid_options_hides_input(const grid_exchange *exchange)
     return proxy && grid_slice_begins((grid_slice){proxy, strlen(proxy)}, "https:");
 }
 
+bool grid_options_in_clear(const grid_exchange *exchange)
+{
+    return !is_tls(exchange) && !grid_options_hides_input(exchange);
+}
+
 void grid_options_end_http1(CURL *easy, grid_slice line)
 {
     static const char beginning[] = "HTTP/1.";

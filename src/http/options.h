@@ -36,6 +36,9 @@ bool grid_options_may_share(const grid_exchange *exchange);
  * libcurl gives no access, and not only in that with the server. */
 bool grid_options_hides_input(const grid_exchange *exchange);
 
+/* True: the connection uses no TLS, neither to the server nor to a proxy. */
+bool grid_options_in_clear(const grid_exchange *exchange);
+
 /* Called for each header line of an exchange that hides input: libcurl closes the
  * connection after HTTP/1.1. What came behind an answer would be taken for the next. */
 void grid_options_end_http1(CURL *easy, grid_slice line);

@@ -26,6 +26,7 @@ struct grid_task {
     CURL *easy;
     uint64_t origin; /* of its URL, see grid_url_origin */
     bool may_share;  /* may share a connection, by HTTP/2 */
+    bool in_clear;   /* without TLS, also to the proxy */
     /* libcurl has ended the task, or its deadline has passed. The easy handle is still in
      * the multi handle: the owner calls grid_engine_remove before it frees the handle. */
     void (*on_finish)(grid_task *task, CURLcode code);

@@ -32,6 +32,16 @@ bool grid_tls_count_written(CURL *easy, uint64_t *bytes)
     return bio != NULL;
 }
 
+bool grid_tls_count_read(CURL *easy, uint64_t *bytes)
+{
+    const SSL *session = session_of(easy);
+    BIO *bio = session ? SSL_get_rbio(session) : NULL;
+
+    if (bio)
+        *bytes = BIO_number_read(bio);
+    return bio != NULL;
+}
+
 /* RFC 8446 5.2: header, tag, and type of the content; RFC 5288 3 and RFC 7905 2: in TLS
  * 1.2, GCM adds 8 bytes of its nonce, and ChaCha20 none. 0: another cipher. */
 static size_t record_overhead(const SSL *session)

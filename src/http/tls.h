@@ -17,8 +17,11 @@ bool grid_tls_has_input(CURL *easy);
  * so far. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_count_written(CURL *easy, uint64_t *bytes);
 
-/* True: since that number was read, OpenSSL has written fewer bytes than a record with
- * `content` bytes takes. */
+/* The same for the bytes that OpenSSL has read. */
+bool grid_tls_count_read(CURL *easy, uint64_t *bytes);
+
+/* True: since the number of written bytes was read, OpenSSL has written fewer bytes than
+ * a record with `content` bytes takes. */
 bool grid_tls_wrote_less(CURL *easy, uint64_t before, size_t content);
 
 /* The first reads of a connection in one entry into libcurl, which are granted however

@@ -25,6 +25,7 @@ struct grid_transfer {
     bool has_failure; /* a callback below has set `failure` and aborted */
     bool is_finished;
     bool hides_input; /* see grid_options_hides_input */
+    bool is_early;    /* the answer was there before the request */
     double not_after;
     CURLcode code;
     grid_error failure;
@@ -42,16 +43,26 @@ static grid_transfer *transfer_of(grid_task *task)
     return (grid_transfer *)(void *)((char *)task - offsetof(grid_transfer, task));
 }
 
-/* The limit is checked immediately before the request, since name resolution, connection
- * and TLS precede it, and the process may have been stopped meanwhile. */
-static bool is_too_late(grid_transfer *transfer)
+static bool refuse(grid_transfer *transfer, grid_kind kind, const char *code, const char *message)
 {
-    if (transfer->not_after <= 0 || grid_machine_boottime() < transfer->not_after)
-        return false;
     transfer->has_failure = true;
-    grid_error_set(&transfer->failure, GRID_REQUEST, "too_late",
-                   "the request was not sent: its time had passed when the connection was ready");
-    return true;
+    return grid_error_set(&transfer->failure, kind, code, "%s", message);
+}
+
+/* not_after is checked immediately before the request, since name resolution, connection
+ * and TLS precede it, and the process may have been stopped meanwhile. */
+static bool may_send(grid_transfer *transfer, int local_port, int remote_port)
+{
+    grid_task *task = &transfer->task;
+
+    if (task->is_sent)
+        return refuse(transfer, GRID_NETWORK, "connection_lost", "the connection was lost before an answer came");
+    if (transfer->not_after > 0 && grid_machine_boottime() >= transfer->not_after)
+        return refuse(transfer, GRID_REQUEST, "too_late",
+                      "the request was not sent: its time had passed when the connection was ready");
+    if (grid_engine_take_connection(transfer->engine, task, local_port, remote_port))
+        return true;
+    return !task->is_unfit && refuse(transfer, GRID_PROTOCOL, "bad_http", "the peer sent bytes before the request");
 }
 
 /* CURLOPT_PREREQFUNCTION: called each time before a request is sent. The second call is
@@ -59,20 +70,8 @@ static bool is_too_late(grid_transfer *transfer)
  * an answer, or if an HTTP/2 stream is refused. */
 static int on_request(void *context, char *to, char *from, int to_port, int from_port)
 {
-    grid_transfer *transfer = context;
-
     (void)to, (void)from;
-    if (transfer->task.is_sent) {
-        transfer->has_failure = true;
-        grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
-                       "the connection was lost before an answer came");
-        return CURL_PREREQFUNC_ABORT;
-    }
-    if (is_too_late(transfer))
-        return CURL_PREREQFUNC_ABORT;
-    return grid_engine_take_connection(transfer->engine, &transfer->task, from_port, to_port)
-               ? CURL_PREREQFUNC_OK
-               : CURL_PREREQFUNC_ABORT;
+    return may_send(context, from_port, to_port) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* CURLOPT_DEBUGFUNCTION */
@@ -95,19 +94,35 @@ static bool is_refused(const grid_transfer *transfer)
     return transfer->task.stream.is_refused && transfer->headers.status == 0;
 }
 
+/* Refuses an answer that was received before the request was sent. */
+static bool check_beginning(grid_transfer *transfer)
+{
+    const grid_task *task = &transfer->task;
+
+    transfer->is_early |= !transfer->headers.status && !transfer->hides_input &&
+                          grid_connections_is_early(task->easy, &task->lease);
+    return !transfer->is_early ||
+           refuse(transfer, GRID_PROTOCOL, "bad_http", "the answer was there before the request was sent");
+}
+
+static size_t take(grid_transfer *transfer, size_t size, bool is_taken)
+{
+    transfer->has_failure |= !is_taken;
+    return is_taken ? size : 0;
+}
+
 static size_t on_header(char *data, size_t one, size_t size, void *context)
 {
     grid_transfer *transfer = context;
 
     (void)one;
+    if (!check_beginning(transfer))
+        return 0;
     grid_engine_on_answer(transfer->engine, &transfer->task);
     if (transfer->hides_input)
         grid_options_end_http1(transfer->task.easy, (grid_slice){data, size});
     grid_body_read_header(&transfer->body, transfer->task.easy, (grid_slice){data, size});
-    if (grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure))
-        return size;
-    transfer->has_failure = true;
-    return 0;
+    return take(transfer, size, grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure));
 }
 
 static size_t on_body(char *data, size_t one, size_t size, void *context)
@@ -116,10 +131,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
 
     (void)one;
     grid_engine_on_answer(transfer->engine, &transfer->task);
-    if (grid_body_add(&transfer->body, (grid_slice){data, size}, &transfer->failure))
-        return size;
-    transfer->has_failure = true;
-    return 0;
+    return take(transfer, size, grid_body_add(&transfer->body, (grid_slice){data, size}, &transfer->failure));
 }
 
 /* The status of a proxy that refused CONNECT; 0: no refusal. */
@@ -157,10 +169,6 @@ static void set_callbacks(grid_transfer *transfer)
     SET(transfer, CURLOPT_HEADERDATA, transfer);
     SET(transfer, CURLOPT_WRITEFUNCTION, on_body);
     SET(transfer, CURLOPT_WRITEDATA, transfer);
-}
-
-static void watch_progress(grid_transfer *transfer)
-{
     SET(transfer, CURLOPT_NOPROGRESS, 0L);
     SET(transfer, CURLOPT_XFERINFOFUNCTION, on_progress);
     SET(transfer, CURLOPT_XFERINFODATA, transfer);
@@ -178,7 +186,6 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
         return grid_error_out_of_memory(err);
     transfer->code = grid_options_set(task->easy, exchange, transfer->url, transfer->request);
     set_callbacks(transfer);
-    watch_progress(transfer);
     SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
@@ -186,6 +193,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     }
     task->origin = grid_url_origin(transfer->url);
     task->may_share = grid_options_may_share(exchange);
+    task->in_clear = grid_options_in_clear(exchange);
     transfer->hides_input = grid_options_hides_input(exchange);
     return grid_engine_start(transfer->engine, task, exchange->timeout, err);
 }
@@ -209,7 +217,7 @@ static void release_request(grid_transfer *transfer)
 
 static void describe_failure(grid_transfer *transfer)
 {
-    grid_ending ending = {
+    grid_failure_describe(&transfer->failure, &(grid_ending){
         .code = transfer->code,
         .detail = transfer->detail,
         .seconds = transfer->timing.total,
@@ -217,18 +225,7 @@ static void describe_failure(grid_transfer *transfer)
         .status = transfer->headers.status,
         .is_sent = transfer->task.is_sent,
         .is_refused = is_refused(transfer),
-    };
-
-    grid_failure_describe(&transfer->failure, &ending);
-}
-
-/* Reports that the last restart did not find a fit connection. */
-static void report_unfit(grid_transfer *transfer)
-{
-    transfer->has_failure = true;
-    grid_error_set(&transfer->failure, GRID_NETWORK, "connection_lost",
-                   "each of %d idle connections was closed by the server or held unexpected input",
-                   transfer->task.restarts);
+    });
 }
 
 static void report_connection(const grid_transfer *transfer, CURLcode code)
@@ -237,7 +234,7 @@ static void report_connection(const grid_transfer *transfer, CURLcode code)
         grid_engine_set_http2(transfer->engine, &transfer->task, transfer->timing.http_version >= 20);
     if (code == CURLE_OPERATION_TIMEDOUT)
         grid_engine_end_unanswered(transfer->engine, &transfer->task);
-    if (grid_failure_breaks_connection(code) && !transfer->task.stream.is_refused)
+    if ((grid_failure_breaks_connection(code) && !transfer->task.stream.is_refused) || transfer->is_early)
         grid_engine_end_broken(transfer->engine, &transfer->task);
 }
 
@@ -262,11 +259,12 @@ static void on_finish(grid_task *task, CURLcode code)
 {
     grid_transfer *transfer = transfer_of(task);
 
-    if (task->is_unfit)
-        report_unfit(transfer);
+    if (task->is_unfit) /* after the last restart, too */
+        refuse(transfer, GRID_NETWORK, "connection_lost",
+               "each idle connection was closed by the server or held unexpected input");
     transfer->timing = grid_timing_read(task->easy);
     transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
-    if (transfer->headers.status == 0 && code != CURLE_OK)
+    if (transfer->headers.status == 0 && code != CURLE_OK && !transfer->is_early)
         transfer->headers.status = grid_stream_status(task->easy);
     if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->has_failure) /* by on_progress */
         code = CURLE_OPERATION_TIMEDOUT;
