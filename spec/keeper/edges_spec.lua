@@ -167,6 +167,37 @@ describe("The rounds of refresh_due", function()
     assert.equal(1, server.executions)
   end)
 
+  it("come to each session, although the store lists some that it has not", function()
+    start()
+    local store = keeper.store
+    assert(keeper:add("me", rig.TOKENS))
+    start_again { store = rig.spoiled(store, { due = function(due, now, limit)
+      local ids = { "gone1", "gone2", "gone3", due(now, limit)[1] }
+      for i = #ids, limit + 1, -1 do ids[i] = nil end
+      return ids
+    end }) }
+    rig.pass(4000)
+    for _ = 1, 3 do assert(keeper:refresh_due { limit = 2 }) end
+    assert.equal(1, server.executions)
+  end)
+
+  it("come to each session, although some are not due any more since the wall clock was set forward", function()
+    start()
+    local store = keeper.store
+    rig.set_wall(-7200)
+    for i = 1, 5 do assert(keeper:add("old" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 })) end
+    rig.set_wall(0)
+    assert(keeper:add("me", { access_token = "a", refresh_token = "me-0", expires_in = 60 }))
+    rig.pass(60)
+    rig.set_wall(60)
+    start_again { store = store }
+    for _ = 1, 4 do assert(keeper:refresh_due { limit = 2 }) end
+    assert.equal(1, server.executions)
+    rig.pass(3540) -- all of them are due now
+    for _ = 1, 3 do assert(keeper:refresh_due { limit = 2 }) end
+    assert.equal(7, keeper.counters.refreshed)
+  end)
+
   it("fetch the metadata of a server once", function()
     server = rig.process()
     local exchange, reads = rig.exchange(server), 0

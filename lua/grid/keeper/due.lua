@@ -26,28 +26,37 @@ local function add_known(keeper, ids, limit)
   for id, entry in pairs(keeper.entries) do
     if #ids >= limit then return end
     local is_due = entry.session and now >= math.max(entry.born + entry.schedule.advisory, entry.paused_until)
-    if is_due and not is_listed[id] then ids[#ids + 1] = id end
+    if is_due and not is_listed[id] and not keeper.in_vain[id] then ids[#ids + 1] = id end
   end
 end
 
--- The ids that are due. Those whose records the last rounds could neither read nor write
--- come last: they stay due, and must not keep the others from their turn.
+-- The ids that are due in the store, and apart from them those that the last rounds have
+-- handled in vain: their records could not be read or written, are not there, or are not
+-- due by the clock of this machine. They stay due, and must not keep the others from
+-- their turn; those that were handled least recently come first. -> ids, ids | nil, error
 local function due_ids(keeper, limit)
   local in_vain, count = keeper.in_vain, 0
   for _ in pairs(in_vain) do count = count + 1 end
   local listed, err = access.ids(keeper, "due", clock.wall(), limit + count)
   if not listed then return nil, err end
   local ids, last = {}, {}
+  keeper.in_vain = {}
   for _, id in ipairs(listed) do
     local list = in_vain[id] and last or ids
+    keeper.in_vain[id] = in_vain[id]
     list[#list + 1] = id
   end
-  keeper.in_vain = {}
-  for _, id in ipairs(last) do
-    keeper.in_vain[id] = true
-    ids[#ids + 1] = id
-  end
+  table.sort(last, function(a, b) return in_vain[a] < in_vain[b] end)
+  return ids, last
+end
+
+-- The ids of a round. -> ids | nil, error
+local function ids_of_round(keeper, limit)
+  local ids, last = due_ids(keeper, limit)
+  if not ids then return nil, last end
   for i = #ids, limit + 1, -1 do ids[i] = nil end
+  add_known(keeper, ids, limit)
+  for i = 1, math.min(#last, limit - #ids) do ids[#ids + 1] = last[i] end
   return ids
 end
 
@@ -60,9 +69,12 @@ end
 
 local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
 
+-- Outcomes that leave the record as it is.
+local IN_VAIN = { missing = true, serve = true, hold = true, back_off = true, elsewhere = true }
+
 local function count(keeper, counts, one)
-  local is_in_vain = one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
-  keeper.in_vain[one.id] = is_in_vain or nil
+  local is_in_vain = IN_VAIN[one.outcome] or one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
+  keeper.in_vain[one.id] = is_in_vain and clock.boot() or nil
   local name = COUNTED[one.outcome]
   if name then counts[name] = counts[name] + 1 end
 end
@@ -111,9 +123,8 @@ function due.refresh(keeper, given, is_over)
   if obstacle then return nil, obstacle end
   save_pending(keeper)
   local limit = given.limit or LIMIT
-  local ids, err = due_ids(keeper, limit)
+  local ids, err = ids_of_round(keeper, limit)
   if not ids then return nil, err end
-  add_known(keeper, ids, limit)
   local refresh = keeper.host.name == "blocking" and not keeper.closed and refresh_by_crew or refresh_all
   local counts
   counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, is_over)

@@ -109,7 +109,7 @@ function keeper.new(given)
   self.census = { entries = 0, sweep_at = 0, edits = 0 }
   self.flights = {}  -- id -> flight under way
   self.pending = {}  -- id -> flight whose answer the store has not taken
-  self.in_vain = {}  -- ids that refresh_due could not handle last, see due.lua
+  self.in_vain = {}  -- ids that refresh_due has handled in vain -> when, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
   self.writers = {}  -- see disk.lua
