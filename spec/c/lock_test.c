@@ -88,9 +88,9 @@ static void a_new_file_is_no_file_that_exists(void)
     CHECK(grid_lock_open(path, GRID_LOCK_NEW, &err) < 0 && errno == EEXIST);
     fd = grid_lock_open(path, GRID_LOCK_EXISTING, &err);
     CHECK(replace_file(path, "new", &err));
-    CHECK(!grid_lock_opened(fd, path, &status, &err));
+    CHECK_INT(grid_lock_opened(fd, path, &status, &err), GRID_LOCK_REPLACED);
     CHECK_STR(err.code, "replaced");
-    CHECK(!grid_lock_opened(fd, NULL, &status, &err));
+    CHECK_INT(grid_lock_opened(fd, NULL, &status, &err), GRID_LOCK_REPLACED);
     CHECK_STR(err.code, "replaced");
     close(fd);
 }

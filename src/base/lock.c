@@ -60,22 +60,29 @@ int grid_lock_open(const char *path, grid_lock_mode mode, grid_error *err)
     return fd;
 }
 
-static bool cannot_lock(grid_error *err, const char *path)
+static grid_lock_result cannot_lock(grid_error *err, const char *path)
 {
     const char *remedy = errno == EBADF ? "the file must be writable to be locked over NFS"
                                         : "move it to a file system with locks, so that one process at a time replaces it";
 
-    if (errno == EWOULDBLOCK)
-        return busy(err, path);
-    return grid_error_set(err, GRID_STORE, "not_locked", "cannot lock %.90s: %.40s; %s", path, strerror(errno), remedy);
+    if (errno == EWOULDBLOCK) {
+        busy(err, path);
+        return GRID_LOCK_BUSY;
+    }
+    grid_error_set(err, GRID_STORE, "not_locked", "cannot lock %.90s: %.40s; %s", path, strerror(errno), remedy);
+    return GRID_LOCK_FAILED;
 }
 
-bool grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err)
+grid_lock_result grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err)
 {
+    const char *name = path ? path : "a new file";
+
     if (!flock_now(fd))
-        return cannot_lock(err, path ? path : "a new file");
-    return is_current(fd, path, status) ||
-           grid_error_set(err, GRID_STORE, "replaced", "%.120s was replaced before it was locked", path ? path : "a new file");
+        return cannot_lock(err, name);
+    if (is_current(fd, path, status))
+        return GRID_LOCK_TAKEN;
+    grid_error_set(err, GRID_STORE, "replaced", "%.120s was replaced before it was locked", name);
+    return GRID_LOCK_REPLACED;
 }
 
 enum { TRIES = 100 };
@@ -84,21 +91,21 @@ enum { TRIES = 100 };
  * and the new file is locked instead. */
 bool grid_lock_take(grid_lock *lock, const char *path, grid_error *err)
 {
+    grid_lock_result result = GRID_LOCK_REPLACED;
     struct stat status;
 
     lock->owner = getpid();
-    for (int tries = 0; tries < TRIES; tries++) {
+    for (int tries = 0; tries < TRIES && result == GRID_LOCK_REPLACED; tries++) {
         lock->fd = grid_lock_open(path, GRID_LOCK_EXISTING, err);
         if (lock->fd < 0)
             return false;
-        if (grid_lock_opened(lock->fd, path, &status, err))
+        result = grid_lock_opened(lock->fd, path, &status, err);
+        if (result == GRID_LOCK_TAKEN)
             return true;
         close(lock->fd);
         lock->fd = -1;
-        if (strcmp(err->code, "replaced") != 0)
-            return false;
     }
-    return busy(err, path);
+    return result == GRID_LOCK_REPLACED ? busy(err, path) : false;
 }
 
 /* LOCK_UN is required, since close() would leave the lock to a child that has the

@@ -32,10 +32,17 @@ typedef enum grid_lock_mode {
  * "not_locked". */
 int grid_lock_open(const char *path, grid_lock_mode mode, grid_error *err);
 
-/* Tries to lock the opened file. Fails with kind "store": "busy", "not_locked", or
- * "replaced" (the file at `path` is another one now). The caller closes the descriptor,
- * also on failure. NULL for `path`: the file cannot have been replaced, only removed. */
-bool grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err);
+typedef enum grid_lock_result {
+    GRID_LOCK_FAILED,   /* "not_locked": the system cannot lock the file */
+    GRID_LOCK_BUSY,     /* "busy": the lock is held */
+    GRID_LOCK_REPLACED, /* "replaced": the file at `path` is another one now */
+    GRID_LOCK_TAKEN
+} grid_lock_result;
+
+/* Tries to lock the opened file. Any result but GRID_LOCK_TAKEN is a failure of kind
+ * "store". The caller closes the descriptor in each case. NULL for `path`: the file
+ * cannot have been replaced, only removed. */
+grid_lock_result grid_lock_opened(int fd, const char *path, struct stat *status, grid_error *err);
 
 /* In a child of the process that took the lock, the lock stays held by the parent. */
 void grid_lock_release(grid_lock *lock);

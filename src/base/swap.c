@@ -69,16 +69,15 @@ static grid_swap_result lock_expected(int *fd, const grid_swap *swap, grid_error
     struct stat status;
 
     for (int tries = 1; result == GRID_SWAP_DONE; tries++) {
-        bool is_busy;
+        grid_lock_result lock = grid_lock_opened(*fd, swap->path, &status, err);
 
-        if (grid_lock_opened(*fd, swap->path, &status, err))
+        if (lock == GRID_LOCK_TAKEN)
             return GRID_SWAP_DONE;
-        is_busy = strcmp(err->code, "busy") == 0;
         close(*fd);
         *fd = -1;
-        if (tries == TRIES || (!is_busy && strcmp(err->code, "replaced") != 0))
+        if (tries == TRIES || lock == GRID_LOCK_FAILED)
             return GRID_SWAP_FAILED;
-        if (is_busy)
+        if (lock == GRID_LOCK_BUSY)
             poll(NULL, 0, 1);
         result = open_expected(fd, swap, err);
     }
@@ -109,7 +108,7 @@ static void sweep(const char *folder)
         if (entry->d_name[0] == '.' || size < 0 || (size_t)size >= sizeof path)
             continue;
         fd = grid_lock_open(path, GRID_LOCK_EXISTING, &unused);
-        if (fd >= 0 && grid_lock_opened(fd, path, &status, &unused))
+        if (fd >= 0 && grid_lock_opened(fd, path, &status, &unused) == GRID_LOCK_TAKEN)
             unlink(path);
         unlock(fd);
     }
@@ -125,32 +124,37 @@ static void discard(temporary *new)
     unlock(new->fd);
 }
 
+static bool name_temporary(temporary *new, const char *folder)
+{
+    struct timespec now;
+    int size;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, (long)getpid(), (unsigned long long)now.tv_sec,
+                    (unsigned long)now.tv_nsec);
+    return size >= 0 && (size_t)size < sizeof new->path;
+}
+
 /* The sweep of another writer may lock and remove a file between its creation and its
  * lock. Then another name is tried. */
 static bool create(temporary *new, const char *folder, grid_error *err)
 {
-    const long pid = (long)getpid();
+    grid_lock_result result = GRID_LOCK_REPLACED;
 
-    for (int tries = 1; tries <= TRIES; tries++) {
-        struct timespec now;
-        int size;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, pid, (unsigned long long)now.tv_sec,
-                        (unsigned long)now.tv_nsec);
-        if (size < 0 || (size_t)size >= sizeof new->path) {
+    for (int tries = 1; tries <= TRIES && result != GRID_LOCK_FAILED; tries++) {
+        if (!name_temporary(new, folder)) {
             errno = ENAMETOOLONG;
-            return failed(err, "not_written", "cannot write in", folder);
+            return grid_error_of_file(err, "not_written", "cannot write in", folder);
         }
         new->fd = grid_lock_open(new->path, GRID_LOCK_NEW, err);
-        if (new->fd < 0 && errno != EEXIST)
+        if (new->fd < 0 && errno == EEXIST)
+            continue;
+        if (new->fd < 0)
             return false;
-        if (new->fd >= 0 && grid_lock_opened(new->fd, NULL, &new->status, err))
+        result = grid_lock_opened(new->fd, NULL, &new->status, err);
+        if (result == GRID_LOCK_TAKEN)
             return true;
-        if (new->fd >= 0)
-            discard(new);
-        if (new->fd >= 0 && strcmp(err->code, "not_locked") == 0)
-            return false;
+        discard(new);
     }
     return false;
 }
