@@ -18,7 +18,7 @@ struct grid_key {
 
 /* EC_POINT_oct2point refuses a point that is not on the curve; the point at infinity, one
  * byte long, fails the check of the size. The curve's cofactor is 1, so RFC 9180 7.1.4
- * asks for no more. */
+ * requires no further check. */
 bool grid_public_key_from_point(grid_slice point, grid_public_key *key, grid_error *err)
 {
     const unsigned char *bytes = (const unsigned char *)point.data;

@@ -139,33 +139,48 @@ bool grid_der_read_spki(grid_slice der, grid_slice *point, grid_error *err)
     return (take_last(&info, BIT_STRING, &bits) && whole_bytes(bits, point)) || bad_key(err);
 }
 
-/* RFC 5915 3. */
+/* The field `parameters` (RFC 5915 3), which may be absent. */
+static bool take_curve(grid_slice *fields, bool *named, grid_error *err)
+{
+    grid_slice curve;
+
+    *named = next_is(*fields, CONTEXT_0);
+    if (!*named)
+        return true;
+    return take(fields, CONTEXT_0, &curve) ? check_curve(curve, err) : bad_key(err);
+}
+
+/* The field `publicKey` (RFC 5915 3), which may be absent. */
+static bool take_point(grid_slice *fields, grid_slice *point)
+{
+    grid_slice inner, bits;
+
+    return !next_is(*fields, CONTEXT_1) ||
+           (take(fields, CONTEXT_1, &inner) && take_last(&inner, BIT_STRING, &bits) && whole_bytes(bits, point));
+}
+
+/* RFC 5915 3 requires 32 bytes. Other writers encode an integer: without leading zeros,
+ * or with one for the sign. */
+static bool trim_scalar(grid_slice *scalar)
+{
+    while (scalar->size > 1 && byte_at(*scalar, 0) == 0)
+        *scalar = (grid_slice){scalar->data + 1, scalar->size - 1};
+    return scalar->size >= 1 && scalar->size <= GRID_SCALAR_SIZE;
+}
+
+/* RFC 5915 3. The curve is checked before the scalar: a scalar of another size may be one
+ * of another curve. */
 static bool read_ec_private_key(grid_slice der, grid_private_der *key, bool *named, grid_error *err)
 {
-    grid_slice fields, inner, bits;
+    grid_slice fields;
     unsigned char version;
 
     if (!take_last(&der, SEQUENCE, &fields) || !take_version(&fields, &version) || version != 1 ||
         !take(&fields, OCTET_STRING, &key->scalar))
         return bad_key(err);
-    *named = next_is(fields, CONTEXT_0);
-    if (*named) {
-        if (!take(&fields, CONTEXT_0, &inner))
-            return bad_key(err);
-        if (!check_curve(inner, err))
-            return false;
-    }
-    /* RFC 5915 3 asks for 32 bytes. Other writers encode an integer: without leading
-     * zeros, or with one for the sign. */
-    while (key->scalar.size > 1 && byte_at(key->scalar, 0) == 0)
-        key->scalar = (grid_slice){key->scalar.data + 1, key->scalar.size - 1};
-    /* Checked after the curve: a scalar of another size may be one of another curve. */
-    if (key->scalar.size < 1 || key->scalar.size > GRID_SCALAR_SIZE)
-        return bad_key(err);
-    if (next_is(fields, CONTEXT_1) &&
-        (!take(&fields, CONTEXT_1, &inner) || !take_last(&inner, BIT_STRING, &bits) || !whole_bytes(bits, &key->points[0])))
-        return bad_key(err);
-    return fields.size == 0 || bad_key(err);
+    if (!take_curve(&fields, named, err))
+        return false;
+    return (trim_scalar(&key->scalar) && take_point(&fields, &key->points[0]) && fields.size == 0) || bad_key(err);
 }
 
 bool grid_der_read_ec_private_key(grid_slice der, grid_private_der *key, grid_error *err)
@@ -176,14 +191,32 @@ bool grid_der_read_ec_private_key(grid_slice der, grid_private_der *key, grid_er
     return read_ec_private_key(der, key, &named, err) && (named || wrong_curve(err));
 }
 
+static bool is_sdk_form(grid_slice der)
+{
+    return der.size == SDK_SIZE && memcmp(der.data, pkcs8_head, sizeof pkcs8_head) == 0;
+}
+
+/* The fields after `privateKey`. RFC 5958 2: version 1 has a public key, version 0 has
+ * none. */
+static bool take_rest(grid_slice *info, unsigned char version, grid_slice *point)
+{
+    grid_slice attributes, bits;
+
+    if (next_is(*info, CONTEXT_0) && !take(info, CONTEXT_0, &attributes))
+        return false;
+    if (version == 1 && (!take(info, IMPLICIT_1, &bits) || !whole_bytes(bits, point)))
+        return false;
+    return info->size == 0;
+}
+
 bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
 {
-    grid_slice info, private_key, attributes, bits;
+    grid_slice info, private_key;
     unsigned char version;
     bool named = false;
 
     *key = (grid_private_der){0};
-    if (der.size == SDK_SIZE && memcmp(der.data, pkcs8_head, sizeof pkcs8_head) == 0) {
+    if (is_sdk_form(der)) {
         key->scalar = (grid_slice){der.data + sizeof pkcs8_head, GRID_SCALAR_SIZE};
         return true;
     }
@@ -195,13 +228,7 @@ bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err)
         return bad_key(err);
     if (!read_ec_private_key(private_key, key, &named, err))
         return false;
-    if (next_is(info, CONTEXT_0) && !take(&info, CONTEXT_0, &attributes))
-        return bad_key(err);
-    /* RFC 5958 2: version 1 says that there is a public key, version 0 that there is
-     * none. */
-    if (version == 1 && (!take(&info, IMPLICIT_1, &bits) || !whole_bytes(bits, &key->points[1])))
-        return bad_key(err);
-    return info.size == 0 || bad_key(err);
+    return take_rest(&info, version, &key->points[1]) || bad_key(err);
 }
 
 /* In PKCS#8 a SEQUENCE follows the version, in ECPrivateKey an OCTET STRING. */
