@@ -144,7 +144,7 @@ function KeyPair:open(encrypted)
     return refuse("unknown_encryption", "the authorization key is encrypted in a way that is not HPKE")
   end
   if type(sealed.encapsulated_key) ~= "string" or type(sealed.ciphertext) ~= "string" then
-    return refuse("bad_encrypted_key", "encapsulated_key and ciphertext must be base64 texts")
+    return refuse("bad_encrypted_key", "encapsulated_key and ciphertext must be base64 strings")
   end
   local auth
   auth, err = wrap(AuthorizationKey, self.key:open(sealed.encapsulated_key, sealed.ciphertext))

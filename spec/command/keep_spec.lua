@@ -108,7 +108,7 @@ describe("grid keep", function()
     local without = { shell [[export LUA_INIT="package.preload.redis = error"; keep list]] }
     store:stop()
     assert.same({ 1, "" }, { without[1], without[2] })
-    assert.matches("needs the Lua module redis%-lua: install it", without[3])
+    assert.matches("needs the Lua module redis%-lua: install it %(`luarocks install %-%-lua%-version 5%.[14] redis", without[3])
     assert.same({ 1, "" }, { code, out })
     assert.matches("not_connected.*WRONGPASS", err)
     assert.not_matches("canary", err)
@@ -147,11 +147,11 @@ describe("grid keep", function()
       ["get ann --timeout -1"] = { 2, "--timeout must be a number of seconds, 0 or more" },
       ["run --every 0"] = { 2, "--every must be greater than 0" },
       ["run --metrics no/such/folder"] = { 1, "cannot write the metrics: no/such/folder.tmp: No such file" },
-      ["add <secret"] = { 2, "NAME is missing" },
+      ["add <secret"] = { 2, "ID is missing" },
       ["add ann </dev/null"] = { 1, "standard input holds no tokens" },
       ["add ann <secret"] = { 1, "bad_tokens" },
       ["add --session ann.json"] = { 2, "--session is of Grid, and keeper.json has no 'grid'" },
-      ["get " .. ("n"):rep(256)] = { 2, "NAME must have 1 to 255 bytes" },
+      ["get " .. ("n"):rep(256)] = { 2, "ID must have 1 to 255 bytes" },
     } do
       local code, out, err = shell("keep " .. words)
       assert.same({ expected[1], words:find "json" ~= nil and out or "" }, { code, out }, words)
@@ -247,6 +247,16 @@ describe("grid keep", function()
     code, out, err = shell [[
       KEEP run --config keeper.json --every 0.1 >out & until [ -s out ]; do sleep 0.05; done; kill $!; wait $!; cat out]]
     assert.same({ 0, "failed: store (not_read)\n", told }, { code, out, err })
+  end)
+
+  it("tells what to do about a session that is dead, and no times of it", function()
+    add("ann", 3600)
+    server:set { refresh_lifetime = 0 }
+    local code, out, err = shell "keep refresh ann >out; keep status ann; keep add ann <secret; keep get ann"
+    assert.equal(1, code)
+    assert.matches("state%s+dead\ngeneration%s+1\nrefreshing", out)
+    local advice = "the session 'ann' has ended: log in again, and add it with replace = true (grid keep add --replace)"
+    assert.is_truthy(err:find(advice, 1, true), err)
   end)
 
   it("refreshes once for eight that ask at once", function()

@@ -358,7 +358,8 @@ describe("what a session is added with", function()
 
   it("is refused without a token, or with a key that is none", function()
     local cases = {
-      { {}, "access_token" }, { "no", "access_token" }, { { access_token = "a" }, "refresh_token is missing" },
+      { {}, "access_token" }, { "no", "a JSON object" }, { '[{"access_token":"a"}]', "a JSON object" },
+      { { access_token = "a" }, "refresh_token is missing" },
       { { access_token = "a", refresh_token = 7 }, "refresh_token must be" },
       { { access_token = "a", refresh_token = "r", dpop_key = "canary" }, "dpop_key must be" },
     }

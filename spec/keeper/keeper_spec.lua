@@ -136,7 +136,8 @@ describe("grid.keeper", function()
       _, err = keeper[method](keeper, "me")
       raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
     end
-    assert.same({ "dead", "invalid_grant" }, { keeper:status "me".state, keeper:status "me".last_error })
+    local status = keeper:status "me"
+    assert.same({ "dead", "invalid_grant" }, { status.state, status.last_error, status.refresh_at })
     assert.equal(1, #server.raw.requests)
     assert.equal("added dead", rig.names(events))
     assert.equal(2, assert(keeper:add("me", rig.TOKENS, { replace = true })).generation)

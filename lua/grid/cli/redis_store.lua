@@ -26,7 +26,9 @@ redis_store.FIELDS = {
 local function module()
   local ok, redis = pcall(require, "redis")
   if not ok or type(redis) ~= "table" or not redis.connect then
-    exit.failed "grid: a store in Redis needs the Lua module redis-lua: install it (`luarocks install redis-lua`)"
+    exit.failed((
+      "grid: a store in Redis needs the Lua module redis-lua: install it (`luarocks install --lua-version %s redis-lua`)%s"
+    ):format(_VERSION:match "%d%.%d", rawget(_G, "jit") and "" or ", or Debian's lua-redis, and run grid-luajit"))
   end
   redis.commands.waitaof = redis.commands.waitaof or redis.command "WAITAOF"
   return redis

@@ -193,14 +193,19 @@ local function discovery(options, state)
   }
 end
 
--- The tokens of a login for `keeper:add`: the answer of a token endpoint, as a table or
+-- The tokens of a log-in for `keeper:add`: the answer of a token endpoint, as a table or
 -- JSON text. -> tokens as `read` returns them | nil, the fault
 local function tokens_of(given)
   local value = given
   if type(given) == "string" then value = json.decode(pasted.without_mark(given)) end
+  if type(value) ~= "table" or json.is_array(value) then
+    return nil, "a JSON object with access_token and refresh_token is expected"
+  end
   local tokens = token_answer.tokens(value)
-  if not tokens then return nil, "access_token and refresh_token must be texts" end
-  if not tokens.refresh_token then return nil, "refresh_token is missing" end
+  if not tokens then return nil, "access_token and refresh_token must be strings" end
+  if not tokens.refresh_token then
+    return nil, "refresh_token is missing: log in with a scope that gives one, often offline_access"
+  end
   local key_text = value.dpop_key
   if key_text ~= nil then
     local key = type(key_text) == "string" and core.key_from_text(key_text)

@@ -39,14 +39,14 @@ local function read_tokens(keeper, given)
   if type(tokens) ~= "table" then return nil, read and fault or "a JSON object is expected" end
   if type(tokens.refresh_token) ~= "string" or tokens.refresh_token == "" then return nil, "refresh_token is missing" end
   local texts = sending.texts(tokens)
-  if not texts then return nil, ("more than %d texts"):format(MOST_TOKENS) end
+  if not texts then return nil, ("more than %d strings"):format(MOST_TOKENS) end
   return tokens, texts
 end
 
 local function entry_of(keeper, given)
   local tokens, texts = read_tokens(keeper, given)
   if not tokens then
-    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the login: " .. tostring(texts) }
+    return nil, errors.new { kind = "request", code = "bad_tokens", message = "the tokens of the log-in: " .. tostring(texts) }
   end
   local env = keeper:env()
   local answer = given

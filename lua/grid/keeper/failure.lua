@@ -15,12 +15,14 @@ local function named(id)
   return display.one_line(id)
 end
 
+local REPLACE = "replace = true (grid keep add --replace)"
+
 function failure.not_found(id)
   return new("store", "not_found", "the store has no session '%s': add it", named(id))
 end
 
 function failure.exists(id)
-  return new("store", "exists", "the store has a session '%s' already: remove it, or add with replace = true", named(id))
+  return new("store", "exists", "the store has a session '%s' already: remove it, or add with %s", named(id), REPLACE)
 end
 
 function failure.conflict(id)
@@ -48,7 +50,8 @@ end
 
 --- The server has refused the refresh token: `dead` of the record.
 function failure.dead(id, dead)
-  local err = new("auth", "reauthentication_required", "the session '%s' has ended: log in again, and add it", named(id))
+  local err = new("auth", "reauthentication_required",
+    "the session '%s' has ended: log in again, and add it with %s", named(id), REPLACE)
   local cause = { kind = "auth", code = dead.code or "rejected", message = "the server refused the refresh token" }
   if dead.after_unknown then
     cause.sent, cause.message = "unknown", cause.message .. ", after an attempt with an unknown outcome"

@@ -17,7 +17,7 @@ local status = {}
 ---@field state "fresh"|"advisory"|"mandatory"|"expired"|"dead"
 ---@field generation integer
 ---@field expires_at integer seconds since 1970
----@field refresh_at integer seconds since 1970: the beginning of the advisory window
+---@field refresh_at integer? seconds since 1970: the beginning of the advisory window; nil: the session is dead
 ---@field refreshing boolean a refresh is under way, here or in another process
 ---@field suspended boolean a refresh had an unknown outcome, and is not repeated yet
 ---@field backoff_until integer? seconds since 1970
@@ -37,6 +37,10 @@ local function time_after(env, seconds)
   return math.floor(env.clock.wall + seconds)
 end
 
+local function state_of(record, schedule, age)
+  return record.state == "dead" and "dead" or timing.state(schedule, age)
+end
+
 ---@return grid.KeeperStatus?, grid.Error?
 function status.of(keeper, id)
   local record, err = access.read(keeper, id)
@@ -46,10 +50,12 @@ function status.of(keeper, id)
   local schedule = timing.schedule(id, record.gen, record.life)
   local age = timing.since(record.obtained, env.clock, env.me)
   local pause = merge.backoff_left(record, env)
+  local state = state_of(record, schedule, age)
   return {
-    state = record.state == "dead" and "dead" or timing.state(schedule, age),
+    state = state,
     generation = record.gen,
-    expires_at = time_after(env, schedule.life - age), refresh_at = time_after(env, schedule.advisory - age),
+    expires_at = time_after(env, schedule.life - age),
+    refresh_at = state ~= "dead" and time_after(env, schedule.advisory - age) or nil,
     refreshing = is_refreshing(keeper, record, env), suspended = intents.is_held(record.intent, env),
     backoff_until = pause > 0 and time_after(env, pause) or nil, failures = backoff and backoff.failures or 0,
     last_error = record.dead and record.dead.code or backoff and backoff.code,

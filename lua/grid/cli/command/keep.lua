@@ -20,7 +20,7 @@ refresh, and new tokens are durable before a program gets them. The verbs:
   add      takes the tokens of a log-in from standard input
   get      prints a token, or a header for `curl -H @-`; refreshes first if that is due
   status   shows the state of a session
-  list     prints the names of the sessions
+  list     prints the ids of the sessions
   run      refreshes what is due, until SIGTERM or ^C
   refresh  refreshes now
   remove   removes a session

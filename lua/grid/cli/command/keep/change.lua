@@ -3,8 +3,8 @@
 -- Does not know: the form of tokens, which the exchange reads.
 
 local exit = require "grid.cli.exit"
+local ids = require "grid.cli.command.keep.ids"
 local keeper_config = require "grid.cli.keeper_config"
-local names = require "grid.cli.command.keep.names"
 local read = require "grid.cli.command.keep.read"
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
@@ -13,15 +13,15 @@ local session_key = require "grid.cli.session_key"
 local change = {}
 
 change.add = {
-  arguments = { { name = "NAME", optional = true } },
+  arguments = { { name = "ID", optional = true } },
   options = {
     config = keeper_config.option,
-    session = { value = "FILE", help = "takes the session of Grid from FILE; NAME defaults to its name without .json" },
+    session = { value = "FILE", help = "takes the session of Grid from FILE; ID defaults to its name without .json" },
     key = session_key.option,
-    replace = { help = "over a session of that name, a dead one too" },
+    replace = { help = "over a session of that id, a dead one too" },
   },
   text = [[
-Takes the tokens of a log-in into the store, as the session NAME. They are read from standard
+Takes the tokens of a log-in into the store, as the session ID. They are read from standard
 input: what the token endpoint answered (JSON with refresh_token); of Grid a session file.
 
 With --session, a session file of `grid login` is imported. It is not changed, and must not be
@@ -48,50 +48,50 @@ local function from_standard_input(output)
 end
 
 local function check_add(given)
-  if not given[1] and not given.session then exit.usage "keep add: NAME is missing" end
+  if not given[1] and not given.session then exit.usage "keep add: ID is missing" end
   if given.key and not given.session then exit.usage "keep add: --key is used with --session" end
-  return names.check("keep add", given[1] or name_of_file(given.session))
+  return ids.check("keep add", given[1] or name_of_file(given.session))
 end
 
 function change.add.run(given, output)
-  local name = check_add(given)
+  local id = check_add(given)
   keeper_config.use(given, output, function(keeper)
     if given.session and keeper.exchange.name ~= "grid" then
       exit.usage("keep add: --session is of Grid, and %s has no 'grid'", given.config)
     end
     local tokens = given.session and from_session_file(given) or from_standard_input(output)
-    read.show(output, keeper_config.assert(keeper:add(name, tokens, { replace = given.replace })))
+    read.show(output, keeper_config.assert(keeper:add(id, tokens, { replace = given.replace })))
   end)
   return 0
 end
 
 change.refresh = {
-  arguments = { names.argument },
+  arguments = { ids.argument },
   options = { config = keeper_config.option },
-  text = "Refreshes the session NAME now, or waits for the program that does so.\n",
+  text = "Refreshes the session ID now, or waits for the program that does so.\n",
 }
 
 function change.refresh.run(given, output)
-  local name = names.check("keep refresh", given[1])
-  keeper_config.use(given, output, function(keeper) read.show(output, keeper_config.assert(keeper:refresh(name))) end)
+  local id = ids.check("keep refresh", given[1])
+  keeper_config.use(given, output, function(keeper) read.show(output, keeper_config.assert(keeper:refresh(id))) end)
   service.exit_if_interrupted()
   return 0
 end
 
 change.remove = {
-  arguments = { names.argument },
+  arguments = { ids.argument },
   options = {
     config = keeper_config.option,
     revoke = { help = "has the server revoke its refresh token, where the server can (RFC 7009)" },
   },
-  text = "Removes the session NAME from the store.\n",
+  text = "Removes the session ID from the store.\n",
 }
 
 function change.remove.run(given, output)
-  local name = names.check("keep remove", given[1])
-  keeper_config.use(given, output, function(keeper) keeper_config.assert(keeper:remove(name, { revoke = given.revoke })) end)
-  output:line("%-20s%s", "removed", name)
-  output:object { id = name, removed = true }
+  local id = ids.check("keep remove", given[1])
+  keeper_config.use(given, output, function(keeper) keeper_config.assert(keeper:remove(id, { revoke = given.revoke })) end)
+  output:line("%-20s%s", "removed", id)
+  output:object { id = id, removed = true }
   return 0
 end
 

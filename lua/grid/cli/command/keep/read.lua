@@ -4,8 +4,8 @@
 
 local argument = require "grid.argument"
 local exit = require "grid.cli.exit"
+local ids = require "grid.cli.command.keep.ids"
 local keeper_config = require "grid.cli.keeper_config"
-local names = require "grid.cli.command.keep.names"
 local service = require "grid.cli.service"
 local times = require "grid.cli.times"
 
@@ -17,7 +17,7 @@ local FIELDS = {
 }
 
 read.get = {
-  arguments = { names.argument },
+  arguments = { ids.argument },
   options = {
     config = keeper_config.option,
     field = { value = "FIELD", help = "prints access_token, id_token, token_type, scope, expires_at, kms_payload_json …" },
@@ -26,7 +26,7 @@ read.get = {
     ["min-ttl"] = { value = "SECONDS", number = true, help = "refreshes first if the session ends before that" },
   },
   text = [[
-Prints a part of the session NAME. If its refresh is due, refreshes it first, or waits for the
+Prints a part of the session ID. If its refresh is due, refreshes it first, or waits for the
 program that does so. Without --field and --header, shows when it expires, and no secret.
 ]],
 }
@@ -77,9 +77,9 @@ read.show = show
 
 function read.get.run(given, output)
   check_get(given)
-  local name = names.check("keep get", given[1])
+  local id = ids.check("keep get", given[1])
   keeper_config.use(given, output, function(keeper)
-    local session = keeper_config.assert(keeper:get(name, { timeout = given.timeout, min_ttl = given["min-ttl"] }))
+    local session = keeper_config.assert(keeper:get(id, { timeout = given.timeout, min_ttl = given["min-ttl"] }))
     if given.field then
       output:write(field_of(session, given.field), "\n")
     elseif given.header then
@@ -93,18 +93,20 @@ function read.get.run(given, output)
 end
 
 read.status = {
-  arguments = { names.argument },
+  arguments = { ids.argument },
   options = { config = keeper_config.option },
   text = [[
-Shows the state of the session NAME: fresh, advisory and mandatory (its refresh is due),
-expired, or dead (the server has ended it: log in again). Sends nothing.
+Shows the state of the session ID: fresh, advisory and mandatory (its refresh is due),
+expired, or dead (the server has ended it: log in again, then `grid keep add --replace`).
+Sends nothing.
 ]],
 }
 
-local function status_rows(name, status)
+local function status_rows(id, status)
   return {
-    { "session", name }, { "state", status.state }, { "generation", ("%.0f"):format(status.generation) },
-    { "expires", times.text(status.expires_at) }, { "refresh due", times.text(status.refresh_at) },
+    { "session", id }, { "state", status.state }, { "generation", ("%.0f"):format(status.generation) },
+    { "expires", status.state ~= "dead" and times.text(status.expires_at) },
+    { "refresh due", status.refresh_at and times.text(status.refresh_at) },
     { "refreshing", status.refreshing and "yes" or "no" },
     { "suspended", status.suspended and "yes: a refresh had an unknown outcome" or "no" },
     { "next attempt", status.backoff_until and times.text(status.backoff_until) },
@@ -114,11 +116,11 @@ local function status_rows(name, status)
 end
 
 function read.status.run(given, output)
-  local name = names.check("keep status", given[1])
+  local id = ids.check("keep status", given[1])
   keeper_config.use(given, output, function(keeper)
-    local status = keeper_config.assert(keeper:status(name))
-    output:rows(status_rows(name, status))
-    status.id = name
+    local status = keeper_config.assert(keeper:status(id))
+    output:rows(status_rows(id, status))
+    status.id = id
     output:object(status)
   end)
   return 0
@@ -127,7 +129,7 @@ end
 read.list = {
   arguments = {},
   options = { config = keeper_config.option },
-  text = "Prints the names of all sessions of the store, one a line, in byte order. Sends nothing.\n",
+  text = "Prints the ids of all sessions of the store, one a line, in byte order. Sends nothing.\n",
 }
 
 local PAGE = 1000
@@ -136,12 +138,12 @@ function read.list.run(given, output)
   keeper_config.use(given, output, function(keeper)
     local after
     repeat
-      local ids = keeper_config.assert(keeper:list { limit = PAGE, after = after })
-      for _, id in ipairs(ids) do
+      local page = keeper_config.assert(keeper:list { limit = PAGE, after = after })
+      for _, id in ipairs(page) do
         output:line("%s", id)
         output:object { id = id }
       end
-      after = ids[PAGE]
+      after = page[PAGE]
     until not after
   end)
   return 0
