@@ -163,6 +163,23 @@ end
 local NO_CONTENT = { [204] = true, [205] = true }
 local NO_REDIRECT = { [304] = true, [305] = true, [306] = true } -- RFC 9110 15.4.5 to 15.4.7
 
+-- -> the body as a table, the bytes of the session | nil, error
+local function decode(answer, request)
+  local steps = request.operation.session_at
+  local body, found, code, message
+  if steps then
+    body, found, code, message = json.decode_body(answer.content, "data", unpack(steps))
+  else
+    body, found, code, message = json.decode_body(answer.content)
+  end
+  if type(body) == "table" then return body, found end
+  if body ~= nil then
+    return invalid(request, answer, "bad_answer", "the answer is neither a JSON object nor a list")
+  end
+  local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = answer.status }
+  return invalid(request, answer, code, "the answer cannot be read: " .. message, nil, cause)
+end
+
 --- Judges the answer to `request`. -> grid.Result | nil, grid.Error
 function response.judge(answer, request)
   if answer.kind then return nil, failure(answer, request) end
@@ -177,20 +194,8 @@ function response.judge(answer, request)
   if answer.bytes == 0 and (NO_CONTENT[status] or request.method == "HEAD") then
     return read_success(request, answer, {})
   end
-  local steps = request.operation.session_at
-  local body, found, code, message
-  if steps then
-    body, found, code, message = json.decode_body(answer.content, "data", unpack(steps))
-  else
-    body, found, code, message = json.decode_body(answer.content)
-  end
-  if body == nil then
-    local cause = errors.new { kind = "protocol", code = code, message = message, sent = answer.sent, status = status }
-    return invalid(request, answer, code, "the answer cannot be read: " .. message, nil, cause)
-  end
-  if type(body) ~= "table" then
-    return invalid(request, answer, "bad_answer", "the answer is neither a JSON object nor a list")
-  end
+  local body, found = decode(answer, request)
+  if not body then return nil, found end
   return read_success(request, answer, body, found)
 end
 

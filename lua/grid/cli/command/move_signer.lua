@@ -150,6 +150,23 @@ local function signers_now(client, address)
   return now and not plans.check_account(now.data) and now.data.policies.signers or nil
 end
 
+local function make_plan(client, address, wallets, wanted)
+  local plan, problem = plans.new(get_account(client, address), wallets, wanted)
+  if not plan then refuse("grid: " .. problem) end
+  return plan
+end
+
+-- Submits the transaction, and adds to the report what the account has become.
+local function submit_and_report(client, address, transaction, auth, output, report)
+  report.transaction_signature = submit(client, address, transaction, auth, output)
+  report.submitted = true
+  output:line("%-20s%s", "submitted", report.transaction_signature)
+  report.signers_now = signers_now(client, address)
+  for _, signer in ipairs(report.signers_now or {}) do
+    output:line("%-20s%s", "signs now", signer.address)
+  end
+end
+
 function move_signer.run(given, output)
   check_given(given, output)
   local signers = read_signers(given.signers)
@@ -159,29 +176,18 @@ function move_signer.run(given, output)
   local address = address_of(given, session)
 
   local wallets, wallet_ids = sessions.wallets(session.kms_payload)
-  local wanted = { to = given.to, from = given.from, signers = signers }
-  local plan, problem = plans.new(get_account(client, address), wallets, wanted)
-  if not plan then refuse("grid: " .. problem) end
+  local plan = make_plan(client, address, wallets, { to = given.to, from = given.from, signers = signers })
   output:rows(plans.rows(plan, address))
 
   local transaction = prepare(client, plan, given, address, wallet_ids)
   service.exit_if_interrupted()
-  local report = {
-    address = address, before = plan.before, after = plan.after, threshold = plan.threshold,
-    submitted = false,
-  }
+  local report = { address = address, before = plan.before, after = plan.after, threshold = plan.threshold, submitted = false }
   if given["dry-run"] then
     exit.assert(client:sign(transaction, auth))
     output:line "dry run: prepared, checked and signed; nothing was submitted"
   else
     confirm(given, output)
-    report.transaction_signature = submit(client, address, transaction, auth, output)
-    report.submitted = true
-    output:line("%-20s%s", "submitted", report.transaction_signature)
-    report.signers_now = signers_now(client, address)
-    for _, signer in ipairs(report.signers_now or {}) do
-      output:line("%-20s%s", "signs now", signer.address)
-    end
+    submit_and_report(client, address, transaction, auth, output, report)
   end
   auth:close()
   output:object(report)
