@@ -111,31 +111,37 @@ local function choose(words)
   return complete(declared.verbs[verb], name .. " " .. verb), { unpack(words, 2) }
 end
 
+-- The words with `help COMMAND …` written as `COMMAND … --help`.
+local function with_help_option(words)
+  local name = words[2]
+  if GENERAL_WORDS[words[1]] ~= "help" or not name or name:find "^%-" or GENERAL_WORDS[name] then return words end
+  local rewritten = { unpack(words, 2) }
+  rewritten[#rewritten + 1] = "--help"
+  return rewritten
+end
+
+local function write(state, text)
+  state.output:write(text)
+  return 0
+end
+
+local VERSION = grid._VERSION .. "\n"
+
 local function run(words, state)
-  local name = words[1]
-  if not name then exit.usage "no command is given; `grid --help` lists them" end
-  local general = GENERAL_WORDS[name]
-  if general == "help" and words[2] and not words[2]:find "^%-" and not GENERAL_WORDS[words[2]] then
-    general, words = nil, { unpack(words, 2) }
-    words[#words + 1] = "--help"
-  end
-  if general then
-    state.output:write(general == "help" and overview() or grid._VERSION .. "\n")
-    return 0
-  end
-  local chosen
-  chosen, words = choose(words)
+  words = with_help_option(words)
+  if not words[1] then exit.usage "no command is given; `grid --help` lists them" end
+  local general = GENERAL_WORDS[words[1]]
+  if general then return write(state, general == "help" and overview() or VERSION) end
+  local chosen, own_words = choose(words)
   state.codes = chosen.codes
-  local given = arguments.parse(chosen, words)
-  if given.help or given.version then
-    state.output:write(given.help and arguments.help(chosen) or grid._VERSION .. "\n")
-    return 0
-  end
+  local given = arguments.parse(chosen, own_words)
+  if given.help then return write(state, arguments.help(chosen)) end
+  if given.version then return write(state, VERSION) end
   state.output.json = given.json or false
   return chosen.run(given, state.output)
 end
 
--- Do the arguments ask for JSON? Until they are parsed.
+-- Is --json given? Decides the form of an error until the arguments are parsed.
 local function wants_json(words)
   for _, word in ipairs(words) do
     if word == "--json" then return true end

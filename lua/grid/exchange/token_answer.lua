@@ -26,12 +26,12 @@ local JWT = "eyJ[%w_-]*%.[%w_.-]*"
 ---@field nonce? string of `use_dpop_nonce`: the request may be sent again at once, with this nonce
 
 -- -> code and message, with the texts of the server if these can be searched for secrets
-local function shown(said, secrets_of, status)
+local function shown(body, secrets_of, status)
   local code, message = "http_" .. status, "the token endpoint answered with status " .. status
-  local body = json.encode(secrets_of())
-  local hidden = body and redact.new("", body, "")
+  local secrets = json.encode(secrets_of())
+  local hidden = secrets and redact.new("", secrets, "")
   if not hidden then return code, message end
-  local error_code, description = display.seen(said.error), display.seen(said.error_description)
+  local error_code, description = display.seen(body.error), display.seen(body.error_description)
   if error_code then
     code = display.one_line(hidden:name((error_code:sub(1, MAX_SHOWN):gsub(JWT, "[redacted]"))))
     message = ("the token endpoint answered with status %d: %s"):format(status, code)
@@ -81,14 +81,14 @@ local function is_rejected(status, code)
 end
 
 -- GitHub refuses a refresh token with status 200.
-local function is_refusal(said)
-  return is_text(said.error) and said.access_token == nil and said.refresh_token == nil
+local function is_refusal(body)
+  return is_text(body.error) and body.access_token == nil and body.refresh_token == nil
 end
 
 -- 409 may mean that a request with the same idempotency key is being executed.
-local function kind_of(status, said)
-  if is_rejected(status, said.error) then return "reject" end
-  if is_success(status) then return is_refusal(said) and "refused" or "unknown" end
+local function kind_of(status, body)
+  if is_rejected(status, body.error) then return "reject" end
+  if is_success(status) then return is_refusal(body) and "refused" or "unknown" end
   if status == 409 then return "unknown" end
   return outcome.of("yes", status) == "unknown" and "unknown" or "refused"
 end
@@ -102,14 +102,14 @@ function token_answer.read(answer, secrets_of)
   local value = json.decode(pasted.without_mark(answer.body))
   local tokens = is_success(status) and token_answer.tokens(value)
   if tokens then return tokens end
-  local said = type(value) == "table" and value or {}
-  local failure = { kind = kind_of(status, said), status = status }
-  failure.code, failure.message = shown(said, secrets_of, status)
+  local body = type(value) == "table" and value or {}
+  local failure = { kind = kind_of(status, body), status = status }
+  failure.code, failure.message = shown(body, secrets_of, status)
   if failure.kind == "reject" then
-    failure.code = said.error
+    failure.code = body.error
   elseif failure.kind == "unknown" and is_success(status) then
     failure.code, failure.message = "unreadable", ("the token endpoint answered with status %d and no tokens"):format(status)
-  elseif failure.kind == "refused" and said.error == "use_dpop_nonce" then
+  elseif failure.kind == "refused" and body.error == "use_dpop_nonce" then
     failure.nonce = dpop.nonce_of(answer.headers)
   end
   return nil, failure
