@@ -127,6 +127,38 @@ describe("The keeper", function()
     assert.equal(3, in_memory())
   end)
 
+  it("watches no session that another keeper has refreshed an hour ago, once it has seen many", function()
+    start()
+    local store = keeper.store
+    for i = 1, 1001 do assert(keeper:add("id" .. i, rig.TOKENS)) end
+    start_again { store = rig.spoiled(store, { put = function(put, ...)
+      local rev, err = put(...)
+      coroutine.yield()
+      return rev, err
+    end }) }
+    rig.pass(3600 - 30)
+    local watching = rig.keeper(server, { store = store })
+    local function watched()
+      local count = 0
+      for _ in pairs(watching.watches) do count = count + 1 end
+      return count
+    end
+    local function begin(id)
+      local thread = coroutine.create(function() keeper:refresh(id) end)
+      assert(coroutine.resume(thread))
+      flights.offer(watching, id, {})
+      return function() coroutine.resume(thread) end
+    end
+    local ends = {}
+    for i = 1, 1000 do ends[i] = begin("id" .. i) end
+    assert.equal(1000, watched())
+    rig.pass(3601)
+    ends[1001] = begin "id1001"
+    assert.equal(1, watched())
+    for _, finish in ipairs(ends) do finish() end
+    watching:close()
+  end)
+
   it("shows no secret in its fields", function()
     start { seal_keys = { ("k"):rep(32) } }
     assert(keeper:add("me", rig.TOKENS))

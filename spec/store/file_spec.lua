@@ -147,6 +147,23 @@ describe("a store in a folder", function()
     assert.same({ false, true, true, false, false, false, true, false }, answers)
   end)
 
+  it("has no stamp in memory that was not asked for in the last hour, once it has many", function()
+    local store, time, now = open(), os.time, core.now
+    local rev = assert(store:put("a", nil, "1"))
+    os.time = function() return time() + 10 end -- luacheck: ignore 122
+    local stamp = core.file_stamp
+    core.file_stamp = function() return "the stamp", time() end -- luacheck: ignore 122
+    for i = 1, 1000 do store:is_unchanged("id" .. i, rev) end
+    core.now = function() return now() + 3601 end -- luacheck: ignore 122
+    store:is_unchanged("id1", rev)
+    store:is_unchanged("a", rev)
+    core.file_stamp, core.now, os.time = stamp, now, time -- luacheck: ignore 122
+    local ids = {}
+    for id in pairs(store.stamps) do ids[#ids + 1] = id end
+    table.sort(ids)
+    assert.same({ "a", "id1" }, ids)
+  end)
+
   it("finds its folder however the path is written", function()
     assert(open():put("a", nil, "1"))
     for _, path in ipairs { directory .. "/", directory .. "//", folder.path .. "/./sessions" } do

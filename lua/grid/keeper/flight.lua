@@ -297,7 +297,7 @@ local function fly(keeper, one)
       return
     end
     state, effect = protocol.next(state, event, env_of(keeper, one))
-    keeper.watches[one.id] = state.watch
+    memory.note_watch(keeper, one.id, state.watch)
     if state.step == "save" then set_pending(keeper, one, state, one.spooled) end
   end
   finish(keeper, one, effect)

@@ -105,8 +105,8 @@ function keeper.new(given)
   self.instance = core.uuid()
   self.endpoints = { are_known = false } -- of the issuer, see sending.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua
-  -- numbers: entries, those at which old ones are dropped, adds and removals
-  self.census = { entries = 0, sweep_at = 0, edits = 0 }
+  -- numbers: entries, and watches, those at which old ones are dropped; adds and removals
+  self.census = { entries = 0, sweep_at = 0, watches = 0, sweep_watches_at = 0, edits = 0 }
   self.flights = {}  -- id -> flight under way
   self.pending = {}  -- id -> flight whose answer the store has not taken
   self.in_vain = {}  -- ids that refresh_due has handled in vain -> when, see due.lua

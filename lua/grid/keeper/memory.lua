@@ -26,8 +26,8 @@ end
 
 memory.arm = arm
 
-local FEW = 1000 -- entries, which are not worth a sweep
-local KEPT_FOR = 3600 -- seconds after the end of a session
+local FEW = 1000 -- entries, or watches, which are not worth a sweep
+local KEPT_FOR = 3600 -- seconds after the end of a session, or since a watch began
 
 -- Drops the entries whose sessions have ended long ago, each time that their number has
 -- doubled: programs ask for sessions for a while, and keepers live for months.
@@ -48,6 +48,28 @@ local function add_entry(keeper, entry, now)
   if not keeper.entries[entry.id] then census.entries = census.entries + 1 end
   keeper.entries[entry.id] = entry
   if census.entries > census.sweep_at then sweep(keeper, now) end
+end
+
+-- The same for the watches of sessions without an entry: those that another process was
+-- seen to refresh.
+local function sweep_watches(keeper, now)
+  local count = 0
+  for id, watch in pairs(keeper.watches) do
+    if now > watch.since + KEPT_FOR and not keeper.entries[id] then
+      keeper.watches[id] = nil
+    else
+      count = count + 1
+    end
+  end
+  keeper.census.watches, keeper.census.sweep_watches_at = count, math.max(FEW, 2 * count)
+end
+
+--- Notes since when the rev of a record is seen: `watch` of protocol.watch.
+function memory.note_watch(keeper, id, watch)
+  local census = keeper.census
+  if watch and not keeper.watches[id] then census.watches = census.watches + 1 end
+  keeper.watches[id] = watch
+  if census.watches > census.sweep_watches_at then sweep_watches(keeper, clock.boot()) end
 end
 
 -- An entry has
@@ -154,7 +176,11 @@ function memory.clear(keeper, id, tombstone, rev)
   local facts = {
     is_local = keeper.store.is_local == true, in_flight = keeper.flights[id] ~= nil, same_rev_for = same_rev_for,
   }
-  if protocol.decide(tombstone, {}, env, facts) == "forget" then access.remove(keeper, id, rev) else keeper.watches[id] = watch end
+  if protocol.decide(tombstone, {}, env, facts) == "forget" then
+    access.remove(keeper, id, rev)
+  else
+    memory.note_watch(keeper, id, watch)
+  end
 end
 
 -- Serves what is known while the store fails.

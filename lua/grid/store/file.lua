@@ -36,7 +36,7 @@ function file.new(given)
   local directory = given.directory:match "^(.-)/*$"
   return setmetatable({
     directory = directory == "" and "/" or directory, is_complete = false, is_known = false, next_sweep = 0,
-    ids = {}, quiet = {}, stamps = {}, names = {}, name_count = 0,
+    ids = {}, quiet = {}, names = {}, name_count = 0, stamps = {}, stamp_count = 0, sweep_stamps_at = 0,
   }, File)
 end
 
@@ -77,6 +77,7 @@ local function count_of(rev)
 end
 
 local MOST_NAMES = 1000
+local FEW_STAMPS, STAMP_KEPT_FOR = 1000, 3600 -- seconds since it was asked for
 
 -- The file's name | nil, error. The names that were asked for last are remembered.
 local function name_of(self, id)
@@ -212,6 +213,22 @@ function File:get(id)
   return blob, rev
 end
 
+-- Drops the stamps that were not asked for lately, each time that their number has
+-- doubled.
+local function sweep_stamps(self, now)
+  local count = 0
+  for id, seen in pairs(self.stamps) do
+    if now > seen.asked + STAMP_KEPT_FOR then self.stamps[id] = nil else count = count + 1 end
+  end
+  self.stamp_count, self.sweep_stamps_at = count, math.max(FEW_STAMPS, 2 * count)
+end
+
+local function note_stamp(self, id, stamp, now)
+  if not self.stamps[id] then self.stamp_count = self.stamp_count + 1 end
+  self.stamps[id] = { stamp = stamp, asked = now }
+  if self.stamp_count > self.sweep_stamps_at then sweep_stamps(self, now) end
+end
+
 --- Would `get` return that rev? Reads the file's stamp only. False: that is not known,
 --- and the next `get` notes it. A change within the same tick of the file system's clock
 --- as the one before would not be seen, so that only an older file is trusted.
@@ -219,10 +236,14 @@ function File:is_unchanged(id, rev)
   contract.check_id("store:is_unchanged", id)
   local name = name_of(self, id)
   local stamp, changed = core.file_stamp(name and path_of(self, name) or "")
-  local seen = self.stamps[id]
-  if stamp and seen and seen.stamp == stamp then return seen.rev == rev end
+  local seen, now = self.stamps[id], core.now()
+  if stamp and seen and seen.stamp == stamp then
+    seen.asked = now
+    return seen.rev == rev
+  end
   local is_trusted = stamp and changed + TRUSTED_AFTER < os.time()
-  self.stamps[id] = is_trusted and { stamp = stamp } or nil
+  self.stamps[id] = nil
+  if is_trusted then note_stamp(self, id, stamp, now) end
   return false
 end
 
