@@ -60,6 +60,13 @@ function errors.new(fields, answer)
   return setmetatable(fields, Error)
 end
 
+local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
+
+--- The kind of the error of a service that answered with this status.
+function errors.kind_of_status(status)
+  return STATUS_KINDS[status] or "api"
+end
+
 --- The error of a call that ends before its first try.
 function errors.untried(err)
   err.attempts = 0

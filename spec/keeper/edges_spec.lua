@@ -459,7 +459,7 @@ describe("An exchange of a user", function()
       assert(keeper:add("me", rig.TOKENS))
       exchange.read = function() return tokens end
       local _, err = keeper:refresh("me", { timeout = 0 })
-      raw_rig.assert_error(err, { kind = "api", code = "bad_tokens", outcome = "unknown" })
+      raw_rig.assert_error(err, { kind = "protocol", code = "bad_tokens", outcome = "unknown" })
       exchange.read = read
       rig.pass(4000)
       assert.equal("access-2", assert(keeper:get "me").access_token) -- access-1 has expired since
@@ -475,7 +475,7 @@ describe("An exchange of a user", function()
       exchange.read = function() return nil, failure end
       assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
       local _, err = keeper:refresh("id" .. i, { timeout = 0 })
-      raw_rig.assert_error(err, { kind = "api", code = "exchange_failed", outcome = "unknown" })
+      raw_rig.assert_error(err, { kind = "protocol", code = "exchange_failed", outcome = "unknown" })
     end
   end)
 end)

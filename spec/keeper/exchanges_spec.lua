@@ -6,6 +6,7 @@ local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 
+local unpack = table.unpack or unpack
 local server, keeper, events
 
 before_each(function()
@@ -76,6 +77,21 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     _, err = keeper:refresh "me"
     raw_rig.assert_error(err, { code = "busy", outcome = "unknown" })
     assert.is_true(assert(keeper:status "me").suspended)
+  end)
+
+  it("tells a refused refresh by the kind of its status, and as retryable only what executed nothing", function()
+    start()
+    for _, case in ipairs {
+      { 302, "", "protocol", "unknown" }, { 200, "<html>", "protocol", "unknown" }, { 200, '{"error":"odd"}', "api", "none" },
+      { 401, '{"error":"invalid_client"}', "auth", "final" }, { 403, "", "auth", "final" }, { 404, "", "api", "final" },
+      { 410, "", "retired", "final" }, { 429, "", "rate_limit", "none" }, { 503, "", "api", "none" }, { 500, "", "api", "unknown" },
+    } do
+      local status, body, kind, outcome = unpack(case)
+      assert(keeper:add("me", rig.TOKENS, { replace = true }))
+      server.faults[1] = function() return rig.response(status, body) end
+      local _, err = keeper:refresh "me"
+      raw_rig.assert_error(err, { status = status, kind = kind, outcome = outcome, retryable = outcome == "none" })
+    end
   end)
 
   it("fetches the metadata of an issuer once, before the first request", function()

@@ -132,6 +132,7 @@ describe("grid.keeper", function()
     local _, err = keeper:refresh "me"
     raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
     assert.same({ "invalid_grant", "final" }, { err.cause.code, err.cause.outcome })
+    assert.is_nil(err.cause.status) -- 400 or 401: the record does not have it
     for _, method in ipairs { "get", "refresh" } do
       _, err = keeper[method](keeper, "me")
       raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })

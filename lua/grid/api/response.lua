@@ -57,12 +57,6 @@ local function request_id_of(request, answer, body)
   return id and display.one_line(id)
 end
 
-local STATUS_KINDS = { [401] = "auth", [403] = "auth", [410] = "retired", [429] = "rate_limit" }
-
-local function kind_of(status)
-  return STATUS_KINDS[status] or "api"
-end
-
 -- {"error": {code, message, details}}, {message, details: [{code, …}]}, {"error":
 -- "text"}, plain text, HTML, nothing.
 local function read_error_body(body)
@@ -91,7 +85,7 @@ local function failure(answer, request)
     fields.cause = errors.new {
       kind = answer.kind, code = answer.code, message = answer.message, sent = answer.sent, status = answer.status,
     }
-    fields.kind, fields.code = kind_of(answer.status), "http_" .. answer.status
+    fields.kind, fields.code = errors.kind_of_status(answer.status), "http_" .. answer.status
     fields.message = ("the service answered with status %d, and the answer broke off"):format(answer.status)
   end
   if answer.headers then fields.request_id = request_id_of(request, answer) end
@@ -117,7 +111,7 @@ local function api_error(request, answer)
   end
   local has_details = parsed.details and answer.bytes <= MAX_DETAILS
   return nil, answers.error(answer, {
-    kind = kind_of(answer.status),
+    kind = errors.kind_of_status(answer.status),
     code = parsed.code and display.one_line(hidden:name(parsed.code:sub(1, MAX_SHOWN))) or "http_" .. answer.status,
     message = shown(parsed.message, "the service answered with status " .. answer.status),
     details = has_details and hidden:harmless(parsed.details) or nil,

@@ -53,12 +53,11 @@ function failure.dead(id, dead)
   local err = new("auth", "reauthentication_required",
     "the session '%s' has ended: log in again, and add it with %s", named(id), REPLACE)
   local cause = { kind = "auth", code = dead.code or "rejected", message = "the server refused the refresh token" }
-  if dead.after_unknown then
-    cause.sent, cause.message = "unknown", cause.message .. ", after an attempt with an unknown outcome"
-  else
-    cause.sent, cause.status = "yes", 400
-  end
+  if dead.after_unknown then cause.message = cause.message .. ", after an attempt with an unknown outcome" end
+  cause.sent = dead.after_unknown and "unknown" or "yes"
   err.cause = errors.new(cause)
+  -- The record has no status, by which grid.outcome would tell a refusal.
+  if not dead.after_unknown then err.cause.outcome = "final" end
   return err
 end
 
@@ -100,18 +99,23 @@ function failure.not_revoked(id, cause)
   return err
 end
 
+local function kind_of(result)
+  local status = result.status
+  local is_senseless = status and status < 400 and result.kind ~= "refused"
+  return is_senseless and "protocol" or errors.kind_of_status(status)
+end
+
 --- The server refused a request, or gave an answer without tokens.
 ---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
 function failure.of_answer(result)
   local status = result.status
-  local kind = status == 429 and "rate_limit" or (status == 401 or status == 403) and "auth" or "api"
   local sent = status and (result.kind == "unreadable" and "unknown" or "yes") or result.kind == "refused" and "no" or "unknown"
   local err = errors.new {
-    kind = kind, code = result.code or "refused", message = result.message or "the server gave no tokens",
+    kind = kind_of(result), code = result.code or "refused", message = result.message or "the server gave no tokens",
     sent = sent, status = status, retry_after = result.retry_after,
   }
-  err.retryable = result.kind ~= "reject"
   err.outcome = outcome_of(result, err.outcome)
+  err.retryable = err.outcome == "none"
   return err
 end
 
