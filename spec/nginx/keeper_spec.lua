@@ -189,6 +189,71 @@ describe("a refresh under way in a worker of nginx", function()
   end)
 end)
 
+describe("a refresh that nginx ends in the middle", function()
+  local NO_TIMER = [[
+    lua_max_pending_timers 1;
+    init_worker_by_lua_block { ngx.timer.at(600, function() end) }
+  ]]
+  local KILL = [[
+    location = /kill {
+      content_by_lua_block {
+        local app = require "spec.nginx.keeper_app"
+        local thread = ngx.thread.spawn(app.keeper.get, app.keeper, ngx.var.arg_id)
+        while not is_time do ngx.sleep(0.01) end
+        ngx.print(ngx.thread.kill(thread) and "{}" or "null")
+      }
+    }
+    location = /now { content_by_lua_block { is_time = true } }
+  ]]
+  local EXIT = [[
+    require("spec.nginx.keeper_app").new {
+      on_event = function(event) if event.id == "s2" then ngx.exit(500) end end,
+    }
+  ]]
+
+  local function assert_taken_over(id)
+    local got = scene:ask("/get?id=" .. id)
+    assert.is_true(got.ok, got.message)
+    scene.oauth:release()
+    assert.same({ 1, 0 }, { scene.oauth:counts().replays, scene.oauth:counts().reuses })
+    assert.equal(0, scene:ask("/counters").flights)
+  end
+
+  it("is taken over by the next reader, if a request has carried it out for want of a timer", function()
+    scene = scenes.start { check_client_abort = true, mode = "idempotent", http = NO_TIMER }
+    local id = scene:add()
+    hold()
+    local go_away = soak.abort(scene, { "/get?id=" .. id })
+    scene.oauth:wait_held(1)
+    go_away()
+    assert_taken_over(id)
+  end)
+
+  it("is taken over, too, if that was a light thread, which keeps no request from its end", function()
+    scene = scenes.start { mode = "idempotent", http = NO_TIMER, locations = KILL }
+    local id = scene:add()
+    hold()
+    local killed = scene:begin("/kill?id=" .. id)
+    scene.oauth:wait_held(1)
+    scene:ask "/now"
+    assert.same({}, killed())
+    assert_taken_over(id)
+  end)
+
+  it("is taken over by its readers, if a handler has called ngx.exit, which ends the timer of all", function()
+    scene = scenes.start { mode = "idempotent", init = EXIT }
+    local id, exiting, later = scene:add(), scene:add(), scene:add()
+    hold()
+    local reader = scene:begin("/get?id=" .. id)
+    scene.oauth:wait_held(1)
+    assert.is_true(scene:ask("/get?id=" .. exiting).ok)
+    assert.is_true(scene:ask("/get?id=" .. later).ok)
+    local got = reader()
+    assert.is_true(got.ok, got.message)
+    assert_taken_over(id)
+  end)
+end)
+
 describe("refreshes in nginx", function()
   it("lose no session to reloads and killed workers, where the server is idempotent", function()
     scene = scenes.start { workers = 4, listen = "reuseport", mode = "idempotent" }

@@ -18,8 +18,9 @@ local host = {}
 ---@field spawn? fun(f: function, ...): true? runs f(...) concurrently; nil: not possible now
 ---@field obstacle? fun(): string? why a call cannot wait in the current phase or function; nil: it can
 ---@field condition? fun(): table { wait, signal, is_abandoned, close }; only in the hosts of this library, like all fields below
----@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), close }
+---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), is_ended?, close }
 ---@field can_yield? fun(): boolean
+---@field witness? fun(): table? { is_ended, close }: tells whether the running coroutine was ended, where only that does
 ---@field loop? fun(): any the running event loop, if a program may have several
 ---@field linger? number seconds that a coroutine which serves others goes on when it has nothing to do
 ---@field grace? number seconds that a call of an abandoned waiter continues
@@ -35,6 +36,7 @@ local HOST = {
   condition = { type = "function" },
   poller = { type = "function" },
   can_yield = { type = "function" },
+  witness = { type = "function" },
   loop = { type = "function" },
   grace = { type = "number" },
   linger = { type = "number" },
@@ -103,7 +105,7 @@ end
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
 -- Fields of a host that has `condition`; any other host is completed, and lacks them.
-local WITH_CONDITION = { "can_yield", "grace", "linger", "loop", "poller" }
+local WITH_CONDITION = { "can_yield", "grace", "linger", "loop", "poller", "witness" }
 
 --- Raises unless `given` is a valid host. `what` is the function that received it.
 function host.check(what, given)

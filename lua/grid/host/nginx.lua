@@ -97,6 +97,50 @@ function Condition:close()
   self.is_waiting = false
 end
 
+-- nginx ends a request, or a timer, with all its threads when the client goes away, or
+-- when one of the threads calls ngx.exit, and tells no Lua code. A witness is one more
+-- thread, which only waits: its condition is abandoned then. ngx.thread.kill ends one
+-- thread, whose status the witness sees.
+local Witness = {}
+Witness.__index = Witness
+
+local function attend(self, thread)
+  while not self.is_closed and not self.is_thread_dead do
+    self.condition:wait(self.round)
+    self.is_thread_dead = coroutine.status(thread) == "dead"
+  end
+end
+
+-- nil: nginx spawns no thread here
+local function new_witness(round)
+  local self = setmetatable({
+    condition = nginx.condition(), round = round, is_shared = false, is_closed = false, is_thread_dead = false,
+  }, Witness)
+  return pcall(ngx.thread.spawn, attend, self, coroutine.running()) and self or nil
+end
+
+local function end_witness(self)
+  self.is_closed = true
+  self.condition:signal()
+end
+
+--- Has nginx ended the thread that asked for the witness?
+function Witness:is_ended()
+  return self.is_thread_dead or self.condition:is_abandoned()
+end
+
+function Witness:close()
+  if not self.is_shared then end_witness(self) end
+end
+
+local ROUND = 1 -- seconds
+
+--- A witness of the running thread, until it closes it; that of the timer in a spawned
+--- one | nil: nginx spawns no thread here
+function nginx.witness()
+  return ngx.get_phase() == "timer" and ngx.ctx.grid_witness or new_witness(ROUND)
+end
+
 -- Without a wakeup (see nginx_wakeup), the poller naps between two steps: for one
 -- millisecond (the resolution of nginx's timers) while transfers make progress, then for
 -- 1/32 of the time since the last progress, up to LONGEST_NAP.
@@ -112,7 +156,7 @@ function nginx.poller(engine)
   return setmetatable({
     engine = engine, descriptor = descriptor, wakeup = descriptor and wakeup.take() or nil,
     semaphore = assert(semaphores.new()), nap = SHORTEST_NAP, in_flight = 0, moved_at = core.now(), is_woken = false,
-    time = 0, steps = 0,
+    time = 0, steps = 0, witness = nginx.witness(),
   }, Poller)
 end
 
@@ -165,6 +209,11 @@ function Poller:wake(seconds)
   self.semaphore:post(1)
 end
 
+--- Has nginx ended the thread of the poller?
+function Poller:is_ended()
+  return self.witness ~= nil and self.witness:is_ended()
+end
+
 function Poller:close()
   if self.wakeup then self.wakeup:release() end
 end
@@ -214,18 +263,27 @@ local function linger(self)
   end
 end
 
+local LONGEST_WAIT = 60 -- seconds
+
 -- The callback of the timer.
 local function run_timer(_, self)
   if self.is_running then return end
-  self.is_running = true
+  self.is_running, self.witness = true, new_witness(LONGEST_WAIT)
+  if self.witness then self.witness.is_shared = true end
+  ngx.ctx.grid_witness = self.witness
   repeat
     start_threads(self)
-    if #self.tasks == 0 and self.alive > 0 then wait_for(self.semaphore, 60) end
+    if #self.tasks == 0 and self.alive > 0 then wait_for(self.semaphore, LONGEST_WAIT) end
     linger(self)
   until is_idle(self)
   if current == self then current = nil end
   if former == self then former = nil end
   wakeup.close_spares()
+  if self.witness then end_witness(self.witness) end
+end
+
+local function is_ended(timer)
+  return timer ~= nil and timer.is_running and timer.witness ~= nil and timer.witness:is_ended()
 end
 
 -- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
@@ -236,7 +294,7 @@ local function create_timer(now)
   if not has_created and ngx.worker.exiting() or ngx.get_phase() == "init" then return nil end
   local timer = current or {
     tasks = {}, alive = 0, started = 0, is_running = false, is_first = not has_created, created_at = now,
-    semaphore = assert(semaphores.new()),
+    semaphore = assert(semaphores.new()), witness = nil,
   }
   has_created = true
   if not ngx.timer.at(0, run_timer, timer) then return nil end
@@ -255,11 +313,18 @@ local function fall_back()
   for _, task in ipairs(tasks) do current.tasks[#current.tasks + 1] = task end
 end
 
+-- Functions that have not started are lost, as those of a timer that nginx drops.
+local function drop_ended()
+  if is_ended(former) then former = nil end
+  if is_ended(current) then current = nil end
+end
+
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass
 --- such values as arguments. -> true | nil: nginx has no free timer here
 function nginx.spawn(f, ...)
   local now = core.now()
+  drop_ended()
   local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
   if former and is_dropped then
     fall_back()

@@ -127,6 +127,7 @@ local SHORTEST_WAIT, LONGEST_WAIT = 0.001, 60
 -- Wakes the driver, or spawns it. -> longest wait in seconds without a driver | nil: the
 -- driver runs
 local function ensure_driver(driver, engine)
+  if driver.poller and driver.poller.is_ended and driver.poller:is_ended() then driver.poller = false end
   if driver.poller then driver.poller:wake(engine:timeout()) end
   local now = core.now()
   if not driver.poller and (not driver.spawned_at or now - driver.spawned_at > SPAWN_TIMEOUT) then

@@ -91,6 +91,7 @@ end
 
 local function ensure_served(keeper, writer)
   local now = core.now()
+  if writer.poller and writer.poller.is_ended and writer.poller:is_ended() then writer.poller = false end
   if writer.poller then return writer.poller:wake(LONGEST_WAIT) end
   if writer.spawned_at and now < writer.spawned_at + SPAWN_TIMEOUT then return end
   writer.spawned_at = now

@@ -15,7 +15,7 @@ local flights = {}
 -- A loop may drop a spawned function, as nginx does when it has no free timer: the flight
 -- is then carried out by a caller.
 local SPAWN_TIMEOUT = 0.1
-local LONGEST_WAIT = 60
+local LONGEST_WAIT = 1 -- a flight may be dropped meanwhile
 
 local function is_closed(thread)
   return coroutine.close ~= nil and coroutine.status(thread) == "dead"
@@ -23,9 +23,10 @@ end
 
 -- The coroutine that carries out a flight may be closed while it waits, or be dropped:
 -- then the collector takes it. On LuaJIT, which closes none, its status does not tell:
--- nginx calls those of other requests dead.
+-- nginx calls those of other requests dead, and uses those that it has ended again.
 local function is_dropped(one)
   local carrier = one.carrier
+  if one.witness and one.witness:is_ended() then return true end
   return carrier ~= nil and (carrier.thread == nil or is_closed(carrier.thread))
 end
 
@@ -55,6 +56,7 @@ end
 local function land(keeper, one)
   keeper.flights[one.id] = nil
   one.is_over = true
+  if one.witness then one.witness:close() end
   waiting.wake(one.waiters)
   for _, event in ipairs(one.events or {}) do events.emit(keeper, event) end
   keeper:on_landed()
@@ -66,6 +68,7 @@ local function carry_out(keeper, one)
   if one.has_begun then return end
   one.has_begun = true
   local thread = coroutine.running()
+  one.witness = keeper.host.witness and keeper.host.witness()
   one.carrier = thread and setmetatable({ thread = thread }, WEAK)
   local ok, problem = pcall(flight.run, keeper, one)
   if not ok then one.outcome, one.err = "failed", failure.of_store(problem) end
