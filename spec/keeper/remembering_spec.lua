@@ -276,6 +276,14 @@ describe("a keeper", function()
     end))
   end)
 
+  it("reads a record that it does not remember once for a refresh", function()
+    start { store = grid.store.memory() }
+    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    assert.equal(1, calls_of(keeper.store, "get", function()
+      assert.equal(1, calls_of(records, "unpack", function() assert(keeper:refresh "session 1") end))
+    end))
+  end)
+
   it("keeps a limited number of decoded records, and none of a session that was removed", function()
     start()
     for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end

@@ -9,29 +9,37 @@ local records = require "grid.keeper.record"
 
 local access = {}
 
--- The records that were read or written last, each with its rev: a record whose rev has
--- not changed is not decoded again. No function changes a record. They are not in the
--- keeper itself, which a dump shows, but by its table of entries.
-local decoded = setmetatable({}, { __mode = "k" })
-local MOST_DECODED = 64 -- of a keeper
+-- The records that were read or written last, each with its rev, and decoded, or its blob
+-- only: a record whose rev has not changed is not read, and not decoded, again. No
+-- function changes a record. They are not in the keeper itself, which a dump shows, but
+-- by its table of entries.
+local remembered = setmetatable({}, { __mode = "k" })
+local MOST_REMEMBERED = 64 -- of a keeper
 
-local function remember(keeper, id, rev, record)
-  local known = decoded[keeper.entries]
-  if not known or known.count >= MOST_DECODED then known = { count = 0, by_id = {} } end
-  decoded[keeper.entries] = known
+local function remember(keeper, id, rev, record, blob)
+  local known = remembered[keeper.entries]
+  if not known or known.count >= MOST_REMEMBERED then known = { count = 0, by_id = {} } end
+  remembered[keeper.entries] = known
   known.count = known.count + (known.by_id[id] and 0 or 1)
-  known.by_id[id] = { rev = rev, record = record }
+  known.by_id[id] = { rev = rev, record = record, blob = blob }
+end
+
+local function last_of(keeper, id, rev)
+  local known = remembered[keeper.entries]
+  local last = known and known.by_id[id]
+  return last and rev ~= nil and last.rev == rev and last or nil
 end
 
 --- The record of an id with that rev, if it was read or written lately | nil
 function access.recall(keeper, id, rev)
-  local known = decoded[keeper.entries]
-  local last = known and known.by_id[id]
-  return last and rev ~= nil and last.rev == rev and last.record or nil
+  local last = last_of(keeper, id, rev)
+  if not last then return nil end
+  if last.blob then last.record, last.blob = records.unpack(last.blob, id, keeper.seal_keys()), nil end
+  return last.record
 end
 
 local function forget(keeper, id)
-  local known = decoded[keeper.entries]
+  local known = remembered[keeper.entries]
   if not known or not known.by_id[id] then return end
   known.count, known.by_id[id] = known.count - 1, nil
 end
@@ -46,7 +54,10 @@ function access.read(keeper, id, known_rev)
   if not ok then return nil, failure.of_store(blob) end
   if not blob then return nil, rev and failure.of_store(rev) or nil end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
-  if known_rev ~= nil and rev == known_rev then return "same", rev end
+  if known_rev ~= nil and rev == known_rev then
+    if not last_of(keeper, id, rev) then remember(keeper, id, rev, nil, blob) end
+    return "same", rev
+  end
   local last = access.recall(keeper, id, rev)
   if last then return last, rev end
   local record, err = records.unpack(blob, id, keeper.seal_keys())

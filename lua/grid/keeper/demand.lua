@@ -2,6 +2,7 @@
 -- Owns: the rule for each state of a session; how long a caller waits.
 -- Does not know: how a flight is carried out.
 
+local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"
 local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
@@ -171,12 +172,12 @@ function demand.get(keeper, id, given)
   }, entry)
 end
 
--- With the session that memory has, unless `must_compare`. -> session | nil, error |
--- nil, "changed": the session in the store is another one
+-- With the record that memory has, unless `must_compare`. -> session | nil, error | nil,
+-- "changed": memory has no record, or the store has another one
 local function refresh(keeper, call, must_compare)
   local entry, err = memory.current(keeper, call.id, must_compare)
   if not entry then return nil, err end
-  if not must_compare and not entry.session then return nil, "changed" end
+  if not must_compare and not (entry.session and access.recall(keeper, call.id, entry.rev)) then return nil, "changed" end
   if entry.dead and not entry.has_raws then return nil, failure.dead(call.id, entry.dead) end
   clear_refusal(keeper, entry)
   call.before = known(entry)
