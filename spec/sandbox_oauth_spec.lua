@@ -47,6 +47,14 @@ describe("the authorization server of the sandbox", function()
     assert.same({ expected_status, expected_code }, { status, type(body) == "table" and body.error })
   end
 
+  it("gives the tokens of a log-in, which the client without a secret refreshes", function()
+    local status, tokens = call("POST", server.http .. "/_control/oauth/tokens")
+    assert.same({ 200, "Bearer" }, { status, tokens.token_type })
+    local form = "grant_type=refresh_token&client_id=public&refresh_token=" .. tokens.refresh_token
+    assert.equal(200, (post(form, {})))
+    assert.equal(400, (call("POST", server.http .. "/_control/oauth/tokens", '{"client":"other"}')))
+  end)
+
   describe("logs in", function()
     local VERIFIER, CHALLENGE = ("v"):rep(43), "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"
     local QUERY = "client_id=app&response_type=code&redirect_uri=http%3A%2F%2Fa.example%2Fcb&scope=openid&state=s+1&nonce=n"

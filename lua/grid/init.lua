@@ -31,7 +31,7 @@ local shdict_store = lazy "grid.store.shdict"
 ---@field oauth2 fun(options: grid.OAuth2Options): grid.Exchange an OAuth 2.0 authorization server
 
 ---@class (exact) grid.Stores
----@field file fun(options: grid.FileStoreOptions): grid.Store a folder, for the programs of one host
+---@field file fun(options: grid.FileStoreOptions): grid.Store a folder, for the programs of one machine
 ---@field memory fun(): grid.Store for tests
 ---@field redis fun(options: grid.RedisStoreOptions): grid.Store Redis or Valkey, for many machines
 ---@field shdict fun(options: grid.ShdictStoreOptions): grid.Store a shared dictionary, for the workers of one nginx

@@ -1,4 +1,4 @@
--- Folders in grid.core, the modification times of their files, and compare-and-swap of
+-- Folders in grid.core, the modification times of their files, and compare-and-set of
 -- files.
 
 local core = require "grid.core"
@@ -27,7 +27,7 @@ after_each(function()
   rig.assert_nothing_left()
 end)
 
-describe("a compare-and-swap", function()
+describe("a compare-and-set", function()
   local function put(expected, text, modified)
     return core.file_replace_if(path "file", path "tmp", expected, text, modified or 0)
   end

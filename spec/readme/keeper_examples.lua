@@ -94,6 +94,19 @@ keeper_examples.lua["keeper log in"] = { run = function(block, _, _, folder)
   assert.equal("grid.session: me, generation 1\n", run_lua(server, folder, block.text))
 end }
 
+-- Of a sealed store, to another one whose keeper has the session.
+keeper_examples.lua["keeper move"] = { run = function(block, _, _, folder)
+  local server = oauth_server.share()
+  write_tokens(server, folder, 3600)
+  local out = run_lua(server, folder, MAKE:gsub("store =", 'seal_keys = { ("k"):rep(32) }, %0') .. [[
+    assert(keeper:add("me", io.open("tokens.json"):read "*a"))
+    local old, new = keeper.store, grid.store.memory()
+    ]] .. block.text .. [[
+    keeper = grid.keeper { exchange = keeper.exchange, store = new, seal_keys = { ("k"):rep(32) } }
+    print(keeper:get "me", keeper:refresh_due().refreshed, keeper:refresh "me", keeper:refresh_due().due)]])
+  assert.equal("grid.session: me, generation 1\t0\tgrid.session: me, generation 2\t0\n", out)
+end }
+
 -- Of lua-resty-openidc and nginx what the example uses; the example runs as a request.
 local OPENIDC = [[
   local data, saves = { refresh_token = "$refresh", access_token = "$access", access_token_expiration = 1 }, 0

@@ -1,4 +1,4 @@
-/* grid.core: compare-and-swap of files.
+/* grid.core: compare-and-set of files.
  *
  * Owns: nothing between two calls. Does not know: the content of files. */
 #include "lua/swap.h"

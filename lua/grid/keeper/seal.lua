@@ -68,7 +68,7 @@ function seal.open(blob, id, keys)
     if plaintext then return plaintext, envelope end
   end
   return nil, failure("record_not_opened",
-    "no seal key opens the record, or the record was changed: add the key that sealed it to seal_keys")
+    "no seal key opens the record, or the record was changed: add the key that sealed it to seal_keys (seal_key_files)")
 end
 
 return seal

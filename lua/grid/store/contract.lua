@@ -14,7 +14,7 @@ local contract = {}
 --- error. After an error of `put` or `remove` the change may have been made; with the
 --- code "not_durable" it was, and may be lost: the keeper puts such a record once more.
 ---@class (exact) grid.Store
----@field is_local boolean is the store used on one host only?
+---@field is_local boolean is the store used on one machine only?
 ---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
 ---@field is_unchanged? fun(self: grid.Store, id: string, rev: any): boolean would get return that rev? false: unknown
 ---@field put fun(self: grid.Store, id: string, rev: any, blob: string, due_at?: number): any, any rev | nil, "conflict" or error

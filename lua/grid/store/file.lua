@@ -1,4 +1,4 @@
--- A store in a folder, for the programs of one host: one file for each record.
+-- A store in a folder, for the programs of one machine: one file for each record.
 -- Owns: the folder's layout, and the form of a file. A file is named by a hash of its
 -- record's id, and lies in one of 256 folders; its time of modification is `due_at`, so
 -- that `due` opens only files of due records. Temporary files lie in the folder "tmp".
@@ -40,7 +40,7 @@ function file.new(given)
   }, File)
 end
 
--- The form of a file: two lines, the id, a line feed, and the blob. A compare-and-swap
+-- The form of a file: two lines, the id, a line feed, and the blob. A compare-and-set
 -- compares the first line.
 
 local function first_line(rev)
@@ -247,7 +247,7 @@ function File:is_unchanged(id, rev)
   return false
 end
 
--- The result of a compare-and-swap: true | nil, "conflict" | nil, error
+-- The result of a compare-and-set: true | nil, "conflict" | nil, error
 local function outcome(is_done, kind, code, message)
   if is_done then return true end
   if is_done == false then return nil, "conflict" end
@@ -389,7 +389,7 @@ function File:__tostring()
 end
 
 function File:durability()
-  return "on the disk of this host"
+  return "on the disk of this machine"
 end
 
 return file

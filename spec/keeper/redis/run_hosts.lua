@@ -14,14 +14,14 @@ local HOUR = 3600
 
 local SCENES = {
   { name = "no fault", fault = "none", rounds = 10, keeps = true },
-  { name = "a host's requests to Redis are lost", fault = "requests_lost", rounds = 6, keeps = true },
-  { name = "Redis' answers to a host are lost", fault = "answers_lost", rounds = 6, keeps = true },
+  { name = "a machine's requests to Redis are lost", fault = "requests_lost", rounds = 6, keeps = true },
+  { name = "Redis' answers to a machine are lost", fault = "answers_lost", rounds = 6, keeps = true },
   { name = "both are lost", fault = "partition", rounds = 6, keeps = true },
-  { name = "a host is cut off from Redis and the authorization server", fault = "isolation", rounds = 6, keeps = true },
+  { name = "a machine is cut off from Redis and the authorization server", fault = "isolation", rounds = 6, keeps = true },
   { name = "failover, writes paused until the replica is in step", fault = "failover_in_step", rounds = 5, keeps = true },
   { name = "failover, the replica as it is", fault = "failover", rounds = 5 },
   { name = "failover by Sentinel, the replica as it is", fault = "failover_by_sentinel", rounds = 3 },
-  { name = "failover, a host stays with the master for 1 s", fault = "failover_apart", rounds = 3 },
+  { name = "failover, a machine stays with the master for 1 s", fault = "failover_apart", rounds = 3 },
 }
 
 for _, scene in ipairs(SCENES) do

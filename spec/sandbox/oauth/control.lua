@@ -13,20 +13,31 @@ local function counts() return state.oauth end
 
 routes["GET /oauth/stats"] = function(query) return state.await(counts, query) end
 
--- Log-ins: the tokens of `count` new families, as a token endpoint answers, and their
--- numbers.
+-- The tokens of a new family, as a token endpoint answers, and its number.
+local function log_in(client)
+  local grant = families.create(client)
+  return {
+    family = grant.family.id, access_token = grant.access_token, refresh_token = grant.refresh_token, token_type = "Bearer",
+    expires_in = settings.current.token_lifetime, scope = families.SCOPE,
+  }
+end
+
+local UNKNOWN = { error = "client must be app or public" }
+
+-- Log-ins: a list.
 routes["POST /oauth/families"] = function(_, body)
   local client = body.client or "app"
-  if not clients.exists(client) then return { error = "client must be app or public" }, 400 end
+  if not clients.exists(client) then return UNKNOWN, 400 end
   local list = json.array()
-  for i = 1, body.count or 1 do
-    local grant = families.create(client)
-    list[i] = {
-      family = grant.family.id, access_token = grant.access_token, refresh_token = grant.refresh_token, token_type = "Bearer",
-      expires_in = settings.current.token_lifetime, scope = families.SCOPE,
-    }
-  end
+  for i = 1, body.count or 1 do list[i] = log_in(client) end
   return list
+end
+
+-- One log-in, for a file tokens.json.
+routes["POST /oauth/tokens"] = function(_, body)
+  local client = body.client or "public"
+  if not clients.exists(client) then return UNKNOWN, 400 end
+  return log_in(client)
 end
 
 routes["GET /oauth/families"] = function()
