@@ -1,10 +1,10 @@
 -- The keeper in event loops: waiters of one refresh, the background, timeouts, close.
 
 local child = require "spec.support.child"
-local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local loops = require "spec.support.loops"
+local random = require "grid.random"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 
@@ -208,10 +208,10 @@ for name, new_program in pairs(loops) do
     end)
 
     it("begins the rounds of `start` at a random time, since many workers start together", function()
-      local unit, store, rounds = clock.unit, grid.store.memory(), {}
+      local unit, store, rounds = random.unit, grid.store.memory(), {}
       start { store = store }
       for _, share in ipairs { 0, 0.9 } do
-        clock.unit = function() return share end
+        random.unit = function() return share end
         rounds[#rounds + 1] = 0
         store.due = function() rounds[#rounds] = rounds[#rounds] + 1 return {} end
         program.spawn(function()
@@ -224,7 +224,7 @@ for name, new_program in pairs(loops) do
         end)
         program.run()
       end
-      clock.unit = unit
+      random.unit = unit
       assert.same({ 1, 0 }, rounds)
     end)
 

@@ -5,6 +5,7 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local json = require "grid.json"
+local random = require "grid.random"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
 local verify = require "spec.exchange.verify"
@@ -75,13 +76,13 @@ end)
 
 describe("refresh", function()
   it("sends once, however short the pause is that follows a failure", function()
-    local unit = clock.unit
-    clock.unit = function() return 1e-9 end
+    local unit = random.unit
+    random.unit = function() return 1e-9 end
     start()
     assert(keeper:add("me", rig.TOKENS))
     server.faults[1] = function() return rig.response(503, "") end
     local _, err = keeper:refresh "me"
-    clock.unit = unit
+    random.unit = unit
     raw_rig.assert_error(err, { code = "http_503", status = 503 })
     assert.equal(1, #server.raw.requests)
   end)

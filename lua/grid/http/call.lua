@@ -3,10 +3,10 @@
 -- Does not know: how the program waits (the scheduler runs calls); the meaning of an
 -- answer, which `judge` of the request decides.
 
-local core = require "grid.core"
 local errors = require "grid.errors"
 local events = require "grid.http.event"
 local outcome = require "grid.outcome"
+local random = require "grid.random"
 
 local call = {}
 local Call = { __index = call }
@@ -117,8 +117,7 @@ end
 -- A random delay between half of `delay` and `delay`, so that clients that failed
 -- together do not retry together.
 local function jittered(delay)
-  local fraction = tonumber(core.uuid():sub(1, 8), 16) / 2 ^ 32
-  return delay * (0.5 + fraction / 2)
+  return delay * (0.5 + random.unit() / 2)
 end
 
 -- Seconds until the next try | nil: no further try

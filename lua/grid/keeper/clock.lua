@@ -30,9 +30,4 @@ function clock.identity(instance)
   return last
 end
 
---- From 0 up to 1.
-function clock.unit()
-  return tonumber(core.uuid():sub(1, 8), 16) / 2 ^ 32
-end
-
 return clock

@@ -11,6 +11,7 @@ local errors = require "grid.errors"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
+local random = require "grid.random"
 local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
 
@@ -179,7 +180,7 @@ end
 --- of an nginx start together. -> true | nil, error
 function due.start(keeper, given)
   local host, every = keeper.host, given.every or EVERY
-  local ticker = { every = every, delay = every * clock.unit() }
+  local ticker = { every = every, delay = every * random.unit() }
   due.stop(keeper)
   keeper.ticker = ticker
   if host.spawn and host.spawn(tick, keeper, ticker) then return true end

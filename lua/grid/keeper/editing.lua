@@ -3,7 +3,6 @@
 -- Does not know: refreshes.
 
 local access = require "grid.keeper.access"
-local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local errors = require "grid.errors"
 local events = require "grid.keeper.events"
@@ -15,6 +14,7 @@ local lifecycle = require "grid.keeper.lifecycle"
 local lifetime = require "grid.keeper.lifetime"
 local memory = require "grid.keeper.memory"
 local pasted = require "grid.pasted"
+local random = require "grid.random"
 local sending = require "grid.keeper.sending"
 local timing = require "grid.keeper.timing"
 local waiting = require "grid.keeper.waiting"
@@ -70,7 +70,7 @@ local function change(keeper, id, try)
     if not record and rev then return nil, rev end
     local result, value = try(record, rev)
     if result ~= "conflict" then return result, value end
-    waiting.sleep(keeper.host, LONGEST_PAUSE * clock.unit())
+    waiting.sleep(keeper.host, LONGEST_PAUSE * random.unit())
   end
   return nil, failure.conflict(id)
 end

@@ -17,6 +17,7 @@ local memory = require "grid.keeper.memory"
 local merge = require "grid.keeper.merge"
 local owner = require "grid.keeper.owner"
 local protocol = require "grid.keeper.protocol"
+local random = require "grid.random"
 local sending = require "grid.keeper.sending"
 local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
@@ -260,19 +261,17 @@ local function finish(keeper, one, effect)
   end
 end
 
--- Made when they are asked for, and anew each time: most steps need none of them.
-local random = setmetatable({}, {
-  __index = function(_, name)
-    if name == "unit" then return clock.unit() end
-    return core.uuid()
-  end,
+-- `random` of protocol.next. Each value is made when a step reads it: most steps need
+-- none.
+local lazy_random = setmetatable({}, {
+  __index = function(_, name) return name == "unit" and random.unit() or core.uuid() end,
 })
 
 local function env_of(keeper, one)
   local made = inside[one] or {}
   return {
     me = one.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
-    random = random,
+    random = lazy_random,
   }
 end
 

@@ -40,7 +40,8 @@ end
 
 local ENTRY = { "tokens", "answer", "life", "obtained", "skew", "from" }
 
-local function entry_of(record)
+--- The entry of a record: its tokens, and what belongs to them.
+function merge.entry_of(record)
   local entry = {}
   for _, name in ipairs(ENTRY) do entry[name] = record[name] end
   return entry
@@ -92,7 +93,7 @@ local function commit_late(record, entry)
   local from = record.from
   if not from or from.parent ~= entry.from.parent then return "adopt" end
   if entry.from.attempt > from.attempt and not record.intent then
-    return "put", advance(record, entry, appended(record.spares, entry_of(record)))
+    return "put", advance(record, entry, appended(record.spares, merge.entry_of(record)))
   end
   return "put", merge.derive(record, { spares = appended(record.spares, entry) })
 end

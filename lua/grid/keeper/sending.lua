@@ -24,11 +24,15 @@ local function judge(answer)
   }
 end
 
+local function no_request()
+  return failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
+end
+
 -- A request as Http:perform takes it | nil, error | nil: the exchange has none.
 local function compose(keeper, timeout, not_after, method, url, headers, body)
   if not method then
     if url == nil or errors.is_error(url) then return nil, url end
-    return nil, failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
+    return nil, no_request()
   end
   local ok, request = pcall(keeper.http.compose, keeper.http, "exchange.request",
     { method = method, url = url, headers = headers, body = body }, { timeout = timeout, retries = 0 })
@@ -188,7 +192,7 @@ local function send(keeper, grant, effect)
   end
   local request, err = request_of(keeper, keeper.exchange.request, grant, left, effect.not_after)
   if not request then
-    err = err or failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
+    err = err or no_request()
     return { kind = "refused", code = err.code }, err
   end
   local answer

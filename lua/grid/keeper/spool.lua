@@ -8,13 +8,13 @@
 -- Does not know: flights, and when an answer goes there.
 
 local access = require "grid.keeper.access"
-local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local events = require "grid.keeper.events"
 local files = require "grid.store.file"
 local memory = require "grid.keeper.memory"
 local merge = require "grid.keeper.merge"
 local lifecycle = require "grid.keeper.lifecycle"
+local random = require "grid.random"
 local records = require "grid.keeper.record"
 local sending = require "grid.keeper.sending"
 
@@ -77,18 +77,14 @@ local function parse(text)
   return text:sub(start, last), kind, text:sub(last + 1)
 end
 
-local ENTRY = { "tokens", "answer", "life", "obtained", "skew", "from" }
-
 local function merged(keeper, current, record, kind)
   local env = keeper:env()
-  env.random = { unit = clock.unit() }
+  env.random = { unit = random.unit() }
   if kind == "raw" then
     local write_id = record.intent and record.intent.write_id
     return merge.keep_raw(current, record.lineage, record.raws[#record.raws], write_id, UNREADABLE, env)
   end
-  local entry = {}
-  for _, name in ipairs(ENTRY) do entry[name] = record[name] end
-  return merge.commit(current, record.lineage, entry)
+  return merge.commit(current, record.lineage, merge.entry_of(record))
 end
 
 -- The session was removed or replaced.
