@@ -1,6 +1,8 @@
 /* What tells processes apart: names, zombies, and processes that have gone. */
 #include "base/machine.h"
 
+#include "base/fork.h"
+
 #include "check.h"
 
 #include <ctype.h>
@@ -113,8 +115,34 @@ static void the_clock_counts_from_boot_on(void)
     CHECK(grid_machine_boottime() >= (double)monotonic.tv_sec);
 }
 
+/* 0: a child that knows itself as another process, whose own child does, too */
+static int status_of_children(unsigned parent, int depth)
+{
+    int status = 1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        bool is_known = grid_fork_count() != parent && grid_fork_pid() == getpid();
+
+        _exit(is_known && (depth == 0 || status_of_children(grid_fork_count(), depth - 1) == 0) ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void a_forked_child_knows_that_it_is_another_process(void)
+{
+    unsigned count = grid_fork_count();
+
+    CHECK_INT(grid_fork_pid(), getpid());
+    CHECK_INT(status_of_children(count, 1), 0);
+    CHECK_INT(grid_fork_count(), count);
+    CHECK_INT(grid_fork_pid(), getpid());
+}
+
 int main(void)
 {
+    a_forked_child_knows_that_it_is_another_process();
     a_process_knows_where_it_runs();
     a_zombie_and_a_reaped_process_are_gone();
     a_stopped_process_is_alive();

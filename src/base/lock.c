@@ -1,5 +1,6 @@
 #include "base/lock.h"
 
+#include "base/fork.h"
 #include "base/standard.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ bool grid_lock_take(grid_lock *lock, const char *path, grid_error *err)
     grid_lock_result result = GRID_LOCK_REPLACED;
     struct stat status;
 
-    lock->owner = getpid();
+    lock->forks = grid_fork_count();
     for (int tries = 0; tries < TRIES && result == GRID_LOCK_REPLACED; tries++) {
         lock->fd = grid_lock_open(path, GRID_LOCK_EXISTING, err);
         if (lock->fd < 0)
@@ -114,7 +115,7 @@ void grid_lock_release(grid_lock *lock)
 {
     if (lock->fd < 0)
         return;
-    if (lock->owner == getpid())
+    if (lock->forks == grid_fork_count())
         flock(lock->fd, LOCK_UN);
     close(lock->fd);
     lock->fd = -1;

@@ -10,11 +10,10 @@
 #include "base/error.h"
 
 #include <sys/stat.h>
-#include <sys/types.h>
 
 typedef struct grid_lock {
     int fd;      /* negative: not held */
-    pid_t owner; /* the process that took the lock; a forked child has the descriptor too */
+    unsigned forks; /* see grid_fork_count: a forked child has the descriptor, too */
 } grid_lock;
 
 /* Tries to take the lock on the file at `path`, without waiting. A symbolic link is

@@ -1,6 +1,7 @@
 #include "base/notifier.h"
 
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "base/thread.h"
 
 #include <arpa/inet.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 struct grid_notifier {
-    pid_t owner;
+    unsigned forks; /* see grid_fork_count */
     int epoll;
     int timer;
     int socket;
@@ -118,7 +119,7 @@ grid_notifier *grid_notifier_new(const char secret[GRID_NOTIFIER_SECRET], grid_e
         grid_error_out_of_memory(err);
         return NULL;
     }
-    notifier->owner = getpid();
+    notifier->forks = grid_fork_count();
     notifier->epoll = notifier->timer = notifier->socket = -1;
     atomic_init(&notifier->is_ending, false);
     memcpy(notifier->secret, secret, sizeof notifier->secret);
@@ -130,7 +131,7 @@ grid_notifier *grid_notifier_new(const char secret[GRID_NOTIFIER_SECRET], grid_e
 
 static bool is_ours(const grid_notifier *notifier)
 {
-    return notifier->owner == getpid();
+    return notifier->forks == grid_fork_count();
 }
 
 static void close_opened(int fd)

@@ -3,6 +3,7 @@
 #include "base/replacement.h"
 
 #include "base/folder.h"
+#include "base/fork.h"
 #include "base/standard.h"
 
 #include <errno.h>
@@ -121,7 +122,7 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
 
     replacement->temporary[0] = '\0';
     replacement->fd = -1;
-    replacement->owner = getpid();
+    replacement->forks = grid_fork_count();
     if (!resolve(path, replacement->target))
         return failed(err, "cannot write", path);
     is_there = stat(replacement->target, &old) == 0;
@@ -230,7 +231,7 @@ void grid_replacement_clear(grid_replacement *replacement)
     if (replacement->fd >= 0)
         close(replacement->fd);
     replacement->fd = -1;
-    if (replacement->temporary[0] && replacement->owner == getpid())
+    if (replacement->temporary[0] && replacement->forks == grid_fork_count())
         unlink(replacement->temporary);
     replacement->temporary[0] = '\0';
 }

@@ -15,12 +15,11 @@
 #include "base/slice.h"
 
 #include <limits.h>
-#include <sys/types.h>
 
 typedef struct grid_replacement {
     char target[PATH_MAX];
     char temporary[PATH_MAX]; /* empty once renamed */
-    pid_t owner;              /* only this process removes the file, not a forked child */
+    unsigned forks;           /* see grid_fork_count: a forked child does not remove the file */
     int fd;                   /* negative once closed */
 } grid_replacement;
 

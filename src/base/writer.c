@@ -1,6 +1,7 @@
 #include "base/writer.h"
 
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "base/thread.h"
 
 #include <pthread.h>
@@ -25,7 +26,7 @@ typedef struct queue {
 } queue;
 
 struct grid_writer {
-    pid_t owner;
+    unsigned forks; /* see grid_fork_count */
     int fd; /* an eventfd */
     pthread_t thread;
     bool has_thread;
@@ -133,7 +134,7 @@ grid_writer *grid_writer_new(grid_error *err)
         grid_free(writer);
         return NULL;
     }
-    writer->owner = getpid();
+    writer->forks = grid_fork_count();
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_cond_init(&writer->wakeup, NULL);
     init_queue(&writer->waiting);
@@ -180,7 +181,7 @@ void grid_writer_free(grid_writer *writer)
 
 bool grid_writer_is_ours(const grid_writer *writer)
 {
-    return writer->owner == getpid();
+    return writer->forks == grid_fork_count();
 }
 
 int grid_writer_fd(const grid_writer *writer)
@@ -239,8 +240,8 @@ static grid_write *submit(grid_writer *writer, grid_write *write)
     write->id = ++writer->submitted;
     pthread_mutex_lock(&writer->mutex);
     append(&writer->waiting, write);
-    pthread_cond_signal(&writer->wakeup);
     pthread_mutex_unlock(&writer->mutex);
+    pthread_cond_signal(&writer->wakeup); /* the thread wakes up to a free mutex */
     return write;
 }
 

@@ -1,6 +1,7 @@
 #include "http/engine.h"
 
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "http/clock.h"
 #include "http/driver.h"
 #include "http/engine_internal.h"
@@ -25,7 +26,7 @@ struct grid_engine {
     grid_connections connections;
     grid_driver *driver;
     grid_engine **home;
-    unsigned generation; /* see fork_count */
+    unsigned forks; /* see grid_fork_count */
     unsigned refs;
     size_t in_flight;
     grid_url *url; /* of the last task, or NULL */
@@ -38,18 +39,9 @@ struct grid_engine {
     int deferrals;        /* of passed deadlines */
 };
 
-/* Fork count since the first engine was created; cheaper than getpid(). */
-static unsigned fork_count;
-
-static void count_fork(void)
-{
-    fork_count++;
-}
-
 static void start_libcurl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    pthread_atfork(NULL, NULL, count_fork);
 }
 
 /* The multi handles are freed before the driver, since curl_multi_cleanup reports closed
@@ -84,7 +76,7 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     }
     grid_guard_enter(&guard);
     pthread_once(&once, start_libcurl);
-    engine->generation = fork_count;
+    engine->forks = grid_fork_count();
     engine->refs = 1;
     engine->next_deadline = -1;
     engine->driver = grid_driver_new(&engine->connections, err);
@@ -121,7 +113,7 @@ void grid_engine_unref(grid_engine *engine)
 
 bool grid_engine_is_ours(const grid_engine *engine)
 {
-    return engine->generation == fork_count;
+    return engine->forks == grid_fork_count();
 }
 
 /* ---- Tasks ------------------------------------------------------------------------- */

@@ -3,10 +3,9 @@
  * Owns: nothing between two calls. Does not know: the use of the results. */
 #include "lua/machine.h"
 
+#include "base/fork.h"
 #include "base/machine.h"
 #include "lua/support.h"
-
-#include <unistd.h>
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {
@@ -38,7 +37,7 @@ static int machine(lua_State *L)
 /* pid() -> integer. Unlike machine(), takes no time: tells whether the process forked. */
 static int pid(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)getpid());
+    lua_pushinteger(L, (lua_Integer)grid_fork_pid());
     return 1;
 }
 
