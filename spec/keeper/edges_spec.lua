@@ -256,7 +256,7 @@ describe("The rounds of refresh_due", function()
     assert(keeper:refresh_due())
     assert.equal(2, server.stats().executions)
     assert.is_true(raw_rig.await(function() return keeper.http.closed end))
-    if keeper.crew_http then assert.is_true(keeper.crew_http.closed) end -- plain Lua only
+    if keeper.event_loop_http then assert.is_true(keeper.event_loop_http.closed) end -- plain Lua only
   end)
 end)
 
@@ -291,7 +291,7 @@ describe("A keeper that is closed while a caller reads the store", function()
   it("begins no refresh of what is due, and no sender", function()
     closing "due"
     assert.same({ due = 1, refreshed = 0, adopted = 0, failed = 0 }, keeper:refresh_due())
-    assert.same({ 1, false }, { keeper.store.calls.put, keeper.crew_http })
+    assert.same({ 1, false }, { keeper.store.calls.put, keeper.event_loop_http })
   end)
 end)
 

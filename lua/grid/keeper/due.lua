@@ -1,13 +1,13 @@
--- Keeps alive what no caller asks for: refresh_due, once, in the background, or as the
--- work of a whole program.
+-- Refreshes the sessions that are due, independent of callers: once, in the background,
+-- or as the work of a whole program.
 -- Owns: which sessions are due; the loops of `start` and `run`.
 -- Does not know: how a session is refreshed.
 
 local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
-local crew = require "grid.keeper.crew"
 local errors = require "grid.errors"
+local event_loops = require "grid.keeper.event_loop"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
 local flights = require "grid.keeper.flights"
@@ -19,35 +19,36 @@ local due = {}
 
 local EVERY, LIMIT, CONCURRENCY = 5, 100, 16
 
--- The store goes by the wall clock. After that was set back, what is in memory is due by
--- CLOCK_BOOTTIME.
+-- Adds the ids in memory that are due by CLOCK_BOOTTIME: the store goes by the wall
+-- clock, which may have been set back.
 local function add_known(keeper, ids, limit)
   local now, is_listed = clock.boot(), {}
   for _, id in ipairs(ids) do is_listed[id] = true end
   for id, entry in pairs(keeper.entries) do
     if #ids >= limit then return end
     local is_due = entry.session and now >= math.max(entry.born + entry.schedule.advisory, entry.paused_until)
-    if is_due and not is_listed[id] and not keeper.in_vain[id] then ids[#ids + 1] = id end
+    if is_due and not is_listed[id] and not keeper.deferred[id] then ids[#ids + 1] = id end
   end
 end
 
--- The ids that are due in the store, and apart from them those that the last rounds have
--- handled in vain: their records could not be read or written, are not there, or are not
--- due by the clock of this machine. They stay due, and must not keep the others from
--- their turn; those that were handled least recently come first. -> ids, ids | nil, error
+-- The ids that are due in the store, and apart from them the deferred ones: the last
+-- rounds have left their records unchanged, since these could not be read or written, are
+-- missing, or are not due by the clock of this machine. They stay due, and must not keep
+-- the others from their turn; those that were handled least recently come first.
+-- -> ids, deferred ids | nil, error
 local function due_ids(keeper, limit)
-  local in_vain, count = keeper.in_vain, 0
-  for _ in pairs(in_vain) do count = count + 1 end
+  local deferred, count = keeper.deferred, 0
+  for _ in pairs(deferred) do count = count + 1 end
   local listed, err = access.ids(keeper, "due", clock.wall(), limit + count)
   if not listed then return nil, err end
   local ids, last = {}, {}
-  keeper.in_vain = {}
+  keeper.deferred = {}
   for _, id in ipairs(listed) do
-    local list = in_vain[id] and last or ids
-    keeper.in_vain[id] = in_vain[id]
+    local list = deferred[id] and last or ids
+    keeper.deferred[id] = deferred[id]
     list[#list + 1] = id
   end
-  table.sort(last, function(a, b) return in_vain[a] < in_vain[b] end)
+  table.sort(last, function(a, b) return deferred[a] < deferred[b] end)
   return ids, last
 end
 
@@ -71,11 +72,11 @@ end
 local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
 
 -- Outcomes that leave the record as it is.
-local IN_VAIN = { missing = true, serve = true, hold = true, back_off = true, elsewhere = true }
+local UNCHANGED = { missing = true, serve = true, hold = true, back_off = true, elsewhere = true }
 
 local function count(keeper, counts, one)
-  local is_in_vain = IN_VAIN[one.outcome] or one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
-  keeper.in_vain[one.id] = is_in_vain and clock.boot() or nil
+  local is_unchanged = UNCHANGED[one.outcome] or one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
+  keeper.deferred[one.id] = is_unchanged and clock.boot() or nil
   local name = COUNTED[one.outcome]
   if name then counts[name] = counts[name] + 1 end
 end
@@ -84,7 +85,7 @@ end
 local function refresh_all(keeper, ids, concurrency, is_over)
   local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0 }
   local under_way, first = {}, 1
-  local function land_first()
+  local function await_first()
     flights.await(keeper, under_way[first])
     count(keeper, counts, under_way[first])
     first = first + 1
@@ -92,26 +93,26 @@ local function refresh_all(keeper, ids, concurrency, is_over)
   for _, id in ipairs(ids) do
     if keeper.closed or is_over and is_over() then break end
     under_way[#under_way + 1] = flights.offer(keeper, id, {})
-    if #under_way - first + 1 >= concurrency then land_first() end
+    if #under_way - first + 1 >= concurrency then await_first() end
   end
-  while first <= #under_way do land_first() end
+  while first <= #under_way do await_first() end
   return counts
 end
 
--- Plain Lua has no coroutines that run meanwhile: the refreshes get some of their own.
--- The second sender is kept, so that connections are reused.
-local function refresh_by_crew(keeper, ...)
+-- Plain Lua has no event loop: the refreshes run in one of the keeper. The second sender
+-- is kept, so that connections are reused.
+local function refresh_in_own_loop(keeper, ...)
   local engine, err = errors.core_result(core.engine())
   if not engine then return nil, err end
-  local team = keeper.crew or crew.new()
-  keeper.crew = team
-  keeper.crew_http = keeper.crew_http or keeper:new_http(team.host)
-  local member = setmetatable({
-    host = team.host, http = keeper.crew_http, may_persist = false, on_landed = function() keeper:on_landed() end,
+  local loop = keeper.event_loop or event_loops.new()
+  keeper.event_loop = loop
+  keeper.event_loop_http = keeper.event_loop_http or keeper:new_http(loop.host)
+  local inside = setmetatable({
+    host = loop.host, http = keeper.event_loop_http, may_persist = false, on_landed = function() keeper:on_landed() end,
   }, { __index = keeper })
   local counts
-  team.host.spawn(function(...) counts = refresh_all(member, ...) end, ...)
-  local ok, problem = pcall(team.run, team, engine)
+  loop.host.spawn(function(...) counts = refresh_all(inside, ...) end, ...)
+  local ok, problem = pcall(loop.run, loop, engine)
   engine:close()
   if not ok then error(problem, 0) end
   return counts
@@ -126,7 +127,7 @@ function due.refresh(keeper, given, is_over)
   local limit = given.limit or LIMIT
   local ids, err = ids_of_round(keeper, limit)
   if not ids then return nil, err end
-  local refresh = keeper.host.name == "blocking" and not keeper.closed and refresh_by_crew or refresh_all
+  local refresh = keeper.host.name == "blocking" and not keeper.closed and refresh_in_own_loop or refresh_all
   local counts
   counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, is_over)
   if not counts then return nil, err end

@@ -109,14 +109,14 @@ function keeper.new(given)
   self.census = { entries = 0, sweep_at = 0, watches = 0, sweep_watches_at = 0, edits = 0 }
   self.flights = {}  -- id -> flight under way
   self.pending = {}  -- id -> flight whose answer the store has not taken
-  self.in_vain = {}  -- ids that refresh_due has handled in vain -> when, see due.lua
+  self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
   self.writers = {}  -- see disk.lua
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start
-  self.crew, self.crew_http = false, false -- for refreshes side by side in plain Lua
+  self.event_loop, self.event_loop_http = false, false -- for concurrent refreshes in plain Lua
   self.may_persist = true -- a flight in a coroutine may wait for the store without end
   self.closed = false
   return setmetatable(self, Keeper)
@@ -136,7 +136,7 @@ end
 function Keeper:on_landed()
   if not self.closed or flights.count(self) > 0 then return end
   self.http:close()
-  if self.crew_http then self.crew_http:close() end
+  if self.event_loop_http then self.event_loop_http:close() end
   disk.close(self)
 end
 

@@ -1,13 +1,13 @@
--- A host for refreshes side by side in plain Lua, where no event loop runs: its loop runs
--- in crew:run, for as long as the coroutines that were spawned.
+-- An event loop for plain Lua, so that refreshes run concurrently there: `run` resumes
+-- the coroutines that were spawned, until all of them have ended.
 -- Owns: those coroutines, and their waits.
 -- Does not know: flights.
 
 local core = require "grid.core"
 local reactor = require "grid.http.reactor"
 
-local crew = {}
-local Crew = { __index = crew }
+local event_loop = {}
+local Loop = { __index = event_loop }
 
 local Condition = {}
 Condition.__index = Condition
@@ -31,11 +31,11 @@ function Condition:is_abandoned() -- luacheck: no self
   return false
 end
 
---- A crew without coroutines. Its `host` is one for grid.http.
-function crew.new()
-  local self = setmetatable({ waiting = {}, problem = nil }, Crew)
+--- A loop without coroutines. Its `host` is one for grid.http.
+function event_loop.new()
+  local self = setmetatable({ waiting = {}, problem = nil }, Loop)
   self.host = {
-    name = "crew", now = core.now, can_yield = core.is_yieldable,
+    name = "event_loop", now = core.now, can_yield = core.is_yieldable,
     spawn = function(f, ...)
       self:resume(coroutine.create(f), ...)
       return true
@@ -47,15 +47,15 @@ function crew.new()
   return self
 end
 
-function crew:resume(thread, ...)
+function event_loop:resume(thread, ...)
   local ok, problem = coroutine.resume(thread, ...)
   if not ok then self.problem = self.problem or problem end
 end
 
 local LONGEST_WAIT = 60 -- seconds, so that a wrong clock delays a coroutine by a minute at most
 
--- -> the conditions whose waits are over, seconds until the next one is
-local function over(self)
+-- -> the conditions whose waits have ended, seconds until the next wait ends
+local function ended_waits(self)
   local now, soonest, list = core.now(), LONGEST_WAIT, {}
   for condition in pairs(self.waiting) do
     if condition.is_signalled or condition.deadline <= now then list[#list + 1] = condition end
@@ -66,18 +66,18 @@ end
 
 --- Runs until all coroutines have ended. Raises the first error of one.
 ---@param engine grid.core.engine
-function crew:run(engine)
+function event_loop:run(engine)
   while next(self.waiting) do
-    local list, seconds = over(self)
-    if #list == 0 then
+    local ended, seconds = ended_waits(self)
+    if #ended == 0 then
       engine:wait(seconds)
       reactor.step(engine)
     end
-    for _, condition in ipairs(list) do self:resume(condition.thread) end
+    for _, condition in ipairs(ended) do self:resume(condition.thread) end
   end
   local problem = self.problem
   self.problem = nil
   if problem ~= nil then error(problem, 0) end
 end
 
-return crew
+return event_loop
