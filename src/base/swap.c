@@ -1,6 +1,7 @@
 #include "base/swap.h"
 
 #include "base/folder.h"
+#include "base/fork.h"
 #include "base/lock.h"
 #include "base/replacement.h"
 
@@ -130,7 +131,7 @@ static bool name_temporary(temporary *new, const char *folder)
     int size;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, (long)getpid(), (unsigned long long)now.tv_sec,
+    size = snprintf(new->path, sizeof new->path, "%s/%ld.%llx.%lx", folder, (long)grid_fork_pid(), (unsigned long long)now.tv_sec,
                     (unsigned long)now.tv_nsec);
     return size >= 0 && (size_t)size < sizeof new->path;
 }
