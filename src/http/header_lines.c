@@ -19,6 +19,15 @@ static bool append(struct curl_slist **lines, const char *line, grid_error *err)
     return true;
 }
 
+size_t grid_header_lines_size(const grid_exchange *exchange)
+{
+    size_t bytes = strlen(exchange->url);
+
+    for (size_t i = 0; i < exchange->header_count; i++)
+        bytes += exchange->headers[i].size;
+    return bytes;
+}
+
 /* CURLOPT_HTTPHEADER: "Name:" removes a header. Without "Content-Type:", libcurl sends
  * application/x-www-form-urlencoded with each POST. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
@@ -26,6 +35,9 @@ bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *ex
     bool has_type = false;
     size_t i;
 
+    if (grid_header_lines_size(exchange) > GRID_REQUEST_MAX_BYTES)
+        return grid_error_set(err, GRID_REQUEST, "headers_too_large",
+                              "the request's URL and headers take more than %d bytes", GRID_REQUEST_MAX_BYTES);
     for (i = 0; i < exchange->header_count; i++) {
         has_type = has_type || grid_slice_begins(exchange->headers[i], "content-type:");
         if (!grid_header_check(exchange->headers[i], err) || !append(lines, exchange->headers[i].data, err))

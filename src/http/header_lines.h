@@ -10,9 +10,16 @@
 
 #include <curl/curl.h>
 
+/* Of the URL and the lines: nghttp2 sends no more than 64 KiB in an HTTP/2 request, which
+ * include those that libcurl adds. */
+enum { GRID_REQUEST_MAX_BYTES = 63 * 1024 };
+
+/* The size of the exchange's URL and lines. */
+size_t grid_header_lines_size(const grid_exchange *exchange);
+
 /* Appends the exchange's lines to *lines, and lines that prevent libcurl from adding its
- * own. Fails with code "bad_header" or "out_of_memory"; *lines must be freed also
- * then. */
+ * own. Fails with code "bad_header", "headers_too_large" or "out_of_memory"; *lines must
+ * be freed also then. */
 bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err);
 
 void grid_header_lines_free(struct curl_slist *lines);

@@ -1,5 +1,6 @@
 #include "http/options.h"
 
+#include "http/header_lines.h"
 #include "http/headers.h"
 #include "http/libcurl.h"
 
@@ -24,6 +25,13 @@ enum { READ_BYTES = GRID_HEADERS_MAX_BYTES * 3 / 2 };
  * each transfer, 64 KiB by default, for requests of a few KiB. */
 enum { SEND_BYTES = 16 * 1024 };
 
+/* Over TLS, libcurl 7.88 and before do not send the rest of headers that take more than
+ * twice the buffer, unless a body follows. */
+static long send_bytes(const grid_exchange *exchange)
+{
+    return grid_header_lines_size(exchange) < SEND_BYTES ? (long)SEND_BYTES : 4L * SEND_BYTES;
+}
+
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
 {
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -38,7 +46,7 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
 #endif
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BYTES);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, send_bytes(exchange));
 }
 
 static bool is_tls(const grid_exchange *exchange)

@@ -14,7 +14,8 @@
 
 static const char TRANSFER[] = "grid.core.transfer";
 
-enum { MAX_HEADERS = 64 };
+/* Those of grid.http.options and of a client. */
+enum { MAX_HEADERS = 128 };
 
 typedef struct box {
     grid_transfer *transfer; /* NULL once closed */

@@ -135,11 +135,16 @@ for _, name in ipairs {
 -- A token of RFC 9110 5.6.2.
 local NAME = "^[0-9A-Za-z!#$%%&'*+.^_`|~-]+$"
 
+local MAX_HEADERS = 100 -- grid.core takes a few more
+
 --- Raises unless `headers` maps field names to strings. A value with control characters
 --- is refused when the request is sent.
 function options.check_headers(what, headers)
   schema.refuse_view(what, "headers", headers)
+  local count = 0
   for name, value in pairs(headers) do
+    count = count + 1
+    if count > MAX_HEADERS then argument.raise("%s: headers: more than %d", what, MAX_HEADERS) end
     if type(name) ~= "string" or not name:find(NAME) then
       argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
     end
