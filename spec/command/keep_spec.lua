@@ -214,8 +214,13 @@ describe("grid keep", function()
     refuses(2, "keeper.json: oauth2: field 'reuse_seconds' is missing", { reuse = "grace" })
     refuses(1, "key holds no key: write 64 hexadecimal digits", nil, { seal_key_files = { "key" } })
     refuses(1, "cannot read nowhere", { client_secret_file = "nowhere" })
-    folder:write("keeper.json", "[]")
-    assert.equal(2, (shell "keep list"))
+    refuses(2, "keeper.json: oauth2: 'client_secret_file' is not used with client_auth = \"none\"", { client_auth = "none" })
+    for text, fault in pairs { ["[]"] = "\n", ['{ "directory": "x", }'] = ": not JSON at byte 20" } do
+      folder:write("keeper.json", text)
+      local code, _, err = shell "keep list"
+      assert.equal(2, code)
+      assert.is_truthy(err:find("grid: keeper.json holds no JSON object" .. fault, 1, true), err)
+    end
   end)
 
   it("shows no token but where it is asked for one, and leaves none in a sealed store", function()

@@ -211,6 +211,7 @@ describe("the check of stores", function()
   end)
 
   it("says that no store was made", function()
+    assert.has_error(function() check {} end, "grid: grid.store.check: 'make_store' must be a function, got table")
     assert.same({ nil, "make_store() gives no store: refused" }, { check(function() return nil, "refused" end) })
     assert.same({ nil, "a store must be a table, got string" }, { check(function() return "memory" end) })
     assert.matches("^raised: .*broken", select(2, check(function() error "broken" end)))

@@ -11,17 +11,17 @@ local output = require "grid.cli.output"
 
 local command = {}
 
--- In the order in which they are used on a session. A module is loaded when its command
--- runs.
+-- The keeper, then the commands of Grid in the order in which they are used on a session.
+-- A module is loaded when its command runs.
 local COMMANDS = {
+  { "keep", "keep sessions fresh in a store: any OAuth 2.0 server, or Grid" },
   { "keygen", "make a key pair" },
-  { "login", "log in with a one-time password, and save the session in a file" },
+  { "login", "log in at Grid with a one-time password, and save the session in a file" },
   { "refresh", "refresh the session in a file" },
   { "inspect", "show what a session file holds, without its secrets" },
   { "sign", "sign a prepared transaction" },
   { "move-signer", "replace the signer of an account by one of your own, before Grid ends" },
   { "refresh-all", "refresh every session file of a folder" },
-  { "keep", "keep sessions fresh in a store: any OAuth 2.0 server, or Grid" },
 }
 
 local modules = {}

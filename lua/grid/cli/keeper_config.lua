@@ -59,10 +59,15 @@ local OF_CLIENT = { "base_url", "environment" }
 for _, name in ipairs(contract.TRANSPORT) do OF_CLIENT[#OF_CLIENT + 1] = name end
 for _, name in ipairs(OF_CLIENT) do GRID[name] = { type = options.client[name].type, check = options.client[name].check } end
 
+local function in_file(quoted_name)
+  local instead = IN_FILES[quoted_name:sub(2, -2)]
+  return instead and "'" .. instead .. "'"
+end
+
 -- The value of a function that raises for a misuse, which is one of the file here.
 local function checked(where, f, ...)
   local ok, value = pcall(f, ...)
-  if not ok then exit.usage("%s: %s", where, service.message_of(value)) end
+  if not ok then exit.usage("%s: %s", where, (service.message_of(value):gsub("'[%l_]+'", in_file))) end
   return value
 end
 
@@ -136,8 +141,10 @@ local function seal_keys(base, paths)
 end
 
 local function read(path)
-  local value = json.decode(exit.assert(session_file.read_text(path)))
-  if type(value) ~= "table" or json.is_array(value) then exit.usage("%s holds no JSON object", path) end
+  local value, _, _, fault = json.decode(exit.assert(session_file.read_text(path)))
+  if type(value) ~= "table" or json.is_array(value) then
+    exit.usage("%s holds no JSON object%s", path, value == nil and ": " .. fault or "")
+  end
   check(path, FIELDS, value)
   if (value.directory == nil) == (value.redis == nil) then
     exit.usage("%s: name either 'directory' or 'redis', the store of the sessions", path)

@@ -37,10 +37,11 @@ end
 ---@return { token_url: string, revocation_url: string? }? endpoints, table? failure
 function metadata.read(answer, issuer)
   if answer.status ~= 200 then
-    return refuse("metadata_http_" .. answer.status, "the request for the metadata was answered with status %d", answer.status)
+    return refuse("metadata_http_" .. answer.status,
+      "the request for the metadata of %s was answered with status %d: check the option 'issuer'", issuer, answer.status)
   end
   local value = json.decode(pasted.without_mark(answer.body))
-  if type(value) ~= "table" then return refuse("metadata_unreadable", "the metadata is not a JSON object") end
+  if type(value) ~= "table" then return refuse("metadata_unreadable", "the metadata of %s is not a JSON object", issuer) end
   if value.issuer ~= issuer then
     return refuse("metadata_issuer", "the metadata names another issuer: check the spelling of the option 'issuer'")
   end

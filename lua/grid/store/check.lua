@@ -3,6 +3,7 @@
 -- Owns: the records that the checks add and remove again. The store must be empty.
 -- Does not know: how a store keeps its records. Durability is not checked.
 
+local argument = require "grid.argument"
 local contract = require "grid.store.contract"
 
 local Fault = { __name = "grid.store.check.fault" }
@@ -287,6 +288,7 @@ end
 ---@param make_store fun(): grid.Store
 ---@return true? is_good, string? what_is_wrong
 return function(make_store)
+  if type(make_store) ~= "function" then argument.raise_type(make_store, "grid.store.check: 'make_store' must be a function") end
   local ok, problem = pcall(run, make_store)
   if ok then return true end
   if getmetatable(problem) == Fault then return nil, problem.message end
