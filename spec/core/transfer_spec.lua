@@ -143,7 +143,7 @@ describe("grid.core", function()
         end
       end
       local many = {}
-      for i = 1, 65 do many[i] = "X: y" end
+      for i = 1, 129 do many[i] = "X: y" end
       assert.is_false(pcall(start, engine, exchange("/ok", { headers = many })))
       local one = exchange "/ok"
       assert.is_false(pcall(engine.start, engine))
