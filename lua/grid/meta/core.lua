@@ -1,30 +1,31 @@
 ---@meta grid.core
 -- luacheck: ignore 212 241
 
--- The C core as the Lua language server should see it; its objects are in objects.lua. No
--- file loads this one; a spec compares it with the exports of grid.core. A function that
--- fails returns nil and three texts: the kind, the code and the message of a grid.Error.
+-- Annotations of the C core for the Lua language server; those of its objects are in
+-- objects.lua. No file loads this one; a spec compares it with the exports of grid.core.
+-- A function that fails returns nil and three strings: the kind, the code and the message
+-- of a grid.Error.
 
 ---@class grid.core
 local core = {}
 
---- Seconds on a clock that never jumps.
+--- Seconds on CLOCK_MONOTONIC.
 ---@return number
 function core.now() end
 
 --- Foreign text on one line of valid UTF-8: controls and line separators become a blank,
---- what is not seen (directional marks, zero width, BOM) goes, bytes that are no
---- character become U+FFFD.
+--- invisible characters (directional marks, zero width, BOM) are removed, and bytes that
+--- are no character become U+FFFD.
 ---@param text string
 ---@return string
 function core.visible(text) end
 
---- Valid JSON with such characters as escapes: it says the same to its reader.
+--- Valid JSON with such characters as escapes; its value is the same.
 ---@param json string
 ---@return string
 function core.visible_json(json) end
 
---- Has the text so many bytes in a row that one of the others has, too?
+--- Does one of the other texts have a common substring of `size` bytes with `text`?
 ---@param text string
 ---@param size integer 4 to 64
 ---@param ... string
@@ -35,7 +36,7 @@ function core.overlaps(text, size, ...) end
 ---@return string
 function core.uuid() end
 
---- Seconds since boot, time of suspension included (CLOCK_BOOTTIME).
+--- Seconds since boot, including suspension (CLOCK_BOOTTIME).
 ---@return number
 function core.boottime() end
 
@@ -47,16 +48,16 @@ function core.boottime() end
 ---@field pid_namespace? string
 ---@field time_namespace? string
 
---- Where this process runs. A field is nil where the kernel does not tell.
+--- Identifies this process and its machine. A field is nil if the kernel does not report
+--- the value.
 ---@return grid.core.machine
 function core.machine() end
 
---- That of this process, which changes in a forked child. Takes less time than
---- core.machine.
+--- The process id, which differs in a forked child. Takes less time than core.machine.
 ---@return integer
 function core.pid() end
 
---- Is there a process with that number? A zombie is gone.
+--- The state of the process with that id. A zombie is "gone".
 ---@param pid integer
 ---@return "alive"|"gone"|"unknown" state, string? start_time
 function core.process(pid) end
@@ -116,21 +117,21 @@ function core.base64url_decode(text) end
 ---@return boolean
 function core.is_yieldable() end
 
---- Blocks of memory that the C core holds. 0: nothing is left.
+--- The number of memory blocks in use by the C core.
 ---@return integer
 function core.live() end
 
---- A holder of the engine that all clients of this Lua state share.
+--- A reference to the engine that all clients of this Lua state share.
 ---@return grid.core.engine? engine, string? kind, string? code, string? message
 function core.engine() end
 
---- What the libcurl that runs is: for specs, and for the report of a fault.
+--- The libcurl at run time, for specs and bug reports.
 ---@return string version
----@return boolean has_http2 false: it was built without, and all calls use HTTP/1.1
+---@return boolean has_http2 false: built without HTTP/2; all calls use HTTP/1.1
 function core.libcurl() end
 
---- Objects and arrays become tables, arrays with that metatable; null is cjson.null;
---- whole numbers are integers where Lua has them.
+--- Objects and arrays become tables, arrays with that metatable; null becomes cjson.null;
+--- whole numbers become integers if the VM has integers.
 ---@param text string
 ---@param array_metatable table
 ---@param ... string|integer names and positions that lead to a value
@@ -158,16 +159,16 @@ function core.fields_encode(form, value, prefix) end
 ---@return string? bytes, string? kind, string? code, string? message
 function core.json_slice(text, ...) end
 
---- Each member of a JSON object: its name and its exact bytes, name included, in turn;
---- nothing if the text is no object.
+--- For each member of a JSON object its name, then its exact bytes including the name; no
+--- value: the text is not an object.
 ---@param text string
 ---@return string[]? members, string? kind, string? code, string? message
 function core.json_members(text) end
 
---- The body of a refresh. The payload goes in byte for byte.
+--- The body of a refresh. The payload is copied byte for byte.
 ---@param encryption_public_key string
 ---@param kms_payload? string JSON text
----@param is_checked? boolean the payload is known to be JSON without a Turnkey session, and is not looked at once more
+---@param is_checked? boolean the payload is known to be JSON without a Turnkey session, and is not validated again
 ---@return string? body, string? kind, string? code, string? message
 function core.refresh_body(encryption_public_key, kms_payload, is_checked) end
 
@@ -175,7 +176,7 @@ function core.refresh_body(encryption_public_key, kms_payload, is_checked) end
 ---@return grid.core.key? key, string? kind, string? code, string? message
 function core.key_new() end
 
---- The pair of a private key in any of the forms that are understood.
+--- The pair of a private key in a form of src/crypto/key.h.
 ---@param text string
 ---@return grid.core.key? key, string? kind, string? code, string? message
 function core.key_from_text(text) end
@@ -185,12 +186,12 @@ function core.key_from_text(text) end
 ---@return string? canonical, string? kind, string? code, string? message
 function core.canonicalize(text) end
 
---- What logs may show of a token.
+--- A fingerprint of a token, which may be logged.
 ---@param text string
 ---@return string
 function core.fingerprint(text) end
 
---- Locks the file, if it is there, and begins to replace it.
+--- Locks the file, if it exists, and begins its replacement.
 ---@param path string
 ---@return grid.core.file? file, string? kind, string? code, string? message
 function core.file_begin(path) end
@@ -201,11 +202,12 @@ function core.file_begin(path) end
 ---@return string? text, string? kind, string? code, string? message
 function core.file_read(path, limit) end
 
---- Replaces a file durably, if it begins with the bytes of `expected`; without those,
---- creates it if there is none. False: the file is another one. The temporary file lies
---- in a folder for that purpose alone; with `sweeps`, those of writers that have ended
---- are removed first. `modified` becomes the file's time. Codes: not_written, not_read,
---- busy, not_durable (it was done, but a loss of power may undo it).
+--- Replaces a file durably, if it begins with the bytes of `expected`; without
+--- `expected`, creates the file if it does not exist. False: conflict. The temporary file
+--- is in a folder that contains only temporary files; with `sweeps`, those of ended
+--- writers are removed first. `modified` becomes the modification time. Codes:
+--- not_written, not_read, busy, not_durable (the file was changed, but a loss of power
+--- may undo that).
 ---@param path string
 ---@param temporary_folder string on the same file system
 ---@param expected string? 1 to 256 bytes
@@ -215,8 +217,8 @@ function core.file_read(path, limit) end
 ---@return boolean? is_done, string? kind, string? code, string? message
 function core.file_replace_if(path, temporary_folder, expected, text, modified, sweeps) end
 
---- Removes a file durably, if it begins with those bytes. False: it is another one, or
---- there is none. Codes: not_removed, not_read, busy, not_durable.
+--- Removes a file durably, if it begins with those bytes. False: conflict; a missing file
+--- is one. Codes: not_removed, not_read, busy, not_durable.
 ---@param path string
 ---@param expected string
 ---@return boolean? is_done, string? kind, string? code, string? message
@@ -226,7 +228,7 @@ function core.file_remove_if(path, expected) end
 ---@return grid.core.writer? writer, string? kind, string? code, string? message
 function core.writer() end
 
---- Polls a descriptor on a thread, for event loops that poll none but their own.
+--- Polls a descriptor on a thread, for event loops that poll only their own sockets.
 ---@param secret string 16 bytes
 ---@return grid.core.notifier? notifier, string? kind, string? code, string? message
 function core.notifier(secret) end
@@ -236,48 +238,49 @@ function core.notifier(secret) end
 ---@return string[]? names, string? kind, string? code, string? message
 function core.file_names(folder) end
 
---- The regular files of a folder whose time of modification is `until` or earlier, in no
---- order; the earliest time of the others; and the folder's own time before it was read.
+--- The regular files of a folder whose modification time is `until_time` or earlier, in
+--- no order, and their times; the earliest time of the others; and the modification time
+--- of the folder before it was read.
 ---@param folder string
 ---@param until_time number seconds since 1970
 ---@return string[]? names, number[]|string times_or_kind, number|string|nil next_or_code, number|string folder_time_or_message
 function core.files_modified(folder, until_time) end
 
---- When a file or folder was last modified, in seconds since 1970.
+--- The modification time of a file or folder, in seconds since 1970.
 ---@param path string
 ---@return number? time, string? kind, string? code, string? message
 function core.file_time(path) end
 
---- A text that differs after each change of a file or of its name, and when that was last
---- changed, in seconds since 1970. Two changes within one tick of the file system's clock
---- may have the same text.
+--- A text that differs after each change of a file or of its name, and the time of the
+--- last change, in seconds since 1970. After two changes within one tick of the file
+--- system's clock the text may be the same.
 ---@param path string
 ---@return string? stamp, number|string|nil time_or_kind, string? code, string? message
 function core.file_stamp(path) end
 
---- Makes a folder, 0700, that may be there already. Durable once its parent is synced.
+--- Makes a folder, 0700, unless it exists. Durable after its parent is synced.
 ---@param path string
 ---@return true? ok, string? kind, string? code, string? message
 function core.folder_make(path) end
 
---- Brings the names in a folder to the disk.
+--- Syncs the names in a folder to the disk.
 ---@param path string
 ---@return true? ok, string? kind, string? code, string? message
 function core.folder_sync(path) end
 
---- Can only the user of this process, and root, change what is in the folder? Codes:
---- not_found, not_read, not_private.
+--- Fails unless only the user of this process and root can change the files in the
+--- folder. Codes: not_found, not_read, not_private.
 ---@param path string
 ---@return true? ok, string? kind, string? code, string? message
 function core.folder_check(path) end
 
---- Puts up to 64 files that were written into place, and closes them. -> those that
---- failed, by position: kind, code and message
+--- Commits and closes up to 64 written files. -> position of a file that failed to its
+--- kind, code and message
 ---@param files grid.core.file[]
 ---@return table<integer, string[]> failures
 function core.files_commit(files) end
 
---- A symbolic link that leads nowhere exists.
+--- A dangling symbolic link exists.
 ---@param path string
 ---@return boolean? exists, string? kind, string? code, string? message
 function core.file_exists(path) end
@@ -286,15 +289,15 @@ function core.file_exists(path) end
 ---@return boolean
 function core.is_terminal(descriptor) end
 
---- Opens /dev/null for each standard descriptor that is closed; to use it still fails.
---- For a command, never for a library.
+--- Opens /dev/null for each standard descriptor that is closed; reads and writes of such
+--- a descriptor still fail. For a command, not for a library.
 function core.fill_standard() end
 
---- From now on SIGINT, SIGTERM and SIGHUP are noted once each, and SIGPIPE is ignored:
---- for a command, never for a library.
+--- Installs handlers that record the first SIGINT, SIGTERM and SIGHUP, and ignores
+--- SIGPIPE. For a command, not for a library.
 function core.catch_signals() end
 
---- Has one of those been noted?
+--- Was a signal recorded?
 ---@return boolean
 function core.signal_caught() end
 
