@@ -246,6 +246,50 @@ describe("The rounds of refresh_due", function()
     assert.equal(1, reads)
   end)
 
+  it("may begin a round in a handler of events", function()
+    server = rig.process()
+    local nested = {}
+    keeper = rig.keeper(server, { on_event = function(event)
+      local results = event.name == "refreshed" and { pcall(keeper.refresh_due, keeper) }
+      nested[#nested + 1] = results or nil
+    end })
+    for i = 1, 5 do assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 60 })) end
+    rig.pass(4000)
+    assert.equal(5, assert(keeper:refresh_due()).refreshed)
+    assert.is_true(raw_rig.await(function() return #nested == 5 end))
+    for _, results in ipairs(nested) do assert.is_true(results[1], results[2]) end
+    assert.equal(5, server.stats().executions)
+  end)
+
+  it("let a store yield to the scheduler of the program, and go on without one", function()
+    if rawget(_G, "ngx") then return end -- nginx is the scheduler there
+    server = rig.process()
+    local store = grid.store.memory()
+    local options = { store = rig.spoiled(store, { put = function(put, ...)
+      if core.is_yieldable() then assert.equal("resumed", coroutine.yield("yielded") or "resumed") end
+      return put(...)
+    end }) }
+    keeper = rig.keeper(server, options)
+    for i = 1, 5 do assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 60 })) end
+    for round, run in ipairs {
+      function() return keeper:refresh_due() end,
+      function()
+        local thread, yields = coroutine.create(function() return keeper:refresh_due() end), 0
+        local _, value = assert(coroutine.resume(thread))
+        while value == "yielded" do
+          yields = yields + 1
+          _, value = assert(coroutine.resume(thread, "resumed"))
+        end
+        assert.equal(10, yields)
+        return value
+      end,
+    } do
+      rig.pass(4000)
+      assert.equal(5, assert(run()).refreshed)
+      assert.equal(5 * round, server.stats().executions)
+    end
+  end)
+
   it("close the keeper whole, if a handler of events has closed it", function()
     server = rig.process()
     keeper = rig.keeper(server, { on_event = function(event)

@@ -9,6 +9,8 @@ local reactor = require "grid.http.reactor"
 local event_loop = {}
 local Loop = { __index = event_loop }
 
+local WAIT = {} -- what a coroutine yields that waits on a condition
+
 local Condition = {}
 Condition.__index = Condition
 
@@ -17,7 +19,7 @@ function Condition:wait(seconds)
   if not self.is_signalled then
     self.thread, self.deadline = coroutine.running(), core.now() + seconds
     self.waiting[self] = true
-    coroutine.yield()
+    coroutine.yield(WAIT)
     self.waiting[self] = nil
   end
   self.is_signalled = false
@@ -47,9 +49,21 @@ function event_loop.new()
   return self
 end
 
+-- Another yield is that of a store or a handler, for a scheduler of the program: the
+-- caller of `run` yields in its place. Outside of a coroutine there is no scheduler, and
+-- the coroutine goes on.
+local function pass_on(...)
+  if core.is_yieldable() then return coroutine.yield(...) end
+end
+
+local function take(self, thread, ok, first, ...)
+  if not ok then self.problem = self.problem or first end
+  if not ok or first == WAIT or coroutine.status(thread) == "dead" then return end
+  return take(self, thread, coroutine.resume(thread, pass_on(first, ...)))
+end
+
 function event_loop:resume(thread, ...)
-  local ok, problem = coroutine.resume(thread, ...)
-  if not ok then self.problem = self.problem or problem end
+  take(self, thread, coroutine.resume(thread, ...))
 end
 
 local LONGEST_WAIT = 60 -- seconds, so that a wrong clock delays a coroutine by a minute at most
@@ -73,7 +87,9 @@ function event_loop:run(engine)
       engine:wait(seconds)
       reactor.step(engine)
     end
-    for _, condition in ipairs(ended) do self:resume(condition.thread) end
+    for _, condition in ipairs(ended) do
+      if self.waiting[condition] then self:resume(condition.thread) end -- else a run within this one has
+    end
   end
   local problem = self.problem
   self.problem = nil
