@@ -11,7 +11,7 @@ SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 BINDING := $(wildcard src/lua/*.c)
 MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
 COMMAND := lua/bin/grid
-DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(wildcard doc/*.md)
+DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(wildcard doc/*.md spec/examples/*.md spec/examples/*/*)
 
 # CURL_PREFIX=/path builds and runs with the libcurl that was installed there, in a build folder of its own.
 BUILD  := build$(if $(CURL_PREFIX),/curl$(subst /,-,$(CURL_PREFIX:%/=%)))

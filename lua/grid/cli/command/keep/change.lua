@@ -68,7 +68,10 @@ end
 change.refresh = {
   arguments = { ids.argument },
   options = { config = keeper_config.option },
-  text = "Refreshes the session ID now, or waits for the program that does so.\n",
+  text = [[
+Refreshes the session ID now, or waits for the program that does so. After a failure it does
+so from the next attempt on, whose time `grid keep status` tells.
+]],
 }
 
 function change.refresh.run(given, output)
