@@ -1,12 +1,13 @@
--- A store in a folder, for the programs of one machine: one file for each record.
--- Owns: the folder's layout, and the form of a file. A file is named by a hash of its
--- record's id, and lies in one of 256 folders; its time of modification is `due_at`, so
--- that `due` opens only files of due records. Temporary files lie in the folder "tmp".
--- Does not know: what is in a blob; how a file is replaced, which is in grid.core.
+-- A store in a folder, for the programs of one host: one file for each record.
+-- Owns: the names and the form of the files. A file is named by a hash of its record's
+-- id; its modification time is `due_at`, so that `due` opens only files of due records.
+-- Does not know: the state of the folder, which is in file_folder.lua; how a file is
+-- replaced, which is in grid.core; what is in a blob.
 
 local contract = require "grid.store.contract"
 local core = require "grid.core"
 local errors = require "grid.errors"
+local folders = require "grid.store.file_folder"
 local schema = require "grid.schema"
 
 local file = {}
@@ -22,9 +23,6 @@ local TRUSTED_AFTER = 2 -- seconds: the resolution of the coarsest clock of a fi
 
 local SWEEP_EVERY = 60  -- seconds
 
-local BUCKETS = {}
-for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
-
 ---@class (exact) grid.FileStoreOptions
 ---@field directory string created by the first write; refused if other users may write to it
 
@@ -33,9 +31,8 @@ for i = 0, 255 do BUCKETS[i + 1] = ("%02x"):format(i) end
 ---@return grid.Store
 function file.new(given)
   schema.check("grid.store.file", OPTIONS, given)
-  local directory = given.directory:match "^(.-)/*$"
   return setmetatable({
-    directory = directory == "" and "/" or directory, is_complete = false, is_known = false, next_sweep = 0,
+    folder = folders.new(given.directory), next_sweep = 0,
     ids = {}, quiet = {}, names = {}, name_count = 0, stamps = {}, stamp_count = 0, sweep_stamps_at = 0,
   }, File)
 end
@@ -95,91 +92,12 @@ local function is_name(name)
   return #name == 64 and not name:find "[^%da-f]"
 end
 
-local function path_in(self, name)
-  return self.directory .. "/" .. name
-end
-
 local function path_of(self, name)
-  return path_in(self, name:sub(1, 2) .. "/" .. name)
-end
-
--- A folder that this process may not look into counts as one with a layout.
-local function has_layout(self)
-  if core.file_exists(path_in(self, "tmp")) ~= false then return true end
-  for _, bucket in ipairs(BUCKETS) do
-    if core.file_exists(path_in(self, bucket)) then return true end
-  end
-  return false
-end
-
--- Of a folder that this store has used, and that is gone or empty now: its file system
--- may have been unmounted, which removes no record. -> error | nil
-local function loss(self)
-  if not self.is_known or has_layout(self) then return nil end
-  return errors.new {
-    kind = "store", code = "folder_gone",
-    message = ("the folder %s is gone or empty: mount or restore it; to begin anew, restart the program"):format(self.directory),
-  }
-end
-
--- Does the folder exist, and may it be used? -> boolean | nil, error
-local function folder_exists(self)
-  local ok, kind, code, message = core.folder_check(self.directory)
-  if ok then return true end
-  if code ~= "not_found" then return nil, errors.from_core(kind, code, message) end
-  local err = loss(self)
-  if err then return nil, err end
-  return false
-end
-
--- Can there be records? -> boolean | nil, error
-local function has_records(self)
-  local exists, err = folder_exists(self)
-  if not exists then return exists, err end
-  local is_prepared, kind, code, message = core.file_exists(path_in(self, "tmp"))
-  if is_prepared then return true end
-  err = is_prepared == nil and errors.from_core(kind, code, message) or loss(self)
-  if err then return nil, err end
-  return false
-end
-
-local function parent_of(path)
-  local parent = path:match "^(.*)/[^/]*$"
-  return parent == "" and "/" or parent or "."
-end
-
--- The steps that create the folder. "tmp" is the last one: if it exists, the other
--- folders are on the disk.
-local function layout(self)
-  local steps = { { core.folder_make, self.directory }, { core.folder_sync, parent_of(self.directory) } }
-  for _, bucket in ipairs(BUCKETS) do steps[#steps + 1] = { core.folder_make, path_in(self, bucket) } end
-  steps[#steps + 1] = { core.folder_sync, self.directory }
-  steps[#steps + 1] = { core.folder_make, path_in(self, "tmp") }
-  return steps
-end
-
--- Creates the folder if there is none. -> true | nil, error
-local function prepare(self)
-  local exists, err = folder_exists(self)
-  if exists == nil then return nil, err end
-  if exists and (self.is_complete or core.file_exists(path_in(self, "tmp"))) then
-    self.is_complete = true
-    return true
-  end
-  err = loss(self)
-  if err then return nil, err end
-  for _, step in ipairs(layout(self)) do
-    local ok
-    ok, err = errors.core_result(step[1](step[2]))
-    if not ok then return nil, err end
-  end
-  exists, err = folder_exists(self)
-  self.is_complete = exists == true
-  return exists or nil, err
+  return self.folder:path(name:sub(1, 2) .. "/" .. name)
 end
 
 --- Creates the folder, as the first put does. -> true | nil, error
-function File:prepare() return prepare(self) end
+function File:prepare() return self.folder:prepare() end
 
 -- -> id, rev, blob, due of a file | nil: there is no file | nil, error
 ---@param expected_id string? the id whose name that is, as far as it is known
@@ -200,14 +118,14 @@ end
 
 function File:get(id)
   contract.check_id("store:get", id)
-  local exists, err = folder_exists(self)
+  local exists, err = self.folder:exists()
   if not exists then return nil, err end
   local name
   name, err = name_of(self, id)
   if not name then return nil, err end
   local found, rev, blob = read(self, name, id)
-  if not found then return nil, rev or loss(self) end
-  self.is_known = true
+  if not found then return nil, rev or self.folder:loss() end
+  self.folder:note_use()
   local seen = self.stamps[id]
   if seen and not seen.rev then seen.rev = rev end
   return blob, rev
@@ -266,11 +184,11 @@ end
 -- Notes what the end of a put shows of the folder. -> as store:put
 local function conclude(self, rev, is_done, problem)
   if is_done then
-    self.is_known = true
+    self.folder:note_use()
     return rev
   end
-  if problem ~= "conflict" then self.is_complete = false end -- a folder in it may have been removed
-  return nil, loss(self) or problem
+  if problem ~= "conflict" then self.folder:note_failure() end
+  return nil, self.folder:loss() or problem
 end
 
 --- `put` with another function in place of core.file_replace_if, such as one that lets a
@@ -285,7 +203,7 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   end
   local count = expected_rev and count_of(expected_rev) or not expected_rev and 0
   if not count then return nil, "conflict" end
-  local ok, err = prepare(self)
+  local ok, err = self.folder:prepare()
   if not ok then return nil, err end
   local name, rev
   name, err = name_of(self, id)
@@ -293,7 +211,7 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   rev, err = next_rev(count)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
-  return conclude(self, rev, outcome(replace_if(path_of(self, name), path_in(self, "tmp"),
+  return conclude(self, rev, outcome(replace_if(path_of(self, name), self.folder:path "tmp",
     expected_rev and first_line(expected_rev), compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST, sweeps(self))))
 end
 
@@ -305,7 +223,7 @@ end
 function File:remove_by(remove_if, id, rev)
   contract.check_id("store:remove", id)
   contract.check_rev("store:remove", rev)
-  local exists, err = folder_exists(self)
+  local exists, err = self.folder:exists()
   if exists == nil then return nil, err end
   if not exists or not count_of(rev) then return nil, "conflict" end
   self.stamps[id] = nil
@@ -324,7 +242,7 @@ end
 -- within the same tick of the file system's clock as this scan would not be seen, so that
 -- only an older time of the folder is trusted.
 local function scan(self, bucket, now, candidates)
-  local path, quiet = path_in(self, bucket), self.quiet[bucket]
+  local path, quiet = self.folder:path(bucket), self.quiet[bucket]
   if quiet and now < quiet.until_time and core.file_time(path) == quiet.folder_time then return true end
   local names, times, next_time, folder_time = core.files_modified(path, now)
   if not names then return nil, errors.from_core(times, next_time, folder_time) end
@@ -344,11 +262,11 @@ end
 -- A copy of a file may have an earlier time than `due_at`: the text of the file decides.
 function File:due(now, limit)
   contract.check_due("store:due", now, limit)
-  local exists, err = has_records(self)
+  local exists, err = self.folder:has_records()
   if not exists then return exists == false and {} or nil, err end
   local now_us = tonumber(contract.microseconds(now))
   local candidates = {}
-  for _, bucket in ipairs(BUCKETS) do
+  for _, bucket in ipairs(folders.BUCKETS) do
     local ok
     ok, err = scan(self, bucket, now_us / 1e6 + 1e-6, candidates)
     if not ok then return nil, err end
@@ -368,12 +286,12 @@ end
 -- The name of a file never gets another id, so that each file is opened once.
 function File:list(limit, after)
   contract.check_list("store:list", limit, after)
-  local exists, err = has_records(self)
+  local exists, err = self.folder:has_records()
   if not exists then return exists == false and {} or nil, err end
   local known, ids = {}, {}
-  for _, bucket in ipairs(BUCKETS) do
+  for _, bucket in ipairs(folders.BUCKETS) do
     local names
-    names, err = errors.core_result(core.file_names(path_in(self, bucket)))
+    names, err = errors.core_result(core.file_names(self.folder:path(bucket)))
     if not names then return nil, err end
     for _, name in ipairs(names) do
       local id = is_name(name) and (self.ids[name] or read(self, name)) or nil
@@ -385,7 +303,7 @@ function File:list(limit, after)
 end
 
 function File:__tostring()
-  return ("grid.store.file: %s"):format(self.directory)
+  return ("grid.store.file: %s"):format(self.folder.directory)
 end
 
 function File:durability()
