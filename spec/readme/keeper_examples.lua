@@ -163,7 +163,7 @@ local USE = [[
 local function with_redis(run)
   return { run = function(block, _, _, folder)
     local server = redis.start()
-    local ok, problem = pcall(run, 'local grid = require "grid" ' .. block.text:gsub("6379", server.port) .. USE, folder)
+    local ok, problem = pcall(run, 'local grid = require "grid" ' .. block.text:gsub("6379", server.port) .. USE, folder, server)
     server:stop()
     assert.is_true(ok, problem)
   end }
@@ -175,15 +175,19 @@ keeper_examples.lua["keeper redis"] = with_redis(function(text, folder)
   assert.same({ 0, "1\tab\n", "" }, { code, out, err })
 end)
 
-keeper_examples.lua["keeper resty"] = with_redis(function(text)
+-- Another part of the program leaves connections of another database in its pool.
+keeper_examples.lua["keeper resty"] = with_redis(function(text, _, server)
   local web = nginx.start { locations = ([[ location = /use { content_by_lua_block {
     package.preload["resty.redis"] = function() return require "nginx.redis" end -- Debian's name of it
+    local other = require("resty.redis"):new()
+    assert(other:connect("127.0.0.1", %d) and other:select(1) and other:set_keepalive(60000, 100))
     local function print(...) ngx.print(table.concat({ ... }, " ")) end
     %s
-  } }]]):format(text) }
+  } }]]):format(server.port, text) }
   local out = web:get "/use"
   local _, log = web:stop()
   assert.equal("1 ab", out, log)
+  assert.equal(3, #server:client():keys "*") -- not in the database of the other part
 end)
 
 -- The configuration, as doc/keeper.md shows it, in that folder.
