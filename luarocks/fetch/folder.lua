@@ -10,7 +10,8 @@ local folder = {}
 
 -- What `make` and `make install` read.
 local SOURCES = {
-  "Makefile", "lua", "src", "spec/support/check.mk", "doc", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+  "Makefile", "lua", "src", "spec/support/check.mk", "doc", "spec/examples",
+  "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
 }
 
 --- As luarocks.fetch calls it. -> name of the folder with the sources, the folder around
