@@ -1,4 +1,4 @@
--- A store in a folder, for the programs of one host: one file for each record.
+-- A store in a folder, for the programs of one machine: one file for each record.
 -- Owns: the names and the form of the files. A file is named by a hash of its record's
 -- id; its modification time is `due_at`, so that `due` opens only files of due records.
 -- Does not know: the state of the folder, which is in file_folder.lua; how a file is
