@@ -1,7 +1,7 @@
 -- The records of a keeper in its store.
--- Owns: the way of a record through codec and seal; what a store raises becomes an
+-- Owns: the conversion of records by codec and seal, and of what a store raises to an
 -- error.
--- Does not know: what a record is changed for.
+-- Does not know: the reason of a change.
 
 local disk = require "grid.keeper.disk"
 local failure = require "grid.keeper.failure"
@@ -30,7 +30,7 @@ local function last_of(keeper, id, rev)
   return last and rev ~= nil and last.rev == rev and last or nil
 end
 
---- The record of an id with that rev, if it was read or written lately | nil
+--- The record of an id with that rev, if it is one of those read or written last | nil
 function access.recall(keeper, id, rev)
   local last = last_of(keeper, id, rev)
   if not last then return nil end
@@ -66,8 +66,8 @@ function access.read(keeper, id, known_rev)
   return record, rev
 end
 
---- Is that still the rev of the record? False: access.read tells. Not each store knows
---- that without reading the record.
+--- Is that still the rev of the record? False: unknown, since not every store can compare
+--- without reading the record.
 function access.is_unchanged(keeper, id, rev)
   local store = keeper.store
   if rev == nil or not store.is_unchanged then return false end
@@ -105,7 +105,7 @@ function access.put_blob(keeper, store, id, expected_rev, blob, due_at)
   return "error", nil, failure.of_store(problem)
 end
 
---- Puts a record in the place of the one with that rev. An error may have happened.
+--- Replaces the record with that rev. After an error the record may have been replaced.
 ---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
 function access.put(keeper, record, expected_rev, due_at)
   local blob, err = pack(keeper, record)

@@ -14,11 +14,11 @@ function clock.read()
   return { wall = clock.wall(), boot = clock.boot() }
 end
 
-local here, pid -- what core.machine has told, and in which process
-local last = {} -- the identity that was asked for last
+local here, pid -- the result of core.machine, and the process that called it
+local last = {} -- the last identity that was returned
 
---- Where this process runs, for an owner or a stamp. Asked again in a forked child. The
---- table may be the same each time, and must not be changed.
+--- Identifies this process, for an owner or a stamp; computed again in a forked child.
+--- The table may be the same each time, and must not be changed.
 ---@param instance string random name of the keeper
 function clock.identity(instance)
   local now = core.pid()

@@ -1,4 +1,4 @@
--- What a reader gets: get, refresh and invalidate, where memory alone does not answer.
+-- The calls get, refresh and invalidate, if they need the store or a refresh.
 -- Owns: the rule for each state of a session; how long a caller waits.
 -- Does not know: how a flight is carried out.
 
@@ -16,7 +16,7 @@ local DEFAULT_TIMEOUT = 5     -- seconds that `get` waits for the refresh of an 
 local MANDATORY_WAIT = 1      -- seconds that `get` waits while the session is still valid
 local TAKE_OVER_TIME = 1      -- seconds for taking over a refresh whose owner's time is over
 local ELSEWHERE_PAUSE = 0.25  -- seconds between two looks at a refresh of another process in the advisory window
-local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` asks for
+local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` requests
 
 local function known(entry)
   return { lineage = entry.lineage, gen = entry.gen }
@@ -26,13 +26,13 @@ local function want_of(entry, min_ttl)
   return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused, known_rev = entry.rev }
 end
 
--- The same wish for a session that is newer than the one before. The flight before may
--- still have the table.
+-- The same want, for a session that is newer than that of the entry. A new table, since
+-- the last flight may still have the old one.
 local function again(want, entry)
   return { known = known(entry), min_ttl = want.min_ttl, is_forced = want.is_forced, is_last_chance = want.is_last_chance }
 end
 
--- The flight that is begun next is the refresh that `invalidate` has asked for.
+-- The next flight is the refresh that `invalidate` has requested.
 local function clear_refusal(keeper, entry)
   if not entry.is_refused then return end
   entry.is_refused = false
@@ -205,7 +205,7 @@ function demand.refresh(keeper, id, given)
 end
 
 --- A service has refused that generation: another one is adopted, or the next `get`
---- refreshes, once for each generation.
+--- refreshes the session, once for each generation.
 ---@return true?, grid.Error?
 function demand.invalidate(keeper, id, generation)
   local entry, err = memory.current(keeper, id, true)
@@ -221,8 +221,8 @@ function demand.invalidate(keeper, id, generation)
   return true
 end
 
---- Wakes all that wait, of a keeper that was closed, and saves what the store has not
---- taken yet.
+--- Wakes all waiters of a keeper that was closed, and saves the answers that the store
+--- has not taken yet.
 function demand.close(keeper)
   for id in pairs(keeper.flights) do
     local one = flights.current(keeper, id)

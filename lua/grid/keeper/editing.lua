@@ -1,4 +1,4 @@
--- Adds and removes sessions: what a program changes in the store by hand.
+-- Adds and removes sessions, for the program.
 -- Owns: the compare-and-set until it succeeds.
 -- Does not know: refreshes.
 
@@ -57,13 +57,14 @@ local function entry_of(keeper, given)
   }
 end
 
--- After a put that may have happened: is the record the one that was put?
+-- After a put that may have been executed: is the record the one that was put?
 local function has_happened(keeper, record)
   local stored, rev = access.read(keeper, record.id)
   if stored and stored.lineage == record.lineage and stored.writes == record.writes then return stored, rev end
 end
 
--- Calls `try(record, rev)` with what the store has, until it gives no "conflict".
+-- Calls `try(record, rev)` with the record in the store, until the result is no
+-- "conflict".
 local function change(keeper, id, try)
   for _ = 1, MOST_TRIES do
     local record, rev = access.read(keeper, id)

@@ -1,7 +1,7 @@
--- Tells a program what its keeper does: on_event, and the counters of the metrics.
--- Owns: the counters.
--- Does not know: why something happened. An event has name, and where they are known id,
--- generation, seconds, kind and code; never a secret.
+-- Reports the events of a keeper to on_event, and counts them for the metrics.
+-- Owns: the counters. An event has a name, and, if they are known, id, generation,
+-- seconds, kind and code; never a secret.
+-- Does not know: the cause of an event.
 
 local events = {}
 
@@ -11,7 +11,7 @@ events.NAMES = {
 
 ---@class (exact) grid.KeeperEvent
 ---@field name string added, refreshed, adopted, replayed, failed, dead, dropped, suspended, resumed, removed, spooled
----@field id string? nil: the store did not tell which sessions are due, or the spool cannot be used
+---@field id string? nil: the ids that are due could not be read, or the spool cannot be used
 ---@field generation integer?
 ---@field seconds number? from the sending of the request to the end of the save
 ---@field kind string? of the error

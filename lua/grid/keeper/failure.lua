@@ -1,4 +1,4 @@
--- The errors of a keeper, made of what a store, an exchange or the protocol tells.
+-- Makes the errors of a keeper from failures of a store, an exchange or the protocol.
 -- Owns: their kinds, codes and texts.
 -- Does not know: when an error is returned.
 
@@ -37,12 +37,12 @@ function failure.cannot_wait(obstacle)
   return errors.new { kind = "request", code = "cannot_wait", message = obstacle }
 end
 
--- What a store tells may repeat a record that is not sealed, from its beginning on.
+-- The error of a store may quote a record that is not sealed, from its beginning on.
 local function without_record(text)
   return (text:gsub("grid%-keeper%-record.*", "[record]"))
 end
 
---- The error of a store's own, or of what it has raised.
+--- The error that a store has returned, or of a value that it has raised.
 function failure.of_store(problem)
   if errors.is_error(problem) then return problem end
   return new("store", "store_failed", "the store failed: %s", display.one_line(without_record(tostring(problem))))
@@ -61,7 +61,7 @@ function failure.dead(id, dead)
   return err
 end
 
---- No usable session came in time. `cause`: the last error | nil
+--- The session was not refreshed in time. `cause`: the last error | nil
 function failure.expired(id, cause, retry_after)
   local err = new("timeout", "session_expired", "the session '%s' has expired, and was not refreshed in time", named(id))
   err.retryable, err.cause = true, cause
@@ -83,7 +83,7 @@ function failure.under_way(id)
   return err
 end
 
--- The outcome by which the keeper goes on, which is told by the exchange.
+-- The outcome that the keeper acts on, which the exchange has determined.
 local function outcome_of(result, of_status)
   if result.kind == "unknown" or result.kind == "unreadable" then return "unknown" end
   return of_status == "unknown" and "none" or of_status

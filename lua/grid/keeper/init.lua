@@ -1,5 +1,5 @@
--- The keeper: hands out sessions that are usable now, and refreshes them in time.
--- Owns: the options and the public methods; the way of `get` that touches no store.
+-- The keeper: returns sessions that are usable now, and refreshes them in time.
+-- Owns: the options and the public methods; the part of `get` that uses no store.
 -- Does not know: how a session is refreshed (flight.lua), and when (demand.lua).
 
 local access = require "grid.keeper.access"
@@ -192,7 +192,7 @@ end
 
 local GET = { timeout = { type = "number", check = not_negative }, min_ttl = { type = "number", check = not_negative } }
 
---- The session of an id. While it is fresh, no store is asked and no memory allocated.
+--- The session of an id. While it is fresh, no store is read and no memory is allocated.
 ---@param id string
 ---@param given? { timeout?: number, min_ttl?: number } seconds to wait at most, 5; seconds that the session is to live yet
 ---@return grid.Session?, grid.Error?
@@ -207,7 +207,7 @@ end
 
 local REFRESH = { timeout = { type = "number", check = not_negative } }
 
---- Refreshes now, whatever the time.
+--- Refreshes a session now, even if that is not due.
 ---@param id string
 ---@param given? { timeout?: number } seconds to wait at most; default: those of an exchange, its commit and a take-over
 ---@return grid.Session?, grid.Error?
@@ -259,8 +259,8 @@ end
 
 local DUE = { limit = { type = "number", check = schema.count }, concurrency = { type = "number", check = schema.count } }
 
---- Refreshes what is due in the store, so that sessions that no caller asks for stay
---- alive.
+--- Refreshes the sessions that are due in the store, so that sessions without a caller
+--- stay alive.
 ---@param given? { limit?: integer, concurrency?: integer } 100; 16, where the host runs coroutines
 ---@return { due: integer, refreshed: integer, adopted: integer, failed: integer }?, grid.Error?
 function Keeper:refresh_due(given)
@@ -299,8 +299,8 @@ function Keeper:metrics()
   return metrics.text(self)
 end
 
---- Ends the keeper: callers that wait get the error `cancelled`; a refresh under way is
---- brought to its end and saved. Idempotent.
+--- Ends the keeper: waiting callers get the error `cancelled`; a refresh in progress is
+--- completed and saved. Idempotent.
 function Keeper:close()
   check_self(self, "keeper:close")
   if self.closed then return end

@@ -23,7 +23,7 @@ local intent = {}
 --   owner       see owner.lua
 
 -- The server has stored a 5xx that it repeats so often. A 422 means that the key was used
--- with another request. An answer of a gateway does not say what the server has stored.
+-- with another request. An answer of a gateway does not show what the server has stored.
 local STUCK = 3
 local OF_A_GATEWAY = { [502] = true, [503] = true, [504] = true }
 

@@ -1,4 +1,4 @@
--- What a keeper knows of its sessions without asking the store.
+-- The sessions that a keeper has in memory.
 -- Owns: the entries, one for each id, and how many there are; until when an entry serves
 -- without any work.
 -- Does not know: flights.
@@ -30,7 +30,7 @@ local FEW = 1000 -- entries, or watches, which are not worth a sweep
 local KEPT_FOR = 3600 -- seconds after the end of a session, or since a watch began
 
 -- Drops the entries whose sessions have ended long ago, each time that their number has
--- doubled: programs ask for sessions for a while, and keepers live for months.
+-- doubled: programs use a session for some time, and keepers exist for months.
 local function sweep(keeper, now)
   local count = 0
   for id, entry in pairs(keeper.entries) do
@@ -93,7 +93,7 @@ local function new_entry(record, env)
   }
 end
 
--- Takes over what may change within a generation.
+-- Updates the fields that may change within a generation.
 local function update(entry, record, rev, env)
   entry.rev, entry.checked = rev, env.clock.boot
   entry.dead, entry.has_raws = record.dead, record.raws ~= nil
@@ -120,7 +120,7 @@ local function is_older(entry, record, now)
   return entry.lineage == record.lineage and record.gen < entry.gen and memory.state(entry, now) ~= "expired"
 end
 
---- Takes over a record that is live or dead. -> the entry
+--- Adopts a record that is live or dead. -> the entry
 function memory.adopt(keeper, record, rev)
   local env = keeper:env()
   local entry = keeper.entries[record.id]
@@ -138,13 +138,14 @@ function memory.adopt(keeper, record, rev)
   return entry
 end
 
---- A session was added or removed: what was read of the store before may be over.
+--- Counts an edit: a session was added or removed, so records that were read before may
+--- be outdated.
 function memory.note_edit(keeper)
   keeper.census.edits = keeper.census.edits + 1
 end
 
---- Takes over a record of a read, or of a flight, that began after so many edits. If
---- there were others meanwhile, the next reader compares the entry with the store.
+--- Adopts the record of a read, or of a flight, that began after `edits` edits. If there
+--- were others meanwhile, the next reader compares the entry with the store.
 function memory.adopt_after(keeper, record, rev, edits)
   local entry = memory.adopt(keeper, record, rev)
   if keeper.census.edits ~= edits then
@@ -154,7 +155,7 @@ function memory.adopt_after(keeper, record, rev, edits)
   return entry
 end
 
---- Lets no entry serve without a look at the keeper, which was closed.
+--- Of a keeper that was closed: `get` returns no entry without a check of the keeper.
 function memory.close(keeper)
   for _, entry in pairs(keeper.entries) do entry.quiet_until = 0 end
 end
@@ -183,7 +184,7 @@ function memory.clear(keeper, id, tombstone, rev)
   end
 end
 
--- Serves what is known while the store fails.
+-- While the store fails, the session in memory is returned.
 local function unreadable(keeper, entry, now, err)
   if not entry or not entry.session then return nil, err end
   entry.checked = now

@@ -1,6 +1,6 @@
 -- The state of a keeper in Prometheus' text format (version 0.0.4).
 -- Owns: the names of the metrics.
--- Does not know: who reads them. No id is a label: ids are many, and may tell of users.
+-- Does not know: the reader. No id is a label: ids are many, and may identify users.
 
 local clock = require "grid.keeper.clock"
 local events = require "grid.keeper.events"

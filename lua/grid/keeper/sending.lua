@@ -1,5 +1,6 @@
 -- Sends the requests of an exchange, and makes results of the answers.
--- Owns: which answers are saved raw; the second request after a DPoP nonce was asked for.
+-- Owns: which answers are saved raw; the second request if the server requires a DPoP
+-- nonce.
 -- Does not know: records, stores, when a request may be sent.
 
 local answers = require "grid.http.answer"
@@ -135,7 +136,7 @@ local function is_failure(problem)
     and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
 end
 
--- What an exchange, which may be one of the user, makes of an answer.
+-- The result of an exchange, which may be one of the user, for an answer.
 -- -> result | nil, failure
 local function read_tokens(keeper, answer, grant)
   local tokens, problem = keeper.exchange.read(answer, grant)
@@ -163,8 +164,8 @@ local function read(keeper, answer, grant)
   }
 end
 
--- What a call without a complete answer comes to. Of a broken-off success the bytes that
--- came are saved: the new token may be among them.
+-- The result of a call without a complete answer. The received bytes of an incomplete
+-- success are saved: they may contain the new token.
 local function result_of_error(err)
   if err.outcome == "none" then return { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after } end
   local body = err.body
@@ -210,8 +211,8 @@ local function grant_of(intent, skew)
   return grant
 end
 
--- The request, and a second one if the server asks for a DPoP nonce, which executes
--- nothing. -> result, error, answer, when the last request was sent
+-- The request, and a second one if the server has refused the first one for want of a
+-- DPoP nonce. -> result, error, answer, when the last request was sent
 local function exchange(keeper, effect, skew)
   local sent = keeper:env()
   local result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)

@@ -1,4 +1,4 @@
--- A session as a caller gets it: an immutable snapshot of a record.
+-- The session that a caller receives: an immutable snapshot of a record.
 -- Owns: which tokens are fields of it, and its methods. `pairs` and `tostring` show no
 -- field; secrets that only the keeper needs are no fields at all.
 -- Does not know: stores, refreshes, whether the session is still usable.
@@ -28,7 +28,7 @@ local Session = { __name = "grid.session" }
 
 local inside = setmetatable({}, { __mode = "k" }) -- snapshot -> { fields, tokens, answer }
 
--- Tokens that are no fields: the keeper spends them.
+-- Tokens that are no fields: only the keeper uses them.
 local KEPT = { refresh_token = true, private_key = true, dpop_key = true }
 
 local function is_of_grid(tokens)

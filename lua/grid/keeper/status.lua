@@ -1,4 +1,4 @@
--- What is told of a session: keeper:status.
+-- The state of a session, for keeper:status.
 -- Owns: its fields.
 -- Does not know: refreshes.
 

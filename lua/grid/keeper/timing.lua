@@ -77,7 +77,7 @@ local function new_schedule(id, generation, life)
   return { advisory = life - mandatory - advisory * (1 - jitter), mandatory = life - mandatory, life = life }
 end
 
--- What was computed last: a refresh asks for the same schedule several times.
+-- The last result, since a refresh needs the same schedule several times.
 local last = {}
 
 --- The table may be the same each time, and must not be changed.

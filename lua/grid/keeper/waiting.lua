@@ -1,4 +1,4 @@
--- How a keeper waits: for a moment, or for a flight that another coroutine carries out.
+-- The waits of a keeper: for some time, or for a flight of another coroutine.
 -- Owns: the conditions of waits, which end with them.
 -- Does not know: flights, records; how a program waits, which is in its host.
 
@@ -8,14 +8,14 @@ local reactor = require "grid.http.reactor"
 
 local waiting = {}
 
---- Why the caller cannot wait at all: an error | nil
+--- The error of a caller that cannot wait | nil: it can
 function waiting.obstacle(host)
   local obstacle = host.obstacle and host.obstacle()
   return obstacle and failure.cannot_wait(obstacle)
 end
 
 --- Can the caller wait for another coroutine? With the blocking host there is none, and
---- where the caller cannot yield, none runs.
+--- if the caller cannot yield, none runs.
 function waiting.is_possible(host)
   if host.name == "blocking" or host.obstacle and host.obstacle() then return false end
   return not host.can_yield or host.can_yield()
@@ -30,7 +30,7 @@ local function block(host, condition, seconds)
   engine:close()
 end
 
---- Waits so many seconds; other coroutines run meanwhile, where there are any.
+--- Waits `seconds`; other coroutines, if there are any, run meanwhile.
 function waiting.sleep(host, seconds)
   local deadline, condition = core.now() + seconds, host.condition()
   while seconds > 0 do
@@ -39,7 +39,7 @@ function waiting.sleep(host, seconds)
   end
 end
 
---- Has the process been asked to end, so that nothing new is to be begun?
+--- Does the process end soon, so that no new work may begin?
 function waiting.is_ending(host)
   return host.is_ending ~= nil and host.is_ending()
 end
@@ -52,7 +52,8 @@ function waiting.wait(host, waiters, seconds)
   waiters[condition] = nil
 end
 
---- Ends the waits of all. A coroutine that was closed while it waited is not resumed.
+--- Ends all waits on these conditions. A coroutine that was closed during its wait is not
+--- resumed.
 function waiting.wake(waiters)
   for condition in pairs(waiters) do
     if condition:is_abandoned() then
