@@ -73,8 +73,8 @@ describe("an account", function()
     rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, { admn = true }) end,
       "client:update_account: unknown field 'admn', did you mean 'admin'?")
     rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, true) end,
-      "client:update_account: as options a table is expected, got boolean")
-    rig.assert_misuse(function() client:update_account(session.address, true) end, "as changes a table is expected, got boolean")
+      "client:update_account: the options must be a table, got boolean")
+    rig.assert_misuse(function() client:update_account(session.address, true) end, "the changes must be a table, got boolean")
     rig.assert_misuse(function() client:update_account(session.address, { treshold = 1 }) end, "did you mean 'threshold'")
     rig.assert_misuse(function() client:update_account(session.address, {}) end, "nothing to change")
     rig.assert_misuse(function() client:update_account(session.address, { threshold = 1 }, { admin = 1 }) end, "admin")

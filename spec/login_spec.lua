@@ -103,7 +103,7 @@ describe("a log-in", function()
   end)
 
   it("raises at the line of its caller for fields that are missing, unknown or wrong", function()
-    assert_misuse(function() client:init_auth() end, "client:init_auth", "a table is expected")
+    assert_misuse(function() client:init_auth() end, "client:init_auth", "must be a table")
     assert_misuse(function() client:init_auth {} end, "'email' is missing")
     assert_misuse(function() client:init_auth { email = "" } end, "'email' must be")
     assert_misuse(function() client:init_auth { email = EMAIL, providers = "privy" } end, "did you mean 'provider'?")

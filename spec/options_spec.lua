@@ -119,7 +119,7 @@ describe("grid.new", function()
 
   describe("raises, at the line of its caller, for", function()
     it("something that is no table", function()
-      assert_misuse(function() grid.new "api key" end, "grid.new", "a table is expected, got string")
+      assert_misuse(function() grid.new "api key" end, "grid.new", "must be a table, got string")
       assert_misuse(function() grid.new(7) end, "got number")
     end)
 
@@ -184,16 +184,16 @@ describe("grid.new", function()
     it("JSON null, and calls it so", function()
       local null = require("grid.json").null
       assert_misuse(function() grid.new { ca_file = null } end, "'ca_file' must be a string, got null")
-      assert_misuse(function() grid.new(null) end, "as options a table is expected, got null")
+      assert_misuse(function() grid.new(null) end, "the options must be a table, got null")
       for _, name in ipairs { "keypair", "authorization_key", "canonicalize", "array" } do
         assert_misuse(function() grid[name](null) end, "is expected, got null")
       end
     end)
 
     it("options that are false", function()
-      assert_misuse(function() grid.new(false) end, "as options a table is expected, got boolean")
-      assert_misuse(function() grid.refresh_session({}, false) end, "as options a table is expected, got boolean")
-      assert_misuse(function() grid.new():refresh_sessions({}, false) end, "as options a table is expected, got boolean")
+      assert_misuse(function() grid.new(false) end, "the options must be a table, got boolean")
+      assert_misuse(function() grid.refresh_session({}, false) end, "the options must be a table, got boolean")
+      assert_misuse(function() grid.new():refresh_sessions({}, false) end, "the options must be a table, got boolean")
     end)
 
     it("a proxy whose user would be taken for its host", function()

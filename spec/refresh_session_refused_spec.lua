@@ -157,8 +157,8 @@ describe("client:refresh_session", function()
 
   describe("raises, at the line of its caller, for", function()
     it("a request that is no table, or has a field that is missing, unknown or wrong", function()
-      assert_misuse(function() own.client:refresh_session() end, "client:refresh_session: as request a table is expected, got nil")
-      assert_misuse(function() own.client:refresh_session "text" end, "a table is expected, got string")
+      assert_misuse(function() own.client:refresh_session() end, "client:refresh_session: the request must be a table, got nil")
+      assert_misuse(function() own.client:refresh_session "text" end, "must be a table, got string")
       assert_misuse(function() own.client:refresh_session {} end, "'encryption_public_key' is missing")
       assert_misuse(function() own.client:refresh_session { encryption_public_key = 7 } end,
         "'encryption_public_key' must be a string, got number")
@@ -173,7 +173,7 @@ describe("client:refresh_session", function()
     end)
 
     it("options of a call that are wrong", function()
-      assert_misuse(function() refresh("{}", "text") end, "client:refresh_session: as options a table is expected, got string")
+      assert_misuse(function() refresh("{}", "text") end, "client:refresh_session: the options must be a table, got string")
       assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { cookies = "a" }) end,
         "unknown field 'cookies', did you mean 'cookie'?")
       assert_misuse(function() own.client:refresh_session(rig.request(server, "{}"), { timeout = 0 }) end, "'timeout' must be")

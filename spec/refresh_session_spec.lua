@@ -410,7 +410,7 @@ describe("grid.refresh_session", function()
       "grid.refresh_session: field 'encryption_public_key' is missing")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { timout = 1 }) end, "did you mean 'timeout'?")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { cooky = "a" }) end, "did you mean 'cookie'?")
-    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), "text") end, "a table is expected, got string")
+    assert_misuse(function() module.refresh_session(rig.request(server, "{}"), "text") end, "must be a table, got string")
     assert_misuse(function() module.refresh_session(rig.request(server, "{}"), { base_url = "http://example.com" }) end,
       "'base_url' must be")
   end)

@@ -210,7 +210,7 @@ describe("client:refresh_sessions", function()
     assert_misuse(function() client:refresh_sessions(list) end, "client:refresh_sessions: request 3",
       "unknown field 'kms_paylaod', did you mean 'kms_payload'?")
     list[3] = "text"
-    assert_misuse(function() client:refresh_sessions(list) end, "request 3", "a table is expected, got string")
+    assert_misuse(function() client:refresh_sessions(list) end, "request 3", "must be a table, got string")
     list[3] = { kms_payload = "{}" }
     assert_misuse(function() client:refresh_sessions(list) end, "request 3", "'encryption_public_key' is missing")
     assert.equal(0, server:stats().requests)

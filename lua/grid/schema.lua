@@ -78,7 +78,7 @@ end
 --- table in a message; default "options".
 function schema.check(what, declared, given, noun)
   if type(given) ~= "table" then
-    argument.raise_type(given, "%s: as %s a table is expected", what, noun or "options")
+    argument.raise_type(given, "%s: the %s must be a table", what, noun or "options")
   end
   if not fits(declared, given) then raise_first_fault(what, declared, given) end
 end

@@ -200,7 +200,7 @@ describe("Grid's exchange", function()
     local function misuse(options, ...)
       rig.assert_misuse(function() exchange.grid(options) end, "grid.exchange.grid", ...)
     end
-    misuse(nil, "a table is expected")
+    misuse(nil, "must be a table")
     misuse({}, "'client' is missing")
     misuse({ client = {} }, "a client of grid.new")
     misuse({ client = client, re_use = "strict" }, "did you mean 'reuse'?")

@@ -175,7 +175,7 @@ end
 local GRANT = { refresh_token = { type = "string", required = true, check = schema.not_empty } }
 
 local function check_grant(what, grant)
-  if type(grant) ~= "table" then argument.raise_type(grant, "%s: a table is expected", what) end
+  if type(grant) ~= "table" then argument.raise_type(grant, "%s: the grant must be a table", what) end
   schema.check(what, GRANT, { refresh_token = grant.refresh_token }, "grant")
 end
 
