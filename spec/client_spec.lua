@@ -173,7 +173,8 @@ describe("a client", function()
         assert_misuse(function() client:request(method, "/x") end, "'method' must be one of GET")
       end
       for _, path in ipairs { "", "x", "http://example.com/", "/a b", "/a\r\nX: y", "/a\0", "/ä", "/a#b" } do
-        assert_misuse(function() client:request("GET", path) end, "'path' must be")
+        assert_misuse(function() client:request("GET", path) end,
+          "'path' must be a path in ASCII that begins with /, without blanks and fragment")
       end
       for _, body in ipairs { 7, true, print } do
         assert_misuse(function() client:request("POST", "/x", body) end, "'body' must be a string or table")

@@ -62,7 +62,7 @@ end
 local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 local function check_path(path)
-  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path that begins with / and holds no blanks" end
+  if not path:find("^/[^%s%c#\128-\255]*$") then return "a path in ASCII that begins with /, without blanks and fragment" end
   if operation.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
 end
 
