@@ -241,6 +241,24 @@ describe("the keeper, with an exchange of the program,", function()
     assert.is_true(assert(keeper:status "me").suspended)
   end)
 
+  it("has executed nothing where it fails to read the metadata", function()
+    local said = {}
+    start(nil, { exchange = own { discovery = { urls = { server.url }, read = function() return said.read() end } } })
+    local function metadata() return rig.response(200, "") end
+    for i, read in ipairs {
+      function() error "canary" end, function() end, function() return nil, "text" end, function() return nil, { kind = 1 } end,
+    } do
+      said.read, server.faults[1] = read, metadata
+      local _, err = keeper:refresh "me"
+      raw_rig.assert_error(err, { code = "exchange_failed", outcome = "none" })
+      assert.is_false(assert(keeper:status "me").suspended)
+      assert.equal(i, #server.raw.requests)
+      rig.pass(100)
+    end
+    said.read, server.faults[1] = function() return true end, metadata
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+  end)
+
   it("doubts the outcome of a failure whose kind is none, and sends once", function()
     start(nil, { exchange = own() })
     for count, kind in ipairs { "tokens", "unreadable", "Rejected", "unknown" } do
@@ -262,6 +280,10 @@ describe("the keeper, with an exchange of the program,", function()
     }
     for name, value in pairs(wrong) do
       raw_rig.assert_misuse(function() require("grid").keeper { exchange = own { [name] = value }, store = store } end, name)
+    end
+    local function read() end
+    for _, value in ipairs { {}, { urls = {} }, { read = read }, { urls = "x", read = read }, { urls = { 1 }, read = read } } do
+      raw_rig.assert_misuse(function() require("grid").keeper { exchange = own { discovery = value }, store = store } end, "urls")
     end
     raw_rig.assert_misuse(function()
       require("grid").keeper { exchange = own { reuse = "grace" }, store = store }

@@ -26,10 +26,17 @@ end
 
 local FUNCTION = { type = "function" }
 
+local function check_discovery(value)
+  local is_complete = type(value.urls) == "table" and type(value.read) == "function"
+  for _, url in ipairs(is_complete and value.urls or {}) do is_complete = is_complete and type(url) == "string" end
+  return not is_complete and "a table with 'urls', a list of texts, and 'read', a function" or nil
+end
+
 -- What an exchange may leave out.
 local OPTIONAL = {
   name = { type = "string" }, reuse = contract.REUSE.reuse, reuse_seconds = contract.REUSE.reuse_seconds,
-  transport = { type = "table" }, discovery = { type = "table" }, tokens = FUNCTION, grant = FUNCTION, revoke = FUNCTION,
+  transport = { type = "table" }, discovery = { type = "table", check = check_discovery },
+  tokens = FUNCTION, grant = FUNCTION, revoke = FUNCTION,
 }
 
 --- Raises unless these fields of an exchange, which may be one of the user, are valid.

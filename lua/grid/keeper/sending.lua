@@ -52,16 +52,31 @@ end
 
 -- ---- Metadata -------------------------------------------------------------------------
 
+local KINDS = { reject = true, unknown = true, refused = true }
+
+local function is_text_or_nil(value)
+  return value == nil or type(value) == "string"
+end
+
+local function is_failure(problem)
+  return type(problem) == "table" and KINDS[problem.kind or "unknown"]
+    and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
+end
+
+local METADATA_FAILED = { kind = "refused", code = "exchange_failed", message = "the exchange failed to read the metadata" }
+
 -- -> true | nil, error
 local function fetch_metadata(keeper, url, deadline)
   local request, err = compose(keeper, deadline - clock.boot(), deadline, "GET", url)
   local answer
   if request then answer, err = keeper.http:perform(request) end
   if not answer then return nil, err end
-  local ok, problem = keeper.exchange.discovery.read(answer)
-  if ok then return true end
-  problem.retry_after = answer.retry_after
-  return nil, failure.of_answer(problem)
+  local ok, is_known, problem = pcall(keeper.exchange.discovery.read, answer)
+  if ok and is_known then return true end
+  if not ok or not is_failure(problem) then problem = METADATA_FAILED end
+  return nil, failure.of_answer {
+    kind = problem.kind, code = problem.code, message = problem.message, retry_after = answer.retry_after,
+  }
 end
 
 -- Fetches the endpoints of the issuer, once. Of the errors at its URLs, one that tells
@@ -118,23 +133,13 @@ local function tokens_result(tokens, texts, body)
   }
 end
 
-local function is_text_or_nil(value)
-  return value == nil or type(value) == "string"
-end
-
 -- A token that is no text would be lost.
 local function has_tokens(tokens)
   local access, refresh = tokens.access_token, tokens.refresh_token
   return (access ~= nil or refresh ~= nil) and is_text_or_nil(access) and is_text_or_nil(refresh)
 end
 
-local KINDS = { reject = true, unknown = true, refused = true }
 local FAILED = { kind = "unknown", code = "exchange_failed" }
-
-local function is_failure(problem)
-  return type(problem) == "table" and KINDS[problem.kind or "unknown"]
-    and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
-end
 
 -- The result of an exchange, which may be one of the user, for an answer.
 -- -> result | nil, failure
