@@ -28,7 +28,7 @@ end
 
 -- The same want, for a session that is newer than that of the entry. A new table, since
 -- the last flight may still have the old one.
-local function again(want, entry)
+local function renewed(want, entry)
   return { known = known(entry), min_ttl = want.min_ttl, is_forced = want.is_forced, is_last_chance = want.is_last_chance }
 end
 
@@ -51,7 +51,7 @@ local function is_enough(entry, call)
 end
 
 -- The entry after a flight. -> entry | nil, error
-local function look(keeper, call)
+local function entry_after_flight(keeper, call)
   local entry, err = memory.current(keeper, call.id)
   if not entry then return nil, err end
   if entry.dead then return nil, failure.dead(call.id, entry.dead) end
@@ -61,12 +61,13 @@ end
 local FINAL = { missing = true, forget = true, serve = true, hold = true, kept = true }
 
 -- Seconds after which another flight is worthwhile | nil: it is not
-local function pause_before_next(one, now, deadline)
-  if not one.is_over then return nil end
+local function pause_before_next(call, one, entry)
+  if not one.is_over or FINAL[one.outcome] then return nil end
+  if call.is_forced and one.outcome == "failed" then return nil end
+  if entry.born >= call.began then return nil end -- refreshed in this call, and expired already
   local seconds = 0
   if one.outcome == "failed" or one.outcome == "back_off" then seconds = one.seconds end
-  if FINAL[one.outcome] or not seconds or now + seconds > deadline then return nil end
-  return seconds
+  return seconds and clock.boot() + seconds <= call.deadline and seconds or nil
 end
 
 local function error_of(call, one, left)
@@ -79,27 +80,24 @@ end
 
 -- An expired session, or a forced refresh: flights until there is a newer session or the
 -- time is over. -> session | nil, error, seconds
-local function insist(keeper, call)
+local function run_flights(keeper, call)
   local one
   repeat
     one = flights.join(keeper, call.id, call.want, call.deadline)
     if keeper.closed then return nil, failure.cancelled() end
     if one.outcome == "changed" and call.want.ends_if_changed then return nil, "changed" end
-    local entry, err = look(keeper, call)
+    local entry, err = entry_after_flight(keeper, call)
     if not entry then return nil, err end
     if is_enough(entry, call) then return entry.session end
-    call.want = again(call.want, entry)
-    local now = clock.boot()
-    local pause = pause_before_next(one, now, call.deadline)
-    if call.is_forced and one.outcome == "failed" then pause = nil end
-    if entry.born >= call.began then pause = nil end -- refreshed in this call, and expired already
+    call.want = renewed(call.want, entry)
+    local pause = pause_before_next(call, one, entry)
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
   return nil, error_of(call, one, 0)
 end
 
 local function get_expired(keeper, call)
-  local session, err, seconds = insist(keeper, call)
+  local session, err, seconds = run_flights(keeper, call)
   if session then return session end
   local is_final = err and (err.kind == "auth" and err.code == "reauthentication_required"
     or err.kind == "cancelled" or err.code == "not_found")
@@ -111,7 +109,7 @@ end
 local function get_mandatory(keeper, call, entry)
   if not flights.current(keeper, call.id) then clear_refusal(keeper, entry) end
   flights.join(keeper, call.id, call.want, math.min(call.deadline, call.began + MANDATORY_WAIT))
-  local after, err = look(keeper, call)
+  local after, err = entry_after_flight(keeper, call)
   if not after then return nil, err end
   if memory.state(after, clock.boot()) == "expired" then return get_expired(keeper, call) end
   return after.session
@@ -125,7 +123,7 @@ local function get_advisory(keeper, call, entry)
       memory.arm(keeper, entry)
     end
   end
-  local after, err = look(keeper, call)
+  local after, err = entry_after_flight(keeper, call)
   return after and after.session, err
 end
 
@@ -135,7 +133,7 @@ local function get_dead(keeper, call, entry)
     entry.has_read_raws = true
     flights.join(keeper, call.id, call.want, call.deadline)
   end
-  local after, err = look(keeper, call)
+  local after, err = entry_after_flight(keeper, call)
   return after and after.session, err
 end
 
@@ -184,7 +182,7 @@ local function refresh(keeper, call, must_compare)
   call.want = {
     known = known(entry), is_forced = true, is_last_chance = true, known_rev = entry.rev, ends_if_changed = not must_compare,
   }
-  return insist(keeper, call)
+  return run_flights(keeper, call)
 end
 
 --- Refreshes now.
