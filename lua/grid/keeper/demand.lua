@@ -70,8 +70,8 @@ local function pause_before_next(call, one, entry)
   return seconds and clock.boot() + seconds <= call.deadline and seconds or nil
 end
 
-local function error_of(call, one, left)
-  local seconds = one.seconds or left
+local function error_of(call, one)
+  local seconds = one.seconds or 0
   local cause = one.err
   if not one.is_over or one.outcome == "elsewhere" then cause = failure.under_way(call.id) end
   if not cause and one.outcome == "back_off" then cause = failure.backing_off(call.id, one.code, seconds) end
@@ -93,7 +93,7 @@ local function run_flights(keeper, call)
     local pause = pause_before_next(call, one, entry)
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
-  return nil, error_of(call, one, 0)
+  return nil, error_of(call, one)
 end
 
 local function get_expired(keeper, call)

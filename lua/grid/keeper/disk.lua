@@ -1,7 +1,7 @@
 -- Changes files on threads of the core while the calling coroutine waits, so that no
 -- event loop waits for the disk.
 -- Owns: the writers of a keeper, each of them a thread with a queue; for each writer with
--- writes under way, a coroutine that takes the results.
+-- writes in flight, a coroutine that takes the results.
 -- Does not know: stores, records.
 
 local core = require "grid.core"
@@ -12,14 +12,14 @@ local disk = {}
 local MOST_WRITERS = 8
 local LONGEST_WAIT = 60
 -- A loop may drop a spawned function, as nginx does when it has no free timer: after this
--- time a waiter looks for its result, and spawns again.
+-- time a waiter checks for its result, and spawns the function again.
 local SPAWN_TIMEOUT = 0.1
 
 local function can_wait(host)
   return host.poller ~= nil and waiting.is_possible(host)
 end
 
--- What a poller takes, as it takes the engine.
+-- The object that a poller polls, with the methods of an engine that it calls.
 local Writer = {}
 Writer.__index = Writer
 
@@ -31,7 +31,7 @@ function Writer:in_flight()
   return self.count
 end
 
--- The writer with the fewest writes under way. Those of the parent of a fork are dropped.
+-- The writer with the fewest writes in flight. Those of the parent of a fork are dropped.
 -- -> writer | nil, kind, code, message
 local function choose(keeper)
   local best
@@ -52,7 +52,7 @@ local function choose(keeper)
   return writer
 end
 
--- A ticket is that of one write: its results, and who waits for them.
+-- Stores the results of a write in its ticket { results, waiters }. -> false: no write
 local function note(writer, id, ...)
   if not id then return false end
   local ticket = writer.tickets[id]
@@ -62,15 +62,15 @@ local function note(writer, id, ...)
   return true
 end
 
--- -> whether there were any
+-- Takes the results of all finished writes. -> were there any?
 local function take_results(writer)
   local count = writer.count
   while writer.count > 0 and note(writer, writer.core:next_finished()) do end
   return writer.count < count
 end
 
--- Where a new coroutine costs more than a wait, the one that serves a writer goes on for
--- a moment after the last write.
+-- Seconds for which the coroutine of a writer continues after the last write, if a new
+-- coroutine costs more than a wait.
 local function linger_of(keeper)
   return not keeper.closed and not waiting.is_ending(keeper.host) and keeper.host.linger or 0
 end

@@ -1,12 +1,11 @@
--- One refresh: carries out the effects of grid.keeper.protocol, and notes what came of
--- them. `flight.run` returns when the flight is over.
--- A flight (`one`) has: id; want, see protocol.decide, and known_rev, of the record that
--- memory has, and ends_if_changed: "changed" is the outcome if the store has another
--- record; waits_until, CLOCK_BOOTTIME up to which a refresh elsewhere is waited for;
--- can_persist, may it wait without end for a store that takes no answer?
--- Afterwards: outcome, seconds, err, events.
--- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
--- Does not know: waiters, callers.
+-- One refresh: executes the effects of grid.keeper.protocol, and records the outcome.
+-- `flight.run` returns when the flight has ended. A flight (`one`) has: id; want, see
+-- protocol.decide, with known_rev, the rev of the record in memory, and ends_if_changed:
+-- the flight ends with the outcome "changed" if the store has another record;
+-- waits_until, on CLOCK_BOOTTIME: until then it waits for a refresh elsewhere;
+-- can_persist: it may wait without limit for a store that takes no answer. When it has
+-- ended: outcome, seconds, err, events. Owns: an answer that the store does not take, in
+-- keeper.pending, until it is saved. Does not know: waiters, callers.
 
 local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"
@@ -24,8 +23,8 @@ local waiting = require "grid.keeper.waiting"
 
 local flight = {}
 
--- flight -> what the exchange made of the grant, or pending answer -> last state of its
--- flight. They are not in the tables themselves, which a dump of the keeper shows.
+-- Flight -> grant and opener of the exchange; pending answer -> last state of its flight.
+-- They are not in the tables themselves, which a dump of the keeper shows.
 local inside = setmetatable({}, { __mode = "k" })
 
 local function emit(one, name, fields)
@@ -38,7 +37,7 @@ local function teller(one)
   return function(_, event) one.events[#one.events + 1] = event end
 end
 
---- What is seen of the owner in a record; see grid.keeper.owner.
+--- The facts about the owner in a record; see grid.keeper.owner.
 function flight.facts(keeper, record, me, is_in_flight)
   local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
   local held = record and (record.owner or record.intent and record.intent.owner)
@@ -50,7 +49,7 @@ function flight.facts(keeper, record, me, is_in_flight)
   return facts
 end
 
--- The part of a new intent that the exchange makes. -> true | nil: one.err tells why
+-- The part of a new intent that the exchange makes. -> true | nil: sets one.err
 local function prepare_grant(keeper, one, record)
   inside[one] = { grant = {} }
   if not keeper.exchange.grant then return true end
@@ -64,16 +63,16 @@ end
 
 local perform = {}
 
--- A flight begins with the record that memory has, if that has no trace of another
--- refresh. If the record was changed since, the put of the intent conflicts, and the
--- flight reads it then.
+-- A flight begins with the record in memory, if that shows no other refresh. If the
+-- record was changed since, the put of the intent conflicts, and the flight reads the
+-- record.
 local function recall(keeper, one)
   local rev = one.want.known_rev
   local record = rev ~= nil and not one.has_read and access.recall(keeper, one.id, rev)
   if record and record.state == "live" and not record.intent and not record.backoff then return record, rev end
 end
 
--- Nothing: the record in memory is not that of the store, or not known to be.
+-- No event: the record in memory is not that of the store, or that is unknown.
 function perform.read(keeper, one, state)
   local record, rev = recall(keeper, one)
   one.is_recalled = record ~= nil
@@ -94,7 +93,7 @@ end
 
 local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not work
 
--- Before an intent is taken over, the spool is asked for the answer to it.
+-- Before an intent is taken over, an answer to it in the spool is committed.
 function perform.put(keeper, one, state, effect)
   if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, one.id, teller(one)) > 0 then
     return { name = "put", result = "conflict" }
@@ -126,8 +125,8 @@ end
 local SHORTEST_POLL, LONGEST_POLL = 0.02, 0.25 -- seconds
 local JUDGE_AFTER = 0.5
 
--- Waits while another process refreshes, until the record changes. The owner is judged
--- again now and then: that process may end. Nothing: the flight does not wait so long.
+-- Waits while another process refreshes, until the record changes, or until the owner
+-- must be judged again, since that process may end. No event: waits_until has passed.
 function perform.wait(keeper, one, state, effect)
   local now = clock.boot()
   local until_time, pause = now + math.min(effect.seconds or JUDGE_AFTER, JUDGE_AFTER), SHORTEST_POLL
@@ -142,7 +141,7 @@ function perform.wait(keeper, one, state, effect)
   return { name = "again" }
 end
 
--- The next flight for the id goes on with the answer, if this one does not end.
+-- The next flight for the id continues with the answer, if this one does not complete.
 local function set_pending(keeper, one, state, name)
   local pending = { spooled = name }
   keeper.pending[one.id], inside[pending] = pending, state
@@ -163,9 +162,9 @@ local function kind_of(state)
   return state.is_rotated and "tokens" or "unrotated"
 end
 
--- The store takes no answer: again after a pause, as long as the flight may wait, or the
--- answer goes to the spool. Nothing: the flight is over, and the next one for the id goes
--- on with keeper.pending.
+-- The store takes no answer: the answer is written to the spool, or put again after a
+-- pause, as long as the flight may wait. No event: the flight ends, and the next one for
+-- the id continues with keeper.pending.
 function perform.keep(keeper, one, state)
   one.keeps = (one.keeps or 0) + 1
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
@@ -275,7 +274,7 @@ local function env_of(keeper, one)
   }
 end
 
--- From the beginning, or on with an answer that the store has not taken yet.
+-- Begins, or continues with an answer that the store has not taken yet.
 local function begin(keeper, one)
   local pending = keeper.pending[one.id]
   if not keeper.has_opened_spool then spool.commit(keeper, nil, teller(one)) end
@@ -284,7 +283,7 @@ local function begin(keeper, one)
   return protocol.resume(inside[pending])
 end
 
--- The outcome of a flight that an effect without event ends.
+-- The outcome of a flight that ends because an effect returned no event.
 local UNFINISHED = { keep = "kept", wait = "elsewhere", read = "changed", put = "changed" }
 
 local function fly(keeper, one)
@@ -302,7 +301,7 @@ local function fly(keeper, one)
   finish(keeper, one, effect)
 end
 
---- Carries out a flight. After a failure that allows a replay at once, a second time.
+--- Runs a flight; after a failure that allows a replay at once, a second time.
 function flight.run(keeper, one)
   one.events, one.me, one.edits = {}, clock.identity(keeper.instance), keeper.census.edits
   fly(keeper, one)

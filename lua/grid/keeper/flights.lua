@@ -1,7 +1,7 @@
 -- The flights of a keeper: one at a time for each id; callers wait for them.
--- Owns: the table of flights under way, and who carries out a flight: a coroutine of the
--- event loop where there is one, else the caller.
--- Does not know: what a flight does.
+-- Owns: the table of flights in progress, and the choice of the coroutine that runs a
+-- flight: one of the event loop, if there is one, else the caller.
+-- Does not know: the steps of a flight.
 
 local clock = require "grid.keeper.clock"
 local core = require "grid.core"
@@ -12,8 +12,8 @@ local waiting = require "grid.keeper.waiting"
 
 local flights = {}
 
--- A loop may drop a spawned function, as nginx does when it has no free timer: the flight
--- is then carried out by a caller.
+-- A loop may drop a spawned function, as nginx does when it has no free timer: a caller
+-- then runs the flight.
 local SPAWN_TIMEOUT = 0.1
 local LONGEST_WAIT = 1 -- a flight may be dropped meanwhile
 
@@ -30,8 +30,8 @@ local function is_dropped(one)
   return carrier ~= nil and (carrier.thread == nil or is_closed(carrier.thread))
 end
 
---- The flight under way for an id | nil. A flight that was under way when the process
---- forked goes on in the parent only.
+--- The flight in progress for an id | nil. A flight that was in progress when the process
+--- forked continues in the parent only.
 function flights.current(keeper, id)
   local one = keeper.flights[id]
   if not one or one.pid == core.pid() and not is_dropped(one) then return one end
@@ -43,7 +43,7 @@ function flights.current(keeper, id)
   return nil
 end
 
---- The number of flights under way in this process.
+--- The number of flights in progress in this process.
 function flights.count(keeper)
   local count = 0
   for id in pairs(keeper.flights) do
@@ -108,8 +108,8 @@ local function wait_for(keeper, one, deadline)
   end
 end
 
---- Begins a flight unless one is under way for the id, and waits for the one, until
---- `deadline` on CLOCK_BOOTTIME at most. -> the flight, which may not be over
+--- Begins a flight unless one is in progress for the id, and waits for its end, at most
+--- until `deadline` on CLOCK_BOOTTIME. -> the flight, which may not have ended
 function flights.join(keeper, id, want, deadline)
   local one = flights.current(keeper, id)
   if one then one.waits_until = math.max(one.waits_until, deadline) else one = begin(keeper, id, want, deadline) end
@@ -117,14 +117,14 @@ function flights.join(keeper, id, want, deadline)
   return one
 end
 
---- Begins a flight in the background unless one is under way; without an event loop the
---- caller carries it out. Such a flight does not wait for another process.
----@return table flight one that was under way, or the new one
+--- Begins a flight in the background unless one is in progress; without an event loop the
+--- caller runs it. Such a flight does not wait for another process.
+---@return table flight the one in progress, or the new one
 function flights.offer(keeper, id, want)
   return flights.current(keeper, id) or begin(keeper, id, want, 0)
 end
 
---- Waits until a flight is over, or the keeper is closed.
+--- Waits until a flight has ended, or the keeper is closed.
 function flights.await(keeper, one)
   if waiting.is_possible(keeper.host) then wait_for(keeper, one, math.huge) end
 end

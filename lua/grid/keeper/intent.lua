@@ -103,8 +103,8 @@ function intent.next(record, env, is_last_chance)
   }
 end
 
---- The latest time, on CLOCK_BOOTTIME, at which a request of the attempt may go out. A
---- replay goes out only while the server still repeats the answer.
+--- The latest time, on CLOCK_BOOTTIME, at which a request of the attempt may be sent. A
+--- replay is sent only while the server still repeats the answer.
 function intent.not_after(self, env)
   local limit = owner.not_after(self.owner)
   local left = self.doubt and reuse_left(self, env) or 0

@@ -38,8 +38,8 @@ function owner.new(me, clock, timeout)
   }
 end
 
---- When the exchange must have ended, on the owner's own CLOCK_BOOTTIME. No request goes
---- out after that.
+--- When the exchange must have ended, on the owner's own CLOCK_BOOTTIME. No request is
+--- sent after that.
 function owner.not_after(self)
   return seconds(self.deadline) - owner.COMMIT_TIME
 end

@@ -1,5 +1,5 @@
 -- The protocol of the keeper: one refresh of a session as a state machine. Pure: the
--- caller carries out each effect, and gives its result as the next event.
+-- caller executes each effect, and passes its result as the next event.
 -- Owns: the steps of a refresh, and the order of put, send and save. The intent in the
 -- record is the lease.
 -- Does not know: stores, exchanges, hosts, waiters.
@@ -31,10 +31,10 @@ local protocol = {}
 --     |         check                    merge -read-> save  (never fenced)
 --     +-conflict-- put, note             note -ok-> done    (failure, "reject": same rev)
 --
--- The caller calls `protocol.may_send` directly before a request goes out, ends the
+-- The caller calls `protocol.may_send` directly before a request is sent, ends the
 -- exchange at the deadline (both on CLOCK_BOOTTIME), and reports an answer that is ready
 -- before it reports the deadline. The effect `keep` means that the store cannot be
--- written: the caller writes the answer to the spool, or keeps it in memory, and gives
+-- written: the caller writes the answer to the spool, or keeps it in memory, and passes
 -- `again` when the store may be written again.
 -- `env`: me, clock, exchange { reuse, reuse_seconds, timeout }, random { key, write_id,
 -- unit }; for a new intent also grant (texts) and opener. `facts`: see owner.lua, and
@@ -82,7 +82,7 @@ function protocol.decide(record, want, env, facts)
   return decide_refresh(record, want, env, facts)
 end
 
---- May a request of the attempt go out now? Called directly before each one.
+--- May a request of the attempt be sent now? Called directly before each one.
 function protocol.may_send(not_after, clock)
   return clock.boot < not_after
 end
@@ -102,7 +102,7 @@ local function put(flight, step, record, env)
   return flight, { act = "put", record = record, rev = flight.rev, due_at = lifecycle.due_at(record, env) }
 end
 
--- Puts what the failure of an attempt makes of its record.
+-- Puts the record after the failure of an attempt.
 local function note(flight, record, failure, env)
   flight.failure = failure
   return put(flight, "note", record, env)
@@ -321,8 +321,8 @@ local function copy_of(flight)
   }
 end
 
---- The first step of a flight that goes on with the answer of another one, which has
---- ended before the store took that.
+--- The first step of a flight that continues with the answer of another one, which has
+--- ended before the store took the answer.
 function protocol.resume(flight)
   return read(copy_of(flight), "merge")
 end

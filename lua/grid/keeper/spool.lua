@@ -5,7 +5,7 @@
 -- folder is a store of files.
 -- Kinds: "raw", an answer that cannot be read; "tokens"; "unrotated", tokens without a
 -- new refresh token.
--- Does not know: flights, and when an answer goes there.
+-- Does not know: flights, and when an answer is written there.
 
 local access = require "grid.keeper.access"
 local core = require "grid.core"
