@@ -360,13 +360,15 @@ describe("what a session is added with", function()
     local cases = {
       { {}, "access_token" }, { "no", "a JSON object" }, { '[{"access_token":"a"}]', "a JSON object" },
       { { access_token = "a" }, "refresh_token is missing" },
+      { { error = "invalid_grant" }, "the server answered with the error 'invalid_grant': log in again" },
+      { { error = "canary: x" }, "access_token and refresh_token must be strings" },
       { { access_token = "a", refresh_token = 7 }, "refresh_token must be" },
       { { access_token = "a", refresh_token = "r", dpop_key = "canary" }, "dpop_key must be" },
     }
     for _, case in ipairs(cases) do
       local tokens, problem = made.tokens(case[1])
       assert.is_nil(tokens)
-      assert.is_truthy(problem:find(case[2]:sub(1, 12), 1, true), problem)
+      assert.is_truthy(problem:find(case[2], 1, true), problem)
       assert.is_nil(problem:find "canary")
     end
   end)

@@ -202,6 +202,8 @@ local function tokens_of(given)
     return nil, "a JSON object with access_token and refresh_token is expected"
   end
   local tokens = token_answer.tokens(value)
+  local error_code = not tokens and type(value.error) == "string" and #value.error <= 64 and value.error:match "^[%w_]+$"
+  if error_code then return nil, ("the server answered with the error '%s': log in again"):format(error_code) end
   if not tokens then return nil, "access_token and refresh_token must be strings" end
   if not tokens.refresh_token then
     return nil, "refresh_token is missing: log in with a scope that gives one, often offline_access"
