@@ -7,22 +7,16 @@ local keepers = require "grid.keeper"
 local options = require "grid.api.options"
 local schema = require "grid.schema"
 local transport = require "grid.http.options"
+local files = require "spec.support.files"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
 
 local unpack = table.unpack or unpack
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 local sorted = schema.sorted_names
 
 local function lines_of(path)
-  return read(path):gmatch "([^\n]*)\n"
+  return files.load(path):gmatch "([^\n]*)\n"
 end
 
 -- The fields of an annotated class: name -> its type and the words on it.
@@ -188,7 +182,7 @@ describe("the annotations", function()
   it("name all that hosts have", function()
     local fields = fields_of("lua/grid/host/init.lua", "grid.Host")
     for _, name in ipairs { "blocking", "cqueues", "luv", "nginx" } do
-      local text = read("lua/grid/host/" .. name .. ".lua") -- not loaded: luv does not survive being loaded twice
+      local text = files.load("lua/grid/host/" .. name .. ".lua") -- not loaded: luv does not survive being loaded twice
       local constructor = text:match "%-%-%-@type grid%.Host\nlocal %w+ = (%b{})"
       assert.is_truthy(constructor, name)
       for member in constructor:gmatch "([%w_]+) = " do assert.is_truthy(fields[member], name .. ": " .. member) end
@@ -243,7 +237,7 @@ describe("the annotations", function()
         local annotated = definitions_of(objects, owner)
         assert.same(methods, sorted(annotated), class)
         for name, definition in pairs(annotated) do assert_parameters(class .. ":" .. name, definition) end
-        assert.is_truthy(read(objects):find("---@class " .. class .. "\n", 1, true), class)
+        assert.is_truthy(files.load(objects):find("---@class " .. class .. "\n", 1, true), class)
       end
     end
     assert(loadfile(meta))()

@@ -2,20 +2,14 @@
 -- author, and with node for numbers.
 
 local canonical = require "spec.sandbox.canonical"
+local files = require "spec.support.files"
 local peer = require "spec.sandbox.peer"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 describe("the sandbox's canonical JSON", function()
   for _, name in ipairs { "arrays", "french", "structures", "unicode", "values", "weird" } do
     it("is that of the vector " .. name, function()
-      assert.equal(read("spec/vectors/jcs/output/" .. name .. ".json"),
-        canonical.text(read("spec/vectors/jcs/input/" .. name .. ".json")))
+      assert.equal(files.load("spec/vectors/jcs/output/" .. name .. ".json"),
+        canonical.text(files.load("spec/vectors/jcs/input/" .. name .. ".json")))
     end)
   end
 

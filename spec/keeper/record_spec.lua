@@ -2,15 +2,13 @@
 
 local codec = require "grid.keeper.codec"
 local errors = require "grid.errors"
+local files = require "spec.support.files"
 local record = require "grid.keeper.record"
 
 local KEYS = { ("k"):rep(32), ("o"):rep(32) }
 
 local function read(name)
-  local file = assert(io.open("spec/keeper/golden/" .. name, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
+  return files.load("spec/keeper/golden/" .. name)
 end
 
 local function stamp(wall)

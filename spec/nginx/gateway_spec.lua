@@ -1,7 +1,7 @@
 -- The example gateway of spec/examples/gateway, with the sandbox as Grid and a program as
 -- its upstream.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local json = require "spec.sandbox.json"
 local nginx = require "spec.support.nginx"
 local sandbox = require "spec.support.sandbox"

@@ -2,7 +2,7 @@
 -- example gateway, then a TERM, and memcheck has nothing to say. No part of the usual
 -- suite: `make valgrind` runs it. memcheck is slow, so nothing here measures time.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local http = require "socket.http"
 local keeper_scenes = require "spec.nginx.keeper_scene"
 local nginx = require "spec.support.nginx"

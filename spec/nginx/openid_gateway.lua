@@ -2,7 +2,7 @@
 -- for the lines that a user changes. Owns the nginx, and the folder of sessions in its
 -- own folder.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local nginx = require "spec.support.nginx"
 
 local openid_gateway = {}

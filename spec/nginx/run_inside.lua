@@ -2,7 +2,7 @@
 -- spec …`. Prints what busted prints there, and ends with its exit code. With --list, it
 -- prints the specs that can run there.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local nginx = require "spec.support.nginx"
 
 -- What stays outside, and why.

@@ -2,7 +2,7 @@
 -- workers, killed workers, a reload. All interleavings: spec/store/shdict_spec.lua.
 -- Does not know: the keeper.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local linear = require "spec.store.linear"
 local load = require "spec.store.load"
 local nginx = require "spec.support.nginx"

@@ -4,7 +4,7 @@
 
 local certificate = require "spec.support.certificate"
 local core = require "grid.core"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local grid = require "grid"
 local nginx = require "spec.support.nginx"
 local rig = require "spec.support.rig"

@@ -6,7 +6,7 @@
 
 local child = require "spec.support.child"
 local core = require "grid.core"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 
 local load = {}
 

@@ -3,24 +3,15 @@
 -- Owns: the folder, until `folder:remove`. Works on Lua 5.4 and LuaJIT.
 -- Does not know: what a program does.
 
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 
 local child = {}
 local Folder = { __name = "spec.folder" }
 Folder.__index = Folder
 
---- The text as one word of a shell.
-child.quote = files.quote
+child.quote, child.capture = files.quote, files.capture
 
 local quote = child.quote
-
---- What a command prints, without the end of its last line.
-function child.capture(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read "*a"
-  pipe:close()
-  return (text:gsub("\n$", ""))
-end
 
 child.root = child.capture "pwd"
 
@@ -57,18 +48,12 @@ function child.folder(size)
 end
 
 function Folder:write(name, text)
-  local file = assert(io.open(self.path .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
+  files.write(self.path .. "/" .. name, text)
 end
 
 --- The text of a file, or nil.
 function Folder:read(name)
-  local file = io.open(self.path .. "/" .. name, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
+  return files.find(self.path .. "/" .. name)
 end
 
 --- The names of all files and folders in it, one a line.

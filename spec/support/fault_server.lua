@@ -5,6 +5,7 @@
 -- Does not know: the library.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
+local files = require "spec.support.files"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
 local ready = require "spec.support.ready"
@@ -13,19 +14,12 @@ local fault_server = {}
 local Server = { __name = "spec.fault_server" }
 Server.__index = Server
 
-local function own_pid()
-  local pipe = assert(io.popen "echo $PPID")
-  local pid = pipe:read "*l"
-  pipe:close()
-  return pid
-end
-
 --- -> fields http, https and more (base addresses), ca (file), pid
 function fault_server.start(program)
   -- In the background, so that closing the pipe does not wait for the server: after a
   -- failed test the collector closes it.
   local command = "setsid node '%ssupport/%s.mjs' --watch %s &"
-  local pipe = assert(io.popen(command:format(here, program or "fault_server", own_pid())))
+  local pipe = assert(io.popen(command:format(here, program or "fault_server", files.own_pid())))
   local self = setmetatable({ pipe = pipe }, Server)
   local line = pipe:read "*l"
   if not line then

@@ -9,7 +9,7 @@
 -- processes; `stop` takes all of it away.
 
 local child = require "spec.support.child"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local socket = require "socket"
 
 local nginx = {}
@@ -145,7 +145,7 @@ local function launch(self, options)
     UNDER = options.under or "",
     NGINX = program().path,
     DIR = self.dir,
-    WATCH = run "echo $PPID",
+    WATCH = files.own_pid(),
   })))
   os.execute("setsid sh " .. files.quote(self.dir .. "/launch") .. " <&- >&- 2>/dev/null &")
 end

@@ -3,15 +3,13 @@
 -- Does not know: any page.
 
 local child = require "spec.support.child"
+local files = require "spec.support.files"
 
 local pages = {}
 
 --- The text of a file of the project.
 function pages.read(path)
-  local file = assert(io.open(child.root .. "/" .. path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
+  return files.load(child.root .. "/" .. path)
 end
 
 --- Fenced blocks in order: `language` and `name` are the first word after the fence and

@@ -1,20 +1,15 @@
 -- What the kernel counts of a process, from /proc.
 
+local files = require "spec.support.files"
+
 local proc = {}
 
 local CLOCK_TICKS = 100 -- in a second: USER_HZ, the same on every Linux that people run
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 -- The sum of two fields of /proc/PID/stat, of clock ticks, in seconds. Fields are
 -- numbered as in proc(5); the second one, the name in brackets, may have blanks.
 local function seconds_of_fields(pid, first)
-  local after_name = read("/proc/" .. pid .. "/stat"):match "^.*%)%s+(.*)$"
+  local after_name = files.load("/proc/" .. pid .. "/stat"):match "^.*%)%s+(.*)$"
   local fields = {}
   for field in after_name:gmatch "%S+" do fields[#fields + 1] = field end
   return (fields[first - 2] + fields[first - 1]) / CLOCK_TICKS
@@ -27,7 +22,7 @@ function proc.cpu_seconds(pid) return seconds_of_fields(pid, 14) end
 function proc.cpu_seconds_of_children(pid) return seconds_of_fields(pid, 16) end
 
 local function status(pid, name)
-  return tonumber(read("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
+  return tonumber(files.load("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
 end
 
 --- How often it has gone to sleep so far.

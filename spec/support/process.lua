@@ -5,6 +5,7 @@
 -- Does not know: what a program does.
 
 local child = require "spec.support.child"
+local files = require "spec.support.files"
 local lfs = require "lfs"
 
 local quote = child.quote
@@ -13,20 +14,12 @@ local process = {}
 local Process = { __name = "spec.process" }
 Process.__index = Process
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 --- The VMs that the project is built for; the one that runs the spec is among them.
 function process.vms()
   local found = {}
   for _, vm in ipairs { "lua5.4", "luajit" } do
     local path = process.cpath(vm):match "^[^;]*":gsub("%?", "grid/core")
-    if read(path) then found[#found + 1] = vm end
+    if files.exists(path) then found[#found + 1] = vm end
   end
   return found
 end
@@ -67,22 +60,22 @@ end
 
 --- The exit code | nil: it runs. A signal counts as 128 and its number.
 function Process:code()
-  return tonumber((read(self.path .. "/rc") or ""):match "^(%d+)\n")
+  return tonumber(files.read(self.path .. "/rc"):match "^(%d+)\n")
 end
 
 function Process:pid()
-  return tonumber((read(self.path .. "/pid") or ""):match "^(%d+)\n")
+  return tonumber(files.read(self.path .. "/pid"):match "^(%d+)\n")
 end
 
-function Process:output() return read(self.path .. "/out") or "" end
+function Process:output() return files.read(self.path .. "/out") end
 
 --- What it printed on standard error, without a shell's word for its end.
-function Process:errors() return ((read(self.path .. "/err") or ""):gsub("Killed\n$", "")) end
+function Process:errors() return (files.read(self.path .. "/err"):gsub("Killed\n$", "")) end
 
 --- Is it stopped by a signal?
 function Process:is_stopped()
   local pid = self:pid()
-  local stat = pid and read("/proc/" .. pid .. "/stat")
+  local stat = pid and files.find("/proc/" .. pid .. "/stat")
   return stat ~= nil and stat:match "^.*%) (%u)" == "T"
 end
 

@@ -6,7 +6,7 @@
 -- Owns: a folder with the configuration, the log and the files of the server.
 
 local child = require "spec.support.child"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local nginx = require "spec.support.nginx"
 
 local redis = {}
@@ -49,7 +49,7 @@ function Server:launch()
   files.write(self.dir .. "/redis.conf",
     ("bind 127.0.0.1\nport %d\nsave ''\ndir \"%s\"\n%s\n"):format(self.port, self.dir, self.settings))
   files.remove(self.dir, "ended", "pid")
-  local launch = LAUNCH:format(self.program, self.words, child.capture "echo $PPID")
+  local launch = LAUNCH:format(self.program, self.words, files.own_pid())
   os.execute(("cd %s && setsid sh -c %s <&- >&- 2>&- &"):format(files.quote(self.dir), files.quote(launch)))
   local answers
   nginx.wait_for(PATIENCE, function()

@@ -5,7 +5,7 @@
 -- Does not know: what the sandbox answers.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 local finalizer = require "spec.support.finalizer"
 local http = require "socket.http"
 local json = require "spec.sandbox.json"
@@ -20,17 +20,10 @@ local sandbox = {}
 local Sandbox = { __name = "spec.sandbox" }
 Sandbox.__index = Sandbox
 
-local function own_pid()
-  local pipe = assert(io.popen "echo $PPID")
-  local pid = pipe:read "*l"
-  pipe:close()
-  return pid
-end
-
 ---@param options table|nil  the options of spec/sandbox/run, with '_' for '-': {mode = "grace", key_lifetime = 60}
 ---@return table  fields http, https (base addresses), ca (file), pid, dir, api_key
 function sandbox.start(options)
-  local words = { "exec setsid", quote(here .. "sandbox/run"), "--watch", own_pid() }
+  local words = { "exec setsid", quote(here .. "sandbox/run"), "--watch", files.own_pid() }
   for name, value in pairs(options or {}) do
     words[#words + 1] = "--" .. name:gsub("_", "-") .. " " .. quote(value)
   end

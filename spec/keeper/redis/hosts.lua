@@ -7,7 +7,7 @@
 -- Does not know: Redis, keepers.
 
 local child = require "spec.support.child"
-local files = require "spec.nginx.files"
+local files = require "spec.support.files"
 
 local hosts = {}
 local Host = {}
@@ -65,7 +65,7 @@ function hosts.start(folder, number, clock, wall)
   sh("mkdir %s", self.dir)
   folder:write("host-" .. number .. "/machine_id", ("%032x\n"):format(number))
   folder:write("host-" .. number .. "/boot_id", ("%08x-89ab-4cde-8f01-23456789abcd\n"):format(number))
-  local hold = HOLD:format(self.dir, self.dir, self.dir, self.dir, self.dir, child.capture "echo $PPID")
+  local hold = HOLD:format(self.dir, self.dir, self.dir, self.dir, self.dir, files.own_pid())
   folder:write("host-" .. number .. "/hold", hold)
   sh(SPACES .. "sh %s/hold >%s/log 2>&1 &", number * 100000, self.dir, self.dir)
   while not files.exists(self.dir .. "/pid") do sh "sleep 0.05" end
