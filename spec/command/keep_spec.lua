@@ -251,7 +251,7 @@ describe("grid keep", function()
     assert.same({ 0, "Bearer\n", told }, { code, out, err })
     code, out, err = shell [[
       KEEP run --config keeper.json --every 0.1 >out & until [ -s out ]; do sleep 0.05; done; kill $!; wait $!; cat out]]
-    assert.same({ 0, "failed: store (not_read)\n", told }, { code, out, err })
+    assert.same({ 0, "failed: store (spool_not_read)\n", told }, { code, out, err })
   end)
 
   it("tells what to do about a session that is dead, and no times of it", function()

@@ -358,7 +358,7 @@ describe("an answer that the store does not take", function()
     assert(keeper:add("me", rig.TOKENS))
     keeper:refresh_due()
     assert(keeper:refresh "me")
-    assert.same({ "added failed refreshed", "store", "not_read" }, { rig.names(events), events[2].kind, events[2].code })
+    assert.same({ "added failed refreshed", "store", "spool_not_read" }, { rig.names(events), events[2].kind, events[2].code })
     folder:run "rm file && mkdir file"
     keeper:refresh_due()
     assert.matches("tmp", folder:list "file/spool", 1, true)

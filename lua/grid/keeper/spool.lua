@@ -132,7 +132,9 @@ end
 local function prepare(keeper, tell)
   local before, _, err = keeper.spool_fault, keeper.spool:prepare()
   keeper.spool_fault = err
-  if err and not (before and before.code == err.code) then tell(keeper, { name = "failed", kind = err.kind, code = err.code }) end
+  if err and not (before and before.code == err.code) then
+    tell(keeper, { name = "failed", kind = err.kind, code = "spool_" .. err.code })
+  end
 end
 
 --- Commits the answers in the spool, or those of one id. `tell(keeper, event)`: of a
