@@ -106,7 +106,8 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
   it("sends nothing while the metadata cannot be had, and does not doubt", function()
     start_with_issuer()
     for i = 1, 2 do server.faults[i] = function() return rig.response(404, "") end end
-    assert.is_nil(keeper:refresh "me")
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { kind = "request", code = "metadata_http_404", outcome = "none" })
     local status = assert(keeper:status "me")
     assert.same({ false, 1, "metadata_http_404" }, { status.suspended, status.failures, status.last_error })
     assert.equal(0, server.executions)
@@ -210,16 +211,21 @@ describe("the keeper, with an exchange of the program,", function()
   it("takes what it raises for a failure, and sends nothing without a request", function()
     start(nil, { exchange = own { request = function() error "canary" end } })
     local _, err = keeper:refresh "me"
-    raw_rig.assert_error(err, { code = "exchange_failed" })
+    raw_rig.assert_error(err, { kind = "request", code = "exchange_failed", outcome = "none" })
     assert.is_nil(tostring(err):find "canary")
     keeper.exchange.request = function() return nil end
     rig.pass(5)
     _, err = keeper:refresh "me"
-    raw_rig.assert_error(err, { code = "no_request" })
+    raw_rig.assert_error(err, { kind = "request", code = "no_request", outcome = "none" })
     keeper.exchange.request = function() return "POST", "ftp://x", {}, "" end
     rig.pass(10)
     _, err = keeper:refresh "me"
-    raw_rig.assert_error(err, { code = "bad_request" })
+    raw_rig.assert_error(err, { kind = "request", code = "bad_request", outcome = "none" })
+    assert.truthy(err.message:find "^exchange.request: 'url' must be ")
+    keeper.exchange.grant = function() error "canary" end
+    assert(keeper:add("new", rig.TOKENS))
+    _, err = keeper:refresh "new"
+    raw_rig.assert_error(err, { kind = "request", code = "no_grant", message = "the exchange gave no grant" })
     assert.equal(0, #server.raw.requests)
   end)
 

@@ -101,6 +101,7 @@ end
 
 local function kind_of(result)
   local status = result.status
+  if not status and result.kind == "refused" then return "request" end -- it was not sent
   local is_senseless = status and status < 400 and result.kind ~= "refused"
   return is_senseless and "protocol" or errors.kind_of_status(status)
 end

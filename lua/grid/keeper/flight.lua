@@ -58,7 +58,8 @@ local function prepare_grant(keeper, one, record)
     inside[one] = { grant = grant, opener = opener }
     return true
   end
-  one.err = ok and errors.is_error(opener) and opener or failure.of_answer { kind = "refused", code = "no_grant" }
+  one.err = ok and errors.is_error(opener) and opener
+    or failure.of_answer { kind = "refused", code = "no_grant", message = "the exchange gave no grant" }
 end
 
 local perform = {}

@@ -37,7 +37,10 @@ local function compose(keeper, timeout, not_after, method, url, headers, body)
   end
   local ok, request = pcall(keeper.http.compose, keeper.http, "exchange.request",
     { method = method, url = url, headers = headers, body = body }, { timeout = timeout, retries = 0 })
-  if not ok then return nil, failure.of_answer { kind = "refused", code = "bad_request", message = tostring(request) } end
+  if not ok then
+    local problem = tostring(request):match "grid: (.*)$" or tostring(request) -- behind the caller's line
+    return nil, failure.of_answer { kind = "refused", code = "bad_request", message = problem }
+  end
   request.idempotent, request.not_after, request.judge = false, not_after, judge
   return request
 end
