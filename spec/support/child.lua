@@ -20,8 +20,7 @@ function child.path(name)
   return quote(child.root .. "/" .. name)
 end
 
---- A list of paths in which entries like lua/?.lua name the project's folder, wherever
---- they are read.
+--- A list of paths whose relative entries, like lua/?.lua, are made absolute.
 function child.absolute(path)
   return (path:gsub("[^;]+", function(entry)
     if entry:sub(1, 1) ~= "/" then return child.root .. "/" .. entry end
@@ -35,13 +34,12 @@ local function interpreter()
   return command:find("/", 1, true) and child.absolute(command) or command
 end
 
---- What a shell needs to run a program on this VM with this build: assignments, then the
---- interpreter.
+--- The words of a shell that run a program on this VM with this build: assignments, then
+--- the interpreter.
 child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
   quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), quote(interpreter()))
 
---- A new, empty folder; of many files and folders, in memory if there is such a file
---- system.
+--- A new, empty folder; a "large" one is in memory, if there is such a file system.
 function child.folder(size)
   local where = size == "large" and child.capture "test -w /dev/shm && echo ' -p /dev/shm'" or ""
   return setmetatable({ path = child.capture("mktemp -d" .. where) }, Folder)
@@ -64,8 +62,8 @@ end
 local LONGEST_RUN = 300 -- seconds, under valgrind too
 
 --- Runs a shell script from `where` (default: this folder), with the variables of `env`.
---- -> exit code, stdout, stderr. A script that hangs is killed, with all that it started:
---- exit code 124.
+--- -> exit code, stdout, stderr. A script that hangs is killed, with its children: exit
+--- code 124.
 function Folder:run(script, env, where)
   local words = { "cd", quote(where or self.path), "&&" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end

@@ -1,8 +1,7 @@
--- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, asks it
--- what it executed, stops it. Needs a shell, node, the curl command and luasocket. The
--- server is of a session of its own: a signal to the process group of the spec leaves it
--- time to remove its certificate.
--- Does not know: the library.
+-- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, reads
+-- the list of executed requests, and stops it. Needs a shell, node, the curl command and
+-- luasocket. The server has a session of its own: after a signal to the process group of
+-- the spec it still removes its certificate. Does not know: the library.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local files = require "spec.support.files"
@@ -43,7 +42,8 @@ function Server:executions(name)
   return json.decode(control(self, "/executions?case=" .. name))
 end
 
---- Does what faults such as `retire` hold back, and waits until that is with the client.
+--- Performs the acts that faults such as `retire` hold back, and waits until the client
+--- has received them.
 function Server:release()
   assert("{}" == control(self, "/release"), "the fault server released nothing")
 end
@@ -53,14 +53,14 @@ function Server:set_early(script)
   control(self, "/early", script)
 end
 
---- The curl command posts to each of these addresses in turn, over one connection where
---- it can. libcurl has all freedom here.
+--- The curl command posts to each of these addresses in turn, over one connection if it
+--- can. libcurl may repeat requests here.
 function Server:post_with_curl(options, ...)
   os.execute(("curl -s --max-time 20 --cacert '%s' -d '{}' %s '%s' >/dev/null 2>&1"):format(
     self.ca, options, table.concat({ ... }, "' '")))
 end
 
---- Ends the server and waits for it; a second call does nothing.
+--- Ends the server and waits for it. Idempotent.
 function Server:stop()
   if not self.pipe then return end
   os.execute("kill " .. self.pid)

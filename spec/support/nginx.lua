@@ -1,12 +1,9 @@
--- Starts a real nginx with ngx_http_lua for a spec, asks it things, and ends it. Needs a
--- shell and the curl command, as root or as anybody, touches no system service, and works
--- on Lua 5.4 and LuaJIT. The library under test is the one of this tree, in LuaJIT's form
--- of the build that this process would load. An nginx also ends by itself when the
--- process that started it has gone.
--- Does not know: what the locations do.
---
--- Owns: a folder with the configuration and the error log, a free loopback port, and the
--- processes; `stop` takes all of it away.
+-- Starts a real nginx with ngx_http_lua for a spec, sends requests, and ends it. Needs a
+-- shell and the curl command, works as any user, and uses no system service. The library
+-- under test is the one of this tree, in the build for LuaJIT. An nginx also ends when
+-- the process that started it has ended. Owns: a folder with the configuration and the
+-- error log, a free loopback port, and the processes, until `stop`. Does not know: the
+-- locations.
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"
@@ -25,7 +22,7 @@ local run = child.capture
 local found
 
 -- The nginx to start: its path, the lines of a configuration that load its modules, and,
--- for one that brings a LuaJIT of its own, where this machine's LuaJIT looks for modules.
+-- for one with a LuaJIT of its own, the module paths of this machine's LuaJIT.
 local function program()
   if not found then
     local text = run(files.quote(child.root .. "/spec/support/nginx-program"))
@@ -40,14 +37,14 @@ local function program()
   return found
 end
 
---- Has nginx, or a module that it loads, the name of a directive or of a module in it?
+--- Does nginx, or a module that it loads, contain the name of a directive or of a module?
 function nginx.has(name)
   local paths = files.quote(program().path)
   for path in program().load:gmatch '"([^"]+)"' do paths = paths .. " " .. files.quote(path) end
   return run("cat " .. paths .. " | grep -c " .. files.quote(name)) ~= "0"
 end
 
---- A port that only another server can have taken.
+--- A port outside the range of outgoing connections, which only a server may have taken.
 function nginx.random_port()
   return FIRST_PORT + tonumber(run "od -An -N2 -tu2 /dev/urandom") % PORTS
 end
@@ -92,7 +89,7 @@ end
 
 local function on_off(value) return value and "on" or "off" end
 
--- Where the module for LuaJIT is: beside the one that this process would load.
+-- The folder of the module for LuaJIT: beside the one that this process would load.
 local function build_folder()
   local module = package.searchpath("grid.core", package.cpath)
   local build = module and module:match "^(.*)/[^/]*/grid/core%.so$"
@@ -122,10 +119,10 @@ local function configuration(self, options)
   return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
 end
 
--- Runs nginx and notes its exit code. When our own process has gone it ends it, and
--- removes the folder: so it is of a session of its own, which no signal to our process
--- group reaches.
--- The variable NGINX, which names the program for us, names sockets for nginx.
+-- Runs nginx and writes its exit code to a file. When our process has ended, the script
+-- ends nginx and removes the folder: it has a session of its own, so that no signal to
+-- our process group reaches it. The variable NGINX, which names the program for us, names
+-- sockets for nginx.
 local LAUNCH = [[
 unset NGINX
 @ENV@ @UNDER@ "@NGINX@" -p "@DIR@" -c "@DIR@/nginx.conf" >"@DIR@/stdout" 2>"@DIR@/stderr" &
@@ -158,7 +155,7 @@ local function wait_for(seconds, condition)
   return false
 end
 
--- True when it serves, false when it ended, nil when neither.
+-- -> true: it serves | false: it has ended | nil: neither
 local function is_up(self)
   local answered, ended
   wait_for(PATIENCE, function()
@@ -225,7 +222,7 @@ function CurlRequest:finish()
   return body, tonumber(status)
 end
 
--- Most requests need no process of their own.
+-- A request without a process of its own, which most requests do not need.
 local PlainRequest = {}
 PlainRequest.__index = PlainRequest
 
@@ -246,8 +243,8 @@ function PlainRequest:finish()
   return body or "", tonumber(status) or 0
 end
 
---- Sends a request and goes on at once; `finish` of what it returns waits: body, status.
---- The status is 0 where there was no answer. `options` are those of the curl command.
+--- Sends a request and returns at once; the result has `finish`, which waits. -> body,
+--- status, 0 without an answer. `options` are those of the curl command.
 function Server:begin(path, options)
   local seconds = options and options:match "^%-%-max%-time ([%d.]+)$" or not options and 60
   if seconds and path:sub(1, 1) == "/" then return begin_plainly(self.port, path, tonumber(seconds)) end
@@ -266,15 +263,14 @@ function Server:signal(name)
   if pid then os.execute(("kill -%s %s 2>/dev/null"):format(name, pid)) end
 end
 
---- The workers' pids, as a list.
+--- The pids of the workers.
 function Server:workers()
   local pids = {}
   for pid in run("pgrep -P " .. self.pid):gmatch "%d+" do pids[#pids + 1] = pid end
   return pids
 end
 
---- Waits until the workers of a list, with these pids, have ended, and as many others
---- serve. -> boolean
+--- Waits until the workers with these pids have ended, and as many others run. -> boolean
 function Server:has_replaced(before)
   local is_old = {}
   for _, pid in ipairs(before) do is_old[pid] = true end
@@ -287,16 +283,16 @@ function Server:has_replaced(before)
   end)
 end
 
---- Waits until it has ended. -> its exit code, or nil if it goes on.
+--- Waits until it has ended. -> exit code | nil: it has not
 function Server:wait()
   local path = self.dir .. "/ended"
   wait_for(PATIENCE, function() return files.exists(path) and files.read(path):find "\n" end)
   return tonumber(files.exists(path) and files.read(path) or nil)
 end
 
---- Ends it and removes its folder. -> exit code, the error log. A second call does
---- nothing. After a reload it ends gracefully: TERM would end a worker that exits
---- already, and nginx would complain of each socket that is open there.
+--- Ends it and removes its folder. -> exit code, the error log. Idempotent. After a
+--- reload it ends by QUIT: TERM would end a worker that exits already, and nginx would
+--- log each socket that is open there.
 function Server:stop()
   if not self.dir then return end
   if not files.exists(self.dir .. "/ended") then self:signal(self.has_reloaded and "QUIT" or "TERM") end
@@ -307,7 +303,7 @@ function Server:stop()
   return code, log
 end
 
---- Lines of the log that tell of a crash, a leak or an impossible state.
+--- The lines of the log that report a crash, a leak or an impossible state.
 function nginx.alarms(log)
   local lines = {}
   for line in log:gmatch "[^\n]+" do

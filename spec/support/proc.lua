@@ -1,10 +1,11 @@
--- What the kernel counts of a process, from /proc.
+-- Counters of a process, from /proc.
+-- Does not know: the process.
 
 local files = require "spec.support.files"
 
 local proc = {}
 
-local CLOCK_TICKS = 100 -- in a second: USER_HZ, the same on every Linux that people run
+local CLOCK_TICKS = 100 -- in a second: USER_HZ, the same on every common architecture
 
 -- The sum of two fields of /proc/PID/stat, of clock ticks, in seconds. Fields are
 -- numbered as in proc(5); the second one, the name in brackets, may have blanks.
@@ -25,7 +26,7 @@ local function status(pid, name)
   return tonumber(files.load("/proc/" .. pid .. "/status"):match("\n" .. name .. ":%s*(%d+)"))
 end
 
---- How often it has gone to sleep so far.
+--- The number of its sleeps so far.
 function proc.wake_ups(pid) return status(pid, "voluntary_ctxt_switches") end
 
 function proc.threads(pid) return status(pid, "Threads") end

@@ -1,5 +1,5 @@
 -- Programs that run beside a spec, on either VM, until they end or are killed. Needs a
--- shell; works on Lua 5.4 and LuaJIT.
+-- shell.
 -- Owns: the folder of each process, which has its output. It lies in one of the spec,
 -- which removes it.
 -- Does not know: what a program does.
@@ -69,7 +69,7 @@ end
 
 function Process:output() return files.read(self.path .. "/out") end
 
---- What it printed on standard error, without a shell's word for its end.
+--- Its output on standard error, without the message of a shell about its end.
 function Process:errors() return (files.read(self.path .. "/err"):gsub("Killed\n$", "")) end
 
 --- Is it stopped by a signal?

@@ -1,9 +1,8 @@
--- Starts a real Redis or Valkey for a spec, on a free loopback port, and ends it: by its
--- process id. It also ends by itself when the process that started it has gone. REDIS
--- names another server program.
--- Does not know: stores.
---
+-- Starts a real Redis or Valkey for a spec, on a free loopback port, and ends it by its
+-- process id. A server also ends when the process that started it has ended. REDIS names
+-- another server program.
 -- Owns: a folder with the configuration, the log and the files of the server.
+-- Does not know: stores.
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"

@@ -1,8 +1,7 @@
--- What the specs of the client share: a sandbox and clients for it, a clock that a spec
--- can turn, a server of raw bytes in this very process, the place where misuse must be
--- raised, and the check that nothing is left. Needs lfs, which comes with busted, and
--- cqueues for the raw server.
--- Does not know: what the client should do.
+-- Helpers of the specs of the client: a sandbox and its clients, a host with a virtual
+-- clock, a server of raw bytes in this process, and checks of errors, of the position of
+-- misuse, and of leaks. Needs lfs, which comes with busted, and cqueues for the raw
+-- server. Does not know: what the client should do.
 
 local assert = require "luassert"
 local child = require "spec.support.child"
@@ -17,7 +16,7 @@ local rig = {}
 rig.KEY = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li"
   .. "/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 
---- Why a test of HTTP/2 is left out, or nil.
+--- The reason to skip tests of HTTP/2 | nil
 rig.no_http2 = not select(2, core.libcurl()) and "this libcurl was built without HTTP/2" or nil
 
 local major, minor = core.libcurl():match "^(%d+)%.(%d+)"
@@ -41,8 +40,7 @@ function rig.options(server, given)
   return options
 end
 
--- Clients of the test that runs. Weak: that the collector closes one is for a spec to
--- see.
+-- Clients of the current test. Weak, since specs test that the collector closes a client.
 local clients = setmetatable({}, { __mode = "v" })
 
 function rig.client(server, given)
@@ -67,7 +65,7 @@ function rig.refreshing(server)
   return refreshing
 end
 
---- The error of a client's request that is answered with this status and this body.
+--- The error of a request that is answered with this status and this body.
 function rig.answered(server, client, status, body, method)
   server:fault { kind = "body", status = status, body = body }
   local res, err = client:request(method or "POST", "/anything", '{"a":1}')
@@ -87,7 +85,7 @@ function rig.request(server, payload)
   return { encryption_public_key = rig.KEY, kms_payload = payload or rig.session(server) }
 end
 
---- The module again, with nothing remembered.
+--- A new instance of a module, without state.
 function rig.fresh(name)
   local loaded = package.loaded[name]
   package.loaded[name] = nil
@@ -109,29 +107,29 @@ local function collect()
   for _ = 1, 3 do collectgarbage() end
 end
 
---- For before_each: notes how many files are open, without what other specs have left to
---- the collector. The tests of this one have left nothing.
+--- For before_each: counts the open files. The first call collects what other specs have
+--- left; the tests of this one leave nothing.
 function rig.mark()
   if not files_before then collect() end
   files_before = open_files()
 end
 
---- Waits until `is_so` returns true: inside nginx, where other threads run meanwhile, for
---- 5 seconds at most. -> what it returned last
+--- Inside nginx, where other threads run meanwhile, waits until `is_so` returns true, at
+--- most 5 seconds. -> its last result
 function rig.await(is_so)
   local ngx, deadline = rawget(_G, "ngx"), core.now() + 5
   while ngx and not is_so() and core.now() < deadline do ngx.sleep(0.002) end
   return is_so()
 end
 
---- How many blocks of the C core live. Inside nginx the timer of the driver keeps a
---- wakeup for a moment longer than the calls.
+--- The number of blocks of the C core. Inside nginx the timer of the driver keeps a
+--- wakeup for some time after the calls.
 function rig.live()
   rig.await(function() return core.live() == 0 end)
   return core.live()
 end
 
---- For after_each: no block of the C core lives, and no more files are open than before.
+--- For after_each: asserts that no block of the C core and no further file is left.
 function rig.assert_nothing_left()
   collectgarbage()
   if core.live() > 0 or open_files() > files_before then collect() end
@@ -147,10 +145,9 @@ local function close_clients()
   end
 end
 
---- For a describe block: a sandbox for all its tests. Each begins there with nothing that
---- others have left, and ends with its clients closed, which are those of rig.client, and
---- with nothing left; `clean_up` is called before that is looked at. -> the sandbox,
---- empty until the first test
+--- For a describe block: a sandbox for all its tests, which is reset before each. After
+--- each test, the clients of rig.client are closed, `clean_up` is called, and leaks are
+--- checked. -> the sandbox, an empty table until the first test
 function rig.sandbox(clean_up)
   local busted, server = require "busted", {}
   busted.setup(function()
@@ -171,7 +168,7 @@ function rig.sandbox(clean_up)
   return server
 end
 
---- Fields that an error must have; what does not fit is shown together with the error.
+--- Asserts fields of an error; a failure shows the whole error.
 function rig.assert_error(err, expected)
   assert.is_true(grid.is_error(err), "not an error of ours: " .. tostring(err))
   for name, value in pairs(expected) do
@@ -179,8 +176,8 @@ function rig.assert_error(err, expected)
   end
 end
 
---- Runs a function that misuses the interface. It must raise at a line of that function:
---- the message without its position.
+--- Runs a function that misuses the interface, and asserts that the error is raised at a
+--- line of that function. -> the message without its position
 function rig.misuse(action)
   local ok, message = pcall(action)
   assert.is_false(ok, "nothing was raised")
@@ -192,7 +189,7 @@ function rig.misuse(action)
   return text
 end
 
---- Runs a function that misuses the interface, and looks for words in what it raises.
+--- The same, and asserts that the message contains these words.
 function rig.assert_misuse(action, ...)
   local text = rig.misuse(action)
   for _, word in ipairs { ... } do
@@ -200,8 +197,8 @@ function rig.assert_misuse(action, ...)
   end
 end
 
---- A host on which time between two tries passes at once. -> host, list of the waits that
---- were asked for, function that lets seconds pass
+--- A host with a virtual clock, on which the time between two tries passes at once.
+--- -> host, list of its waits, function that advances the clock
 function rig.virtual_host()
   local waits, now = {}, 2 ^ 20 -- far from where doubles grow coarser: there, 7 seconds later would be a little more
   local condition = { signal = function() end, is_abandoned = function() return false end }
@@ -215,8 +212,8 @@ function rig.virtual_host()
   return host, waits, function(seconds) now = now + seconds end
 end
 
---- For a describe block: calls whose waits pass at once. -> { host, waits: those of the
---- running test, client(options), refresh(options, options of the call) }
+--- For a describe block: clients on such a host. -> { host, waits: those of the current
+--- test, client(options), refresh(options, options of the call) }
 function rig.patient(server)
   local patient = {}
   function patient.renew() patient.host, patient.waits = rig.virtual_host() end
@@ -258,10 +255,10 @@ local function serve(server, connection, answer)
   connection:close()
 end
 
---- A server in this process that meets each request with the same bytes, or with what a
---- function makes of its number, and then closes the connection. It runs while a client
---- that uses its host sleeps. -> { url, host, requests, keep_open, close, refuse: no
---- further connections }
+--- A server in this process that answers each request with the same bytes, or with the
+--- result of a function of its number, and then closes the connection, unless `once` is
+--- set to false. It runs while a client that uses its host sleeps. -> { url, host,
+--- requests, once, close, refuse: accepts no further connections }
 function rig.raw_server(answer)
   local cqueues, socket = require "cqueues", require "cqueues.socket"
   local controller = cqueues.new()
@@ -283,7 +280,7 @@ function rig.raw_server(answer)
   return server
 end
 
---- A port of this process that takes connections and never says a word. -> port, function
+--- A port of this process that accepts connections and never answers. -> port, function
 --- that closes it
 function rig.silent_port()
   local socket = require "cqueues.socket"
@@ -300,9 +297,9 @@ end
 
 local LONGEST_RUN = 300 -- seconds, under valgrind too
 
---- Runs Lua text in a new process of this VM. `environment` holds variables to set, or
---- false to unset them. -> what it printed on both streams, and whether it ended well. A
---- process that hangs is killed, with all that it started.
+--- Runs Lua text in a new process of this VM. `environment` has variables to set, or
+--- false to unset them. -> its output on both streams, is the exit code 0? A process that
+--- hangs is killed, with its children.
 function rig.run(text, environment, prefix)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))

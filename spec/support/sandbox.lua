@@ -1,8 +1,8 @@
--- Starts a sandbox Grid server for a spec, talks to its control address, stops it. Needs
--- a shell and luasocket, and no part of the library, and works on Lua 5.4 and LuaJIT. A
--- sandbox also ends by itself when the process that started it has gone, and is of a
--- session of its own: a signal to that process's group leaves it time to clean up.
--- Does not know: what the sandbox answers.
+-- Starts a sandbox Grid server for a spec, sends requests to its control address, and
+-- stops it. Needs a shell and luasocket, and no part of the library. A sandbox also ends
+-- when the process that started it has ended, and has a session of its own: after a
+-- signal to the group of that process it still removes its files. Does not know: the
+-- answers of the sandbox.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local files = require "spec.support.files"
@@ -68,13 +68,13 @@ function Sandbox:sessions(options) return self:control("POST", "/sessions", opti
 
 function Sandbox:stats() return self:control("GET", "/stats") end
 
---- Waits until so many answers are held back by faults with `hold`. Raises when that many
---- do not come.
+--- Waits until `count` answers are held back by faults with `hold`. Raises after a
+--- timeout.
 function Sandbox:wait_held(count)
   self:control("GET", "/stats?held=" .. count)
 end
 
---- Lets go of all answers that are held.
+--- Sends all answers that are held back.
 function Sandbox:release() self:control("POST", "/release", {}) end
 
 --- The last request to the API as it came.
@@ -93,8 +93,7 @@ function Sandbox:reset()
   if self.settings then self:set(self.settings) end
 end
 
---- Ends the server and waits for it; a second call does nothing, and a shared one goes
---- on.
+--- Ends the server and waits for it. Idempotent; a shared one continues.
 function Sandbox:stop()
   if io.type(self.pipe) ~= "file" then return end
   os.execute("kill " .. self.pid)

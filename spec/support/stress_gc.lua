@@ -1,5 +1,5 @@
--- A busted helper: the specs run while the collector never rests. A value that C or Lua
--- uses after letting go of it, or a finalizer that runs at a bad moment, shows here.
+-- A busted helper: the collector steps during all specs, to find values that C or Lua use
+-- after they are released, and finalizers that run at a critical point.
 -- Does not know: the specs.
 local every = jit and 1000 or 300 -- instructions between two steps of the collector
 local steps = 0
