@@ -4,7 +4,7 @@
 # once into libgrid.a; src/lua is compiled and linked once for each VM. The slower checks, and what
 # `make check` runs, are in spec/support/check.mk.
 
-# ---- What is built, where, and with what ------------------------------------------------------
+# ---- Sources, folders and flags ---------------------------------------------------------------
 
 ROOMS   := base text http crypto
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
@@ -84,7 +84,7 @@ $(B)/libgrid.a: $(SOURCES:src/%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	rm -f $@ && ar rcs $@ $^
 
-# nodelete: what OpenSSL and libcurl leave to be run at exit must still be there when Lua is gone.
+# nodelete: the exit handlers of OpenSSL and libcurl must still be mapped after Lua has closed the module.
 define vm_rules
 $(B)/$1/obj/%.o: src/lua/%.c
 	@mkdir -p $$(@D)
@@ -138,10 +138,9 @@ SUITE    := spec/support/suite
 SHARDS   := spec/support/shards
 INSIDE   := luajit spec/nginx/run_inside.lua
 BUSTED   ?= /usr/bin/busted
-# What starts nginx has suites of its own: the code in there is LuaJIT's, whichever VM looks on.
-# The model explores for a minute, the keeper's faults need many processes or workers, the sandbox and the scripts
-# are tools of the tests, and some specs start a process for each step: `make check` runs these, on one
-# VM.
+# Specs that start nginx have suites of their own: they test the code on LuaJIT, on either VM.
+# The model runs for a minute, the keeper's faults need many processes or workers, the sandbox and the scripts
+# are tools of the tests, and some specs start a process for each step: `make check` runs these, on one VM.
 MODEL    := spec/keeper/model_spec.lua
 FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua \
             spec/nginx/keeper_spec.lua spec/nginx/shdict_spec.lua
@@ -149,15 +148,15 @@ TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_sp
 STEPS    := $(patsubst %,spec/command/%_spec.lua,durable keep launcher life move_signer refresh_all) \
             spec/regress/005-finalizers_spec.lua spec/store/file_processes_spec.lua
 SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
-# What starts many processes, or runs the documents, runs on one VM of the two: BOTH=1 runs it on both.
+# Specs that start many processes, or run the documents, run on one VM: BOTH=1 runs them on both.
 # SPEC names specs for each VM.
 ONLY_lua5.4 := spec/command/refresh%
 ONLY_luajit := spec/readme% spec/pages%
 specs_of = $(or $(SPEC),$(filter-out $(if $(BOTH),,$(ONLY_$(filter-out $1,lua5.4 luajit)) $(ELSEWHERE_$1)),$(SPECS)))
-# What hostile servers do is borne by the core. `make test` meets them under nginx's event loop, and each
-# `make check` without it, too: under the sanitizers, and on the portable build.
+# The specs of hostile servers test the core. `make test` runs them under nginx's event loop; `make check`
+# also under the sanitizers, and on the portable build.
 HOSTILE := $(addprefix spec/,$(addsuffix _spec.lua,at_most_once connections faults http2 http2_endless surplus))
-# Without epoll there is nothing to watch.
+# The build without epoll has no watch.
 C_TESTS  := $(filter-out $(if $(PORTABLE),%/watch_test),$(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/*_test.c)))
 # VARIANT names a run of the same tests on another build (B), on other programs (VM_DIR), or UNDER
 # another command.
@@ -170,7 +169,7 @@ $(B)/c/%: spec/c/%.c $(B)/libgrid.a
 	$(CC) $(FLAGS) $(CFLAGS) $(EXTRA) -o $@ $(filter-out %.h,$^) $(LDFLAGS) $(LIBS)
 
 .PHONY: test test-c spec spec-lua5.4 spec-luajit spec-nginx nginx inside-nginx
-# What runs on LuaJIT inside nginx does not run on a bare LuaJIT here: `make spec-luajit` does that, and
+# Specs that run on LuaJIT inside nginx do not run on a bare LuaJIT here: `make spec-luajit` runs them, and
 # each `make check`, under the sanitizers or the stressed collector.
 test:  ## sets up, builds, and runs everything on both VMs
 	spec/support/setup test

@@ -9,7 +9,8 @@ MEMCHECK := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
 NOT_SLOW := --exclude-tags=slow
 FUZZ_SECONDS ?= 5
 
-# Under a magnifier, where each minute counts: what runs our code, and not what tests the tools or starts programs of its own.
+# The specs for sanitizers, valgrind and the stressed collector, which are slow: those that run the library, without the specs
+# of the tools and those that start programs.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/clone% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
         spec/store/check_spec.lua spec/store/file_spec.lua spec/exchange \
         $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
@@ -75,9 +76,9 @@ SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portab
 check-all:  ## the same, each check that takes one VM on both, and clang-tidy with its analyzer, on the tests, too
 	@$(MAKE) BOTH=1 check
 
-# The tests wait more than they compute: what the sanitizers need is built meanwhile. The checks begin in
-# this order, the long ones first; -o: asan-build is done, and make would begin a target that has to wait for
-# another one after all the others.
+# The tests wait more than they compute, so the build with sanitizers runs meanwhile. The checks start in
+# this order, the long ones first; -o: asan-build is done, and without that make would start a target that
+# depends on it last.
 check:  ## all that CI runs: the tests, then every check below
 	spec/support/setup check
 	@$(MAKE) -s asan-build & $(MAKE) test; wait
@@ -86,7 +87,7 @@ check:  ## all that CI runs: the tests, then every check below
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
 
-# What waits for a connection; the rest of the core is the same in both builds.
+# The specs that wait for connections; the other parts of the core are the same in both builds.
 WAITS := $(HOSTILE) spec/core spec/regress spec/keeper/loops_spec.lua $(addprefix spec/,$(addsuffix _spec.lua,\
          descriptors errors_connection fork headers host hosts http refresh_session refresh_sessions retries retries_waits tls))
 
@@ -102,7 +103,7 @@ lint: lint-gcc lint-clang lint-tidy lint-lua lint-columns lint-words  ## warning
 lint-gcc:
 	@$(SUITE) check gcc $(MAKE) -k -j2 B=$(BUILD)/lint-gcc CC=gcc CFLAGS=-O2 EXTRA='$(STRICT)' all every-program
 
-# Unlike gcc's, the warnings of clang do not depend on what the optimizer finds.
+# Unlike those of gcc, the warnings of clang do not depend on the optimizer.
 CLANG = clang -fsyntax-only -Werror $(STRICT) $(filter-out -MMD -MP,$(FLAGS))
 
 lint-clang:
@@ -112,8 +113,8 @@ lint-clang:
 lint-tidy:
 	@$(SUITE) check tidy $(MAKE) -k -j2 -Otarget $(C_TIDIED:%=$(B)/tidy/%)
 
-# Only what changed since it was last found clean. The paths through the code, which take most of the
-# time, are explored by `make check-all`.
+# Checks the files that have changed since their last success. The analyzer, which takes most of the time,
+# runs in `make check-all` only.
 $(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
 	@mkdir -p $(@D)
 	clang-tidy --quiet $(if $(BOTH),,--checks=-clang-analyzer-*) $< -- $(filter-out -MMD -MP,$(FLAGS)) $(FLAGS_lua5.4)
@@ -122,11 +123,11 @@ $(B)/tidy/%: % .clang-tidy spec/.clang-tidy $(wildcard src/*/*.h spec/c/*.h)
 lint-lua:
 	@$(SUITE) check luacheck luacheck --quiet lua luarocks spec $(COMMAND)
 
-# As .clang-format says; luacheck holds Lua to the same.
+# The limit of .clang-format; luacheck checks Lua.
 lint-columns:
 	@LC_ALL=C.UTF-8 $(SUITE) check columns sh -c '! grep -nE "^.{133,}" $$(find src spec -name "*.[ch]")'
 
-# Words that comments and texts do not use, and the width of comments.
+# The words and the width of comments and texts.
 lint-words:
 	@$(SUITE) check words spec/support/words
 
@@ -158,7 +159,7 @@ every-program: $(C_TESTS) $(ALLOC_TESTS) $(VMS:%=$(B)/vm/%)
 test-alloc: $(ALLOC_TESTS)
 	@$(SUITE) tests $(VARIANT)alloc spec/support/each $(ALLOC_TESTS)
 
-# ---- Running under a magnifier ----------------------------------------------------------------
+# ---- Sanitizers, valgrind, the stressed collector ---------------------------------------------
 
 .PHONY: sanitize asan-build sanitize-core sanitize-lua5.4 sanitize-luajit
 .PHONY: valgrind valgrind-specs valgrind-nginx gc gc-lua5.4 gc-luajit
@@ -188,17 +189,17 @@ valgrind-specs:
 valgrind-nginx: $(B)/luajit/grid/core.so
 	@$(call lua_env,luajit) $(SUITE) tests valgrind-nginx luajit $(BUSTED) spec/nginx/memcheck.lua
 
-gc: $$(addprefix gc-,$$(STRESSED))  ## the specs under a collector that never rests
+gc: $$(addprefix gc-,$$(STRESSED))  ## the specs while the collector steps all the time
 
-# Each file in a process of its own: a collection walks all that busted remembers of the files before.
-# The searches for secrets walk every table, and would take a third of the time; what hostile servers do
-# is met under the sanitizers; the programs of regress/005 set the collector themselves.
+# Each file in a process of its own: a collection traverses all that busted stores of the files before.
+# Left out are the searches for secrets, which traverse every table and would take a third of the time,
+# the hostile servers, which run under the sanitizers, and regress/005, whose programs set the collector.
 gc-lua5.4 gc-luajit: gc-%: $(B)/$$*/grid/core.so
 	@$(call lua_env,$*) UNDER="$* $(BUSTED) --pattern=_spec%.lua$$ $(NOT_SLOW) --helper=spec/support/stress_gc.lua" \
 	  $(SUITE) tests gc-$* spec/support/each $(filter-out spec/secrets% spec/redaction% $(HOSTILE),$(OURS:spec/regress=$(REGRESS)))
 
 # ---- Fuzzers ----------------------------------------------------------------------------------
-# Found inputs stay in $(BUILD)/fuzz/corpus; the ones worth keeping go to spec/fuzz/corpus/NAME by hand.
+# Found inputs stay in $(BUILD)/fuzz/corpus; those to keep are copied to spec/fuzz/corpus/NAME by hand.
 
 FUZZ_BUILD = B=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
   EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
@@ -214,7 +215,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%:
 	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/$*- \
 	  $(patsubst %,-dict=%,$(wildcard spec/fuzz/$*.dict)) $(BUILD)/fuzz/corpus/$*
 
-# ---- Others' work on the same bytes -----------------------------------------------------------
+# ---- Interoperability -------------------------------------------------------------------------
 
 .PHONY: crypto-interop
 crypto-interop: $(B)/libgrid.a  ## keys, HPKE and signatures against node, WebCrypto and npm's @hpke/core
