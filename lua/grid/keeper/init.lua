@@ -19,6 +19,7 @@ local metrics = require "grid.keeper.metrics"
 local schema = require "grid.schema"
 local spool = require "grid.keeper.spool"
 local status = require "grid.keeper.status"
+local stores = require "grid.store.contract"
 
 local keeper = {}
 
@@ -153,16 +154,9 @@ local function check_open(self, what)
   if self.closed then argument.raise("%s: the keeper is closed", what) end
 end
 
-local MAX_ID = 255
-
-local function check_id(what, id)
-  if type(id) ~= "string" then argument.raise_type(id, "%s: 'id' must be a string", what) end
-  if #id < 1 or #id > MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, MAX_ID) end
-end
-
 local function check(self, what, id, declared, given)
   check_open(self, what)
-  check_id(what, id)
+  stores.check_id(what, id)
   if given ~= nil then schema.check(what, declared, given) end
 end
 
