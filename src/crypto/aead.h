@@ -24,7 +24,7 @@ bool grid_aead_seal(const unsigned char key[GRID_AEAD_KEY_SIZE],
 
 /* Appends the plaintext. Fails like grid_aead_seal, and with "open_failed": the key,
  * the nonce or the aad is not the one of the seal, or a byte was changed. The tag does
- * not tell which. */
+ * not show which. */
 bool grid_aead_open(const unsigned char key[GRID_AEAD_KEY_SIZE],
                     const unsigned char nonce[GRID_AEAD_NONCE_SIZE], grid_slice aad,
                     grid_slice ciphertext, grid_buffer *plaintext, grid_error *err);

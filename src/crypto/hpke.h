@@ -22,7 +22,7 @@ bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral,
 
 /* RFC 9180 6.1, OpenBase(enc, skR, info, aad, ct). Fails with kind "crypto": "bad_point"
  * (enc is not an uncompressed point of the curve) or "open_failed" (the ciphertext is
- * sealed to another key, or was changed: AEAD does not tell which). */
+ * sealed to another key, or was changed: AEAD does not show which). */
 bool grid_hpke_open(const grid_key *recipient, grid_slice enc, grid_slice info, grid_slice aad, grid_slice ciphertext,
                     grid_buffer *plaintext, grid_error *err);
 

@@ -1,7 +1,7 @@
 /* Random bytes of the system, and UUIDs.
  *
- * Owns: no state, so that a child of fork, or a copy of a virtual machine, gives other
- * bytes than its original. Does not know: what the bytes are used for. */
+ * Owns: no state, so that a child of fork, or a copy of a virtual machine, generates
+ * other bytes than its original. Does not know: the use of the bytes. */
 #ifndef GRID_CRYPTO_RANDOM_H
 #define GRID_CRYPTO_RANDOM_H
 

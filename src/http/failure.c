@@ -9,7 +9,7 @@ typedef struct failure {
     CURLcode curl;
     grid_kind kind;
     const char *code;
-    bool of_opening; /* a connection: does not tell the end of a request that was sent */
+    bool of_opening; /* a connection: not about a request that was sent */
 } failure;
 
 static const failure failures[] = {
@@ -126,8 +126,7 @@ static bool lacks_descriptors(const grid_ending *ending)
 
 /* libcurl connects once more by itself if a reused connection is lost before an answer,
  * and after HTTP_1_1_REQUIRED, which may follow an interim answer or headers. The failure
- * of the further connection says nothing about the request, which went out on the first
- * one. */
+ * of the further connection is not about the request, which was sent on the first one. */
 static bool is_of_further_connection(const grid_ending *ending)
 {
     return ending->is_sent && find(ending->code)->of_opening;

@@ -30,7 +30,8 @@ bool grid_libcurl_omits_refusal(void);
  * begun, without an error text. */
 bool grid_libcurl_omits_connection_loss(void);
 
-/* From 8.6 on, libcurl tells a header line that is too large from a lack of memory. */
+/* From 8.6 on, libcurl distinguishes a header line that is too large from a lack of
+ * memory. */
 bool grid_libcurl_reports_too_large(void);
 
 /* The folder of authorities to verify with in place of the bundle, or NULL: OpenSSL opens

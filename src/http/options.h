@@ -40,7 +40,8 @@ bool grid_options_hides_input(const grid_exchange *exchange);
 bool grid_options_in_clear(const grid_exchange *exchange);
 
 /* Called for each header line of an exchange that hides input: libcurl closes the
- * connection after HTTP/1.1. What came behind an answer would be taken for the next. */
+ * connection after HTTP/1.1. Input behind an answer would be taken for the next
+ * answer. */
 void grid_options_end_http1(CURL *easy, grid_slice line);
 
 #endif

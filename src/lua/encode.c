@@ -220,18 +220,16 @@ static bool write_content(writer *self, bool is_array)
     member names[FEW_NAMES];
     size_t count;
     content found = classify(self->L, table, names, &count);
+    bool has_positions = found == POSITIONS || (is_array && count == 0);
     bool good;
 
     if (found == MIXED)
         return REFUSE(self, "a table mixes names and positions, or has holes");
     if (count == 0 && is_view(self->L, table))
         return REFUSE(self, "a table is empty, and its metatable has members: give a copy that holds them");
-    if (found == POSITIONS || (is_array && count == 0))
-        good = write_array(self);
-    else if (!is_array)
-        good = write_object(self, table, names, count);
-    else
+    if (is_array && !has_positions)
         return REFUSE(self, "an array has names");
+    good = has_positions ? write_array(self) : write_object(self, table, names, count);
     if (good)
         lua_settop(self->L, table);
     return good;

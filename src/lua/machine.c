@@ -34,7 +34,7 @@ static int machine(lua_State *L)
     return 1;
 }
 
-/* pid() -> integer. Unlike machine(), takes no time: tells whether the process forked. */
+/* pid() -> integer. Cheaper than machine(), to detect a fork. */
 static int pid(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)grid_fork_pid());

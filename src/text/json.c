@@ -1,4 +1,4 @@
-/* Walking validated text. A walk keeps no stack and skips commas and colons: the text is
+/* Walks validated text, without a stack: commas and colons are skipped, since the text is
  * known to be well-formed. */
 #include "text/json.h"
 

@@ -58,7 +58,7 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
 /* For a reader that has just read OBJECT_BEGIN: the next member, name with quotes. */
 bool grid_json_next_member(grid_json_reader *reader, grid_slice *name, grid_slice *value);
 
-/* The type of a value, told by its first byte; the slice may begin with blanks. */
+/* The type of a value, by its first byte; the slice may begin with blanks. */
 grid_json_token grid_json_type(grid_slice value);
 
 /* The exact bytes of a value, without the blanks around it. False: no such member, or not

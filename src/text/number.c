@@ -212,29 +212,31 @@ static bool is_shortest(const decimal *number)
            number->point < DBL_MAX_10_EXP;
 }
 
+static size_t write_zero(char text[GRID_NUMBER_MAX])
+{
+    text[0] = '0';
+    return 1;
+}
+
 size_t grid_number_canonical(grid_slice number, char text[GRID_NUMBER_MAX])
 {
     decimal found;
     double value;
 
     read_decimal(number, &found);
-    if (found.count == 0 || found.point < -323) { /* rounds to 0, or is -0 */
-        text[0] = '0';
-        return 1;
-    }
-    if (!is_shortest(&found)) {
-        if (found.point > DBL_MAX_10_EXP + 1)
-            return 0;
-        value = value_of(&found);
-        if (isinf(value))
-            return 0;
-        if (value == 0) {
-            text[0] = '0';
-            return 1;
-        }
-        shortest(value, &found);
-        strip_zeros(&found);
-    }
+    if (found.count == 0 || found.point < -323) /* rounds to 0, or is -0 */
+        return write_zero(text);
+    if (is_shortest(&found))
+        return write_decimal(&found, text);
+    if (found.point > DBL_MAX_10_EXP + 1)
+        return 0;
+    value = value_of(&found);
+    if (isinf(value))
+        return 0;
+    if (value == 0)
+        return write_zero(text);
+    shortest(value, &found);
+    strip_zeros(&found);
     return write_decimal(&found, text);
 }
 

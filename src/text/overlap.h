@@ -1,4 +1,4 @@
-/* Do two texts have a run of bytes in common? One pass over each.
+/* Checks whether two texts have a common substring, in one pass over each.
  *
  * Owns: nothing. Does not know: what the bytes mean, and which text is the secret. */
 #ifndef GRID_TEXT_OVERLAP_H
@@ -10,8 +10,8 @@
 
 enum { GRID_OVERLAP_MIN = 4, GRID_OVERLAP_MAX = 64 };
 
-/* `size` bytes in a row, GRID_OVERLAP_MIN to GRID_OVERLAP_MAX. Fast where `text` is
- * short. */
+/* True: a substring of `size` bytes, GRID_OVERLAP_MIN to GRID_OVERLAP_MAX, is in both.
+ * Fast if `text` is short. */
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size);
 
 #endif
