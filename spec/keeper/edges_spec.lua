@@ -49,7 +49,7 @@ describe("The keeper", function()
     start()
     local past = os.time() - 100
     for i, tokens in ipairs {
-      { expires_at = past }, { expires_at = past, expires_in = 0 },
+      { expires_at = past }, { expires_at = past, expires_in = 0 }, { expires_at = past, expires_in = 3600 },
       { access_token = ("e30.%s.c2ln"):format(core.base64url_encode(('{"exp":%d}'):format(past))) },
     } do
       tokens.access_token, tokens.refresh_token = tokens.access_token or "old", i .. "-0"
@@ -59,6 +59,19 @@ describe("The keeper", function()
     end
     assert(keeper:add("never", { access_token = "a", refresh_token = "b-0", expires_at = 0 }))
     assert.equal("fresh", keeper:status("never").state)
+  end)
+
+  it("counts the life of tokens that are not new from when they end", function()
+    start()
+    local ends = os.time() + 1000
+    for i, tokens in ipairs {
+      { expires_at = ends, expires_in = 3600 }, { expires_at = ends }, { expires_at = ends + 5000, expires_in = 1000 },
+      { access_token = ("e30.%s.c2ln"):format(core.base64url_encode(('{"exp":%d}'):format(ends))), expires_in = 3600 },
+    } do
+      tokens.access_token, tokens.refresh_token = tokens.access_token or "old", i .. "-0"
+      local session = assert(keeper:add("id" .. i, tokens))
+      assert.is_true(math.abs(session.expires_at - ends) <= 1)
+    end
   end)
 
   it("learns the time of the server also from a refusal", function()

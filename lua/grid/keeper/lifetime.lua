@@ -34,12 +34,15 @@ function lifetime.of(answer, sent_wall, skew, previous_life)
   return lifetime.DEFAULT
 end
 
---- The same for the tokens of a login, which may be old ones: 0 if they have expired.
+--- The same for the tokens of a login, which may be old ones: their `expires_in` began
+--- before, so that they end at their `expires_at` or `exp` at the latest; 0: they have
+--- ended.
 function lifetime.of_login(tokens, now)
-  local ends = tokens.expires_at
-  if type(ends) ~= "number" then ends = jwt.expiry(tokens.access_token) end
-  local has_expired = not is_life(tokens.expires_in) and ends and ends > 0 and ends <= now
-  return has_expired and 0 or lifetime.of(tokens, now, 0)
+  local life = lifetime.of(tokens, now, 0)
+  for _, ends in ipairs { tonumber(tokens.expires_at) or 0, jwt.expiry(tokens.access_token) } do
+    if ends > 0 then life = math.max(0, math.min(life, ends - now)) end
+  end
+  return life
 end
 
 local MONTHS = {
