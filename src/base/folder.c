@@ -26,7 +26,7 @@ bool grid_folder_sync(const char *folder, grid_error *err)
     bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 
     if (!synced)
-        grid_error_of_file(err, "not_durable", "cannot bring to the disk the folder", folder);
+        grid_error_of_file(err, "not_durable", "cannot sync the folder", folder);
     if (fd >= 0)
         close(fd);
     return synced;

@@ -105,9 +105,10 @@ static bool open_epoll(grid_notifier *notifier)
 static bool start(grid_notifier *notifier, grid_error *err)
 {
     if (!open_socket(notifier) || !open_epoll(notifier))
-        return grid_error_set(err, GRID_REQUEST, "no_descriptor", "the system gives no descriptor for a notifier");
+        return grid_error_set(err, GRID_REQUEST, "no_descriptor",
+                              "no file descriptor is left for a notifier: close files, or raise the limit (ulimit -n)");
     if (!start_thread(notifier))
-        return grid_error_set(err, GRID_REQUEST, "no_thread", "the system gives no thread for a notifier");
+        return grid_error_set(err, GRID_REQUEST, "no_thread", "no thread is left for a notifier: raise the limit (ulimit -u)");
     return true;
 }
 

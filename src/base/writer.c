@@ -130,7 +130,8 @@ grid_writer *grid_writer_new(grid_error *err)
     }
     writer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (writer->fd < 0) {
-        grid_error_set(err, GRID_REQUEST, "no_descriptor", "no file descriptor is left for a writer");
+        grid_error_set(err, GRID_REQUEST, "no_descriptor",
+                       "no file descriptor is left for a writer: close files, or raise the limit (ulimit -n)");
         grid_free(writer);
         return NULL;
     }
@@ -231,7 +232,7 @@ static bool is_ready(grid_writer *writer, grid_error *err)
     if (!grid_writer_is_ours(writer))
         return grid_error_set(err, GRID_REQUEST, "forked", "the writer belongs to the process that forked this one");
     if (!writer->has_thread && !start_thread(writer))
-        return grid_error_set(err, GRID_REQUEST, "no_thread", "the system gives no thread for a writer");
+        return grid_error_set(err, GRID_REQUEST, "no_thread", "no thread is left for a writer: raise the limit (ulimit -u)");
     return true;
 }
 

@@ -115,7 +115,8 @@ grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
     driver->wakeup = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (driver->epoll < 0) {
-        grid_error_set(err, GRID_REQUEST, "no_descriptor", "no file descriptor is left for epoll");
+        grid_error_set(err, GRID_REQUEST, "no_descriptor",
+                       "no file descriptor is left for epoll: close files, or raise the limit (ulimit -n)");
         grid_free(driver);
         return NULL;
     }
