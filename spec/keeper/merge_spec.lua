@@ -241,6 +241,23 @@ describe("an answer that cannot be read", function()
     end
   end)
 
+  it("that can be read, and is a spare already, keeps no session from its refresh", function()
+    local raw = rig.after(rig.record(), env "grace", UNREADABLE).raws[1]
+    local sibling = committed(rig.sending(rig.record(), env "grace").flight.record, env("grace", 12), "r3")
+    local function read(found)
+      local self = rig.flight({}, env("grace", 2000))
+      local effect = self:read(found)
+      assert.equal("read_raws", effect.act)
+      self:event { name = "answer", result = rig.tokens "r2", raw = effect.raws[1] }
+      return self
+    end
+    local kept = read(with(sibling, { raws = { raw } })).effect.record
+    assert.equal("r2", token_of(kept.spares[1]))
+    local again = read(kept)
+    assert.equal("read", again.effect.act)
+    assert.equal("r3", again:read(kept).record.intent.grant.refresh_token)
+  end)
+
   it("is left alone once this process could not read it", function()
     local self = rig.flight({}, env("idempotent", 1))
     self:read(rig.after(rig.record(), env "idempotent", UNREADABLE))

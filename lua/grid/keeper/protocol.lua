@@ -239,11 +239,19 @@ local function merged(flight, record, env)
   return merge.commit(record, flight.lineage, flight.entry)
 end
 
+-- The raw answers in the record tell nothing new: the flight goes on as if there were
+-- none. An attempt of this flight would have an intent.
+local function without_raws(flight)
+  flight.has_read_raws = true
+  return start_over(flight)
+end
+
 local function save(flight, record, env)
   local act, new = merged(flight, record, env)
   if act == "put" then return put(flight, "save", new, env) end
   if act == "drop" then return done(flight, "dropped", { entry = flight.is_rotated and flight.entry or nil, raw = flight.raw }) end
   if flight.is_volatile then return put(flight, "save", record, env) end
+  if not flight.intent then return without_raws(flight) end
   return done(flight, "adopt", { record = record, rev = flight.rev })
 end
 
@@ -258,10 +266,7 @@ end
 
 function on.send(flight, event, env)
   local result = event.result
-  if not result then
-    flight.has_read_raws = true
-    return start_over(flight)
-  end
+  if not result then return without_raws(flight) end
   local record = with_skew(flight.record, event.skew)
   flight.lineage = record.lineage
   if result.kind == "tokens" then
