@@ -1,18 +1,23 @@
 -- The host inside nginx (OpenResty, ngx_http_lua): a wait yields to the event loop of the
 -- worker.
--- Owns: one timer for each Lua VM, whose threads run spawned functions. A timer belongs
--- to no request, so an aborted request does not end the threads.
--- Does not know: HTTP.
+-- Owns: the phases in which a call can wait, and the poller of the engine's descriptor.
+-- Does not know: HTTP; how functions are spawned, which is in nginx_timer.lua.
 
+local conditions = require "grid.host.nginx_condition"
 local core = require "grid.core"
 local semaphores = require "ngx.semaphore"
+local timers = require "grid.host.nginx_timer"
 local wakeup = require "grid.host.nginx_wakeup"
+local witnesses = require "grid.host.nginx_witness"
 
 -- grace: seconds that a call continues after its nginx request was aborted. The answer
 -- may contain the only valid token.
 -- linger: a new thread with its wakeup costs more than a tenth of a refresh.
 ---@type grid.Host
-local nginx = { name = "nginx", now = core.now, grace = 5, linger = 0.1 }
+local nginx = {
+  name = "nginx", now = core.now, grace = 5, linger = 0.1,
+  condition = conditions.new, witness = witnesses.of_thread, spawn = timers.spawn,
+}
 
 local WAITING_PHASES = {
   rewrite = true, access = true, content = true, timer = true, preread = true,
@@ -56,91 +61,6 @@ function nginx.is_ending()
   return ngx.worker.exiting()
 end
 
--- A loop that resumes coroutines in C, such as that of cqueues, leaves the mark of their
--- coroutine.yield in ngx_lua, which then resumes the next thread that waits at once. Such
--- a thread is still in the queue of the semaphore, and must not enter it again.
-local function wait_for(semaphore, seconds)
-  local ok, problem = semaphore:wait(seconds)
-  while ok == nil and problem == nil do ok, problem = coroutine._yield() end -- luacheck: ignore 143
-  return ok
-end
-
-local Condition = {}
-Condition.__index = Condition
-
-function nginx.condition()
-  return setmetatable({ semaphore = assert(semaphores.new()), is_waiting = false, is_posted = false }, Condition)
-end
-
---- Waits until `signal`, at most `seconds`.
-function Condition:wait(seconds)
-  self.is_waiting = true
-  wait_for(self.semaphore, seconds)
-  self.is_waiting, self.is_posted = false, false
-end
-
--- Posts are counted by the semaphore; one is enough.
-function Condition:signal()
-  if self.is_posted then return end
-  self.is_posted = true
-  self.semaphore:post(1)
-end
-
---- Has nginx ended the waiting thread? nginx removes an ended thread from the queue of
---- the semaphore. count() is the number of posts minus the number of queued threads: -1
---- while a thread waits, 0 after a post.
-function Condition:is_abandoned()
-  return self.is_waiting and self.semaphore:count() > (self.is_posted and 0 or -1)
-end
-
-function Condition:close()
-  self.is_waiting = false
-end
-
--- nginx ends a request, or a timer, with all its threads when the client goes away, or
--- when one of the threads calls ngx.exit, and tells no Lua code. A witness is one more
--- thread, which only waits: its condition is abandoned then. ngx.thread.kill ends one
--- thread, whose status the witness sees.
-local Witness = {}
-Witness.__index = Witness
-
-local function attend(self, thread)
-  while not self.is_closed and not self.is_thread_dead do
-    self.condition:wait(self.round)
-    self.is_thread_dead = coroutine.status(thread) == "dead"
-  end
-end
-
--- nil: nginx spawns no thread here
-local function new_witness(round)
-  local self = setmetatable({
-    condition = nginx.condition(), round = round, is_shared = false, is_closed = false, is_thread_dead = false,
-  }, Witness)
-  return pcall(ngx.thread.spawn, attend, self, coroutine.running()) and self or nil
-end
-
-local function end_witness(self)
-  self.is_closed = true
-  self.condition:signal()
-end
-
---- Has nginx ended the thread that asked for the witness?
-function Witness:is_ended()
-  return self.is_thread_dead or self.condition:is_abandoned()
-end
-
-function Witness:close()
-  if not self.is_shared then end_witness(self) end
-end
-
-local ROUND = 1 -- seconds
-
---- A witness of the running thread, until it closes it; that of the timer in a spawned
---- one | nil: nginx spawns no thread here
-function nginx.witness()
-  return ngx.get_phase() == "timer" and ngx.ctx.grid_witness or new_witness(ROUND)
-end
-
 -- Without a wakeup (see nginx_wakeup), the poller naps between two steps: for one
 -- millisecond (the resolution of nginx's timers) while transfers make progress, then for
 -- 1/32 of the time since the last progress, up to LONGEST_NAP.
@@ -172,7 +92,7 @@ local function nap(self, seconds, has_finished)
   if has_finished or self.is_woken or in_flight ~= self.in_flight then self.moved_at = now end
   self.in_flight = in_flight
   self.nap = nap_of(self, seconds, now)
-  self.is_woken = wait_for(self.semaphore, self.nap)
+  self.is_woken = conditions.wait_for(self.semaphore, self.nap)
   self.nap = SHORTEST_NAP
 end
 
@@ -216,125 +136,6 @@ end
 
 function Poller:close()
   if self.wakeup then self.wakeup:release() end
-end
-
--- ngx_lua keeps a record of each thread of a timer until the timer ends. After this many
--- threads, spawned functions go to a new timer.
-local MAX_THREADS = 1000
-
--- nginx drops a timer without an error when lua_max_running_timers is reached. If the
--- timer has not started after this time, a new one is created.
-local TIMER_TIMEOUT = 0.1
-
-local current -- the timer that runs spawned functions | nil
-local former -- one before it, while its threads go on | nil
-local has_created = false -- whether this worker has created a timer
-
-local function run_thread(self, f, ...)
-  local ok, problem = pcall(f, ...)
-  self.alive = self.alive - 1
-  self.semaphore:post(1)
-  if not ok then ngx.log(ngx.ERR, "grid: ", problem) end
-end
-
-local function start_threads(self)
-  local tasks = self.tasks
-  self.tasks = {}
-  for _, task in ipairs(tasks) do
-    self.alive, self.started = self.alive + 1, self.started + 1
-    ngx.thread.spawn(run_thread, self, unpack(task, 1, task.count))
-  end
-  if self.started > MAX_THREADS and current == self then current, former = nil, former or self end
-end
-
--- Seconds that a timer without threads keeps its wakeups: as long as calls follow one
--- another, none opens descriptors and a thread. The first timer does not: without
--- lua_code_cache, each request has a Lua VM of its own, and so a first timer.
-local LINGER = 0.1
-
-local function is_idle(self)
-  return #self.tasks == 0 and self.alive == 0
-end
-
-local function linger(self)
-  local until_time = core.now() + (self.is_first and 0 or LINGER)
-  while is_idle(self) and wakeup.has_spares() and not nginx.is_ending() and core.now() < until_time do
-    wait_for(self.semaphore, LINGER)
-  end
-end
-
-local LONGEST_WAIT = 60 -- seconds
-
--- The callback of the timer.
-local function run_timer(_, self)
-  if self.is_running then return end
-  self.is_running, self.witness = true, new_witness(LONGEST_WAIT)
-  if self.witness then self.witness.is_shared = true end
-  ngx.ctx.grid_witness = self.witness
-  repeat
-    start_threads(self)
-    if #self.tasks == 0 and self.alive > 0 then wait_for(self.semaphore, LONGEST_WAIT) end
-    linger(self)
-  until is_idle(self)
-  if current == self then current = nil end
-  if former == self then former = nil end
-  wakeup.close_spares()
-  if self.witness then end_witness(self.witness) end
-end
-
-local function is_ended(timer)
-  return timer ~= nil and timer.is_running and timer.witness ~= nil and timer.witness:is_ended()
-end
-
--- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
--- the worker begins to exit. A connection that is opened later causes an alert, so an
--- exiting worker creates no first timer. In init_by_lua there are no timers. -> true |
--- nil: nginx has no free timer
-local function create_timer(now)
-  if not has_created and ngx.worker.exiting() or ngx.get_phase() == "init" then return nil end
-  local timer = current or {
-    tasks = {}, alive = 0, started = 0, is_running = false, is_first = not has_created, created_at = now,
-    semaphore = assert(semaphores.new()), witness = nil,
-  }
-  has_created = true
-  if not ngx.timer.at(0, run_timer, timer) then return nil end
-  timer.created_at = now
-  current = timer
-  return true
-end
-
--- nginx has started no timer in place of the former one, which runs as long as one of its
--- threads: it takes the functions.
-local function fall_back()
-  local tasks = current and current.tasks or {}
-  if current then current.tasks = {} end
-  current, former = former, nil
-  current.started = 0
-  for _, task in ipairs(tasks) do current.tasks[#current.tasks + 1] = task end
-end
-
--- Functions that have not started are lost, as those of a timer that nginx drops.
-local function drop_ended()
-  if is_ended(former) then former = nil end
-  if is_ended(current) then current = nil end
-end
-
---- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
---- locals of the caller, since they are lost when nginx ends the caller's thread: pass
---- such values as arguments. -> true | nil: nginx has no free timer here
-function nginx.spawn(f, ...)
-  local now = core.now()
-  drop_ended()
-  local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
-  if former and is_dropped then
-    fall_back()
-  elseif (not current or is_dropped) and not create_timer(now) then
-    if not former then return nil end
-    fall_back()
-  end
-  current.tasks[#current.tasks + 1] = { count = select("#", ...) + 1, f, ... }
-  if current.is_running then current.semaphore:post(1) end
-  return true
 end
 
 return nginx

@@ -1,0 +1,64 @@
+-- Shows whether nginx has ended a thread. nginx ends a request, or a timer, with all its
+-- threads when the client goes away, or when one of the threads calls ngx.exit, without a
+-- report to Lua code. A witness is one more thread, which only waits: its condition is
+-- abandoned then. ngx.thread.kill ends one thread, whose status the witness reads.
+-- Owns: the thread of each witness.
+-- Does not know: the work of the other thread.
+
+local conditions = require "grid.host.nginx_condition"
+
+local witnesses = {}
+
+local Witness = {}
+Witness.__index = Witness
+
+local function attend(self, thread)
+  while not self.is_closed and not self.is_thread_dead do
+    self.condition:wait(self.round)
+    self.is_thread_dead = coroutine.status(thread) == "dead"
+  end
+end
+
+-- -> witness | nil: nginx spawns no thread here
+local function new(round)
+  local self = setmetatable({
+    condition = conditions.new(), round = round, is_shared = false, is_closed = false, is_thread_dead = false,
+  }, Witness)
+  return pcall(ngx.thread.spawn, attend, self, coroutine.running()) and self or nil
+end
+
+--- Has nginx ended the thread of the witness?
+function Witness:is_ended()
+  return self.is_thread_dead or self.condition:is_abandoned()
+end
+
+--- Ends the witness. Called for a shared one by its timer only.
+function Witness:finish()
+  self.is_closed = true
+  self.condition:signal()
+end
+
+--- Ends the witness, unless it is that of a timer.
+function Witness:close()
+  if not self.is_shared then self:finish() end
+end
+
+local ROUND = 1 -- seconds between two looks at the status
+
+--- A witness of the running thread, until `close`; in a thread of a timer with a witness,
+--- that one | nil: nginx spawns no thread here
+function witnesses.of_thread()
+  return ngx.get_phase() == "timer" and ngx.ctx.grid_witness or new(ROUND)
+end
+
+--- A witness of the running timer, for all its threads, until `finish` | nil: nginx
+--- spawns no thread here
+---@param round number seconds between two looks at the status
+function witnesses.of_timer(round)
+  local self = new(round)
+  if self then self.is_shared = true end
+  ngx.ctx.grid_witness = self
+  return self
+end
+
+return witnesses
