@@ -79,6 +79,17 @@ local LOCATIONS = [[
             app.say { select(2, ngx.thread.wait(detached)) }
         }
     }
+    location = /exit {
+        content_by_lua_block {
+            @APP@
+            local client = app.client { on_event = function(event)
+                if event.name == "response" then ngx.exit(500) end
+            end }
+            local outcome = app.refresh({ detached = true }, client)
+            client:close()
+            app.say(outcome)
+        }
+    }
     location = /stumble {
         content_by_lua_block {
             @APP@
@@ -282,6 +293,19 @@ describe("calls of a worker", function()
     local outcome = decode(call:finish())
     assert.is_true(outcome.ok, outcome.message)
     assert.is_true(outcome.stumbled)
+  end)
+
+  it("go on when a handler of a detached one has called ngx.exit, which ends the timer of all", function()
+    scene = scenes.start { locations = locations() }
+    scene.sandbox:fault { kind = "delay", hold = true, count = 2 }
+    local calls = { scene.nginx:begin "/refresh", scene.nginx:begin "/detached" }
+    scene.sandbox:wait_held(2)
+    assert.is_true(scene:ask("/exit").ok)
+    scene.sandbox:release()
+    for _, call in ipairs(calls) do
+      local outcome = decode(call:finish())
+      assert.is_true(outcome.ok, outcome.message)
+    end
   end)
 
   it("use one timer, however many of them are detached", function()

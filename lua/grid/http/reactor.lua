@@ -173,9 +173,18 @@ end
 local function run_for_waiter(scheduler, waiter)
   if waiter.has_begun then return end
   waiter.has_begun = true
+  waiter.witness = scheduler.host.witness and scheduler.host.witness()
   local ok, problem = pcall(scheduler.run, scheduler)
   waiter.is_over, waiter.problem = true, not ok and problem
   waiter.condition:signal()
+end
+
+-- Waits until the scheduler has ended, or its coroutine was ended.
+local function await(waiter)
+  local witness = waiter.witness
+  while not waiter.is_over and not (witness and witness:is_ended()) do
+    waiter.condition:wait(witness and ROUND or LONGEST_WAIT)
+  end
 end
 
 --- Runs the scheduler in a spawned coroutine and waits until it ends, so that the
@@ -183,7 +192,7 @@ end
 --- scheduler in the caller's coroutine.
 function reactor.run_detached(scheduler)
   local host = scheduler.host
-  local waiter = { condition = host.spawn and host.condition(), has_begun = false, is_over = false, problem = false }
+  local waiter = { condition = host.spawn and host.condition(), has_begun = false, is_over = false, problem = false, witness = nil }
   if not waiter.condition or not host.spawn(run_for_waiter, scheduler, waiter) then return scheduler:run() end
   scheduler:watch(waiter.condition)
   if not waiter.has_begun then waiter.condition:wait(SPAWN_TIMEOUT) end
@@ -191,8 +200,9 @@ function reactor.run_detached(scheduler)
     waiter.has_begun = true
     return scheduler:run()
   end
-  while not waiter.is_over do waiter.condition:wait(LONGEST_WAIT) end
+  await(waiter)
   scheduler:watch(false)
+  if not waiter.is_over then return scheduler:go_on() end
   if waiter.problem then error(waiter.problem, 0) end
 end
 
