@@ -5,8 +5,10 @@
 #include "http/libcurl.h"
 #include "http/tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -17,6 +19,8 @@ typedef struct grid_connection {
     double answered_at; /* time of the last part of an answer, on grid_clock_now */
     int local_port; /* 0: not read yet */
     int remote_port;
+    char local_address[INET6_ADDRSTRLEN];
+    char remote_address[INET6_ADDRSTRLEN];
 } grid_connection;
 
 void grid_connections_init(grid_connections *connections)
@@ -56,7 +60,8 @@ void grid_connections_forget(grid_connections *connections, curl_socket_t fd)
         connections->table[fd] = (grid_connection){0};
 }
 
-static int port_of(curl_socket_t fd, int (*get_name)(int, struct sockaddr *, socklen_t *))
+/* The port, and the address as text; 0: none. */
+static int read_end(curl_socket_t fd, int (*get_name)(int, struct sockaddr *, socklen_t *), char *text)
 {
     union {
         struct sockaddr any;
@@ -64,39 +69,48 @@ static int port_of(curl_socket_t fd, int (*get_name)(int, struct sockaddr *, soc
         struct sockaddr_in6 v6;
     } address;
     socklen_t size = sizeof address;
+    bool is_v6;
 
     if (get_name(fd, &address.any, &size) != 0)
         return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
-                                                   : address.v4.sin_port);
+    is_v6 = address.any.sa_family == AF_INET6;
+    if (!inet_ntop(address.any.sa_family, is_v6 ? (void *)&address.v6.sin6_addr : (void *)&address.v4.sin_addr, text,
+                   INET6_ADDRSTRLEN))
+        return 0;
+    return ntohs(is_v6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-/* The ports are read again until they match: libcurl 7.88 to 8.2 closes sockets that were
+/* The kernel gives connections to different addresses the same local port. */
+static bool is_between(const grid_connection *connection, const grid_ends *ends)
+{
+    return connection->local_port == ends->local_port && connection->remote_port == ends->remote_port &&
+           strcmp(connection->remote_address, ends->remote_address) == 0 &&
+           strcmp(connection->local_address, ends->local_address) == 0;
+}
+
+/* The ends are read again until they match: libcurl 7.88 to 8.2 closes sockets that were
  * never connected without a callback (curl pull 11439), and another part of the program
  * may have opened the same descriptor since. */
-static bool has_ports(grid_connection *connection, curl_socket_t fd, int local_port,
-                      int remote_port)
+static bool has_ends(grid_connection *connection, curl_socket_t fd, const grid_ends *ends)
 {
-    int local, remote;
-
     if (connection->local_port)
-        return connection->local_port == local_port && connection->remote_port == remote_port;
-    local = port_of(fd, getsockname);
-    remote = local == local_port ? port_of(fd, getpeername) : 0;
-    if (local != local_port || remote != remote_port)
-        return false;
-    connection->local_port = local;
-    connection->remote_port = remote;
-    return true;
+        return is_between(connection, ends);
+    connection->local_port = read_end(fd, getsockname, connection->local_address);
+    connection->remote_port = connection->local_port == ends->local_port
+                                  ? read_end(fd, getpeername, connection->remote_address)
+                                  : 0;
+    if (is_between(connection, ends))
+        return true;
+    connection->local_port = 0;
+    return false;
 }
 
-static curl_socket_t find(const grid_connections *connections, int local_port, int remote_port)
+static curl_socket_t find(const grid_connections *connections, const grid_ends *ends)
 {
     curl_socket_t fd;
 
     for (fd = 0; fd < connections->size; fd++)
-        if (connections->table[fd].opened &&
-            has_ports(&connections->table[fd], fd, local_port, remote_port))
+        if (connections->table[fd].opened && has_ends(&connections->table[fd], fd, ends))
             return fd;
     return CURL_SOCKET_BAD;
 }
@@ -145,10 +159,9 @@ static uint64_t count_received(CURL *easy, curl_socket_t fd)
     return grid_tls_count_read(easy, &bytes) ? bytes + (uint64_t)count_waiting(fd) : 0;
 }
 
-bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
-                           int remote_port, grid_lease *lease)
+bool grid_connections_take(grid_connections *connections, CURL *easy, const grid_ends *ends, grid_lease *lease)
 {
-    curl_socket_t fd = find(connections, local_port, remote_port);
+    curl_socket_t fd = find(connections, ends);
     grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
     bool is_first = !is_reused(easy);
     bool is_idle = !is_first && (!connection || connection->users == 0);

@@ -50,10 +50,17 @@ typedef struct grid_lease {
     uint64_t received; /* bytes of TLS before the request; 0: not known */
 } grid_lease;
 
-/* To be called immediately before a request is sent on the connection with these ports.
+/* The two ends of a connection, as CURLOPT_PREREQFUNCTION passes them. */
+typedef struct grid_ends {
+    const char *local_address;
+    const char *remote_address; /* of the proxy, if there is one */
+    int local_port;
+    int remote_port;
+} grid_ends;
+
+/* To be called immediately before a request is sent on the connection with these ends.
  * False: the connection was unfit, and has been shut down. */
-bool grid_connections_take(grid_connections *connections, CURL *easy, int local_port,
-                           int remote_port, grid_lease *lease);
+bool grid_connections_take(grid_connections *connections, CURL *easy, const grid_ends *ends, grid_lease *lease);
 
 /* To be called immediately before a request is sent in the clear. True: the peer has sent
  * bytes on a new connection. */

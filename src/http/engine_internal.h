@@ -21,10 +21,10 @@ void grid_engine_remove(grid_engine *engine, grid_task *task);
 void grid_engine_cancel(grid_engine *engine, grid_task *task);
 
 /* CURLOPT_PREREQFUNCTION: called before the task's request is sent on the connection with
- * these ports. False: the transfer must be aborted. If task->is_unfit, the engine
+ * these ends. False: the transfer must be aborted. If task->is_unfit, the engine
  * restarts it on another connection, at most GRID_MAX_RESTARTS times; else the peer has
  * sent bytes on a new connection. */
-bool grid_engine_take_connection(grid_engine *engine, grid_task *task, int local_port, int remote_port);
+bool grid_engine_take_connection(grid_engine *engine, grid_task *task, const grid_ends *ends);
 
 /* A bound for safety: each restart closes an idle connection, so their number is
  * limited. */

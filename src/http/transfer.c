@@ -51,7 +51,7 @@ static bool refuse(grid_transfer *transfer, grid_kind kind, const char *code, co
 
 /* not_after is checked immediately before the request, since name resolution, connection
  * and TLS precede it, and the process may have been stopped meanwhile. */
-static bool may_send(grid_transfer *transfer, int local_port, int remote_port)
+static bool may_send(grid_transfer *transfer, const grid_ends *ends)
 {
     grid_task *task = &transfer->task;
 
@@ -60,7 +60,7 @@ static bool may_send(grid_transfer *transfer, int local_port, int remote_port)
     if (transfer->not_after > 0 && grid_machine_boottime() >= transfer->not_after)
         return refuse(transfer, GRID_REQUEST, "too_late",
                       "the request was not sent: its time had passed when the connection was ready");
-    if (grid_engine_take_connection(transfer->engine, task, local_port, remote_port))
+    if (grid_engine_take_connection(transfer->engine, task, ends))
         return true;
     return !task->is_unfit && refuse(transfer, GRID_PROTOCOL, "bad_http", "the peer sent bytes before the request");
 }
@@ -70,8 +70,9 @@ static bool may_send(grid_transfer *transfer, int local_port, int remote_port)
  * an answer, or if an HTTP/2 stream is refused. */
 static int on_request(void *context, char *to, char *from, int to_port, int from_port)
 {
-    (void)to, (void)from;
-    return may_send(context, from_port, to_port) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    const grid_ends ends = {from, to, from_port, to_port};
+
+    return may_send(context, &ends) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* CURLOPT_DEBUGFUNCTION */
