@@ -159,20 +159,24 @@ static int on_progress(void *context, curl_off_t download_total, curl_off_t down
 
 #define SET(transfer, option, value) GRID_SET_OPTION((transfer)->task.easy, (transfer)->code, option, value)
 
-static void set_callbacks(grid_transfer *transfer)
+static void set_request_callbacks(grid_transfer *transfer)
 {
-    SET(transfer, CURLOPT_ERRORBUFFER, transfer->detail);
     SET(transfer, CURLOPT_PREREQFUNCTION, on_request);
     SET(transfer, CURLOPT_PREREQDATA, transfer);
+    SET(transfer, CURLOPT_NOPROGRESS, 0L);
+    SET(transfer, CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(transfer, CURLOPT_XFERINFODATA, transfer);
+}
+
+static void set_answer_callbacks(grid_transfer *transfer)
+{
+    SET(transfer, CURLOPT_ERRORBUFFER, transfer->detail);
     SET(transfer, CURLOPT_DEBUGFUNCTION, on_debug);
     SET(transfer, CURLOPT_DEBUGDATA, transfer);
     SET(transfer, CURLOPT_HEADERFUNCTION, on_header);
     SET(transfer, CURLOPT_HEADERDATA, transfer);
     SET(transfer, CURLOPT_WRITEFUNCTION, on_body);
     SET(transfer, CURLOPT_WRITEDATA, transfer);
-    SET(transfer, CURLOPT_NOPROGRESS, 0L);
-    SET(transfer, CURLOPT_XFERINFOFUNCTION, on_progress);
-    SET(transfer, CURLOPT_XFERINFODATA, transfer);
 }
 
 static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
@@ -186,7 +190,8 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     if (!transfer->url || !task->easy)
         return grid_error_out_of_memory(err);
     transfer->code = grid_options_set(task->easy, exchange, transfer->url, transfer->request);
-    set_callbacks(transfer);
+    set_request_callbacks(transfer);
+    set_answer_callbacks(transfer);
     SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
