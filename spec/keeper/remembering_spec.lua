@@ -61,6 +61,29 @@ describe("a keeper", function()
     assert.equal("access-3", assert(keeper:get "me").access_token)
   end)
 
+  -- As log_by_lua of nginx, where no socket can be used.
+  it("compares a session with the store as soon as it can, if it cannot where a caller cannot wait", function()
+    local cannot_wait, store = false, grid.store.memory()
+    server = rig.server()
+    keeper = rig.keeper(server, {
+      store = rig.spoiled(store, { get = function(get, ...)
+        if cannot_wait then return nil, "API disabled" end
+        return get(...)
+      end }),
+      host = { name = "raw", now = server.host.now, sleep = server.host.sleep, obstacle = function()
+        return cannot_wait and "not in this phase" or nil
+      end },
+    })
+    other = rig.keeper(server, { store = store })
+    assert(keeper:add("me", rig.TOKENS))
+    assert(other:remove "me")
+    rig.pass(6)
+    cannot_wait = true
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    cannot_wait = false
+    assert.equal("not_found", select(2, keeper:get "me").code)
+  end)
+
   it("compares a session in memory with an unchanged file without reading that", function()
     local folder, time = child.folder(), os.time
     start { store = grid.store.file { directory = folder.path .. "/sessions" } }

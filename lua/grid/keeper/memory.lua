@@ -11,6 +11,7 @@ local merge = require "grid.keeper.merge"
 local protocol = require "grid.keeper.protocol"
 local sessions = require "grid.keeper.session"
 local timing = require "grid.keeper.timing"
+local waiting = require "grid.keeper.waiting"
 
 local memory = {}
 
@@ -184,10 +185,11 @@ function memory.clear(keeper, id, tombstone, rev)
   end
 end
 
--- While the store fails, the session in memory is returned.
+-- While the store fails, the session in memory is returned. Where the caller cannot wait,
+-- the store may fail for that reason alone: the next caller reads it.
 local function unreadable(keeper, entry, now, err)
   if not entry or not entry.session then return nil, err end
-  entry.checked = now
+  if not waiting.obstacle(keeper.host) then entry.checked = now end
   arm(keeper, entry)
   return entry, err
 end
