@@ -92,6 +92,19 @@ describe("The keeper", function()
     assert.same({ 0, 60 }, times)
   end)
 
+  it("refreshes a session of another machine that has ended, although the wall clock was set back since", function()
+    start()
+    local store = keeper.store
+    rig.move(keeper, "another machine")
+    assert(keeper:add("me", rig.TOKENS))
+    start_again { store = store }
+    assert(keeper:get "me")
+    rig.pass(3700)
+    rig.set_wall(1900)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(1, server.executions)
+  end)
+
   it("keeps some of the answers that it cannot read, not all of them", function()
     start()
     assert(keeper:add("me", rig.TOKENS))

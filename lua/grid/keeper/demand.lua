@@ -58,7 +58,8 @@ local function entry_after_flight(keeper, call)
   return entry
 end
 
-local FINAL = { missing = true, forget = true, serve = true, hold = true, kept = true }
+-- Not "serve", the end of a flight that another caller has begun: a forced one sends.
+local FINAL = { missing = true, forget = true, hold = true, kept = true }
 
 -- Seconds after which another flight is worthwhile | nil: it is not
 local function pause_before_next(call, one, entry)
@@ -96,7 +97,11 @@ local function run_flights(keeper, call)
   return nil, error_of(call, one)
 end
 
+-- The session in memory ages by CLOCK_BOOTTIME, the record of another machine or boot by
+-- the wall clock. Where that was set back meanwhile, the record alone is still fresh.
 local function get_expired(keeper, call)
+  local want = call.want
+  call.want = { known = want.known, known_rev = want.known_rev, min_ttl = want.min_ttl, is_forced = true, is_last_chance = true }
   local session, err, seconds = run_flights(keeper, call)
   if session then return session end
   local is_final = err and (err.kind == "auth" and err.code == "reauthentication_required"
