@@ -97,12 +97,25 @@ describe("The keeper", function()
     local store = keeper.store
     rig.move(keeper, "another machine")
     assert(keeper:add("me", rig.TOKENS))
-    start_again { store = store }
+    start_again { store = store, recheck = 5000 }
     assert(keeper:get "me")
     rig.pass(3700)
     rig.set_wall(1900)
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal(1, server.executions)
+  end)
+
+  it("ages a session of another machine by the wall clock, also once that is set", function()
+    start()
+    local store = keeper.store
+    rig.move(keeper, "another machine")
+    assert(keeper:add("me", rig.TOKENS))
+    rig.set_wall(-7200) -- as after a boot without a clock
+    start_again { store = store }
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    rig.set_wall(4000)
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
   end)
 
   it("keeps some of the answers that it cannot read, not all of them", function()

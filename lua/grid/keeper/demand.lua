@@ -97,8 +97,8 @@ local function run_flights(keeper, call)
   return nil, error_of(call, one)
 end
 
--- The session in memory ages by CLOCK_BOOTTIME, the record of another machine or boot by
--- the wall clock. Where that was set back meanwhile, the record alone is still fresh.
+-- Between two looks at the store the session in memory ages by CLOCK_BOOTTIME; the record
+-- of another machine or boot ages by the wall clock, and may be fresh after that was set.
 local function get_expired(keeper, call)
   local want = call.want
   call.want = { known = want.known, known_rev = want.known_rev, min_ttl = want.min_ttl, is_forced = true, is_last_chance = true }

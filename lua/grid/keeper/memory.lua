@@ -77,6 +77,7 @@ end
 --   session                snapshot; nil: dead
 --   id, lineage, gen, rev  of the record
 --   born, life, schedule   CLOCK_BOOTTIME of its beginning, and ages
+--   obtained               stamp of its beginning, if that is of another clock
 --   checked                CLOCK_BOOTTIME of the last comparison with the store
 --   paused_until           no attempt before that, on CLOCK_BOOTTIME
 --   is_held                an attempt had an unknown outcome, and is not repeated yet
@@ -85,17 +86,25 @@ end
 --   has_raws               the record has answers that could not be read
 --   quiet_until            until then `get` returns the session at once
 local function new_entry(record, env)
-  local age = timing.since(record.obtained, env.clock, env.me)
+  local age, is_exact = timing.since(record.obtained, env.clock, env.me)
   return {
     id = record.id, lineage = record.lineage, gen = record.gen,
     session = record.state == "live" and sessions.new(record) or nil,
     born = env.clock.boot - age, life = record.life, schedule = timing.schedule(record.id, record.gen, record.life),
+    obtained = not is_exact and record.obtained or nil,
     checked = 0, paused_until = 0, is_held = false, is_refused = false, quiet_until = 0,
   }
 end
 
+-- A session of another machine or boot is aged by the wall clock, which may be set: after
+-- a boot, say, once the time of the network is known.
+local function age_again(entry, env)
+  entry.born = env.clock.boot - timing.since(entry.obtained, env.clock, env.me)
+end
+
 -- Updates the fields that may change within a generation.
 local function update(entry, record, rev, env)
+  if entry.obtained then age_again(entry, env) end
   entry.rev, entry.checked = rev, env.clock.boot
   entry.dead, entry.has_raws = record.dead, record.raws ~= nil
   if record.state == "dead" then entry.session = nil end
@@ -204,6 +213,7 @@ function memory.current(keeper, id, must_compare)
   local record, rev
   if not is_unchanged then record, rev = access.read(keeper, id, entry and entry.rev) end
   if is_unchanged or record == "same" then
+    if entry.obtained then age_again(entry, keeper:env()) end
     entry.checked = now
     arm(keeper, entry)
     return entry
