@@ -411,8 +411,9 @@ describe("an answer that the store does not take", function()
     assert(keeper:refresh "me")
     is_down = false
     assert.is_true(keeper:remove "me")
-    local revoked = 0
-    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    local revoked, store = 0, rig.spoiled(keeper.store, {})
+    store.name = function() end -- no name
+    local other, told = rig.keeper(server, { store = store, spool = folder.path .. "/spool" })
     other.exchange.revoke = function() revoked = revoked + 1 end
     other:refresh_due()
     assert.same({ "dropped", 1 }, { rig.names(told), revoked })

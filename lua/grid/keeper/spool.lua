@@ -38,7 +38,8 @@ end
 
 local function named(value)
   local metatable = getmetatable(value)
-  return type(metatable) == "table" and metatable.__tostring and tostring(value) or tostring(value.name or "")
+  if type(metatable) == "table" and metatable.__tostring then return tostring(value) end
+  return type(value.name) == "string" and value.name or ""
 end
 
 -- Names exchange and store, the same in each process, as far as these have names.
