@@ -191,6 +191,23 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open)
         own->own_due = grid_clock_now();
 }
 
+/* A wakeup is not served. A socket that stays writable without input is paused, see
+ * grid_watch_pause. */
+static void serve(grid_driver *driver, const struct epoll_event *ready, double seconds, double now)
+{
+    curl_socket_t fd = grid_watch_fd(ready->data.u64);
+    grid_lane *lane = &driver->lanes[grid_watch_lane(ready->data.u64)];
+    bool is_writable_only = ready->events == EPOLLOUT;
+
+    if (fd == driver->wakeup || !grid_watch_is_wanted(&driver->watch, fd))
+        return;
+    if (!is_writable_only)
+        grid_watch_read(&driver->watch, fd);
+    act(lane, fd, action_mask(ready->events), seconds);
+    if (is_writable_only && grid_watch_pause(&driver->watch, fd))
+        driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
+}
+
 bool grid_driver_step(grid_driver *driver)
 {
     double now = grid_clock_now(), share;
@@ -201,18 +218,8 @@ bool grid_driver_step(grid_driver *driver)
     count = driver->ready_count;
     driver->ready_count = 0;
     share = GRID_READ_SECONDS / (count + GRID_LANES);
-    for (i = 0; i < count; i++) {
-        curl_socket_t fd = grid_watch_fd(driver->ready[i].data.u64);
-        grid_lane *lane = &driver->lanes[grid_watch_lane(driver->ready[i].data.u64)];
-
-        if (fd == driver->wakeup || !grid_watch_is_wanted(&driver->watch, fd))
-            continue;
-        if (driver->ready[i].events != EPOLLOUT)
-            grid_watch_read(&driver->watch, fd);
-        act(lane, fd, action_mask(driver->ready[i].events), share);
-        if (driver->ready[i].events == EPOLLOUT && grid_watch_pause(&driver->watch, fd))
-            driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
-    }
+    for (i = 0; i < count; i++)
+        serve(driver, &driver->ready[i], share, now);
     for (i = 0; i < GRID_LANES; i++)
         act_on_due(&driver->lanes[i], share);
     if (grid_clock_until(driver->resume_at) == 0) {

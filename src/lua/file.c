@@ -122,13 +122,10 @@ static void push_failures(lua_State *L, const grid_replacement_result results[],
     }
 }
 
-/* files_commit(files) -> table: position of a file that failed -> { kind, code, message
- * }. Commits and closes up to 64 written files. */
-static int files_commit(lua_State *L)
+/* Reads the open files of the list, each of which must be there once. Returns their
+ * number. */
+static int check_files(lua_State *L, box *boxes[MAX_FILES])
 {
-    grid_replacement *replacements[MAX_FILES];
-    box *boxes[MAX_FILES];
-    grid_replacement_result results[MAX_FILES];
     int i, k, count;
 
     luaL_checktype(L, LIST, LUA_TTABLE);
@@ -136,10 +133,23 @@ static int files_commit(lua_State *L)
     luaL_argcheck(L, count <= MAX_FILES, LIST, "too many files");
     for (i = 0; i < count; i++) {
         boxes[i] = file_at(L, i + 1);
-        replacements[i] = grid_file_replacement(boxes[i]->file);
         for (k = 0; k < i; k++)
             luaL_argcheck(L, boxes[k] != boxes[i], LIST, "the list holds a file twice");
     }
+    return count;
+}
+
+/* files_commit(files) -> table: position of a file that failed -> { kind, code, message
+ * }. Commits and closes up to 64 written files. */
+static int files_commit(lua_State *L)
+{
+    grid_replacement *replacements[MAX_FILES];
+    box *boxes[MAX_FILES];
+    grid_replacement_result results[MAX_FILES];
+    int i, count = check_files(L, boxes);
+
+    for (i = 0; i < count; i++)
+        replacements[i] = grid_file_replacement(boxes[i]->file);
     grid_replacements_commit(replacements, (size_t)count, results);
     for (i = 0; i < count; i++) {
         grid_file_free(boxes[i]->file);

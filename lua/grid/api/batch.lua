@@ -22,17 +22,20 @@ local function name_of(what, position)
   return ("%s: request %d"):format(what, position)
 end
 
+local function check_list(what, requests)
+  if type(requests) ~= "table" then argument.raise_type(requests, "%s: a list of requests is expected", what) end
+  if #requests > 0 then return end
+  schema.refuse_view(what, "requests", requests)
+  if next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
+end
+
 --- A batch of these requests. Requests that are tables are checked here, so that misuse
 --- is raised before any request is sent. `prepare(operation, position)` returns a call |
 --- nil, error.
 ---@return grid.Batch
 function batch.new(what, requests, given, prepare)
   options.check_many(what, given)
-  if type(requests) ~= "table" then argument.raise_type(requests, "%s: a list of requests is expected", what) end
-  if #requests == 0 then
-    schema.refuse_view(what, "requests", requests)
-    if next(requests) ~= nil then argument.raise("%s: a list of requests is expected, got one table", what) end
-  end
+  check_list(what, requests)
   local self = setmetatable({
     what = what,
     concurrency = given.concurrency or 64,
