@@ -1,5 +1,5 @@
 -- Logs in with a one-time password, and saves the session in a file.
--- Owns: the question for a password, and how often it is asked.
+-- Owns: the prompt for a password, and the number of attempts.
 -- Does not know: how a session file is written, which is in session_file.lua.
 
 local exit = require "grid.cli.exit"

@@ -1,6 +1,6 @@
--- What a command shows of a session file: expiries, fingerprints, addresses, no secret.
+-- Describes a session file without its secrets: expiries, fingerprints, addresses.
 -- Owns: the rows for people, and the facts of the file that are not of its session.
--- Does not know: what a session holds, which is in grid.api.session.
+-- Does not know: the members of a session, which are in grid.api.session.
 
 local sessions = require "grid.api.session"
 local times = require "grid.cli.times"

@@ -1,7 +1,7 @@
 -- The command `grid`: from the arguments of the process to its exit code.
 -- Owns: the list of commands, the options that commands share, and the report of an error
 -- that no command handled.
--- Does not know: what a command does.
+-- Does not know: the work of a command.
 
 local argument = require "grid.argument"
 local arguments = require "grid.cli.arguments"

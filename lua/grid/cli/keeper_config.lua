@@ -192,7 +192,7 @@ local function save_pending(keeper, out)
   keeper:run { every = 1, stop_when = function() return is_saved(keeper) end }
 end
 
---- The value of a method of a keeper. With an error the command ends, and tells its
+--- The value of a method of a keeper. With an error the command ends, and shows its
 --- cause.
 function keeper_config.assert(value, err)
   if value ~= nil then return value end

@@ -1,5 +1,5 @@
--- What a command writes: lines for people on standard output and standard error, or JSON
--- lines for scripts.
+-- The output of a command: lines for people on standard output and standard error, or
+-- JSON lines for scripts.
 -- Owns: both forms, the questions, and the first error of standard output. Text of files
 -- and services is written as one line, without control characters.
 -- Does not know: commands, sessions.

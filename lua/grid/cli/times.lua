@@ -1,6 +1,6 @@
 -- Writes times for people: UTC, and the distance from now.
 -- Owns: the wording.
--- Does not know: what happens at a time. Times are seconds since 1970.
+-- Does not know: the event at a time. Times are seconds since 1970.
 
 local times = {}
 

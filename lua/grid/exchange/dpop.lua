@@ -25,8 +25,8 @@ local function hash_of(access_token)
   return core.base64url_encode(assert(core.sha256(access_token)))
 end
 
---- The nonce that an answer tells (RFC 9449 section 8.1) | nil: none, or one that no
---- proof may have
+--- The nonce of an answer (RFC 9449 section 8.1) | nil: none, or one that no proof may
+--- contain
 ---@param headers table<string, string>
 ---@return string?
 function dpop.nonce_of(headers)

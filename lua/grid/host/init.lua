@@ -20,11 +20,11 @@ local host = {}
 ---@field condition? fun(): table { wait, signal, is_abandoned, close }; only in the hosts of this library, like all fields below
 ---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), is_ended?, close }
 ---@field can_yield? fun(): boolean
----@field witness? fun(): table? { is_ended, close }: tells whether the running coroutine was ended, where only that does
+---@field witness? fun(): table? { is_ended, close }: shows whether the running coroutine was ended, if nothing else shows that
 ---@field loop? fun(): any the running event loop, if a program may have several
----@field linger? number seconds that a coroutine which serves others goes on when it has nothing to do
+---@field linger? number seconds that a coroutine which serves others continues without work
 ---@field grace? number seconds that a call of an abandoned waiter continues
----@field is_ending? fun(): boolean has the process been asked to end, while its event loop still runs?
+---@field is_ending? fun(): boolean does the process end soon, while its event loop still runs?
 
 local HOST = {
   name = { type = "string", required = true },

@@ -1,7 +1,7 @@
--- Declares what a store is, and checks the arguments of the library's own stores.
+-- Declares the interface of stores, and checks the arguments of the library's own.
 -- Owns: the annotation of a store, the checks, the order of ids, the form of times and of
 -- random names.
--- Does not know: where a store keeps its records, and what is in them.
+-- Does not know: the place and the content of records.
 
 local argument = require "grid.argument"
 local core = require "grid.core"

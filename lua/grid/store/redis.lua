@@ -27,9 +27,9 @@ if not record[1] then return {} end
 return record]],
 }
 
--- A put that has been carried out already is carried out: a client may send it twice.
--- A reply has the rev in it, so that a reply to another command, which a program has left
--- on the connection, is not taken for that.
+-- A put that has been executed already succeeds, since a client may send it twice. A
+-- reply contains the rev, so that a reply to another command, which a program has left on
+-- the connection, is not mistaken for it.
 local PUT = {
   sha = "e0261f0b71557009b0f2472061c5b734d357b523",
   text = [[
@@ -104,7 +104,7 @@ end
 
 -- The result of a method of the client | nil, problem. Clients raise, or return nil or
 -- false and a problem.
-local function ask(client, method, ...)
+local function call(client, method, ...)
   local ok, reply, problem = pcall(client[method], client, ...)
   if not ok then return nil, reply end
   if not reply then return nil, problem or "no reply" end
@@ -118,10 +118,10 @@ end
 
 local function evaluate(client, script, ...)
   if has(client, "evalsha") then
-    local reply, problem = ask(client, "evalsha", script.sha, ...)
+    local reply, problem = call(client, "evalsha", script.sha, ...)
     if reply or not tostring(problem):find("NOSCRIPT", 1, true) then return reply, problem end
   end
-  return ask(client, "eval", script.text, ...)
+  return call(client, "eval", script.text, ...)
 end
 
 -- -> client | nil, error. Nothing was sent.
@@ -132,7 +132,7 @@ local function open(self)
   return nil, failed("not_connected", "no connection to Redis: %s", problem or "'connect' returned no client")
 end
 
-local function give_back(self, client)
+local function release(self, client)
   if self.release then pcall(self.release, client) end
 end
 
@@ -156,14 +156,14 @@ local function read(self, script, ...)
   local reply, client = run(self, script, ...)
   if not reply then return nil, client end
   if type(reply) == "table" then
-    give_back(self, client)
+    release(self, client)
     return reply
   end
   drop(self, client)
   return nil, failed("not_answered", "the reply of Redis is no list: %s", type(reply))
 end
 
-local ASK_AGAIN = 60 -- seconds: after a failover, another server answers
+local CHECK_AGAIN = 60 -- seconds: after a failover, another server answers
 
 local WITHOUT_WAITING = { "unknown command", "appendonly is disabled", "NOPERM" }
 
@@ -178,13 +178,13 @@ end
 -- -> true | nil, error
 local function wait_for_sync(self, client)
   if os.time() < self.no_wait_until or not has(client, "waitaof") then
-    give_back(self, client)
+    release(self, client)
     return true
   end
-  local reply, problem = ask(client, "waitaof", 1, 0, SYNC_TIMEOUT)
+  local reply, problem = call(client, "waitaof", 1, 0, SYNC_TIMEOUT)
   if reply or has_no_wait(problem) then
-    self.no_wait_until = reply and 0 or os.time() + ASK_AGAIN
-    give_back(self, client)
+    self.no_wait_until = reply and 0 or os.time() + CHECK_AGAIN
+    release(self, client)
     if not reply or type(reply) == "table" and tonumber(reply[1]) == 1 then return true end
     problem = "set appendfsync to always or everysec, or look at the server's disk"
   else
@@ -200,7 +200,7 @@ local function change(self, rev, script, id, ...)
   if not reply then return nil, client end
   if reply == rev then return wait_for_sync(self, client) end
   if reply == "conflict " .. rev then
-    give_back(self, client)
+    release(self, client)
     return nil, "conflict"
   end
   drop(self, client)
@@ -252,7 +252,7 @@ local function settings(client, ...)
   local values = {}
   if not has(client, "config") then return nil, "ERR no such method" end
   for i, name in ipairs { ... } do
-    local reply, problem = ask(client, "config", "get", name)
+    local reply, problem = call(client, "config", "get", name)
     if type(reply) ~= "table" then return nil, problem end
     values[i] = reply[name] or reply[2] or ""
   end
@@ -265,7 +265,7 @@ local SYNCED = {
   no = "in Redis, which leaves syncing to its system: a crash may lose the last 30 seconds",
 }
 
--- Did the server say that, so that the connection is as good as before?
+-- Is it an error reply of the server, after which the connection can be used again?
 local function is_reply(problem)
   return (" " .. tostring(problem)):find "%s%u%u%u+%s" ~= nil
 end
@@ -275,17 +275,17 @@ function Redis:durability()
   if not client then return "unknown: no connection to Redis" end
   local values, problem = settings(client, "appendonly", "appendfsync", "maxmemory-policy")
   if not values then
-    local end_use = is_reply(problem) and give_back or drop
+    local end_use = is_reply(problem) and release or drop
     end_use(self, client)
     return "unknown: Redis does not tell its settings"
   end
   local is_logged, text = values[1] == "yes", SYNCED[values[2]] or "unknown"
-  local waits = is_logged and has(client, "waitaof") and ask(client, "waitaof", 0, 0, 0) ~= nil
-  self.no_wait_until = waits and 0 or os.time() + ASK_AGAIN
+  local waits = is_logged and has(client, "waitaof") and call(client, "waitaof", 0, 0, 0) ~= nil
+  self.no_wait_until = waits and 0 or os.time() + CHECK_AGAIN
   if not is_logged then text = "in the memory of Redis: a crash loses all changes since its last snapshot" end
   if waits then text = text .. "; each put waits for WAITAOF" end
   if values[3]:find "^allkeys" then text = text .. "; records may be EVICTED: set maxmemory-policy to noeviction" end
-  give_back(self, client)
+  release(self, client)
   return text
 end
 

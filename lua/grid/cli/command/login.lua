@@ -1,5 +1,5 @@
 -- grid login: logs in with a one-time password, and saves the session in a file.
--- Does not know: how the password is asked for, which is in authentication.lua.
+-- Does not know: how the password is read, which is in authentication.lua.
 
 local authentication = require "grid.cli.authentication"
 local description = require "grid.cli.description"

@@ -59,7 +59,7 @@ local function check_given(given, output)
   end
 end
 
--- Ends the command before the submission, which the JSON object says.
+-- Ends the command before the submission; the JSON object has `submitted = false`.
 local function refuse(problem)
   exit.failed(problem, { submitted = false })
 end

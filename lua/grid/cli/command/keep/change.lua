@@ -1,4 +1,4 @@
--- grid keep add, refresh, remove: what changes the store.
+-- grid keep add, refresh, remove: the commands that change the store.
 -- Owns: the import of session files, and of tokens on standard input.
 -- Does not know: the form of tokens, which the exchange reads.
 

@@ -1,4 +1,4 @@
--- grid keep get, status, list: what the store has.
+-- grid keep get, status, list: the commands that change no session.
 -- Owns: the output, of which only `get` with --field or --header shows a secret.
 -- Does not know: when a session is refreshed, which the keeper decides.
 

@@ -55,7 +55,7 @@ local function write_metrics(path, text)
   return not renamed and problem or nil
 end
 
--- -> a function that writes the metrics when their time has come, or now
+-- -> a function(is_now) that writes the metrics if they are due, or now
 local function metrics_writer(keeper, path, every, output)
   local next_time, has_failed = 0, false
   return function(is_now)
