@@ -1,7 +1,8 @@
 -- Starts the server of fault_server.mjs, or that of frame_server.mjs, for a spec, reads
 -- the list of executed requests, and stops it. Needs a shell, node, the curl command and
 -- luasocket. The server has a session of its own: after a signal to the process group of
--- the spec it still removes its certificate. Does not know: the library.
+-- the spec it still removes its certificate.
+-- Does not know: the library.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local files = require "spec.support.files"

@@ -1,9 +1,10 @@
 -- Starts a real nginx with ngx_http_lua for a spec, sends requests, and ends it. Needs a
 -- shell and the curl command, works as any user, and uses no system service. The library
 -- under test is the one of this tree, in the build for LuaJIT. An nginx also ends when
--- the process that started it has ended. Owns: a folder with the configuration and the
--- error log, a free loopback port, and the processes, until `stop`. Does not know: the
--- locations.
+-- the process that started it has ended.
+-- Owns: a folder with the configuration and the error log, a free loopback port, and the
+-- processes, until `stop`.
+-- Does not know: the locations.
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"

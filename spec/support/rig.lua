@@ -1,7 +1,8 @@
 -- Helpers of the specs of the client: a sandbox and its clients, a host with a virtual
 -- clock, a server of raw bytes in this process, and checks of errors, of the position of
 -- misuse, and of leaks. Needs lfs, which comes with busted, and cqueues for the raw
--- server. Does not know: what the client should do.
+-- server.
+-- Does not know: what the client should do.
 
 local assert = require "luassert"
 local child = require "spec.support.child"

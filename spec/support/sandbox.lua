@@ -1,8 +1,8 @@
 -- Starts a sandbox Grid server for a spec, sends requests to its control address, and
 -- stops it. Needs a shell and luasocket, and no part of the library. A sandbox also ends
 -- when the process that started it has ended, and has a session of its own: after a
--- signal to the group of that process it still removes its files. Does not know: the
--- answers of the sandbox.
+-- signal to the group of that process it still removes its files.
+-- Does not know: the answers of the sandbox.
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)support/[^/]*$" or "spec/"
 local files = require "spec.support.files"

@@ -1,11 +1,13 @@
 -- One refresh: executes the effects of grid.keeper.protocol, and records the outcome.
--- `flight.run` returns when the flight has ended. A flight (`one`) has: id; want, see
--- protocol.decide, with known_rev, the rev of the record in memory, and ends_if_changed:
--- the flight ends with the outcome "changed" if the store has another record;
--- waits_until, on CLOCK_BOOTTIME: until then it waits for a refresh elsewhere;
--- can_persist: it may wait without limit for a store that takes no answer. When it has
--- ended: outcome, seconds, err, events. Owns: an answer that the store does not take, in
--- keeper.pending, until it is saved. Does not know: waiters, callers.
+-- `flight.run` returns when the flight has ended.
+-- A flight (`one`) has: id; want, see protocol.decide, with known_rev, the rev of the
+-- record in memory, and ends_if_changed: the flight ends with the outcome "changed" if
+-- the store has another record; waits_until, on CLOCK_BOOTTIME: until then it waits for a
+-- refresh elsewhere; can_persist: it may wait without limit for a store that takes no
+-- answer.
+-- When it has ended: outcome, seconds, err, events.
+-- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
+-- Does not know: waiters, callers.
 
 local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"
