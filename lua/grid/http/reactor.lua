@@ -202,7 +202,7 @@ function reactor.run_detached(scheduler)
   end
   await(waiter)
   scheduler:watch(false)
-  if not waiter.is_over then return scheduler:go_on() end
+  if not waiter.is_over then return scheduler:resume() end
   if waiter.problem then error(waiter.problem, 0) end
 end
 

@@ -231,8 +231,9 @@ function scheduler:run()
   end
 end
 
---- Runs on after the coroutine of `run` was ended. A call whose handler did that is over.
-function scheduler:go_on()
+--- Continues after the coroutine of `run` was ended. A call whose handler did that has
+--- ended.
+function scheduler:resume()
   self.active = 0
   for _, calls in ipairs { self.calls, self.sleeping } do
     for _ in pairs(calls) do self.active = self.active + 1 end

@@ -49,9 +49,9 @@ function event_loop.new()
   return self
 end
 
--- Another yield is that of a store or a handler, for a scheduler of the program: the
+-- Any other yield is that of a store or a handler, for a scheduler of the program: the
 -- caller of `run` yields in its place. Outside of a coroutine there is no scheduler, and
--- the coroutine goes on.
+-- the coroutine is resumed at once.
 local function pass_on(...)
   if core.is_yieldable() then return coroutine.yield(...) end
 end

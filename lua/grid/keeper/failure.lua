@@ -56,7 +56,7 @@ function failure.dead(id, dead)
   if dead.after_unknown then cause.message = cause.message .. ", after an attempt with an unknown outcome" end
   cause.sent = dead.after_unknown and "unknown" or "yes"
   err.cause = errors.new(cause)
-  -- The record has no status, by which grid.outcome would tell a refusal.
+  -- The record has no status, by which grid.outcome would recognise a refusal.
   if not dead.after_unknown then err.cause.outcome = "final" end
   return err
 end
@@ -102,8 +102,8 @@ end
 local function kind_of(result)
   local status = result.status
   if not status and result.kind == "refused" then return "request" end -- it was not sent
-  local is_senseless = status and status < 400 and result.kind ~= "refused"
-  return is_senseless and "protocol" or errors.kind_of_status(status)
+  local is_invalid = status and status < 400 and result.kind ~= "refused"
+  return is_invalid and "protocol" or errors.kind_of_status(status)
 end
 
 --- The server refused a request, or gave an answer without tokens.

@@ -239,8 +239,8 @@ local function merged(flight, record, env)
   return merge.commit(record, flight.lineage, flight.entry)
 end
 
--- The raw answers in the record tell nothing new: the flight goes on as if there were
--- none. An attempt of this flight would have an intent.
+-- The raw answers in the record are obsolete: the flight continues as if there were none.
+-- An attempt of this flight would have an intent.
 local function without_raws(flight)
   flight.has_read_raws = true
   return start_over(flight)
