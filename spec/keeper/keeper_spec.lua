@@ -226,6 +226,49 @@ describe("grid.keeper", function()
     assert.equal(1, server.executions)
   end)
 
+  it("adds a session by a put that failed and has happened, although it was refreshed since", function()
+    local other
+    local store = grid.store.memory()
+    start { store = rig.spoiled(store, { put = function(put, ...)
+      assert(put(...))
+      assert(other:refresh "me")
+      error "the connection to the store was lost"
+    end }) }
+    other = rig.keeper(server, { store = store })
+    assert.equal("access-1", assert(keeper:add("me", rig.TOKENS)).access_token)
+    other:close()
+  end)
+
+  it("revokes the token of a session whose removal failed and has happened", function()
+    local revoked, method, has_removed = {}, nil, true
+    local function spoil(name)
+      return function(call, ...)
+        local results = { (has_removed or method ~= name) and call(...) }
+        if method == name then error "the connection to the store was lost" end
+        return (table.unpack or unpack)(results)
+      end
+    end
+    start { store = rig.spoiled(grid.store.memory(), { put = spoil "put", remove = spoil "remove" }) }
+    keeper.exchange.revoke = function(tokens) revoked[#revoked + 1] = tokens.refresh_token end
+    assert(keeper:add("me", rig.TOKENS))
+    method = "remove"
+    assert.is_true(keeper:remove("me", { revoke = true }))
+    method = nil
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      method = "put"
+      assert.is_true(keeper:remove("me", { revoke = true }))
+      method = nil
+      return execute(self, request)
+    end
+    assert.is_nil((keeper:refresh "me"))
+    assert.same({ "refresh-0", "refresh-0", "refresh-1" }, revoked)
+    assert(keeper:add("me", rig.TOKENS))
+    method, has_removed = "remove", false
+    raw_rig.assert_error(select(2, keeper:remove("me", { revoke = true })), { code = "store_failed" })
+    assert.equal(3, #revoked)
+  end)
+
   it("sends what is saved raw to no caller, and reads it when the exchange can", function()
     start()
     local inner, is_blind = keeper.exchange.read, true

@@ -57,10 +57,18 @@ local function entry_of(keeper, given)
   }
 end
 
--- After a put that may have been executed: is the record the one that was put?
+-- After a put of a new session that may have been executed: its record, which another
+-- process may have refreshed since | nil
 local function has_happened(keeper, record)
   local stored, rev = access.read(keeper, record.id)
-  if stored and stored.lineage == record.lineage and stored.writes == record.writes then return stored, rev end
+  if stored and stored.lineage == record.lineage and stored.state == "live" then return stored, rev end
+end
+
+-- After a removal that may have been executed.
+local function is_removed(keeper, id)
+  local stored, err = access.read(keeper, id)
+  if not stored then return err == nil end
+  return stored.state == "removed"
 end
 
 -- Calls `try(record, rev)` with the record in the store, until the result is no
@@ -117,7 +125,7 @@ local function remove_once(keeper, id, current, rev)
   else
     result, err = access.remove(keeper, id, rev)
   end
-  if result == "error" then return nil, err end
+  if result == "error" and not is_removed(keeper, id) then return nil, err end
   return result == "conflict" and "conflict" or current
 end
 
