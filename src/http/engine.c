@@ -11,12 +11,6 @@
 
 #include <pthread.h>
 
-/* The engine checks the deadlines of tasks, not libcurl. libcurl checks its timeout
- * before it reads, so an answer that is buffered would be lost if the caller did not step
- * for too long; and libcurl checks no timeout while a transfer waits for a connection
- * that another transfer is opening (curl issue 6744). */
-enum { MAX_DEFERRALS = 1024, UNANSWERED = 128 }; /* see end_or_defer */
-
 /* If a step has lasted this long, a transfer whose deadline has passed is aborted during
  * the step, since its own input may be what prolongs the step. */
 #define STEP_SECONDS 1
@@ -253,7 +247,8 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text)
     return engine->url ? grid_url_ref(engine->url) : NULL;
 }
 
-/* ---- Steps ------------------------------------------------------------------------- */
+/* ---- Ended and restarted tasks ------------------------------------------------------
+ * */
 
 static bool restart(grid_engine *engine, grid_task *task)
 {
@@ -305,6 +300,12 @@ static void end_unserved(grid_engine *engine)
     }
 }
 
+/* ---- Deadlines --------------------------------------------------------------------- */
+
+/* The engine checks the deadlines of tasks, not libcurl. libcurl checks its timeout
+ * before it reads, so an answer that is buffered would be lost if the caller did not step
+ * for too long; and libcurl checks no timeout while a transfer waits for a connection
+ * that another transfer is opening (curl issue 6744). */
 static void end_overdue(grid_engine *engine)
 {
     grid_task *task, *next;
@@ -320,20 +321,36 @@ static void end_overdue(grid_engine *engine)
     }
 }
 
+enum { MAX_DEFERRALS = 1024, UNANSWERED = 128 };
+
 /* Passed deadlines are deferred while timers of libcurl are due, since libcurl sets one
  * for a transfer whose input it has read together with that of another transfer; and
  * while parts of answers are received and more input is ready, since one step does not
- * read all that is buffered. They are deferred by MAX_DEFERRALS steps in a row at most; a
- * step that has received no part of an answer counts as UNANSWERED. */
-static void end_or_defer(grid_engine *engine, bool more)
+ * read all that is buffered. */
+static bool may_defer(grid_engine *engine, bool more)
 {
-    more = more || grid_driver_timeout(engine->driver) == 0 ||
+    if (engine->deferrals >= MAX_DEFERRALS)
+        return false;
+    return more || grid_driver_timeout(engine->driver) == 0 ||
            (engine->has_answer && grid_driver_is_ready(engine->driver));
-    more = more && engine->deferrals < MAX_DEFERRALS;
-    engine->deferrals = more ? engine->deferrals + (engine->has_answer ? 1 : UNANSWERED) : 0;
-    if (!engine->deferrals)
+}
+
+/* Deadlines are deferred by MAX_DEFERRALS steps in a row at most; a step that has
+ * received no part of an answer counts as UNANSWERED. */
+static void check_deadlines(grid_engine *engine, bool more)
+{
+    bool has_passed = grid_clock_until(engine->next_deadline) == 0;
+
+    if (has_passed && may_defer(engine, more)) {
+        engine->deferrals += engine->has_answer ? 1 : UNANSWERED;
+        return;
+    }
+    engine->deferrals = 0;
+    if (has_passed)
         end_overdue(engine);
 }
+
+/* ---- Steps ------------------------------------------------------------------------- */
 
 /* Serves ready sockets before deadlines are checked, so that buffered answers are
  * read. */
@@ -352,10 +369,7 @@ void grid_engine_step(grid_engine *engine)
     collect_done(engine);
     if (engine->has_unserved)
         end_unserved(engine);
-    if (grid_clock_until(engine->next_deadline) == 0)
-        end_or_defer(engine, more);
-    else
-        engine->deferrals = 0;
+    check_deadlines(engine, more);
     grid_engine_unref(engine);
     grid_guard_leave(&guard);
 }
