@@ -22,7 +22,7 @@ end
 
 local function stored(bytes, sent)
   local payload = json.decode(bytes)
-  assert.is_nil(session.fault(payload))
+  assert.is_nil(session.problem(payload))
   return session.to_store(bytes, payload, sent)
 end
 

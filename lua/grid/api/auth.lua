@@ -14,8 +14,7 @@ local auth = {}
 
 local function check_session(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
-  local fault = session.fault(payload)
-  if fault then return ("kms_payload.%s is missing or has the wrong type"):format(fault) end
+  return session.problem(payload)
 end
 
 local function check_refreshed(data)

@@ -29,9 +29,9 @@ end
 -- An answer may leave these out, but must not give them another type.
 local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
 
---- The name of a member of a decoded kms_payload that is missing or of the wrong type |
---- nil
-function session.fault(payload)
+-- The name of a member of a decoded kms_payload that is missing or of the wrong type |
+-- nil
+local function fault(payload)
   local outer = payload.session
   if type(outer) ~= "table" then return "session" end
   local privy = outer.Privy
@@ -46,6 +46,12 @@ function session.fault(payload)
   if type(key.expires_at) ~= "number" then return "session.Privy.session.expires_at" end
   local provider = payload.provider
   if type(provider) ~= "string" and is_present(provider) then return "provider" end
+end
+
+--- The fault of a decoded kms_payload as a phrase | nil
+function session.problem(payload)
+  local name = fault(payload)
+  return name and ("kms_payload.%s is missing or has the wrong type"):format(name)
 end
 
 --- Is it a Turnkey session? Such a session cannot be refreshed.
@@ -83,7 +89,7 @@ function session.seconds(value)
 end
 
 --- The expiry of the session's authorization key, in whole seconds since 1970.
----@param payload table decoded; session.fault accepts it
+---@param payload table decoded; session.problem accepts it
 function session.expires_at(payload)
   return session.seconds(payload.session.Privy.session.expires_at)
 end
@@ -129,7 +135,7 @@ end
 --- request stays valid: then that token is inserted, and no other byte changes. A token
 --- is never inserted into the session of another user.
 ---@param bytes string the kms_payload of the answer
----@param payload table the same, decoded; session.fault accepts it
+---@param payload table the same, decoded; session.problem accepts it
 ---@param sent? string the kms_payload of the request; nil in the cookie flow
 ---@return string
 function session.to_store(bytes, payload, sent)

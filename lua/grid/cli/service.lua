@@ -3,6 +3,7 @@
 -- signals: after the first signal the command waits for the calls in flight.
 -- Does not know: sessions; what a command calls.
 
+local blocking = require "grid.host.blocking"
 local core = require "grid.core"
 local exit = require "grid.cli.exit"
 local grid = require "grid"
@@ -14,12 +15,12 @@ local service = {}
 --- Has the program received SIGINT (^C), SIGTERM or SIGHUP?
 service.is_interrupted = core.signal_caught
 
--- A host that blocks in the engine, as in plain Lua. The first signal ends a wait of the
--- engine early; a second signal of the same kind ends the program. `on_idle` is described
--- at service.client.
+-- The host of plain Lua with a wait that shows signals. The first signal ends a wait of
+-- the engine early; a second signal of the same kind ends the program. `on_idle` is
+-- described at service.client.
 local function signal_host(on_idle)
   local is_announced = false
-  local condition = { signal = function() end, is_abandoned = function() return false end }
+  local condition = blocking.condition()
   function condition:wait(seconds, engine) -- luacheck: no self
     engine:wait(on_idle and math.min(seconds, on_idle()) or seconds)
     if is_announced or not service.is_interrupted() then return end

@@ -112,8 +112,8 @@ local function tokens_of(given)
   if type(payload) == "table" then payload = text and json.slice(text, "kms_payload") or json.encode(payload) end
   local decoded = type(payload) == "string" and json.decode(payload)
   if type(decoded) ~= "table" then return nil, "kms_payload must be a JSON object" end
-  local fault = session.fault(decoded)
-  if fault then return nil, ("kms_payload.%s is missing or has the wrong type"):format(fault) end
+  local problem = session.problem(decoded)
+  if problem then return nil, problem end
   local pair = type(given.private_key) == "string" and keys.keypair(given.private_key)
   if not pair then return nil, "private_key must be a P-256 private key: PEM, or PKCS#8 in base64" end
   pair:close()

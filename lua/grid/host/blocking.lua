@@ -7,14 +7,16 @@ local core = require "grid.core"
 ---@type grid.Host
 local blocking = { name = "blocking", now = core.now }
 
-local condition = { signal = function() end, is_abandoned = function() return false end }
+local Condition = { signal = function() end, is_abandoned = function() return false end }
+Condition.__index = Condition
 
-function condition:wait(seconds, engine) -- luacheck: no self
+function Condition:wait(seconds, engine) -- luacheck: no self
   engine:wait(seconds)
 end
 
+--- A condition, which nothing signals: the caller steps the engine itself.
 function blocking.condition()
-  return condition
+  return setmetatable({}, Condition)
 end
 
 return blocking
