@@ -58,8 +58,7 @@ static bool may_send(grid_transfer *transfer, const grid_ends *ends)
     if (task->is_sent)
         return refuse(transfer, GRID_NETWORK, "connection_lost", "the connection was lost before an answer came");
     if (transfer->not_after > 0 && grid_machine_boottime() >= transfer->not_after)
-        return refuse(transfer, GRID_REQUEST, "too_late",
-                      "the request was not sent: its time had passed when the connection was ready");
+        return refuse(transfer, GRID_REQUEST, "too_late", "not sent: its time had passed when the connection was ready");
     if (grid_engine_take_connection(transfer->engine, task, ends))
         return true;
     return !task->is_unfit && refuse(transfer, GRID_PROTOCOL, "bad_http", "the peer sent bytes before the request");
@@ -148,12 +147,11 @@ static long proxy_refusal(const grid_transfer *transfer)
 /* CURLOPT_XFERINFOFUNCTION. Aborts when the deadline has passed during a long step, which
  * continues as long as an answer arrives fast enough, or when the proxy refused CONNECT,
  * since the body of the refusal is not used. */
-static int on_progress(void *context, curl_off_t download_total, curl_off_t downloaded, curl_off_t upload_total,
-                       curl_off_t uploaded)
+static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
 {
     grid_transfer *transfer = context;
 
-    (void)download_total, (void)downloaded, (void)upload_total, (void)uploaded;
+    (void)to_get, (void)got, (void)to_put, (void)put;
     return grid_engine_on_progress(transfer->engine, &transfer->task) || proxy_refusal(transfer) != 0;
 }
 
@@ -266,8 +264,7 @@ static void on_finish(grid_task *task, CURLcode code)
     grid_transfer *transfer = transfer_of(task);
 
     if (task->is_unfit) /* after the last restart, too */
-        refuse(transfer, GRID_NETWORK, "connection_lost",
-               "each idle connection was closed by the server or held unexpected input");
+        refuse(transfer, GRID_NETWORK, "connection_lost", "each idle connection was closed by the server or held input");
     transfer->timing = grid_timing_read(task->easy);
     transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
     if (transfer->headers.status == 0 && code != CURLE_OK && !transfer->is_early)
