@@ -242,3 +242,25 @@ describe("a worker that is asked to end", function()
     assert.is_nil(problem)
   end)
 end)
+
+describe("a client that goes away where nginx has no timer", function()
+  it("leaves the answer of its call to on_event, while other calls wait, and no memory behind", function()
+    local scene = scenes.start { locations = LOCATIONS, check_client_abort = true, http = HTTP .. [[
+      lua_max_pending_timers 1;
+      init_worker_by_lua_block { ngx.timer.at(600, function() end) }
+    ]] }
+    for _ = 1, 2 do scene:ask "/refresh" end
+    local before = scene:ask("/counters").blocks
+    scene.sandbox:fault { kind = "delay", answer_delay = DELAY, count = 0 }
+    for _ = 1, 5 do scene.nginx:get("/refresh", IMPATIENT) end
+    local saved
+    local is_saved = nginx.wait_for(1, function()
+      scene:ask "/refresh"
+      saved = select(2, scene.nginx:log():gsub("abandoned %S+ %d%d%d+ bytes to save, hidden", ""))
+      return saved == 5
+    end)
+    assert.is_true(is_saved, tostring(saved))
+    assert.equal(before, scene:ask("/counters").blocks)
+    assert.is_nil(scene:stop())
+  end)
+end)

@@ -43,7 +43,7 @@ local function driver_of(host)
   local loop = host.loop and host.loop() or host
   local driver = drivers[loop]
   if not driver then
-    driver = { host = host, poller = false, spawned_at = false, waiting = {}, abandoned = {} }
+    driver = { host = host, poller = false, spawned_at = false, waiting = {}, abandoned = {}, checked_at = 0 }
     drivers[loop] = driver
   end
   return driver
@@ -54,13 +54,14 @@ local ROUND = 1 -- seconds between two checks for abandoned conditions
 -- Reads the answers of abandoned schedulers as transfers finish, and cancels the calls
 -- when the host's grace period has passed. An answer that libcurl has already received
 -- finishes within a few steps.
-local function finish_abandoned(driver, now)
-  local host = driver.host
+local function finish_abandoned(driver, now, run)
+  local ready = {}
   for scheduler, since in pairs(driver.abandoned) do
-    local is_last = now - since >= (host.grace or ROUND) or scheduler:has_finished()
-    if is_last or #scheduler.finished > 0 then host.spawn(scheduler.conclude_abandoned, scheduler, is_last) end
+    local is_last = now - since >= (driver.host.grace or ROUND) or scheduler:has_finished()
+    if is_last or #scheduler.finished > 0 then ready[scheduler] = is_last end
     if is_last then driver.abandoned[scheduler] = nil end
   end
+  for scheduler, is_last in pairs(ready) do run(scheduler.conclude_abandoned, scheduler, is_last) end
 end
 
 -- A coroutine that is closed or killed while it waits sends no signal, so conditions are
@@ -76,6 +77,16 @@ local function find_abandoned(driver, now)
   end
 end
 
+-- `run(f, ...)` calls handlers, which may yield.
+local function attend_abandoned(driver, run)
+  local now = core.now()
+  if now - driver.checked_at >= ROUND then
+    driver.checked_at = now
+    find_abandoned(driver, now)
+  end
+  if next(driver.abandoned) then finish_abandoned(driver, now, run) end
+end
+
 -- The driver ends with the last transfer, so that its reference does not keep idle
 -- connections open. Schedulers that wait for their next try need it for find_abandoned.
 local function is_needed(driver, engine)
@@ -88,16 +99,11 @@ local function is_needed(driver, engine)
 end
 
 local function drive(driver, engine)
-  local checked_at, has_finished = core.now(), true
+  local has_finished = true
   while is_needed(driver, engine) do
     driver.poller:wait(math.min(engine:timeout() or ROUND, ROUND), has_finished)
     has_finished = reactor.step(engine)
-    local now = core.now()
-    if now - checked_at >= ROUND then
-      checked_at = now
-      find_abandoned(driver, now)
-    end
-    if next(driver.abandoned) then finish_abandoned(driver, now) end
+    attend_abandoned(driver, driver.host.spawn)
   end
 end
 
@@ -138,6 +144,7 @@ local function ensure_driver(driver, engine)
   return driver.spawned_at and SPAWN_TIMEOUT or SHORTEST_WAIT
 end
 
+-- Where no driver can run, the waiting coroutines also attend to those that were ended.
 -- -> true if the driver steps the engine
 local function wait_in_loop(scheduler, seconds)
   local driver, condition = driver_of(scheduler.host), scheduler:condition_of()
@@ -145,6 +152,7 @@ local function wait_in_loop(scheduler, seconds)
   local longest = ensure_driver(driver, scheduler.engine)
   condition:wait(math.min(seconds, longest or seconds))
   driver.waiting[scheduler] = nil
+  if not driver.poller then attend_abandoned(driver, pcall) end
   if driver.poller and next(driver.waiting) == nil then driver.poller:wake(0) end
   return driver.poller ~= false
 end
