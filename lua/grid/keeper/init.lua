@@ -20,6 +20,7 @@ local schema = require "grid.schema"
 local spool = require "grid.keeper.spool"
 local status = require "grid.keeper.status"
 local stores = require "grid.store.contract"
+local sweeps = require "grid.sweep"
 
 local keeper = {}
 
@@ -106,8 +107,7 @@ function keeper.new(given)
   self.instance = core.uuid()
   self.endpoints = { are_known = false } -- of the issuer, see sending.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua
-  -- numbers: entries, and watches, those at which old ones are dropped; adds and removals
-  self.census = { entries = 0, sweep_at = 0, watches = 0, sweep_watches_at = 0, edits = 0 }
+  self.census = { entries = sweeps.new(), watches = sweeps.new(), edits = 0 } -- edits: adds and removals
   self.flights = {}  -- id -> flight under way
   self.pending = {}  -- id -> flight whose answer the store has not taken
   self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua

@@ -27,50 +27,34 @@ end
 
 memory.arm = arm
 
-local FEW = 1000 -- entries, or watches, which are not worth a sweep
 local KEPT_FOR = 3600 -- seconds after the end of a session, or since a watch began
 
--- Drops the entries whose sessions have ended long ago, each time that their number has
--- doubled: programs use a session for some time, and keepers exist for months.
-local function sweep(keeper, now)
-  local count = 0
-  for id, entry in pairs(keeper.entries) do
-    if now > entry.born + entry.life + KEPT_FOR and not keeper.flights[id] and not keeper.pending[id] then
-      memory.forget(keeper, id)
-    else
-      count = count + 1
-    end
-  end
-  keeper.census.entries, keeper.census.sweep_at = count, math.max(FEW, 2 * count)
-end
-
+-- Adds an entry. Those whose sessions have ended long ago are dropped now and then, since
+-- programs use a session for some time, and keepers exist for months.
 local function add_entry(keeper, entry, now)
-  local census = keeper.census
-  if not keeper.entries[entry.id] then census.entries = census.entries + 1 end
+  local is_new = not keeper.entries[entry.id]
   keeper.entries[entry.id] = entry
-  if census.entries > census.sweep_at then sweep(keeper, now) end
+  if not is_new then return end
+  keeper.census.entries:added(keeper.entries, function(id, other)
+    local is_outdated = now > other.born + other.life + KEPT_FOR and not keeper.flights[id] and not keeper.pending[id]
+    if is_outdated then memory.forget(keeper, id) end
+    return is_outdated
+  end)
 end
 
--- The same for the watches of sessions without an entry: those that another process was
--- seen to refresh.
-local function sweep_watches(keeper, now)
-  local count = 0
-  for id, watch in pairs(keeper.watches) do
-    if now > watch.since + KEPT_FOR and not keeper.entries[id] then
-      keeper.watches[id] = nil
-    else
-      count = count + 1
-    end
-  end
-  keeper.census.watches, keeper.census.sweep_watches_at = count, math.max(FEW, 2 * count)
-end
-
---- Notes since when the rev of a record is seen: `watch` of protocol.watch.
+--- Notes since when the rev of a record is seen: `watch` of protocol.watch. Watches of
+--- sessions without an entry, which another process was seen to refresh, are dropped like
+--- entries.
 function memory.note_watch(keeper, id, watch)
-  local census = keeper.census
-  if watch and not keeper.watches[id] then census.watches = census.watches + 1 end
+  local is_new = watch and not keeper.watches[id]
   keeper.watches[id] = watch
-  if census.watches > census.sweep_watches_at then sweep_watches(keeper, clock.boot()) end
+  if not is_new then return end
+  local now = clock.boot()
+  keeper.census.watches:added(keeper.watches, function(other_id, other)
+    local is_outdated = now > other.since + KEPT_FOR and not keeper.entries[other_id]
+    if is_outdated then keeper.watches[other_id] = nil end
+    return is_outdated
+  end)
 end
 
 -- An entry has
@@ -171,7 +155,7 @@ function memory.close(keeper)
 end
 
 function memory.forget(keeper, id)
-  if keeper.entries[id] then keeper.census.entries = keeper.census.entries - 1 end
+  if keeper.entries[id] then keeper.census.entries:removed() end
   keeper.entries[id], keeper.watches[id], keeper.refusals[id] = nil, nil, nil
 end
 

@@ -9,6 +9,7 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local folders = require "grid.store.file_folder"
 local schema = require "grid.schema"
+local sweeps = require "grid.sweep"
 
 local file = {}
 
@@ -33,7 +34,7 @@ function file.new(given)
   schema.check("grid.store.file", OPTIONS, given)
   return setmetatable({
     folder = folders.new(given.directory), next_sweep = 0,
-    ids = {}, quiet = {}, names = {}, name_count = 0, stamps = {}, stamp_count = 0, sweep_stamps_at = 0,
+    ids = {}, quiet = {}, names = {}, name_count = 0, stamps = {}, stamp_count = sweeps.new(),
   }, File)
 end
 
@@ -74,9 +75,9 @@ local function count_of(rev)
 end
 
 local MOST_NAMES = 1000
-local FEW_STAMPS, STAMP_KEPT_FOR = 1000, 3600 -- seconds since it was asked for
+local STAMP_KEPT_FOR = 3600 -- seconds since it was read
 
--- The file's name | nil, error. The names that were asked for last are remembered.
+-- The file's name | nil, error. The last names are remembered.
 local function name_of(self, id)
   local name = self.names[id]
   if name then return name end
@@ -131,20 +132,14 @@ function File:get(id)
   return blob, rev
 end
 
--- Drops the stamps that were not asked for lately, each time that their number has
--- doubled.
-local function sweep_stamps(self, now)
-  local count = 0
-  for id, seen in pairs(self.stamps) do
-    if now > seen.asked + STAMP_KEPT_FOR then self.stamps[id] = nil else count = count + 1 end
-  end
-  self.stamp_count, self.sweep_stamps_at = count, math.max(FEW_STAMPS, 2 * count)
-end
-
+-- Stamps that is_unchanged has not read for some time are dropped now and then.
 local function note_stamp(self, id, stamp, now)
-  if not self.stamps[id] then self.stamp_count = self.stamp_count + 1 end
-  self.stamps[id] = { stamp = stamp, asked = now }
-  if self.stamp_count > self.sweep_stamps_at then sweep_stamps(self, now) end
+  self.stamps[id] = { stamp = stamp, read_at = now }
+  self.stamp_count:added(self.stamps, function(other_id, seen)
+    local is_outdated = now > seen.read_at + STAMP_KEPT_FOR
+    if is_outdated then self.stamps[other_id] = nil end
+    return is_outdated
+  end)
 end
 
 --- Would `get` return that rev? Reads the file's stamp only. False: that is not known,
@@ -156,11 +151,14 @@ function File:is_unchanged(id, rev)
   local stamp, changed = core.file_stamp(name and path_of(self, name) or "")
   local seen, now = self.stamps[id], core.now()
   if stamp and seen and seen.stamp == stamp then
-    seen.asked = now
+    seen.read_at = now
     return seen.rev == rev
   end
   local is_trusted = stamp and changed + TRUSTED_AFTER < os.time()
-  self.stamps[id] = nil
+  if seen then
+    self.stamps[id] = nil
+    self.stamp_count:removed()
+  end
   if is_trusted then note_stamp(self, id, stamp, now) end
   return false
 end
@@ -174,7 +172,7 @@ end
 
 -- Temporary files of writers that were killed are removed at the first put, and then at
 -- intervals.
-local function sweeps(self)
+local function is_sweep_due(self)
   local now = core.now()
   if now < self.next_sweep then return false end
   self.next_sweep = now + SWEEP_EVERY
@@ -211,8 +209,9 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   rev, err = next_rev(count)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
+  local expected, modified_at = expected_rev and first_line(expected_rev), due and due / 1e6 or contract.LATEST
   return conclude(self, rev, outcome(replace_if(path_of(self, name), self.folder:path "tmp",
-    expected_rev and first_line(expected_rev), compose(id, rev, blob, due), due and due / 1e6 or contract.LATEST, sweeps(self))))
+    expected, compose(id, rev, blob, due), modified_at, is_sweep_due(self))))
 end
 
 function File:put(id, expected_rev, blob, due_at)
