@@ -1,8 +1,6 @@
 #include "http/transfer.h"
 
 #include "base/alloc.h"
-#include "base/machine.h"
-#include "http/body.h"
 #include "http/clock.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
@@ -10,171 +8,14 @@
 #include "http/header_lines.h"
 #include "http/options.h"
 #include "http/retry_after.h"
-#include "http/timing.h"
+#include "http/transfer_internal.h"
 
 #include <stddef.h>
 #include <string.h>
 
-struct grid_transfer {
-    grid_task task;
-    grid_engine *engine;
-    grid_url *url;
-    struct curl_slist *header_lines;
-    grid_headers headers;
-    grid_body body;
-    bool has_failure; /* a callback below has set `failure` and aborted */
-    bool is_finished;
-    bool hides_input; /* see grid_options_hides_input */
-    bool is_early;    /* the answer was there before the request */
-    double not_after;
-    CURLcode code;
-    grid_error failure;
-    grid_timing timing;
-    long retry_after;
-    char detail[CURL_ERROR_SIZE];
-    char headers_memory[1024]; /* sufficient for most answers; longer ones are allocated */
-    char body_memory[2560];
-    size_t request_size;
-    char request[]; /* its body */
-};
-
 static grid_transfer *transfer_of(grid_task *task)
 {
     return (grid_transfer *)(void *)((char *)task - offsetof(grid_transfer, task));
-}
-
-static bool refuse(grid_transfer *transfer, grid_kind kind, const char *code, const char *message)
-{
-    transfer->has_failure = true;
-    return grid_error_set(&transfer->failure, kind, code, "%s", message);
-}
-
-/* not_after is checked immediately before the request, since name resolution, connection
- * and TLS precede it, and the process may have been stopped meanwhile. */
-static bool may_send(grid_transfer *transfer, const grid_ends *ends)
-{
-    grid_task *task = &transfer->task;
-
-    if (task->is_sent)
-        return refuse(transfer, GRID_NETWORK, "connection_lost", "the connection was lost before an answer came");
-    if (transfer->not_after > 0 && grid_machine_boottime() >= transfer->not_after)
-        return refuse(transfer, GRID_REQUEST, "too_late", "not sent: its time had passed when the connection was ready");
-    if (grid_engine_take_connection(transfer->engine, task, ends))
-        return true;
-    return !task->is_unfit && refuse(transfer, GRID_PROTOCOL, "bad_http", "the peer sent bytes before the request");
-}
-
-/* CURLOPT_PREREQFUNCTION: called each time before a request is sent. The second call is
- * aborted: libcurl sends a request again by itself if a reused connection is lost before
- * an answer, or if an HTTP/2 stream is refused. */
-static int on_request(void *context, char *to, char *from, int to_port, int from_port)
-{
-    const grid_ends ends = {from, to, from_port, to_port};
-
-    return may_send(context, &ends) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-}
-
-/* CURLOPT_DEBUGFUNCTION */
-static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
-{
-    grid_transfer *transfer = context;
-
-    (void)easy;
-    if (type == CURLINFO_TEXT)
-        grid_engine_read_text(transfer->engine, &transfer->task, transfer->detail, (grid_slice){data, size});
-    else if (type == CURLINFO_DATA_IN)
-        grid_body_add_encoded(&transfer->body, (grid_slice){data, size});
-    return 0;
-}
-
-/* A refusal after the beginning of an answer is ignored, since the server has processed
- * the request. */
-static bool is_refused(const grid_transfer *transfer)
-{
-    return transfer->task.stream.is_refused && transfer->headers.status == 0;
-}
-
-/* Refuses an answer that was received before the request was sent. */
-static bool check_beginning(grid_transfer *transfer)
-{
-    const grid_task *task = &transfer->task;
-
-    transfer->is_early |= !transfer->headers.status && !transfer->hides_input &&
-                          grid_connections_is_early(task->easy, &task->lease);
-    return !transfer->is_early ||
-           refuse(transfer, GRID_PROTOCOL, "bad_http", "the answer was there before the request was sent");
-}
-
-static size_t take(grid_transfer *transfer, size_t size, bool is_taken)
-{
-    transfer->has_failure |= !is_taken;
-    return is_taken ? size : 0;
-}
-
-static size_t on_header(char *data, size_t one, size_t size, void *context)
-{
-    grid_transfer *transfer = context;
-
-    (void)one;
-    if (!check_beginning(transfer))
-        return 0;
-    grid_engine_on_answer(transfer->engine, &transfer->task);
-    if (transfer->hides_input)
-        grid_options_end_http1(transfer->task.easy, (grid_slice){data, size});
-    grid_body_read_header(&transfer->body, transfer->task.easy, (grid_slice){data, size});
-    return take(transfer, size, grid_headers_add(&transfer->headers, (grid_slice){data, size}, &transfer->failure));
-}
-
-static size_t on_body(char *data, size_t one, size_t size, void *context)
-{
-    grid_transfer *transfer = context;
-
-    (void)one;
-    grid_engine_on_answer(transfer->engine, &transfer->task);
-    return take(transfer, size, grid_body_add(&transfer->body, (grid_slice){data, size}, &transfer->failure));
-}
-
-/* The status of a proxy that refused CONNECT; 0: no refusal. */
-static long proxy_refusal(const grid_transfer *transfer)
-{
-    long status = 0;
-
-    if (!transfer->task.is_sent)
-        curl_easy_getinfo(transfer->task.easy, CURLINFO_HTTP_CONNECTCODE, &status);
-    return status >= 300 ? status : 0;
-}
-
-/* CURLOPT_XFERINFOFUNCTION. Aborts when the deadline has passed during a long step, which
- * continues as long as an answer arrives fast enough, or when the proxy refused CONNECT,
- * since the body of the refusal is not used. */
-static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
-{
-    grid_transfer *transfer = context;
-
-    (void)to_get, (void)got, (void)to_put, (void)put;
-    return grid_engine_on_progress(transfer->engine, &transfer->task) || proxy_refusal(transfer) != 0;
-}
-
-#define SET(transfer, option, value) GRID_SET_OPTION((transfer)->task.easy, (transfer)->code, option, value)
-
-static void set_request_callbacks(grid_transfer *transfer)
-{
-    SET(transfer, CURLOPT_PREREQFUNCTION, on_request);
-    SET(transfer, CURLOPT_PREREQDATA, transfer);
-    SET(transfer, CURLOPT_NOPROGRESS, 0L);
-    SET(transfer, CURLOPT_XFERINFOFUNCTION, on_progress);
-    SET(transfer, CURLOPT_XFERINFODATA, transfer);
-}
-
-static void set_answer_callbacks(grid_transfer *transfer)
-{
-    SET(transfer, CURLOPT_ERRORBUFFER, transfer->detail);
-    SET(transfer, CURLOPT_DEBUGFUNCTION, on_debug);
-    SET(transfer, CURLOPT_DEBUGDATA, transfer);
-    SET(transfer, CURLOPT_HEADERFUNCTION, on_header);
-    SET(transfer, CURLOPT_HEADERDATA, transfer);
-    SET(transfer, CURLOPT_WRITEFUNCTION, on_body);
-    SET(transfer, CURLOPT_WRITEDATA, transfer);
 }
 
 static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid_error *err)
@@ -188,9 +29,8 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     if (!transfer->url || !task->easy)
         return grid_error_out_of_memory(err);
     transfer->code = grid_options_set(task->easy, exchange, transfer->url, transfer->request);
-    set_request_callbacks(transfer);
-    set_answer_callbacks(transfer);
-    SET(transfer, CURLOPT_HTTPHEADER, transfer->header_lines);
+    GRID_SET_OPTION(task->easy, transfer->code, CURLOPT_HTTPHEADER, transfer->header_lines);
+    grid_transfer_set_callbacks(transfer);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
         return false;
@@ -225,10 +65,10 @@ static void describe_failure(grid_transfer *transfer)
         .code = transfer->code,
         .detail = transfer->detail,
         .seconds = transfer->timing.total,
-        .proxy_status = proxy_refusal(transfer),
+        .proxy_status = grid_transfer_proxy_refusal(transfer),
         .status = transfer->headers.status,
         .is_sent = transfer->task.is_sent,
-        .is_refused = is_refused(transfer),
+        .is_refused = grid_transfer_is_refused(transfer),
     });
 }
 
@@ -264,7 +104,8 @@ static void on_finish(grid_task *task, CURLcode code)
     grid_transfer *transfer = transfer_of(task);
 
     if (task->is_unfit) /* after the last restart, too */
-        refuse(transfer, GRID_NETWORK, "connection_lost", "each idle connection was closed by the server or held input");
+        grid_transfer_refuse(transfer, GRID_NETWORK, "connection_lost",
+                             "each idle connection was closed by the server or held input");
     transfer->timing = grid_timing_read(task->easy);
     transfer->retry_after = grid_retry_after(&transfer->headers, time(NULL));
     if (transfer->headers.status == 0 && code != CURLE_OK && !transfer->is_early)
@@ -277,7 +118,7 @@ static void on_finish(grid_task *task, CURLcode code)
     code = grid_body_end(&transfer->body, code, transfer->has_failure);
     transfer->code = check_answer(transfer, code);
     transfer->is_finished = true;
-    if (transfer->code != CURLE_OK && (!transfer->has_failure || is_refused(transfer)))
+    if (transfer->code != CURLE_OK && (!transfer->has_failure || grid_transfer_is_refused(transfer)))
         describe_failure(transfer);
     grid_engine_remove(transfer->engine, task);
     release_request(transfer);
@@ -374,7 +215,7 @@ grid_sent grid_transfer_sent(const grid_transfer *transfer)
 {
     if (transfer->headers.status >= 200)
         return GRID_SENT_YES;
-    return transfer->task.is_sent && !is_refused(transfer) ? GRID_SENT_UNKNOWN : GRID_SENT_NO;
+    return transfer->task.is_sent && !grid_transfer_is_refused(transfer) ? GRID_SENT_UNKNOWN : GRID_SENT_NO;
 }
 
 const grid_headers *grid_transfer_headers(const grid_transfer *transfer)
