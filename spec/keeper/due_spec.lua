@@ -519,6 +519,26 @@ describe("keeper:run", function()
     assert.same({ "over", true }, { out, is_well })
   end)
 
+  it("ends also when the program says so only once, by any value that counts as true", function()
+    local out, is_well = raw_rig.run [[
+      local grid = require "grid"
+      local keeper = grid.keeper {
+        exchange = grid.exchange.oauth2 { token_url = "http://127.0.0.1:1/", client_id = "app", client_auth = "none" },
+        store = grid.store.memory(),
+      }
+      for at = 1, 4 do
+        local looks = 0
+        local function stop_when()
+          looks = looks + 1
+          return looks > 20 or looks == at and "yes"
+        end
+        assert(keeper:run { every = 0.01, stop_when = stop_when } == true)
+        io.write(looks, " ")
+      end
+    ]]
+    assert.same({ "1 2 3 4 ", true }, { out, is_well })
+  end)
+
   it("goes on at once where more is due than a round has room for", function()
     start()
     for i = 1, 150 do

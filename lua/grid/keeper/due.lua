@@ -204,9 +204,10 @@ function due.run(keeper, given)
   local obstacle = waiting.obstacle(keeper.host)
   if obstacle then return nil, obstacle end
   core.catch_signals()
-  local stop_when = given.stop_when
+  local stop_when, is_stopped = given.stop_when, false
   loop(keeper, given.every or EVERY, function()
-    return core.signal_caught() or stop_when ~= nil and stop_when() == true
+    is_stopped = is_stopped or core.signal_caught() or stop_when and stop_when() -- which may tell it only once
+    return is_stopped
   end)
   if not keeper.closed then save_pending(keeper) end
   return true

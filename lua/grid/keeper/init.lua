@@ -280,7 +280,7 @@ local RUN = { every = START.every, stop_when = { type = "function" } }
 
 --- Calls refresh_due, and waits, until the process gets TERM, INT or HUP, or `stop_when`
 --- returns true, or the keeper is closed. For a program that does nothing else.
----@param given? { every?: number, stop_when?: fun(): boolean? }
+---@param given? { every?: number, stop_when?: fun(): any }
 ---@return true?, grid.Error?
 function Keeper:run(given)
   return due.run(self, check_options(self, "keeper:run", RUN, given))
