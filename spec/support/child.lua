@@ -27,17 +27,23 @@ function child.absolute(path)
   end))
 end
 
--- The program that runs this Lua; where that is nginx, the one of the same VM.
 local function interpreter()
   if rawget(_G, "ngx") then return "luajit" end
   local command = arg[-1]
   return command:find("/", 1, true) and child.absolute(command) or command
 end
 
+--- The program that runs this Lua, as a word of a shell; in nginx the one of the same VM.
+child.interpreter = quote(interpreter())
+
+--- The words of a shell that kill a program which hangs, with its children. The time is
+--- enough for one under valgrind.
+child.timeout = "timeout -k 5 300 "
+
 --- The words of a shell that run a program on this VM with this build: assignments, then
 --- the interpreter.
 child.vm = ("LUA_PATH=%s LUA_CPATH=%s %s"):format(
-  quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), quote(interpreter()))
+  quote(child.absolute(package.path)), quote(child.absolute(package.cpath)), child.interpreter)
 
 --- A new, empty folder; a "large" one is in memory, if there is such a file system.
 function child.folder(size)
@@ -59,8 +65,6 @@ function Folder:list(name)
   return child.capture("ls -A " .. quote(self.path .. "/" .. (name or "")))
 end
 
-local LONGEST_RUN = 300 -- seconds, under valgrind too
-
 --- Runs a shell script from `where` (default: this folder), with the variables of `env`.
 --- -> exit code, stdout, stderr. A script that hangs is killed, with its children: exit
 --- code 124.
@@ -68,8 +72,8 @@ function Folder:run(script, env, where)
   local words = { "cd", quote(where or self.path), "&&" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   self:write(".script", script)
-  words[#words + 1] = ("timeout -k 5 %d sh %s </dev/null 2>%s; printf '\\n%%d' $?"):format(
-    LONGEST_RUN, quote(self.path .. "/.script"), quote(self.path .. "/.stderr"))
+  words[#words + 1] = child.timeout .. ("sh %s </dev/null 2>%s; printf '\\n%%d' $?"):format(
+    quote(self.path .. "/.script"), quote(self.path .. "/.stderr"))
   local out = child.capture(table.concat(words, " "))
   local stdout, code = out:match "^(.*)\n(%d+)$"
   local stderr = self:read ".stderr"

@@ -291,13 +291,6 @@ function rig.silent_port()
   return math.floor(port), function() listener:close() end
 end
 
--- The program that runs this Lua; where that is nginx, the one of the same VM.
-local function vm_path()
-  return rawget(_G, "ngx") and "luajit" or child.capture "readlink /proc/$PPID/exe"
-end
-
-local LONGEST_RUN = 300 -- seconds, under valgrind too
-
 --- Runs Lua text in a new process of this VM. `environment` has variables to set, or
 --- false to unset them. -> its output on both streams, is the exit code 0? A process that
 --- hangs is killed, with its children.
@@ -310,7 +303,7 @@ function rig.run(text, environment, prefix)
   for name, value in pairs(environment or {}) do
     if not value then table.insert(words, 2, "-u " .. name) else words[#words + 1] = ("%s='%s'"):format(name, value) end
   end
-  words[#words + 1] = ("timeout -k 5 %d "):format(LONGEST_RUN) .. (prefix or "") .. vm_path()
+  words[#words + 1] = child.timeout .. (prefix or "") .. child.interpreter
   local pipe = assert(io.popen(table.concat(words, " ") .. " " .. path .. " 2>&1; echo ended $?"))
   local output, status = pipe:read("*a"):match "^(.*)ended (%d+)\n$"
   pipe:close()

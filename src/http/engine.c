@@ -247,8 +247,7 @@ grid_url *grid_engine_url(grid_engine *engine, const char *text)
     return engine->url ? grid_url_ref(engine->url) : NULL;
 }
 
-/* ---- Ended and restarted tasks ------------------------------------------------------
- * */
+/* ---- Ended and restarted tasks ----------------------------------------------------- */
 
 static bool restart(grid_engine *engine, grid_task *task)
 {
