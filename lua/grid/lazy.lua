@@ -1,5 +1,5 @@
 -- Loads a module when a field of it is first read, since loading all modules takes longer
--- than one call. Inside nginx the module is loaded at once, in init_by_lua, since a
+-- than one call. Inside nginx the module is loaded immediately, in init_by_lua, since a
 -- worker may not be able to read its file.
 -- Owns: nothing; a loaded module is in package.loaded.
 -- Does not know: any module.

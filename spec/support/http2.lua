@@ -1,6 +1,6 @@
 -- What the specs of HTTP/2 share: the server of spec/support/frame_server.mjs, clients of
--- that server, and transfers without a client. The body of a request says which frames
--- the server sends.
+-- that server, and transfers without a client. The body of a request selects
+-- the frames that the server sends.
 -- Does not know: what an answer should be.
 
 local fault_server = require "spec.support.fault_server"

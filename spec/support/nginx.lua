@@ -244,8 +244,8 @@ function PlainRequest:finish()
   return body or "", tonumber(status) or 0
 end
 
---- Sends a request and returns at once; the result has `finish`, which waits. -> body,
---- status, 0 without an answer. `options` are those of the curl command.
+--- Sends a request and returns immediately; the result has `finish`, which waits. ->
+--- body, status, 0 without an answer. `options` are those of the curl command.
 function Server:begin(path, options)
   local seconds = options and options:match "^%-%-max%-time ([%d.]+)$" or not options and 60
   if seconds and path:sub(1, 1) == "/" then return begin_plainly(self.port, path, tonumber(seconds)) end

@@ -1,7 +1,7 @@
 -- Programs that run beside a spec, on either VM, until they end or are killed. Needs a
 -- shell.
--- Owns: the folder of each process, which has its output. It lies in one of the spec,
--- which removes it.
+-- Owns: the folder of each process, which has its output. It is in a folder of the
+-- spec, which removes it.
 -- Does not know: what a program does.
 
 local child = require "spec.support.child"

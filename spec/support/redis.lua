@@ -22,7 +22,7 @@ local ATTEMPTS = 20 -- at a port
 redis.prelude = rawget(_G, "jit") and "" or 'package.path = package.path .. ";/usr/share/lua/5.3/?.lua" '
 assert((loadstring or _G.load)(redis.prelude))() -- luacheck: ignore 113
 
--- One shell is the parent of the server, so that its end is seen at once.
+-- One shell is the parent of the server, so that its end is seen immediately.
 local LAUNCH = [[
 %s redis.conf %s >log 2>&1 & pid=$!
 echo $pid >pid.new && mv pid.new pid

@@ -198,7 +198,7 @@ function rig.assert_misuse(action, ...)
   end
 end
 
---- A host with a virtual clock, on which the time between two tries passes at once.
+--- A host with a virtual clock, on which the time between two tries passes immediately.
 --- -> host, list of its waits, function that advances the clock
 function rig.virtual_host()
   local waits, now = {}, 2 ^ 20 -- far from where doubles grow coarser: there, 7 seconds later would be a little more

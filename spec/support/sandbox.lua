@@ -77,7 +77,7 @@ end
 --- Sends all answers that are held back.
 function Sandbox:release() self:control("POST", "/release", {}) end
 
---- The last request to the API as it came.
+--- The last request to the API as received.
 function Sandbox:last() return self:control("GET", "/last") end
 
 --- How often a `refresh_token`, an `idempotency_key` or a `transaction` was executed:

@@ -27,8 +27,8 @@ void grid_engine_unref(grid_engine *engine);
 
 /* False in a child of the process that made the engine. There the engine is inert, since
  * the sockets and the epoll descriptor are shared with the parent: a step and a wait
- * return at once, no task is in flight, and none finishes. The child frees the engine and
- * creates its own. */
+ * return immediately, no task is in flight, and none finishes. The child frees the engine
+ * and creates its own. */
 bool grid_engine_is_ours(const grid_engine *engine);
 
 /* Serves ready sockets, due timers and passed deadlines. Never blocks. */

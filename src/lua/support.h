@@ -34,8 +34,8 @@ void gridL_push_slice(lua_State *L, grid_slice slice);
  * shared, since an allocation may run a finalizer that needs a buffer too. */
 grid_buffer *gridL_new_buffer(lua_State *L);
 
-/* Pushes the bytes and clears the buffer at once, so that secrets are wiped before the
- * next collection. */
+/* Pushes the bytes and clears the buffer immediately, so that secrets are wiped before
+ * the next collection. */
 void gridL_push_buffer(lua_State *L, grid_buffer *buffer);
 
 /* Pushes the bytes and returns 1, or the results of gridL_fail if `succeeded` is false.

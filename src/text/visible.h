@@ -4,7 +4,7 @@
  * and line separators break a line or command a terminal; directional marks change the
  * order of reading; the ignorable characters of Unicode (zero width, BOM, tags, fillers)
  * make two different texts look alike.
- * Does not know: where the text comes from, and which parts of it are secret. */
+ * Does not know: the origin of the text, and which parts of it are secret. */
 #ifndef GRID_TEXT_VISIBLE_H
 #define GRID_TEXT_VISIBLE_H
 

@@ -48,7 +48,7 @@ options.update = transport.join(options.call, { admin = { type = "boolean" } })
 --- The options of client:refresh_sessions. A key or a cookie is that of one request.
 ---@class (exact) grid.ManyOptions
 ---@field concurrency? integer calls in flight at most; 64
----@field on_result? fun(position: integer, res: grid.Result?, err: any) for each result at once, so that it can be stored
+---@field on_result? fun(position: integer, res: grid.Result?, err: any) for each result immediately, so that it can be stored
 ---@field on_progress? fun(done: integer, total: integer) after on_result
 ---@field timeout? number seconds, of each call
 ---@field retries? integer of each call

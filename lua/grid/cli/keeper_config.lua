@@ -201,8 +201,8 @@ function keeper_config.assert(value, err)
   exit.failed(err, { cause = output.describe_error(cause) }, (tostring(cause):gsub("^grid: ", "")))
 end
 
--- -> on_event of a keeper, which also tells why its spool cannot be used
-local function teller(holder, out, on_event)
+-- -> on_event of a keeper, which also prints why its spool cannot be used
+local function spool_reporter(holder, out, on_event)
   return function(event)
     if on_event then on_event(event) end
     local fault = event.name == "failed" and not event.id and holder.keeper.spool_fault
@@ -217,7 +217,7 @@ end
 ---@param on_event? fun(event: grid.KeeperEvent)
 function keeper_config.use(given, out, work, on_event)
   local holder = {}
-  local keeper = open(given.config, teller(holder, out, on_event))
+  local keeper = open(given.config, spool_reporter(holder, out, on_event))
   holder.keeper = keeper
   local ok, value = pcall(work, keeper)
   save_pending(keeper, out)

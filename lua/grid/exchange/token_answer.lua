@@ -23,7 +23,7 @@ local JWT = "eyJ[%w_-]*%.[%w_.-]*"
 ---@field code string of the server, else of lua-grid
 ---@field message string one line, without secrets
 ---@field status integer
----@field nonce? string of `use_dpop_nonce`: the request may be sent again at once, with this nonce
+---@field nonce? string of `use_dpop_nonce`: the request may be sent again immediately, with this nonce
 
 -- -> code and message, with the texts of the server if these can be searched for secrets
 local function shown(body, secrets_of, status)

@@ -51,7 +51,7 @@ end
 
 -- Any other yield is that of a store or a handler, for a scheduler of the program: the
 -- caller of `run` yields in its place. Outside of a coroutine there is no scheduler, and
--- the coroutine is resumed at once.
+-- the coroutine is resumed immediately.
 local function pass_on(...)
   if core.is_yieldable() then return coroutine.yield(...) end
 end

@@ -304,7 +304,7 @@ local function fly(keeper, one)
   finish(keeper, one, effect)
 end
 
---- Runs a flight; after a failure that allows a replay at once, a second time.
+--- Runs a flight; after a failure that allows an immediate replay, a second time.
 function flight.run(keeper, one)
   one.events, one.me, one.edits = {}, clock.identity(keeper.instance), keeper.census.edits
   fly(keeper, one)

@@ -112,7 +112,7 @@ function keeper.new(given)
   self.pending = {}  -- id -> flight whose answer the store has not taken
   self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
-  self.refusals = {} -- id -> the last refresh that `invalidate` has asked for
+  self.refusals = {} -- id -> the last refresh that `invalidate` requested
   self.writers = {}  -- see disk.lua
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run

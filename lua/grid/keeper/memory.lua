@@ -15,7 +15,7 @@ local waiting = require "grid.keeper.waiting"
 
 local memory = {}
 
--- Computes until when the entry serves a reader at once.
+-- Computes until when the entry serves a reader immediately.
 local function arm(keeper, entry)
   if entry.dead or entry.is_refused or keeper.closed then
     entry.quiet_until = 0
@@ -68,7 +68,7 @@ end
 --   is_refused             a service has refused the session: refresh at the next get
 --   dead                   of a dead record
 --   has_raws               the record has answers that could not be read
---   quiet_until            until then `get` returns the session at once
+--   quiet_until            until then `get` returns the session immediately
 local function new_entry(record, env)
   local age, is_exact = timing.since(record.obtained, env.clock, env.me)
   return {

@@ -116,8 +116,8 @@ local function backoff(record, failure, env, seconds)
   }
 end
 
--- After the first unknown outcome the request is replayed at once, while the server still
--- repeats its answer or accepts the old token.
+-- After the first unknown outcome the request is replayed immediately, while the server
+-- still repeats its answer or accepts the old token.
 local function is_replayed_at_once(intent, failure, env)
   return failure.kind == "unknown" and failure.status ~= 409 and not intent.doubt and env.exchange.reuse ~= "strict"
 end

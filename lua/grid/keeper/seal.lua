@@ -55,7 +55,7 @@ local function failure(code, message)
 end
 
 --- Opens a sealed record with the first key that fits.
----@param id string the id that the record was asked for with
+---@param id string the id with which the record was read
 ---@return string? plaintext, table|grid.Error envelope lineage and writes
 function seal.open(blob, id, keys)
   local envelope = ENVELOPE.read(blob:sub(#seal.HEADER + 1))

@@ -81,7 +81,7 @@ end
 --- A DPoP proof (RFC 9449) for a request with the access token of the session.
 ---@param method string
 ---@param url string
----@param nonce? string that the resource server has asked for
+---@param nonce? string of the resource server
 ---@return string? proof, grid.Error?
 function methods:dpop_proof(method, url, nonce)
   local what = "session:dpop_proof"

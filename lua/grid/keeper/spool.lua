@@ -1,7 +1,7 @@
 -- The spool: answers that the store could not take, in a folder on this host, until a
 -- keeper that opens the folder commits them.
 -- Owns: the form of an entry: its kind, the id, and the record that was to be put, as the
--- codec and the seal write it; its name, which tells the store that the entry is for. The
+-- codec and the seal write it; its name, which identifies the store of its session. The
 -- folder is a store of files.
 -- Kinds: "raw", an answer that cannot be read; "tokens"; "unrotated", tokens without a
 -- new refresh token.
@@ -129,7 +129,7 @@ local function commit_entry(keeper, name, only_id, tell)
   return true
 end
 
--- Creates the folder before an answer needs it; tells once that it cannot be used.
+-- Creates the folder before an answer needs it; reports once that it cannot be used.
 local function prepare(keeper, tell)
   local before, _, err = keeper.spool_fault, keeper.spool:prepare()
   keeper.spool_fault = err

@@ -1,7 +1,7 @@
 -- The folder of a store of files: 256 folders for the files of records, and the folder
 -- "tmp" for temporary files.
--- Owns: its layout, and what is known of its state: a folder that was used and is gone is
--- an error, not an empty store.
+-- Owns: its layout, and what is known of its state: a folder that was used and is missing
+-- is an error, not an empty store.
 -- Does not know: files, and what is in a record.
 
 local core = require "grid.core"
@@ -45,7 +45,7 @@ function folders:note_failure()
   self.is_complete = false
 end
 
---- The error of a folder that was used, and that is gone or empty now: its file system
+--- The error of a folder that was used, and that is missing or empty now: its file system
 --- may have been unmounted, which removes no record. -> error | nil
 function folders:loss()
   if not self.is_known or has_layout(self) then return nil end

@@ -73,7 +73,7 @@ local function page_key(bucket, version)
 end
 
 --- A token for a change. Random, since a process id does not name a worker for all time,
---- and a process may have several Lua VMs: a token that came twice would delete the blob
+--- and a process may have several Lua VMs: a repeated token would delete the blob
 --- of another record. -> token | nil, error
 function pages:new_token()
   local random, err = contract.random_hex(8)
@@ -254,7 +254,7 @@ end
 local function sweep(self)
   local found, keys = find_keys(self.dict)
   local numbers = {}
-  for bucket = 0, self.buckets - 1 do -- also those whose first page came after get_keys
+  for bucket = 0, self.buckets - 1 do -- also those whose first page was added after get_keys
     local page, err = self:current(bucket)
     if not page then return nil, err end
     for _, record in pairs(page.records) do keys["b" .. record.token] = nil end

@@ -1,5 +1,5 @@
 -- grid refresh-all: refreshes every session file of a folder, many at a time.
--- Does not know: what becomes of each file, which is in refresh_all/run.lua.
+-- Does not know: the result of each file, which is in refresh_all/run.lua.
 
 local core = require "grid.core"
 local errors = require "grid.errors"

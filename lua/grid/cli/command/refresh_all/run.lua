@@ -94,7 +94,7 @@ local function request_for(self, file)
   return { encryption_public_key = public_key, kms_payload = session.kms_payload }
 end
 
--- `ended` is what became of a file: { file, res, err, fields, sentence }.
+-- `ended` is the result of a file: { file, res, err, fields, sentence }.
 local function report(self, ended)
   local name = ended.file.name
   self.progress:count(name, ended.res, ended.err, ended.fields)
