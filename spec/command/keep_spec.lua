@@ -302,6 +302,25 @@ describe("grid keep", function()
     assert.is_nil(folder:list():find("grid.prom.tmp", 1, true))
   end)
 
+  it("refreshes once what is due, and tells by its exit code that this failed", function()
+    add("ann", 0.001)
+    add("ben", 0.001)
+    add("fresh", 3600)
+    local code, out, err = shell "sleep 1; keep run --once" -- the wall clock has whole seconds
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("^refreshed %a%a%a, generation 2\nrefreshed %a%a%a, generation 2\n$", out)
+    assert.equal(2, server:counts().executions)
+    assert.same({ 0, "", "" }, { shell "keep run --once" })
+    add("eve", 0.001)
+    server:fault { kind = "status", status = 503 }
+    code, out, err = shell "sleep 1; keep run --once --metrics grid.prom"
+    assert.same({ 1, "failed eve: api (service_unavailable)\n" }, { code, out })
+    assert.equal("grid: keep run: not each due session was refreshed: `grid keep status ID` tells why\n", err)
+    assert.matches('\ngrid_keeper_events_total{event="failed"} 1\n', folder:read "grid.prom")
+    code, out, err = shell "keep run --once --every 3"
+    assert.same({ 2, "", "grid: keep run: --once and --every exclude each other\n" }, { code, out, err })
+  end)
+
   it("does not end before the store has the new token", function()
     configure(nil, { timeout = 3 })
     add("ann", 0.001)
@@ -387,16 +406,15 @@ describe("grid keep", function()
   it("has examples of a unit and of a line for cron whose commands are right", function()
     local unit, cron = pages.read "spec/examples/keeper/grid-keep.service", pages.read "spec/examples/keeper/grid-keep.cron"
     local commands = { unit:match "\nExecStart=/usr/local/bin/grid keep (%l+) ([^\n]+)\n" }
-    commands[3], commands[4] = cron:match "\n%*/5 %* %* %* %* %l+ /usr/local/bin/grid keep (%l+) ([^\n>]+)"
+    commands[3], commands[4] = cron:match "\n%*/2 %* %* %* %* %l+ /usr/local/bin/grid keep (%l+) ([^\n>]+)"
     for i = 1, 3, 2 do
       local code, _, err = shell(("grid keep %s %s"):format(commands[i], commands[i + 1]))
       assert.equal(1, code)
       assert.matches("^grid: .*/etc/grid/keeper.json", err)
     end
-    add("me", 330) -- fresh now, but not in 5 minutes
-    local code, out, err = shell("grid keep get " .. commands[4]:gsub("/etc/grid/", ""))
-    assert.same({ 0, "" }, { code, err })
-    assert.matches("generation%s+2\n", out)
+    add("me", 0.001)
+    local code, out, err = shell("sleep 1; grid keep run " .. commands[4]:gsub("/etc/grid/", ""))
+    assert.same({ 0, "refreshed me, generation 2\n", "" }, { code, out, err })
     code, out, err = folder:run(([[
       command -v systemd-analyze >/dev/null || exit 0
       sed 's,/usr/local/bin/grid,/bin/true,; s/^User=.*/User=root/' %s >grid-keep.service

@@ -208,7 +208,8 @@ local SCRIPT = [[
 
 local UNTIL_METRICS = " & until [ -s grid_keeper.prom ]; do sleep 0.05; done; kill $!; wait $!"
 
---- Runs a command `grid keep …`; `run` ends by SIGTERM, once the metrics are written.
+--- Runs a command `grid keep …`; one that writes metrics ends by SIGTERM, once they are
+--- written.
 function keeper_examples.command(folder, command)
   local server = oauth_server.share()
   server:reset()
@@ -216,10 +217,11 @@ function keeper_examples.command(folder, command)
   write_tokens(server, folder, 3600)
   local verb = command:match "^grid keep (%l+)"
   local line = at(server, command)
-  if verb == "run" then line = line:gsub("^grid", harness.IN_BACKGROUND) .. UNTIL_METRICS end
+  local is_daemon = command:find("--metrics", 1, true) ~= nil
+  if is_daemon then line = line:gsub("^grid", harness.IN_BACKGROUND) .. UNTIL_METRICS end
   local code, out, err = folder:run(SCRIPT:format(harness.GRID, verb, line), { http_proxy = "" })
   assert.same({ 0, "" }, { code, err })
-  if verb == "run" then assert.matches("grid_keeper_", folder:read "grid_keeper.prom") end
+  if is_daemon then assert.matches("grid_keeper_", folder:read "grid_keeper.prom") end
   return out
 end
 

@@ -15,18 +15,21 @@ local run = {
   options = {
     config = keeper_config.option,
     every = { value = "SECONDS", number = true, help = "from one look for due sessions to the next; default 5" },
+    once = { help = "refresh what is due now, and end: for cron" },
     metrics = { value = "FILE", help = "written every time, for node_exporter's textfile collector: NAME.prom" },
   },
   text = [[
-Refreshes the sessions that are due, again and again, whether programs ask for them or not.
+Refreshes the sessions that are due, again and again, whether programs ask for them or not;
+with --once only those that are due now.
 Prints an event a line. SIGTERM, SIGINT (^C) or SIGHUP end it in order: refreshes under way
 come to their end and are saved. Several of them on one store are safe: each refresh is done
 once.
 ]],
   exit_codes = [[
 exit codes:
-  0  ended by SIGTERM, SIGINT (^C) or SIGHUP
-  1  failure: the store or the file of metrics cannot be used
+  0  ended by SIGTERM, SIGINT (^C) or SIGHUP; with --once: each due session was refreshed
+  1  failure: the store or the file of metrics cannot be used; with --once, too: a due
+     session was not refreshed
   2  usage error; nothing was done
   70 internal error
 ]],
@@ -68,10 +71,31 @@ local function metrics_writer(keeper, path, every, output)
   end
 end
 
-function run.run(given, output)
+-- Round after round, since a round has a limit, until one refreshes nothing.
+local function run_once(keeper)
+  local has_failed = false
+  repeat
+    local counts = keeper_config.assert(keeper:refresh_due())
+    has_failed = has_failed or counts.failed > 0
+  until counts.refreshed + counts.adopted == 0
+  if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
+end
+
+local function run_until_signal(keeper, every, write)
+  keeper_config.assert(keeper:run { every = every, stop_when = function() write(false) return false end })
+end
+
+-- -> seconds from one round to the next
+local function check(given)
+  if given.once and given.every then exit.usage "keep run: --once and --every exclude each other" end
   local every = given.every or EVERY
   local expected = schema.seconds(every)
   if expected then exit.usage("keep run: --every must be %s", expected) end
+  return every
+end
+
+function run.run(given, output)
+  local every = check(given)
   local function on_event(event)
     output:line("%s", event_line(event))
     output:object(event)
@@ -81,8 +105,9 @@ function run.run(given, output)
     keeper_config.assert(keeper:list { limit = 1 })
     local write = metrics_writer(keeper, given.metrics, every, output)
     if write(true) then exit.failed "grid: keep run: --metrics names a file that cannot be written" end
-    keeper_config.assert(keeper:run { every = every, stop_when = function() write(false) return false end })
+    local ok, problem = pcall(given.once and run_once or run_until_signal, keeper, every, write)
     write(true)
+    if not ok then error(problem, 0) end
   end, on_event)
   return 0
 end
