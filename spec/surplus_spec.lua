@@ -85,6 +85,40 @@ describe("bytes that no request asked for", function()
     end)
   end
 
+  -- libcurl up to 7.88 believes the status line, and shares the connection; newer
+  -- versions refuse the answer.
+  it("have no part in calls at the same time, whose answers claim to be of HTTP/2", function()
+    local engine = core.engine()
+    local function start(method, path)
+      local request = { method = method, url = server.rawhttps .. path, headers = {} }
+      return assert(engine:start(request, { max_response_bytes = 1000, ca_file = server.ca }, 10, 5))
+    end
+    local function finish(transfer, method)
+      while not transfer:is_finished() do
+        engine:wait(1)
+        engine:step()
+      end
+      local answer = transfer:answer()
+      transfer:close()
+      if answer.code then return assert.equal("bad_http", answer.code) end
+      assert.equal(('{"data":{"method":"%s"}}'):format(method), answer.content:string())
+    end
+    for round = 1, 2 do
+      finish(start("GET", "/misnamed/nothing"), "GET")
+      local case, transfers = "misnamed" .. round, {}
+      for _, method in ipairs { "GET", "POST", "PUT", "DELETE" } do
+        transfers[method] = start(method, "/misnamed/late?case=" .. case)
+      end
+      for method, transfer in pairs(transfers) do finish(transfer, method) end
+      local seen = {}
+      for _, execution in ipairs(server:executions(case)) do
+        assert.is_nil(seen[execution.connection], "two calls on one connection")
+        seen[execution.connection] = true
+      end
+    end
+    engine:close()
+  end)
+
   -- The host sleeps long, so that the bytes have come before the step that sends.
   it("are no answer to the first call on a new connection over TLS", function()
     local host = { name = "slow", now = core.now, sleep = function() os.execute "sleep 0.05" end }

@@ -55,7 +55,7 @@ static bool take(grid_connections *connections, const char *remote_address, int 
 {
     CURL *easy = curl_easy_init();
     const grid_ends ends = {"127.0.0.1", remote_address, local_port, remote_port};
-    bool is_fit = grid_connections_take(connections, easy, &ends, lease);
+    bool is_fit = grid_connections_take(connections, easy, false, &ends, lease);
 
     curl_easy_cleanup(easy);
     return is_fit;

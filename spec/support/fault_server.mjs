@@ -29,11 +29,12 @@
 //   goaway-below   GOAWAY whose last stream comes before this one, which must not be the first
 //
 // A second pair of ports speaks HTTP/1.1 by itself, to send bytes that no request asked for. Behind the answer of the last step
-// (length, chunked, empty, head) come, in the same write and so in the same TLS record:
+// (length, chunked, empty, head; misnamed, whose status line names HTTP/2) come, in the same write and so in the same TLS record:
 //
 //   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
 //   later          another answer upon a release
 //   apart          another answer, in a write of its own
+//   late           nothing; the answer itself comes after 100 ms
 //
 // A third port speaks HTTP/1.1 over TLS 1.2, and begins each connection with an answer: the server ends that handshake.
 //
@@ -225,11 +226,12 @@ function serve(req, res) {
 
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
 const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "", apart: "" };
+const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "", apart: "", late: "" };
 surplus["refresh-session"] = "";
 const framings = {
   auth: (body) => framings.length(body),
   length: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  misnamed: (body) => framings.length(body).replace("/1.1", "/2"),
   chunked: (body) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
   empty: () => "HTTP/1.1 204 No Content\r\n\r\n",
   head: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`,
@@ -243,6 +245,7 @@ function answerRaw(socket, method, target, headers) {
   execute(url.searchParams.get("case") ?? "", { httpVersion: "1.1", method, headers }, socket);
   const bytes = framings[framing](JSON.stringify({ data: { method } })) + surplus[then];
   if (then === "refresh-session") return setTimeout(() => socket.write(bytes), 300);
+  if (then === "late") return setTimeout(() => socket.write(bytes), 100);
   socket.write(bytes);
   if (then === "end") hold(socket, itsEnd, () => {});
   if (then === "end") socket.end();

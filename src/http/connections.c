@@ -15,6 +15,7 @@
 typedef struct grid_connection {
     unsigned opened; /* 0: not added */
     unsigned users;
+    CURL *user; /* the last one; NULL: it has been released */
     unsigned requests; /* in total */
     double answered_at; /* time of the last part of an answer, on grid_clock_now */
     int local_port; /* 0: not read yet */
@@ -159,25 +160,44 @@ static uint64_t count_received(CURL *easy, curl_socket_t fd)
     return grid_tls_count_read(easy, &bytes) ? bytes + (uint64_t)count_waiting(fd) : 0;
 }
 
-bool grid_connections_take(grid_connections *connections, CURL *easy, const grid_ends *ends, grid_lease *lease)
+/* Of HTTP/1.1, libcurl may have ended the last request, and chosen the connection again,
+ * before the engine has collected the end: then it has detached the last handle. */
+static bool is_in_use(const grid_connection *connection, bool is_http1)
+{
+    return connection && connection->users > 0 && (!is_http1 || (connection->user && grid_tls_has_session(connection->user)));
+}
+
+static void begin_lease(grid_connections *connections, CURL *easy, curl_socket_t fd, grid_lease *lease)
+{
+    grid_connection *connection = &connections->table[fd];
+
+    connection->users++;
+    connection->user = easy;
+    if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
+        connections->series++;
+    *lease = (grid_lease){.fd = fd, .opened = connection->opened, .user = easy, .received = count_received(easy, fd)};
+}
+
+bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_share, const grid_ends *ends, grid_lease *lease)
 {
     curl_socket_t fd = find(connections, ends);
-    grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
-    bool is_first = !is_reused(easy);
-    bool is_idle = !is_first && (!connection || connection->users == 0);
+    const grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
+    bool is_http1 = !may_share || grid_tls_lacks_http2(easy);
+    bool is_first = !is_reused(easy), is_busy = is_in_use(connection, is_http1);
+    bool is_idle = !is_first && !is_busy;
 
+    *lease = (grid_lease){.is_refused = is_busy && is_http1};
+    if (lease->is_refused)
+        return false;
     if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
         if (connection)
             end(fd);
         return false;
     }
-    if (connection) {
-        connection->users++;
-        if (++connection->requests == GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
-            connections->series++;
-        *lease = (grid_lease){.fd = fd, .opened = connection->opened, .was_idle = is_idle,
-                              .is_first = is_first, .received = count_received(easy, fd)};
-    }
+    if (connection)
+        begin_lease(connections, easy, fd, lease);
+    lease->is_first = is_first;
+    lease->was_idle = is_idle;
     return true;
 }
 
@@ -234,6 +254,8 @@ void grid_connections_release(grid_connections *connections, grid_lease *lease)
 {
     grid_connection *connection = leased(connections, lease);
 
+    if (connection && connection->user == lease->user)
+        connection->user = NULL;
     if (connection && --connection->users == 0 &&
         connection->requests >= GRID_REQUESTS_PER_CONNECTION && !grid_libcurl_reports_goaway())
         end(lease->fd);

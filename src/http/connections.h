@@ -6,6 +6,10 @@
  * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
  * at most once a second.
  *
+ * So is one in use that has not negotiated HTTP/2: after an answer that begins with
+ * "HTTP/2" on HTTP/1.1, libcurl up to 7.88 sends several requests on it at once, and
+ * mixes up their answers.
+ *
  * A new TLS connection, and an HTTP/2 connection in use, may have input that is no
  * answer. There the received bytes are counted, and an answer within them is refused.
  *
@@ -45,8 +49,10 @@ void grid_connections_forget(grid_connections *connections, curl_socket_t fd);
 typedef struct grid_lease {
     curl_socket_t fd;
     unsigned opened; /* the number of the socket, since descriptors are reused */
+    CURL *user;      /* handle of the transfer */
     bool was_idle;   /* the connection was open, and no other transfer used it */
     bool is_first;   /* the connection was opened for this request */
+    bool is_refused; /* none was begun: the connection carries a request of HTTP/1.1 */
     uint64_t received; /* bytes of TLS before the request; 0: not known */
 } grid_lease;
 
@@ -59,8 +65,10 @@ typedef struct grid_ends {
 } grid_ends;
 
 /* To be called immediately before a request is sent on the connection with these ends.
- * False: the connection was unfit, and has been shut down. */
-bool grid_connections_take(grid_connections *connections, CURL *easy, const grid_ends *ends, grid_lease *lease);
+ * `may_share`: see grid_options_may_share.
+ * False: the connection was unfit. It has been shut down, unless lease->is_refused. */
+bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_share, const grid_ends *ends,
+                           grid_lease *lease);
 
 /* To be called immediately before a request is sent in the clear. True: the peer has sent
  * bytes on a new connection. */

@@ -179,7 +179,7 @@ size_t grid_engine_in_flight(const grid_engine *engine)
 
 bool grid_engine_take_connection(grid_engine *engine, grid_task *task, const grid_ends *ends)
 {
-    task->is_unfit = !grid_connections_take(&engine->connections, task->easy, ends, &task->lease);
+    task->is_unfit = !grid_connections_take(&engine->connections, task->easy, task->may_share, ends, &task->lease);
     if (task->is_unfit || (task->in_clear && grid_connections_speaks_first(&engine->connections, &task->lease)))
         return false;
     grid_driver_limit_reads(engine->driver, task->easy);

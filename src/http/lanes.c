@@ -111,6 +111,7 @@ bool grid_lanes_restart(grid_lanes *lanes, grid_task *task)
     curl_multi_remove_handle(multi, task->easy);
     curl_multi_setopt(multi, (CURLMoption)NETWORK_CHANGED, (long)CLEAR_CONNECTIONS);
     grid_options_set_series(task->easy, lanes->connections->series);
+    curl_easy_setopt(task->easy, CURLOPT_FRESH_CONNECT, task->lease.is_refused ? 1L : 0L);
     if (curl_multi_add_handle(multi, task->easy) != CURLM_OK)
         return false;
     grid_lanes_begin(lanes, task->lane);

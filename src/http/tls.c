@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <string.h>
+
 static SSL *session_of(CURL *easy)
 {
     const struct curl_tlssessioninfo *info = NULL;
@@ -20,6 +22,22 @@ bool grid_tls_has_input(CURL *easy)
     const SSL *session = session_of(easy);
 
     return session && SSL_has_pending(session);
+}
+
+bool grid_tls_has_session(CURL *easy)
+{
+    return session_of(easy) != NULL;
+}
+
+bool grid_tls_lacks_http2(CURL *easy)
+{
+    const SSL *session = session_of(easy);
+    const unsigned char *protocol = NULL;
+    unsigned size = 0;
+
+    if (session)
+        SSL_get0_alpn_selected(session, &protocol, &size);
+    return session && !(size == 2 && memcmp(protocol, "h2", 2) == 0);
 }
 
 bool grid_tls_count_written(CURL *easy, uint64_t *bytes)

@@ -13,6 +13,13 @@
  * read. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_has_input(CURL *easy);
 
+/* False also if libcurl uses another TLS library, or if it has ended the transfer. */
+bool grid_tls_has_session(CURL *easy);
+
+/* True: the TLS session of this transfer was not negotiated for HTTP/2 (RFC 7301). False
+ * without TLS, and if libcurl uses another TLS library. */
+bool grid_tls_lacks_http2(CURL *easy);
+
 /* Reads the number of bytes that OpenSSL has written to the connection of this transfer
  * so far. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_count_written(CURL *easy, uint64_t *bytes);
