@@ -62,39 +62,39 @@ end
 local FINAL = { missing = true, forget = true, hold = true, kept = true }
 
 -- Seconds after which another flight is worthwhile | nil: it is not
-local function pause_before_next(call, one, entry)
-  if not one.is_over or FINAL[one.outcome] then return nil end
-  if call.is_forced and one.outcome == "failed" then return nil end
+local function pause_before_next(call, flight, entry)
+  if not flight.is_over or FINAL[flight.outcome] then return nil end
+  if call.is_forced and flight.outcome == "failed" then return nil end
   if entry.born >= call.began then return nil end -- refreshed in this call, and expired already
   local seconds = 0
-  if one.outcome == "failed" or one.outcome == "back_off" then seconds = one.seconds end
+  if flight.outcome == "failed" or flight.outcome == "back_off" then seconds = flight.seconds end
   return seconds and clock.boot() + seconds <= call.deadline and seconds or nil
 end
 
-local function error_of(call, one)
-  local seconds = one.seconds or 0
-  local cause = one.err
-  if not one.is_over or one.outcome == "elsewhere" then cause = failure.under_way(call.id) end
-  if not cause and one.outcome == "back_off" then cause = failure.backing_off(call.id, one.code, seconds) end
+local function error_of(call, flight)
+  local seconds = flight.seconds or 0
+  local cause = flight.err
+  if not flight.is_over or flight.outcome == "elsewhere" then cause = failure.under_way(call.id) end
+  if not cause and flight.outcome == "back_off" then cause = failure.backing_off(call.id, flight.code, seconds) end
   return cause, seconds
 end
 
 -- An expired session, or a forced refresh: flights until there is a newer session or the
 -- time is over. -> session | nil, error, seconds
 local function run_flights(keeper, call)
-  local one
+  local flight
   repeat
-    one = flights.join(keeper, call.id, call.want, call.deadline)
+    flight = flights.join(keeper, call.id, call.want, call.deadline)
     if keeper.closed then return nil, failure.cancelled() end
-    if one.outcome == "changed" and call.want.ends_if_changed then return nil, "changed" end
+    if flight.outcome == "changed" and call.want.ends_if_changed then return nil, "changed" end
     local entry, err = entry_after_flight(keeper, call)
     if not entry then return nil, err end
     if is_enough(entry, call) then return entry.session end
     call.want = renewed(call.want, entry)
-    local pause = pause_before_next(call, one, entry)
+    local pause = pause_before_next(call, flight, entry)
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
-  return nil, error_of(call, one)
+  return nil, error_of(call, flight)
 end
 
 -- Between two looks at the store the session in memory ages by CLOCK_BOOTTIME; the record
@@ -122,8 +122,8 @@ end
 
 local function get_advisory(keeper, call, entry)
   if clock.boot() >= entry.paused_until then
-    local one = flights.offer(keeper, call.id, call.want)
-    if one.outcome == "elsewhere" then
+    local flight = flights.offer(keeper, call.id, call.want)
+    if flight.outcome == "elsewhere" then
       entry.paused_until = clock.boot() + ELSEWHERE_PAUSE
       memory.arm(keeper, entry)
     end
@@ -228,8 +228,8 @@ end
 --- has not taken yet.
 function demand.close(keeper)
   for id in pairs(keeper.flights) do
-    local one = flights.current(keeper, id)
-    if one then waiting.wake(one.waiters) end
+    local flight = flights.current(keeper, id)
+    if flight then waiting.wake(flight.waiters) end
   end
   local ids = {}
   for id in pairs(keeper.pending) do ids[#ids + 1] = id end

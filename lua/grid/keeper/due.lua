@@ -74,10 +74,10 @@ local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed",
 -- Outcomes that leave the record as it is.
 local UNCHANGED = { missing = true, serve = true, hold = true, back_off = true, elsewhere = true }
 
-local function count(keeper, counts, one)
-  local is_unchanged = UNCHANGED[one.outcome] or one.outcome == "failed" and one.err ~= nil and one.err.kind == "store"
-  keeper.deferred[one.id] = is_unchanged and clock.boot() or nil
-  local name = COUNTED[one.outcome]
+local function count(keeper, counts, flight)
+  local is_unchanged = UNCHANGED[flight.outcome] or flight.outcome == "failed" and flight.err ~= nil and flight.err.kind == "store"
+  keeper.deferred[flight.id] = is_unchanged and clock.boot() or nil
+  local name = COUNTED[flight.outcome]
   if name then counts[name] = counts[name] + 1 end
 end
 

@@ -7,7 +7,7 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
-local flight = require "grid.keeper.flight"
+local runner = require "grid.keeper.flight"
 local flights = require "grid.keeper.flights"
 local json = require "grid.json"
 local lifecycle = require "grid.keeper.lifecycle"
@@ -111,7 +111,7 @@ end
 
 local function remove_once(keeper, id, current, rev)
   local env = keeper:env()
-  local facts = flight.facts(keeper, current, env.me, flights.current(keeper, id) ~= nil)
+  local facts = runner.facts(keeper, current, env.me, flights.current(keeper, id) ~= nil)
   local act, tombstone = "missing", nil
   if current then act, tombstone = lifecycle.remove(current, env, facts) end
   if act == "missing" then

@@ -1,6 +1,6 @@
 -- One refresh: executes the effects of grid.keeper.protocol, and records the outcome.
--- `flight.run` returns when the flight has ended.
--- A flight (`one`) has: id; want, see protocol.decide, with known_rev, the rev of the
+-- `run` returns when the flight has ended.
+-- A flight has: id; want, see protocol.decide, with known_rev, the rev of the
 -- record in memory, and ends_if_changed: the flight ends with the outcome "changed" if
 -- the store has another record; waits_until, on CLOCK_BOOTTIME: until then it waits for a
 -- refresh elsewhere; can_persist: it may wait without limit for a store that takes no
@@ -23,24 +23,24 @@ local sending = require "grid.keeper.sending"
 local spool = require "grid.keeper.spool"
 local waiting = require "grid.keeper.waiting"
 
-local flight = {}
+local runner = {}
 
 -- Flight -> grant and opener of the exchange; pending answer -> last state of its flight.
 -- They are not in the tables themselves, which a dump of the keeper shows.
 local inside = setmetatable({}, { __mode = "k" })
 
-local function emit(one, name, fields)
+local function emit(flight, name, fields)
   fields = fields or {}
-  fields.name, fields.id = name, one.id
-  one.events[#one.events + 1] = fields
+  fields.name, fields.id = name, flight.id
+  flight.events[#flight.events + 1] = fields
 end
 
-local function teller(one)
-  return function(_, event) one.events[#one.events + 1] = event end
+local function collector_of(flight)
+  return function(_, event) flight.events[#flight.events + 1] = event end
 end
 
 --- The facts about the owner in a record; see grid.keeper.owner.
-function flight.facts(keeper, record, me, is_in_flight)
+function runner.facts(keeper, record, me, is_in_flight)
   local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
   local held = record and (record.owner or record.intent and record.intent.owner)
   local pid = held and owner.process_of(held, me, facts.is_local)
@@ -51,16 +51,16 @@ function flight.facts(keeper, record, me, is_in_flight)
   return facts
 end
 
--- The part of a new intent that the exchange makes. -> true | nil: sets one.err
-local function prepare_grant(keeper, one, record)
-  inside[one] = { grant = {} }
+-- The part of a new intent that the exchange makes. -> true | nil: sets flight.err
+local function prepare_grant(keeper, flight, record)
+  inside[flight] = { grant = {} }
   if not keeper.exchange.grant then return true end
   local ok, grant, opener = pcall(keeper.exchange.grant, record.tokens)
   if ok and type(grant) == "table" then
-    inside[one] = { grant = grant, opener = opener }
+    inside[flight] = { grant = grant, opener = opener }
     return true
   end
-  one.err = ok and errors.is_error(opener) and opener
+  flight.err = ok and errors.is_error(opener) and opener
     or failure.of_answer { kind = "refused", code = "no_grant", message = "the exchange gave no grant" }
 end
 
@@ -69,55 +69,55 @@ local perform = {}
 -- A flight begins with the record in memory, if that shows no other refresh. If the
 -- record was changed since, the put of the intent conflicts, and the flight reads the
 -- record.
-local function recall(keeper, one)
-  local rev = one.want.known_rev
-  local record = rev ~= nil and not one.has_read and access.recall(keeper, one.id, rev)
+local function recall(keeper, flight)
+  local rev = flight.want.known_rev
+  local record = rev ~= nil and not flight.has_read and access.recall(keeper, flight.id, rev)
   if record and record.state == "live" and not record.intent and not record.backoff then return record, rev end
 end
 
 -- No event: the record in memory is not that of the store, or that is unknown.
-function perform.read(keeper, one, state)
-  local record, rev = recall(keeper, one)
-  one.is_recalled = record ~= nil
+function perform.read(keeper, flight, state)
+  local record, rev = recall(keeper, flight)
+  flight.is_recalled = record ~= nil
   if not record then
-    if one.want.ends_if_changed and not one.has_read then return nil end
-    record, rev = access.read(keeper, one.id)
+    if flight.want.ends_if_changed and not flight.has_read then return nil end
+    record, rev = access.read(keeper, flight.id)
   end
-  one.has_read = true
+  flight.has_read = true
   if not record and rev then
-    one.err = rev
+    flight.err = rev
     return { name = "read", is_error = true }
   end
   local is_new = state.step == "look" and record and record.state == "live" and not record.intent
-  if is_new and not prepare_grant(keeper, one, record) then return { name = "read", is_error = true } end
-  one.skew = record and record.skew
-  return { name = "read", record = record, rev = rev, facts = flight.facts(keeper, record, one.me, false) }
+  if is_new and not prepare_grant(keeper, flight, record) then return { name = "read", is_error = true } end
+  flight.skew = record and record.skew
+  return { name = "read", record = record, rev = rev, facts = runner.facts(keeper, record, flight.me, false) }
 end
 
 local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not work
 
 -- Before an intent is taken over, an answer to it in the spool is committed.
-function perform.put(keeper, one, state, effect)
-  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, one.id, teller(one)) > 0 then
+function perform.put(keeper, flight, state, effect)
+  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, flight.id, collector_of(flight)) > 0 then
     return { name = "put", result = "conflict" }
   end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
-  local is_recalled = one.is_recalled
-  one.is_recalled = false
-  if result == "conflict" and is_recalled and one.want.ends_if_changed then return nil end
+  local is_recalled = flight.is_recalled
+  flight.is_recalled = false
+  if result == "conflict" and is_recalled and flight.want.ends_if_changed then return nil end
   if result == "conflict" then
-    one.conflicts = (one.conflicts or 0) + 1
-    if one.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(one.id) end
+    flight.conflicts = (flight.conflicts or 0) + 1
+    if flight.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(flight.id) end
   end
-  one.err = err or one.err
+  flight.err = err or flight.err
   return { name = "put", result = result, rev = rev, is_volatile = err ~= nil and err.code == "not_durable" }
 end
 
-function perform.send(keeper, one, _, effect)
-  one.sent_at = clock.boot()
-  if effect.intent.doubt then emit(one, "replayed", { generation = effect.intent.parent }) end
-  local event, err = sending.attempt(keeper, effect, one.skew or 0)
-  one.err = err
+function perform.send(keeper, flight, _, effect)
+  flight.sent_at = clock.boot()
+  if effect.intent.doubt then emit(flight, "replayed", { generation = effect.intent.parent }) end
+  local event, err = sending.attempt(keeper, effect, flight.skew or 0)
+  flight.err = err
   return event
 end
 
@@ -130,14 +130,14 @@ local JUDGE_AFTER = 0.5
 
 -- Waits while another process refreshes, until the record changes, or until the owner
 -- must be judged again, since that process may end. No event: waits_until has passed.
-function perform.wait(keeper, one, state, effect)
+function perform.wait(keeper, flight, state, effect)
   local now = clock.boot()
   local until_time, pause = now + math.min(effect.seconds or JUDGE_AFTER, JUDGE_AFTER), SHORTEST_POLL
   while now < until_time do
-    if now >= one.waits_until or keeper.closed then return nil end
-    waiting.sleep(keeper.host, math.min(pause, until_time - now, one.waits_until - now))
+    if now >= flight.waits_until or keeper.closed then return nil end
+    waiting.sleep(keeper.host, math.min(pause, until_time - now, flight.waits_until - now))
     pause = math.min(2 * pause, LONGEST_POLL)
-    local record, rev = access.read(keeper, one.id, state.rev)
+    local record, rev = access.read(keeper, flight.id, state.rev)
     if record ~= "same" and (record or not rev) then break end
     now = clock.boot()
   end
@@ -145,18 +145,18 @@ function perform.wait(keeper, one, state, effect)
 end
 
 -- The next flight for the id continues with the answer, if this one does not complete.
-local function set_pending(keeper, one, state, name)
+local function set_pending(keeper, flight, state, name)
   local pending = { spooled = name }
-  keeper.pending[one.id], inside[pending] = pending, state
+  keeper.pending[flight.id], inside[pending] = pending, state
 end
 
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
 local LAST_KEEPS = 8 -- of a keeper that was closed, or of a process that ends
 
-local function may_wait_for_store(keeper, one, pause)
+local function may_wait_for_store(keeper, flight, pause)
   local is_ending = keeper.closed or waiting.is_ending(keeper.host)
-  if one.can_persist and not (is_ending and one.keeps > LAST_KEEPS) then return true end
-  return clock.boot() + pause <= one.waits_until
+  if flight.can_persist and not (is_ending and flight.keeps > LAST_KEEPS) then return true end
+  return clock.boot() + pause <= flight.waits_until
 end
 
 -- The kind of an answer in the spool.
@@ -168,14 +168,14 @@ end
 -- The store takes no answer: the answer is written to the spool, or put again after a
 -- pause, as long as the flight may wait. No event: the flight ends, and the next one for
 -- the id continues with keeper.pending.
-function perform.keep(keeper, one, state)
-  one.keeps = (one.keeps or 0) + 1
-  local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(one.keeps - 1, 10), LONGEST_KEEP)
-  local name = one.spooled or keeper.spool and spool.save(keeper, state.record, kind_of(state))
-  if name or not may_wait_for_store(keeper, one, pause) then
-    set_pending(keeper, one, state, name)
-    if name and not one.spooled then emit(one, "spooled", { generation = state.record.gen }) end
-    if name and not state.raw then memory.adopt_after(keeper, state.record, nil, one.edits) end
+function perform.keep(keeper, flight, state)
+  flight.keeps = (flight.keeps or 0) + 1
+  local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(flight.keeps - 1, 10), LONGEST_KEEP)
+  local name = flight.spooled or keeper.spool and spool.save(keeper, state.record, kind_of(state))
+  if name or not may_wait_for_store(keeper, flight, pause) then
+    set_pending(keeper, flight, state, name)
+    if name and not flight.spooled then emit(flight, "spooled", { generation = state.record.gen }) end
+    if name and not state.raw then memory.adopt_after(keeper, state.record, nil, flight.edits) end
     return nil
   end
   waiting.sleep(keeper.host, pause)
@@ -190,76 +190,77 @@ end
 
 local conclude = {}
 
-function conclude.refreshed(keeper, one, effect)
-  local seconds = one.sent_at and clock.boot() - one.sent_at
-  emit(one, "refreshed", { generation = effect.record.gen, seconds = seconds })
-  memory.adopt_after(keeper, effect.record, effect.rev, one.edits)
+function conclude.refreshed(keeper, flight, effect)
+  local seconds = flight.sent_at and clock.boot() - flight.sent_at
+  emit(flight, "refreshed", { generation = effect.record.gen, seconds = seconds })
+  memory.adopt_after(keeper, effect.record, effect.rev, flight.edits)
 end
 
-function conclude.adopt(keeper, one, effect)
+function conclude.adopt(keeper, flight, effect)
   if not is_live(effect.record) then return end
-  emit(one, "adopted", { generation = effect.record.gen })
-  memory.adopt_after(keeper, effect.record, effect.rev, one.edits)
+  emit(flight, "adopted", { generation = effect.record.gen })
+  memory.adopt_after(keeper, effect.record, effect.rev, flight.edits)
 end
 
-local function take_over(keeper, one, effect)
-  if is_live(effect.record) then memory.adopt_after(keeper, effect.record, effect.rev, one.edits) end
+local function take_over(keeper, flight, effect)
+  if is_live(effect.record) then memory.adopt_after(keeper, effect.record, effect.rev, flight.edits) end
 end
 
 conclude.serve, conclude.hold, conclude.back_off = take_over, take_over, take_over
 
-function conclude.dead(keeper, one, effect)
+function conclude.dead(keeper, flight, effect)
   local record = effect.record
-  if one.sent_at then
-    emit(one, "dead", { generation = record.gen, kind = "auth", code = record.dead.code })
+  if flight.sent_at then
+    emit(flight, "dead", { generation = record.gen, kind = "auth", code = record.dead.code })
   end
-  memory.adopt_after(keeper, record, effect.rev, one.edits)
+  memory.adopt_after(keeper, record, effect.rev, flight.edits)
 end
 
-function conclude.failed(keeper, one, effect)
+function conclude.failed(keeper, flight, effect)
   local problem = effect.failure
-  one.err = one.err or failure.of_answer(problem)
-  emit(one, "failed", { kind = one.err.kind, code = one.err.code })
-  if effect.record and effect.rev then memory.adopt_after(keeper, effect.record, effect.rev, one.edits) end
+  flight.err = flight.err or failure.of_answer(problem)
+  emit(flight, "failed", { kind = flight.err.kind, code = flight.err.code })
+  if effect.record and effect.rev then memory.adopt_after(keeper, effect.record, effect.rev, flight.edits) end
 end
 
-function conclude.missing(keeper, one, effect)
-  memory.clear(keeper, one.id, effect.record, effect.rev)
+function conclude.missing(keeper, flight, effect)
+  memory.clear(keeper, flight.id, effect.record, effect.rev)
 end
 
-function conclude.forget(keeper, one, effect)
-  access.remove(keeper, one.id, effect.rev)
-  memory.forget(keeper, one.id)
+function conclude.forget(keeper, flight, effect)
+  access.remove(keeper, flight.id, effect.rev)
+  memory.forget(keeper, flight.id)
 end
 
 -- The answer belongs to a session that was removed or replaced meanwhile, and is given
 -- to no caller. Without an entry it brought no new refresh token: the one that was sent
 -- may be that of the session in its place, or of one with another id, and stays valid.
-function conclude.dropped(keeper, one, effect)
-  emit(one, "dropped", {})
+function conclude.dropped(keeper, flight, effect)
+  emit(flight, "dropped", {})
   if effect.entry then sending.revoke(keeper, effect.entry.tokens, effect.entry.skew) end
 end
 
-local function note_held(keeper, one, before)
-  local entry = keeper.entries[one.id]
-  local is_held = entry ~= nil and entry.is_held
-  if is_held and not (before and before.is_held) then emit(one, "suspended", { generation = entry.gen }) end
-  if before and before.is_held and entry and not is_held and entry.session then emit(one, "resumed", { generation = entry.gen }) end
+local function note_held(keeper, flight, before)
+  local entry = keeper.entries[flight.id]
+  if not entry then return end
+  local was_held = before ~= nil and before.is_held
+  if entry.is_held and not was_held then emit(flight, "suspended", { generation = entry.gen }) end
+  if was_held and not entry.is_held and entry.session then emit(flight, "resumed", { generation = entry.gen }) end
 end
 
-local function finish(keeper, one, effect)
-  local entry = keeper.entries[one.id]
+local function finish(keeper, flight, effect)
+  local entry = keeper.entries[flight.id]
   local before = entry and { is_held = entry.is_held }
-  keeper.pending[one.id] = nil
-  one.outcome, one.seconds = effect.outcome, effect.seconds
-  conclude[effect.outcome](keeper, one, effect)
-  note_held(keeper, one, before)
-  if one.spooled then spool.remove(keeper, one.spooled) end
+  keeper.pending[flight.id] = nil
+  flight.outcome, flight.seconds = effect.outcome, effect.seconds
+  conclude[effect.outcome](keeper, flight, effect)
+  note_held(keeper, flight, before)
+  if flight.spooled then spool.remove(keeper, flight.spooled) end
   local record = effect.record
-  one.code = record and record.backoff and record.backoff.code
+  flight.code = record and record.backoff and record.backoff.code
   if effect.outcome == "failed" and record and record.backoff then
-    one.seconds = math.max(0, merge.backoff_left(record, keeper:env()))
-    one.is_replayed_at_once = record.backoff.seconds == 0 -- no pause, and not one that is over already
+    flight.seconds = math.max(0, merge.backoff_left(record, keeper:env()))
+    flight.replays_immediately = record.backoff.seconds == 0 -- no pause, and not one that is over already
   end
 end
 
@@ -269,46 +270,46 @@ local lazy_random = setmetatable({}, {
   __index = function(_, name) return name == "unit" and random.unit() or core.uuid() end,
 })
 
-local function env_of(keeper, one)
-  local made = inside[one] or {}
+local function env_of(keeper, flight)
+  local made = inside[flight] or {}
   return {
-    me = one.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
+    me = flight.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
     random = lazy_random,
   }
 end
 
 -- Begins, or continues with an answer that the store has not taken yet.
-local function begin(keeper, one)
-  local pending = keeper.pending[one.id]
-  if not keeper.has_opened_spool then spool.commit(keeper, nil, teller(one)) end
-  if not pending then return protocol.begin(one.want, keeper.watches[one.id]) end
-  one.spooled = pending.spooled
+local function begin(keeper, flight)
+  local pending = keeper.pending[flight.id]
+  if not keeper.has_opened_spool then spool.commit(keeper, nil, collector_of(flight)) end
+  if not pending then return protocol.begin(flight.want, keeper.watches[flight.id]) end
+  flight.spooled = pending.spooled
   return protocol.resume(inside[pending])
 end
 
 -- The outcome of a flight that ends because an effect returned no event.
 local UNFINISHED = { keep = "kept", wait = "elsewhere", read = "changed", put = "changed" }
 
-local function fly(keeper, one)
-  local state, effect = begin(keeper, one)
+local function run_once(keeper, flight)
+  local state, effect = begin(keeper, flight)
   while effect.act ~= "done" do
-    local event = perform[effect.act](keeper, one, state, effect)
+    local event = perform[effect.act](keeper, flight, state, effect)
     if not event then
-      one.outcome = UNFINISHED[effect.act]
+      flight.outcome = UNFINISHED[effect.act]
       return
     end
-    state, effect = protocol.next(state, event, env_of(keeper, one))
-    memory.note_watch(keeper, one.id, state.watch)
-    if state.step == "save" then set_pending(keeper, one, state, one.spooled) end
+    state, effect = protocol.next(state, event, env_of(keeper, flight))
+    memory.note_watch(keeper, flight.id, state.watch)
+    if state.step == "save" then set_pending(keeper, flight, state, flight.spooled) end
   end
-  finish(keeper, one, effect)
+  finish(keeper, flight, effect)
 end
 
 --- Runs a flight; after a failure that allows an immediate replay, a second time.
-function flight.run(keeper, one)
-  one.events, one.me, one.edits = {}, clock.identity(keeper.instance), keeper.census.edits
-  fly(keeper, one)
-  if one.outcome == "failed" and one.is_replayed_at_once then fly(keeper, one) end
+function runner.run(keeper, flight)
+  flight.events, flight.me, flight.edits = {}, clock.identity(keeper.instance), keeper.census.edits
+  run_once(keeper, flight)
+  if flight.outcome == "failed" and flight.replays_immediately then run_once(keeper, flight) end
 end
 
-return flight
+return runner

@@ -7,7 +7,7 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
-local flight = require "grid.keeper.flight"
+local runner = require "grid.keeper.flight"
 local waiting = require "grid.keeper.waiting"
 
 local flights = {}
@@ -24,21 +24,21 @@ end
 -- The coroutine that carries out a flight may be closed while it waits, or be dropped:
 -- then the collector takes it. On LuaJIT, which closes none, its status does not tell:
 -- nginx calls those of other requests dead, and uses those that it has ended again.
-local function is_dropped(one)
-  local carrier = one.carrier
-  if one.witness and one.witness:is_ended() then return true end
+local function is_dropped(flight)
+  local carrier = flight.carrier
+  if flight.witness and flight.witness:is_ended() then return true end
   return carrier ~= nil and (carrier.thread == nil or is_closed(carrier.thread))
 end
 
 --- The flight in progress for an id | nil. A flight that was in progress when the process
 --- forked continues in the parent only.
 function flights.current(keeper, id)
-  local one = keeper.flights[id]
-  if not one or one.pid == core.pid() and not is_dropped(one) then return one end
+  local flight = keeper.flights[id]
+  if not flight or flight.pid == core.pid() and not is_dropped(flight) then return flight end
   keeper.flights[id] = nil
-  if one.pid == core.pid() then
-    one.is_over, one.outcome = true, "elsewhere"
-    waiting.wake(one.waiters)
+  if flight.pid == core.pid() then
+    flight.is_over, flight.outcome = true, "elsewhere"
+    waiting.wake(flight.waiters)
   end
   return nil
 end
@@ -53,26 +53,26 @@ function flights.count(keeper)
 end
 
 -- Waiters are woken first; events come after, since a handler may take long.
-local function land(keeper, one)
-  keeper.flights[one.id] = nil
-  one.is_over = true
-  if one.witness then one.witness:close() end
-  waiting.wake(one.waiters)
-  for _, event in ipairs(one.events or {}) do events.emit(keeper, event) end
+local function conclude(keeper, flight)
+  keeper.flights[flight.id] = nil
+  flight.is_over = true
+  if flight.witness then flight.witness:close() end
+  waiting.wake(flight.waiters)
+  for _, event in ipairs(flight.events or {}) do events.emit(keeper, event) end
   keeper:on_landed()
 end
 
 local WEAK = { __mode = "v" }
 
-local function carry_out(keeper, one)
-  if one.has_begun then return end
-  one.has_begun = true
+local function carry_out(keeper, flight)
+  if flight.has_begun then return end
+  flight.has_begun = true
   local thread = coroutine.running()
-  one.witness = keeper.host.witness and keeper.host.witness()
-  one.carrier = thread and setmetatable({ thread = thread }, WEAK)
-  local ok, problem = pcall(flight.run, keeper, one)
-  if not ok then one.outcome, one.err = "failed", failure.of_store(problem) end
-  land(keeper, one)
+  flight.witness = keeper.host.witness and keeper.host.witness()
+  flight.carrier = thread and setmetatable({ thread = thread }, WEAK)
+  local ok, problem = pcall(runner.run, keeper, flight)
+  if not ok then flight.outcome, flight.err = "failed", failure.of_store(problem) end
+  conclude(keeper, flight)
   if not ok then error(problem, 0) end
 end
 
@@ -80,29 +80,29 @@ end
 -- that was closed while a caller read the store begins nothing but the saving of answers.
 local function begin(keeper, id, want, waits_until)
   if keeper.closed and not keeper.pending[id] then return { id = id, is_over = true, outcome = "closed" } end
-  local one = {
+  local flight = {
     id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.pid(),
     has_begun = false, is_over = false, can_persist = false,
   }
-  keeper.flights[id] = one
+  keeper.flights[id] = flight
   local host = keeper.host
   local may_spawn = host.spawn ~= nil and waiting.is_possible(host)
-  one.can_persist = may_spawn and keeper.may_persist
-  if not may_spawn or not host.spawn(carry_out, keeper, one) then
-    one.can_persist = false
-    carry_out(keeper, one)
+  flight.can_persist = may_spawn and keeper.may_persist
+  if not may_spawn or not host.spawn(carry_out, keeper, flight) then
+    flight.can_persist = false
+    carry_out(keeper, flight)
   end
-  return one
+  return flight
 end
 
-local function wait_for(keeper, one, deadline)
+local function wait_for(keeper, flight, deadline)
   local host, now = keeper.host, clock.boot()
-  while flights.current(keeper, one.id) == one and now < deadline and not keeper.closed do
-    if not one.has_begun and core.now() >= one.created + SPAWN_TIMEOUT then
-      one.can_persist = false
-      carry_out(keeper, one)
+  while flights.current(keeper, flight.id) == flight and now < deadline and not keeper.closed do
+    if not flight.has_begun and core.now() >= flight.created + SPAWN_TIMEOUT then
+      flight.can_persist = false
+      carry_out(keeper, flight)
     else
-      waiting.wait(host, one.waiters, math.min(deadline - now, one.has_begun and LONGEST_WAIT or SPAWN_TIMEOUT))
+      waiting.wait(host, flight.waiters, math.min(deadline - now, flight.has_begun and LONGEST_WAIT or SPAWN_TIMEOUT))
     end
     now = clock.boot()
   end
@@ -111,10 +111,14 @@ end
 --- Begins a flight unless one is in progress for the id, and waits for its end, at most
 --- until `deadline` on CLOCK_BOOTTIME. -> the flight, which may not have ended
 function flights.join(keeper, id, want, deadline)
-  local one = flights.current(keeper, id)
-  if one then one.waits_until = math.max(one.waits_until, deadline) else one = begin(keeper, id, want, deadline) end
-  if not one.is_over and waiting.is_possible(keeper.host) then wait_for(keeper, one, deadline) end
-  return one
+  local flight = flights.current(keeper, id)
+  if flight then
+    flight.waits_until = math.max(flight.waits_until, deadline)
+  else
+    flight = begin(keeper, id, want, deadline)
+  end
+  if not flight.is_over and waiting.is_possible(keeper.host) then wait_for(keeper, flight, deadline) end
+  return flight
 end
 
 --- Begins a flight in the background unless one is in progress; without an event loop the
@@ -125,8 +129,8 @@ function flights.offer(keeper, id, want)
 end
 
 --- Waits until a flight has ended, or the keeper is closed.
-function flights.await(keeper, one)
-  if waiting.is_possible(keeper.host) then wait_for(keeper, one, math.huge) end
+function flights.await(keeper, flight)
+  if waiting.is_possible(keeper.host) then wait_for(keeper, flight, math.huge) end
 end
 
 return flights
