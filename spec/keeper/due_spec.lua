@@ -539,6 +539,31 @@ describe("keeper:run", function()
     assert.same({ "1 2 3 4 ", true }, { out, is_well })
   end)
 
+  -- `text` makes the runs; then the process gets TERM. -> does it survive?
+  local function survives(text)
+    local out, is_well = raw_rig.run([[
+      local core, grid = require "grid.core", require "grid"
+      local keeper = grid.keeper {
+        exchange = grid.exchange.oauth2 { token_url = "http://127.0.0.1:1/", client_id = "app", client_auth = "none" },
+        store = grid.store.memory(),
+      }
+      local function run() return keeper:run { stop_when = function() return true end } end
+    ]] .. text .. [[
+      io.write "over"
+      io.flush()
+      os.execute("kill -TERM " .. core.pid())
+      io.write " and survived"
+    ]])
+    assert.truthy(out:find "^over", out)
+    return is_well
+  end
+
+  it("leaves signals to the program that it returns to", function()
+    assert.is_false(survives "run() run()")
+    assert.is_false(survives "pcall(keeper.run, keeper, { stop_when = function() error 'canary' end })")
+    assert.is_true(survives "core.catch_signals() run()")
+  end)
+
   it("goes on at once where more is due than a round has room for", function()
     start()
     for i = 1, 150 do

@@ -12,21 +12,34 @@ static void record(int number)
     caught = 1;
 }
 
-static void catch_one(int number)
-{
-    struct sigaction before, action = {.sa_handler = record, .sa_flags = SA_RESETHAND};
+enum { SIGNALS = 4 };
 
+static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+static struct sigaction before[SIGNALS]; /* what the first holder found */
+static int holders;
+
+static void catch_one(int number, struct sigaction *found)
+{
+    struct sigaction action = {.sa_handler = record, .sa_flags = SA_RESETHAND};
+
+    if (number == SIGPIPE) action = (struct sigaction){.sa_handler = SIG_IGN};
     sigemptyset(&action.sa_mask);
-    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+    if (sigaction(number, NULL, found) == 0 && found->sa_handler != SIG_IGN)
         sigaction(number, &action, NULL);
 }
 
 void grid_signals_catch(void)
 {
-    catch_one(SIGINT);
-    catch_one(SIGTERM);
-    catch_one(SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
+    bool is_first = holders++ == 0;
+    struct sigaction ours;
+
+    for (int i = 0; i < SIGNALS; i++) catch_one(numbers[i], is_first ? &before[i] : &ours);
+}
+
+void grid_signals_release(void)
+{
+    if (--holders > 0) return;
+    for (int i = 0; i < SIGNALS; i++) sigaction(numbers[i], &before[i], NULL);
 }
 
 bool grid_signals_caught(void)

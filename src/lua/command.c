@@ -25,6 +25,14 @@ static int catch_signals(lua_State *L)
     return 0;
 }
 
+/* release_signals(): see base/signals.h */
+static int release_signals(lua_State *L)
+{
+    (void)L;
+    grid_signals_release();
+    return 0;
+}
+
 /* signal_caught() -> boolean */
 static int signal_caught(lua_State *L)
 {
@@ -45,6 +53,7 @@ void gridL_open_command(lua_State *L)
         {"is_terminal", is_terminal},
         {"fill_standard", fill_standard},
         {"catch_signals", catch_signals},
+        {"release_signals", release_signals},
         {"signal_caught", signal_caught},
         {NULL, NULL},
     };

@@ -199,17 +199,24 @@ function due.stop(keeper)
   waiting.wake(keeper.pulse)
 end
 
---- Runs the rounds until a signal, or until `stop_when` returns true.
-function due.run(keeper, given)
-  local obstacle = waiting.obstacle(keeper.host)
-  if obstacle then return nil, obstacle end
-  core.catch_signals()
-  local stop_when, is_stopped = given.stop_when, false
-  loop(keeper, given.every or EVERY, function()
+local function run(keeper, every, stop_when)
+  local is_stopped = false
+  loop(keeper, every, function()
     is_stopped = is_stopped or core.signal_caught() or stop_when and stop_when() -- which may tell it only once
     return is_stopped
   end)
   if not keeper.closed then save_pending(keeper) end
+end
+
+--- Runs the rounds until a signal, or until `stop_when` returns true. After that, signals
+--- do what they did before.
+function due.run(keeper, given)
+  local obstacle = waiting.obstacle(keeper.host)
+  if obstacle then return nil, obstacle end
+  core.catch_signals()
+  local ok, problem = pcall(run, keeper, given.every or EVERY, given.stop_when)
+  core.release_signals()
+  if not ok then error(problem, 0) end
   return true
 end
 

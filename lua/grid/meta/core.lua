@@ -294,8 +294,11 @@ function core.is_terminal(descriptor) end
 function core.fill_standard() end
 
 --- Installs handlers that record the first SIGINT, SIGTERM and SIGHUP, and ignores
---- SIGPIPE. For a command, not for a library.
+--- SIGPIPE, until release_signals.
 function core.catch_signals() end
+
+--- Restores what handled these signals before, after as many calls as of catch_signals.
+function core.release_signals() end
 
 --- Was a signal recorded?
 ---@return boolean
