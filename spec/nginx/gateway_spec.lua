@@ -56,14 +56,19 @@ local PROGRAM = [[
 describe("the example gateway", function()
   local grid_side, program, gateway, cookie
 
-  setup(function()
-    grid_side = sandbox.share { api_key = "canary-api-key" }
-    program = nginx.start { locations = PROGRAM }
-    gateway = nginx.start {
-      conf = adapted(program.port),
+  local function start(change)
+    local conf = adapted(program.port)
+    return nginx.start {
+      conf = change and change(conf) or conf,
       env = { GRID_API_KEY = grid_side.api_key, GRID_BASE_URL = grid_side.https, GRID_ENVIRONMENT = "sandbox",
         GRID_CA_FILE = grid_side.ca },
     }
+  end
+
+  setup(function()
+    grid_side = sandbox.share { api_key = "canary-api-key" }
+    program = nginx.start { locations = PROGRAM }
+    gateway = start()
   end)
 
   teardown(function()
@@ -253,5 +258,32 @@ describe("the example gateway", function()
     assert.equal(401, (select(2, visit())))
     assert.equal(401, (select(2, visit())))
     assert.equal(1, grid_side:stats().requests)
+  end)
+
+  it("forgets no session while log-ins fill its dictionary", function()
+    local large = gateway
+    gateway = start(function(text) return (text:gsub("grid_sessions 32m", "grid_sessions 128k")) end)
+    local ok, problem = pcall(function()
+      local idle = log_in { key_lifetime = 900 }
+      cookie = log_in { key_lifetime = 30, tier = "2", mode = "idempotent" }
+      local status, count = 200, 0
+      while status == 200 and count < 1000 do
+        status = select(2, post("/login", { email = "ann@example.com" }))
+        count = count + 1
+      end
+      assert.equal(503, status)
+      grid_side:fault { kind = "drop", execute = true } -- what its repetition needs makes the record longer
+      assert.equal(200, (select(2, visit())))
+      assert.is_true(nginx.wait_for(10, function()
+        local body, now = visit()
+        assert.equal(200, now)
+        return tonumber(body:match "(%d+)$") > os.time() + 600
+      end))
+      cookie = idle
+      assert.equal(200, (select(2, visit())))
+    end)
+    gateway:stop()
+    gateway = large
+    assert.is_true(ok, problem)
   end)
 end)

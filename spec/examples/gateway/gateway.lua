@@ -24,6 +24,8 @@ local LONG_PAUSE = 60     -- after a refresh that Grid refused
 local LONGEST_WAIT = 5    -- of a request, for the refresh of its session
 local LOGIN_TIME = 15 * 60
 
+local RESERVED = 1 / 16 -- of the dict: for changes of the sessions there are, and their locks
+
 -- Browsers take __Host- cookies from this very host only (RFC 6265bis section 4.1.3.2).
 local LOGIN, SESSION = "__Host-grid_login", "__Host-grid_session"
 
@@ -44,11 +46,15 @@ local function load(kind, id)
   return text and cjson.decode(text)
 end
 
--- `safe_set` fails when the dict is full; `set` would drop another session.
+-- Unlike `set` and `add`, `safe_set` and `safe_add` drop no other record of a full dict.
 local function store(kind, id, record, seconds)
   local ok, problem = sessions:safe_set(kind .. id, cjson.encode(record), seconds or 0)
   if not ok then ngx.log(ngx.ERR, "a session was not stored: ", problem) end
   return ok
+end
+
+local function has_room()
+  return sessions:free_space() > RESERVED * sessions:capacity()
 end
 
 local function random_id()
@@ -69,7 +75,7 @@ end
 -- the lock of the next one.
 local function lock(id)
   local owner = random_id()
-  return sessions:add("lock:" .. id, owner, LOCK_TIME) and owner
+  return sessions:safe_add("lock:" .. id, owner, LOCK_TIME) and owner
 end
 
 local function unlock(id, owner, pause)
@@ -177,6 +183,7 @@ end
 --- content_by_lua of /login
 function gateway.login()
   local email = posted "email"
+  if not has_room() then return answer(503, { error = "full" }) end
   local res, err = client:init_auth { email = email }
   if not res then return refuse(err) end
   local keys, id = grid.keypair(), random_id()
@@ -191,6 +198,7 @@ end
 function gateway.verify()
   local otp_code, begun = posted "otp_code", load("login:", cookie_of(LOGIN))
   if not begun then return answer(401, { error = "begin with /login" }) end
+  if not has_room() then return answer(503, { error = "full" }) end
   local keys = grid.keypair(begun.keys)
   local res, err = client:complete_auth {
     email = begun.email, otp_code = otp_code, otp_id = begun.otp_id, encryption_public_key = keys.public_key,
