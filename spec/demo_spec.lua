@@ -170,7 +170,7 @@ describe("the demo #slow", function()
       assert_silent({ run:json "s.json" }, out, err)
     end)
 
-    it("keeps what came of a broken answer where the command would", function()
+    it("keeps the bytes of a broken answer where the command would", function()
       run:write_session "s.json"
       local text = run.folder:read "s.json"
       run.server:fault { kind = "trailing", execute = true }

@@ -34,7 +34,7 @@ describe("a host", function()
   end)
 
   for _, protocol in ipairs { "http", "https" } do
-    it("may be away for longer than the timeout: what came meanwhile is not lost: " .. protocol, function()
+    it("may be away for longer than the timeout: an answer that came meanwhile is not lost: " .. protocol, function()
       local requests, away = {}, false
       for i = 1, 40 do requests[i] = rig.request(server) end
       server:fault { kind = "delay", hold = true, count = 0 }

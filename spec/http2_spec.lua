@@ -144,8 +144,8 @@ describe("an HTTP/2 stream", function()
   end
 
   describe("whose answer is broken off", function()
-    -- libcurl 7.88 and 8.0 drop what comes in one TLS record with RST_STREAM; the status
-    -- is kept.
+    -- libcurl 7.88 and 8.0 drop the bytes of a TLS record that has RST_STREAM, too; the
+    -- status is kept.
     local drops = libcurl == 788 or libcurl == 800
 
     for _, code in ipairs { CANCEL, INTERNAL_ERROR, REFUSED_STREAM } do

@@ -142,7 +142,7 @@ describe("no secret is shown", function()
     local res, err = meet(("HTTP/1.1 %d x\r\n%sContent-Length: %d\r\n\r\n%s"):format(status, header, #text, text))
     assert.truthy((res or err).request_id:find("[redacted]", 1, true), (res or err).request_id)
     if err then err.headers = nil end -- as they came
-    assert_shows_no_secret(err or tostring(res), "what came of " .. text)
+    assert_shows_no_secret(err or tostring(res), "the result of " .. text)
     assert_shows_no_secret(events, "an event")
     events = {}
     return res, err

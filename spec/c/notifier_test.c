@@ -19,7 +19,7 @@
 
 static const char SECRET[] = "0123456789abcdef";
 
-enum { LONG = 60000, SHORT = 20 }; /* milliseconds: SHORT is waited for in vain */
+enum { LONG = 60000, SHORT = 20 }; /* milliseconds: nothing happens within SHORT */
 
 #define MINUTE 60.0
 

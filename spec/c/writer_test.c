@@ -82,7 +82,7 @@ static bool is_readable(const grid_writer *writer, int milliseconds)
     return poll(&one, 1, milliseconds) == 1;
 }
 
-enum { LONG = 60000, SHORT = 20 }; /* milliseconds: SHORT is waited for in vain */
+enum { LONG = 60000, SHORT = 20 }; /* milliseconds: nothing happens within SHORT */
 
 static grid_write *take(grid_writer *writer)
 {

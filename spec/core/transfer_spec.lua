@@ -92,7 +92,7 @@ describe("grid.core", function()
       assert.is_nil(answer.headers)
     end)
 
-    it("over its limit keeps what came", function()
+    it("over its limit keeps the bytes up to the limit", function()
       local answer = fetch(engine, "/ok", { max_response_bytes = 4 })
       assert.equal("protocol", answer.kind)
       assert.equal("body_too_large", answer.code)

@@ -1,5 +1,5 @@
 -- Exchanges through grid.http: one refresh for each way in which a client authenticates,
--- as an authorization server sees it, and what comes of its answer.
+-- as an authorization server sees it, and the result of its answer.
 
 local core = require "grid.core"
 local grid = require "grid"

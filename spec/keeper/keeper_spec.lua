@@ -285,7 +285,7 @@ describe("grid.keeper", function()
     assert.same({ 1, 0 }, { server.executions, server.reuses })
   end)
 
-  it("saves what came of an answer that was broken off, and finds the tokens there", function()
+  it("saves the bytes of an answer that was broken off, and finds the tokens there", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
     server.faults[1] = function(self, request, execute)

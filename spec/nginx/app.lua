@@ -1,5 +1,5 @@
 -- What the locations of the specs run inside nginx: one client for the worker, one call,
--- and what came of it as JSON text. Owns nothing but that client. The sandbox and its
+-- and its result as JSON text. Owns nothing but that client. The sandbox and its
 -- session come from the environment, see spec/nginx/scene.lua.
 
 local cjson = require "cjson"
@@ -27,7 +27,7 @@ function app.request()
   return { encryption_public_key = app.public_key, kms_payload = os.getenv "SCENE_PAYLOAD" }
 end
 
---- What came of a call, in a form that specs compare.
+--- The result of a call, in a form that specs compare.
 function app.outcome(res, err)
   if res then return { ok = true, status = res.status, attempts = res.attempts, payload_bytes = #res.kms_payload_json } end
   return { kind = err.kind, code = err.code, sent = err.sent, status = err.status, message = err.message, attempts = err.attempts }

@@ -80,7 +80,7 @@ describe("the example gateway", function()
     assert.falsy(log:find("canary", 1, true))
   end)
 
-  -- Posts a JSON object. -> what came, the cookie that was set
+  -- Posts a JSON object. -> the answer, the cookie that was set
   local function post(path, value, with)
     local options = ("-D '%s/headers' -d '%s' %s"):format(gateway.dir, json.encode(value), with and "-b " .. with or "")
     local body, status = gateway:get(path, options)

@@ -61,7 +61,7 @@ function app.say(value)
   ngx.print(cjson.encode(value))
 end
 
---- What came of a method of the keeper, in a form that specs compare.
+--- The result of a method of the keeper, in a form that specs compare.
 function app.outcome(session, err)
   if not session then
     return { kind = err.kind, code = err.code, cause = err.cause and err.cause.code, message = tostring(err) }

@@ -8,7 +8,7 @@ local scenes = require "spec.nginx.scene"
 
 local APP = 'local app = require "spec.nginx.app" '
 
--- Phases that may wait. Each location leaves what came of its call as the body.
+-- Phases that may wait. The body of each location is the result of its call.
 local WAITING = {
   rewrite = [[
     location = /rewrite {

@@ -43,7 +43,7 @@ local function works_on_a_sandbox(_, command)
   assert.same({ 0, "" }, { code, err })
 end
 
--- By how a command begins, without what comes after a '#'; the longest prefix that fits
+-- By how a command begins, without the text behind a '#'; the longest prefix that fits
 -- counts.
 local COMMANDS = {
   ["sudo apt-get install "] = is_installed_by_setup,

@@ -5,7 +5,7 @@
 //
 //   ok             an answer
 //   late           an answer after half a second
-//   echo           an answer that says what came: method, headers, the body in hexadecimal digits
+//   echo           an answer that shows the request: method, headers, the body in hexadecimal digits
 //   headers        an answer whose headers come twice, with cookies
 //   encoded        an answer in the codings of `?coding=gzip,br`, unknown ones in name alone; `&of=N`: N zero bytes;
 //                  `&cut=N`: without its last N bytes

@@ -17,7 +17,7 @@
 //   ["forever", milliseconds]            the frames since the last cut are sent until the connection ends, with such a pause
 //   ["end"], ["reset"]                   the end of the connection, by FIN or by RST
 //
-// A request without a body is answered at once. GET /executions?case=NAME over plain HTTP lists what came under a name. A
+// A request without a body is answered at once. GET /executions?case=NAME over plain HTTP lists the requests of a name. A
 // connection begins with SETTINGS; on the port `none`, they allow no stream, on `early` no byte of a body: there a request meets
 // the script that was posted to /early, as soon as its head has come. It ends with the process of --watch.
 import http from "node:http";

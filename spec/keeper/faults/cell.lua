@@ -1,5 +1,5 @@
 -- One cell of the fault matrix: a session, a server in one mode, processes that meet a
--- fault, and what came of it. Cells run at once, as coroutines that wait for each other's
+-- fault, and its outcome. Cells run at once, as coroutines that wait for each other's
 -- processes.
 -- Owns: the folder of the store, its keeper for set-up, the processes of the cell.
 -- Does not know: the faults.
