@@ -121,7 +121,7 @@ describe("bytes that no request asked for", function()
 
   -- The host sleeps long, so that the bytes have come before the step that sends.
   it("are no answer to the first call on a new connection over TLS", function()
-    local host = { name = "slow", now = core.now, sleep = function() os.execute "sleep 0.05" end }
+    local host = { name = "slow", now = core.now, sleep = function() os.execute "sleep 0.2" end }
     local client = grid.new {
       api_key = "key", base_url = server.eager, ca_file = server.ca, http_version = "1.1", retries = 0, host = host,
     }
@@ -151,9 +151,9 @@ describe("frames of an HTTP/2 stream that no request has opened", function()
     local early = ('["wait",100],["frame",1,4,2,"88"],["frame",0,1,2,"%s"]'):format(("{}"):gsub(".", function(byte)
       return ("%02x"):format(byte:byte())
     end))
-    local first = peer:start(engine, ('{"case":"%s","do":[%s]}'):format(case, early))
-    step_until(engine, function() return #peer:executions(case) == 1 end)
-    os.execute "sleep 0.3"
+    local first = peer:start(engine, ('{"case":"%s","do":[%s,["note"]]}'):format(case, early))
+    step_until(engine, function() return #peer:executions(case) > 0 end)
+    while #peer:executions(case) < 2 do os.execute "sleep 0.05" end -- the frames have been written
     local second = peer:start(engine, "{}")
     step_until(engine, function() return second:is_finished() end)
     local answer = second:answer()

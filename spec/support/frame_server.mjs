@@ -13,6 +13,7 @@
 //   ["cut"]                              what follows goes out in another write, and so in another TLS record
 //   ["wait", milliseconds]
 //   ["gather", n]                        waits until this connection has had n requests
+//   ["note"]                             the case has one more in the list of its requests, when what precedes is written
 //   ["repeat", n]                        the frames since the last cut are sent n times
 //   ["forever", milliseconds]            the frames since the last cut are sent until the connection ends, with such a pause
 //   ["end"], ["reset"]                   the end of the connection, by FIN or by RST
@@ -102,14 +103,14 @@ class Connection {
     executions.set(script.case, list);
     list.push({ connection: this.number, stream });
     this.came++;
-    this.run(stream, script.do && list.length <= (script.times ?? Infinity) ? script.do : ANSWER);
+    this.run(stream, script.do && list.length <= (script.times ?? Infinity) ? script.do : ANSWER, list);
   }
 
   write(frames) {
     return new Promise((resolve) => this.socket.writable ? this.socket.write(Buffer.concat(frames), resolve) : resolve());
   }
 
-  async run(stream, steps) {
+  async run(stream, steps, list) {
     const at = (last) => ({ max: LARGEST, zero: 0 })[last] ?? Math.max(stream + last, 0);
     let frames = [];
     const cut = async () => {
@@ -130,6 +131,7 @@ class Connection {
         await cut();
         if (name === "wait") await later(rest[0]);
         if (name === "gather") while (this.came < rest[0]) await later(5);
+        if (name === "note") list.push({ connection: this.number, stream });
         if (name === "end") this.socket.end();
         if (name === "reset") this.socket.tcp.resetAndDestroy();
       }
