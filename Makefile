@@ -215,7 +215,7 @@ sandbox:  ## a Grid server to test your own programs against, until ^C
 	@spec/support/setup run
 	@spec/sandbox/run
 
-BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
+BENCH_PROGRAMS := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c)) $(VMS:%=$(B)/%/bare_replace.so)
 bench: all $(BENCH_PROGRAMS)  ## time and memory of calls, crypto, the keeper and its store in Redis, against bare libcurl, OpenSSL, fsync and redis-benchmark
 	spec/support/setup test
 	@BUILD=$(B) spec/bench/run plain crypto refresh_all keeper redis
@@ -228,6 +228,10 @@ bench-peers: all  ## one call after another by lua-grid, the curl command, Lua-c
 bench-nginx: all  ## speed of calls inside nginx, against a cosocket client
 	spec/support/setup test
 	@BUILD=$(B) spec/bench/nginx/run
+
+$(B)/%/bare_replace.so: spec/bench/lua/bare_replace.c
+	@mkdir -p $(@D)
+	$(CC) -shared $(FLAGS) $(FLAGS_$*) $(CFLAGS) -o $@ $<
 
 $(B)/bench/%: spec/bench/%.c
 	@mkdir -p $(@D)

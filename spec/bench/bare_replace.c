@@ -1,24 +1,12 @@
-/* The system calls that a durable replacement of a file cannot do without: the bytes are
- * written to a new file in the folder of the old one, fsync, rename, fsync of the folder.
- * No lock, no comparison with the old file.
+/* Durable replacements of a file, one after another.
  *
  * bare_replace FOLDER NAME BYTES_FILE COUNT: prints the seconds that COUNT replacements
  * of FOLDER/NAME by the content of BYTES_FILE take. */
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "replace.h"
+
 #include <time.h>
-#include <unistd.h>
 
 enum { MAX_SIZE = 65536 };
-
-static void need(int done, const char *what)
-{
-    if (done)
-        return;
-    perror(what);
-    exit(1);
-}
 
 static double now(void)
 {
@@ -38,19 +26,6 @@ static size_t read_file(const char *path, char bytes[MAX_SIZE])
     need(size > 0 && size < MAX_SIZE, path);
     fclose(file);
     return size;
-}
-
-static void replace(int folder, const char *name, const char *bytes, size_t size)
-{
-    static const char temporary[] = "new";
-    int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    need(fd >= 0, "open");
-    need(write(fd, bytes, size) == (ssize_t)size, "write");
-    need(fsync(fd) == 0, "fsync");
-    need(close(fd) == 0, "close");
-    need(renameat(folder, temporary, folder, name) == 0, "rename");
-    need(fsync(folder) == 0, "fsync of the folder");
 }
 
 int main(int argc, char **argv)

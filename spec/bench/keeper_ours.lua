@@ -83,10 +83,6 @@ function modes.refresh()
   end)
 end
 
-local function replace_file(write)
-  assert(assert(core.file_begin(write.path)):commit(write.text))
-end
-
 -- The same requests without the keeper, each between two durable replacements of the
 -- bytes that a keeper has written.
 function modes.bare()
@@ -98,13 +94,14 @@ function modes.bare()
   local first, last = body:find(token, 1, true)
   local before, after = body:sub(1, first - 1), body:sub(last + 1)
   local http, options = grid.http.new(), { timeout = 10, retries = 0 }
+  local replace_file, parent, name = require "bare_replace", writes[1].path:match "^(.*)/(.*)$"
   return second_round(function()
     for _ = 1, count do
-      replace_file(writes[1])
+      replace_file(parent, name, writes[1].text)
       local answer = assert(http:send({ method = method, url = url, headers = headers, body = before .. token .. after }, options))
       token = answer.body:match '"refresh_token":%s*"([^"]+)"'
       assert(answer.status == 200 and token)
-      replace_file(writes[2])
+      replace_file(parent, name, writes[2].text)
     end
   end)
 end
