@@ -66,7 +66,9 @@ endif
 # ---- Build ------------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(if $(VMS),$(VMS:%=$(B)/%/grid/core.so),no-vm)  ## the C module, for each VM whose headers are here
+CORES = $(VMS:%=$(B)/%/grid/core.so)
+
+all: $(if $(VMS),$(CORES),no-vm)  ## the C module, for each VM whose headers are here
 
 .PHONY: no-vm
 no-vm:
@@ -185,13 +187,14 @@ test-c: $(C_TESTS)  ## the units of the core, in C
 
 spec: spec-lua5.4 spec-luajit  ## the Lua specs on both VMs; SPEC=spec/one_spec.lua runs one
 
-spec-lua5.4 spec-luajit: spec-%: $(B)/$$*/grid/core.so
+# Of both VMs, since specs start programs on the other one, too.
+spec-lua5.4 spec-luajit: spec-%: $(CORES)
 	@$(call lua_env,$*) $(SUITE) tests $(VARIANT)$* $(SHARDS) 3 \
 	  '$(UNDER) $(VM_DIR)$* $(BUSTED) --pattern=_spec%.lua$$ $(ARGS)' $(call specs_of,$*)
 
 spec-nginx: nginx inside-nginx  ## calls in a real nginx, and the Lua specs in a worker; ARGS=--tags=slow
 
-nginx inside-nginx: $(B)/luajit/grid/core.so
+nginx inside-nginx: $(CORES)
 
 # A worker waits for most of its time, so five shards run side by side.
 nginx:

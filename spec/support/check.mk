@@ -18,7 +18,7 @@ OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/clone
 REGRESS := $(filter-out $(STEPS),$(wildcard spec/regress/*_spec.lua))
 
 .PHONY: slow
-slow: $(B)/lua5.4/grid/core.so  ## the specs that take long, on one VM: kills, signals, every block of the documentation
+slow: $(CORES)  ## the specs that take long, on one VM: kills, signals, every block of the documentation
 	@$(call lua_env,lua5.4) $(SUITE) tests slow lua5.4 $(BUSTED) --pattern='_spec%.lua$$' --tags=slow $(SPECS) $(TOOLS) $(STEPS)
 
 .PHONY: model
@@ -26,10 +26,10 @@ model: $(B)/luajit/grid/core.so  ## every interleaving of the keeper's protocol,
 	@$(call lua_env,luajit) $(SUITE) tests model luajit $(BUSTED) $(MODEL)
 
 .PHONY: tools steps
-tools: $(B)/luajit/grid/core.so  ## the specs of the sandbox and of the scripts, on one VM
+tools: $(CORES)  ## the specs of the sandbox and of the scripts, on one VM
 	@$(call lua_env,luajit) $(SUITE) tests tools $(SHARDS) 3 'luajit $(BUSTED) $(NOT_SLOW)' $(TOOLS)
 
-steps: $(B)/lua5.4/grid/core.so  ## the specs that start a process for each step, on one VM
+steps: $(CORES)  ## the specs that start a process for each step, on one VM
 	@$(call lua_env,lua5.4) $(SUITE) tests steps $(SHARDS) 3 'lua5.4 $(BUSTED) $(NOT_SLOW)' $(STEPS)
 
 .PHONY: faults
@@ -132,7 +132,7 @@ lint-words:
 	@$(SUITE) check words spec/support/words
 
 layers: all  ## the walls between the rooms, and what core.so exports
-	@$(SUITE) check layers spec/support/layers $(VMS:%=$(B)/%/grid/core.so)
+	@$(SUITE) check layers spec/support/layers $(CORES)
 
 # ---- Programs that embed Lua ------------------------------------------------------------------
 # Drivers and fuzzers may use the whole of grid.core inside Lua 5.4: they are linked with it.
