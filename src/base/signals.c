@@ -12,20 +12,29 @@ static void record(int number)
     caught = 1;
 }
 
-enum { SIGNALS = 4 };
+static const struct {
+    int number;
+    void (*handler)(int);
+    int flags;
+} actions[] = {
+    {SIGINT, record, SA_RESETHAND},
+    {SIGTERM, record, SA_RESETHAND},
+    {SIGHUP, record, SA_RESETHAND},
+    {SIGPIPE, SIG_IGN, 0},
+};
 
-static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+enum { SIGNALS = sizeof actions / sizeof actions[0] };
+
 static struct sigaction before[SIGNALS]; /* what the first holder found */
 static int holders;
 
-static void catch_one(int number, struct sigaction *found)
+static void catch_one(int i, struct sigaction *found)
 {
-    struct sigaction action = {.sa_handler = record, .sa_flags = SA_RESETHAND};
+    struct sigaction action = {.sa_handler = actions[i].handler, .sa_flags = actions[i].flags};
 
-    if (number == SIGPIPE) action = (struct sigaction){.sa_handler = SIG_IGN};
     sigemptyset(&action.sa_mask);
-    if (sigaction(number, NULL, found) == 0 && found->sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
+    if (sigaction(actions[i].number, NULL, found) == 0 && found->sa_handler != SIG_IGN)
+        sigaction(actions[i].number, &action, NULL);
 }
 
 void grid_signals_catch(void)
@@ -33,13 +42,16 @@ void grid_signals_catch(void)
     bool is_first = holders++ == 0;
     struct sigaction ours;
 
-    for (int i = 0; i < SIGNALS; i++) catch_one(numbers[i], is_first ? &before[i] : &ours);
+    for (int i = 0; i < SIGNALS; i++)
+        catch_one(i, is_first ? &before[i] : &ours);
 }
 
 void grid_signals_release(void)
 {
-    if (--holders > 0) return;
-    for (int i = 0; i < SIGNALS; i++) sigaction(numbers[i], &before[i], NULL);
+    if (--holders > 0)
+        return;
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(actions[i].number, &before[i], NULL);
 }
 
 bool grid_signals_caught(void)

@@ -65,27 +65,21 @@ static int json_members(lua_State *L)
     return 1;
 }
 
-enum { SMALL_BODY = 4096, FRAME = 64 /* more than the names and brackets of a body */ };
-
-/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind,
- * code, message. A body of usual size is assembled on the C stack. It cannot exceed the
- * buffer (an escape has at most six bytes), so there is no memory to free if Lua
- * throws. */
-static int refresh_body(lua_State *L)
+static bool write_refresh_body(lua_State *L, grid_buffer *out, grid_error *err)
 {
     grid_slice key = gridL_check_slice(L, 1), payload = {NULL, 0};
     bool has_payload = !lua_isnoneornil(L, 2), is_checked = lua_toboolean(L, 3);
-    char memory[SMALL_BODY];
-    grid_buffer small, *out = &small;
-    grid_error err;
 
     if (has_payload)
         payload = gridL_check_slice(L, 2);
-    grid_buffer_init(&small, sizeof memory - 1);
-    grid_buffer_lend(&small, memory, sizeof memory);
-    if (6 * key.size + payload.size + FRAME > sizeof memory)
-        out = gridL_new_buffer(L);
-    return gridL_finish_buffer(L, grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, &err), out, &err);
+    return grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, err);
+}
+
+/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind,
+ * code, message */
+static int refresh_body(lua_State *L)
+{
+    return gridL_return_text(L, write_refresh_body);
 }
 
 void gridL_open_json(lua_State *L)
