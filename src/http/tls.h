@@ -24,7 +24,8 @@ bool grid_tls_lacks_http2(CURL *easy);
  * so far. False without TLS, and if libcurl uses another TLS library. */
 bool grid_tls_count_written(CURL *easy, uint64_t *bytes);
 
-/* The same for the bytes that OpenSSL has read. */
+/* The same for the bytes that OpenSSL has read. From the first call on, OpenSSL reads no
+ * further than the current record. */
 bool grid_tls_count_read(CURL *easy, uint64_t *bytes);
 
 /* True: since the number of written bytes was read, OpenSSL has written fewer bytes than
