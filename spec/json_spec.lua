@@ -170,6 +170,12 @@ for _, flavour in ipairs(flavours) do
     assert.equal(1, select("#", fresh.at(nil, "a")))
   end)
 
+  it("gives out a string that is not empty, and no other value", function()
+    assert.equal("a", fresh.text "a")
+    for _, value in ipairs { "", 1, true, fresh.null, {} } do assert.is_nil(fresh.text(value)) end
+    assert.is_nil(fresh.text(nil))
+  end)
+
   it("gives out the exact bytes of a part", function()
       local text = ' {"a" : [ 1.0 , {"b\\u0062": "x" } ], "a\\"": 2} '
       assert.equal("1.0", fresh.slice(text, "a", 1))

@@ -42,3 +42,11 @@ describe("the outcome of a try", function()
     end
   end)
 end)
+
+describe("a success", function()
+  it("has a status from 200 to 299", function()
+    for _, status in ipairs { 200, 204, 299 } do assert.is_true(outcome.is_success(status)) end
+    for _, status in ipairs { 0, 101, 199, 300, 304, 404, 500 } do assert.is_false(outcome.is_success(status)) end
+    assert.is_false(outcome.is_success(nil))
+  end)
+end)

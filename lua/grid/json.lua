@@ -68,4 +68,11 @@ function json.at(value, ...)
   return value
 end
 
+--- The value | nil: it is not a string, or is empty
+---@param value any
+---@return string?
+function json.text(value)
+  return type(value) == "string" and value ~= "" and value or nil
+end
+
 return json

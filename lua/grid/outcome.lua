@@ -1,5 +1,5 @@
 -- Computes the outcome of a call, on which every decision to repeat a request is based.
--- Owns: the rule. Pure: values in, values out.
+-- Owns: the rule, and what statuses say of it. Pure: values in, values out.
 -- Does not know: errors and calls.
 
 local outcome = {}
@@ -15,6 +15,13 @@ local NOT_EXECUTED = { [429] = true, [503] = true }
 -- the service behind them did not answer in time.
 local function is_refusal(status)
   return status >= 400 and status < 500 and status ~= 408
+end
+
+--- Is it the status of a success (RFC 9110 section 15.3)?
+---@param status? integer
+---@return boolean
+function outcome.is_success(status)
+  return status ~= nil and status >= 200 and status < 300
 end
 
 --- The outcome of a failed try.

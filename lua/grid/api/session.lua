@@ -14,15 +14,7 @@ local jwt = lazy "grid.jwt"
 
 local session = {}
 
-local at = json.at
-
-local function is_present(value)
-  return value ~= nil and value ~= json.null
-end
-
-local function has_text(value)
-  return type(value) == "string" and value ~= ""
-end
+local at, text = json.at, json.text
 
 -- ---- Members --------------------------------------------------------------------------
 
@@ -38,14 +30,14 @@ local function fault(payload)
   if type(privy) ~= "table" then return "session.Privy" end
   if type(privy.token) ~= "string" then return "session.Privy.token" end
   for _, name in ipairs(OPTIONAL_TEXTS) do
-    local text = privy[name]
-    if type(text) ~= "string" and is_present(text) then return "session.Privy." .. name end
+    local value = at(privy, name)
+    if value ~= nil and type(value) ~= "string" then return "session.Privy." .. name end
   end
   local key = privy.session
   if type(key) ~= "table" then return "session.Privy.session" end
   if type(key.expires_at) ~= "number" then return "session.Privy.session.expires_at" end
-  local provider = payload.provider
-  if type(provider) ~= "string" and is_present(provider) then return "provider" end
+  local provider = at(payload, "provider")
+  if provider ~= nil and type(provider) ~= "string" then return "provider" end
 end
 
 --- The fault of a decoded kms_payload as a phrase | nil
@@ -57,8 +49,7 @@ end
 --- Is it a Turnkey session? Such a session cannot be refreshed.
 ---@param payload table decoded
 function session.is_turnkey(payload)
-  local outer = payload.session
-  return type(outer) == "table" and is_present(outer.Turnkey)
+  return at(payload, "session", "Turnkey") ~= nil
 end
 
 --- The wallets of a session, as two sets: of their addresses, and of their ids.
@@ -119,7 +110,7 @@ end
 local function is_another_user(sent, privy)
   local raw = json.slice(sent, "session", "Privy", "user_id")
   local before, after = raw and json.decode(raw), privy.user_id
-  return has_text(before) and has_text(after) and before ~= after
+  return text(before) and text(after) and before ~= after
 end
 
 local function insert_token(bytes, token)
@@ -140,7 +131,7 @@ end
 ---@return string
 function session.to_store(bytes, payload, sent)
   local privy = payload.session.Privy
-  if not sent or has_text(privy.refresh_token) then return bytes end
+  if not sent or text(privy.refresh_token) then return bytes end
   local token = sent_token(sent)
   if not token or is_another_user(sent, privy) then return bytes end
   return insert_token(bytes, token)
@@ -161,7 +152,7 @@ end
 ---@return string?
 function session.rescuable_body(err)
   if not errors.is_error(err) or not err.status or err.status >= 300 then return nil end
-  return has_text(err.body) and err.body or nil
+  return text(err.body)
 end
 
 -- ---- What may be shown ----------------------------------------------------------------
@@ -172,11 +163,7 @@ end
 ---@return string
 function session.identity(kms_payload)
   local token = at(json.decode(kms_payload), "session", "Privy", "refresh_token")
-  return core.fingerprint(has_text(token) and token or kms_payload)
-end
-
-local function text_or_nil(value)
-  return has_text(value) and value or nil
+  return core.fingerprint(text(token) or kms_payload)
 end
 
 local function add_expiry(fact, seconds, now)
@@ -187,7 +174,7 @@ local function add_expiry(fact, seconds, now)
 end
 
 local function describe_token(value, now)
-  if not has_text(value) then return nil end
+  if not text(value) then return nil end
   return add_expiry({ fingerprint = core.fingerprint(value) }, jwt.expiry(value), now)
 end
 
@@ -195,8 +182,8 @@ local function describe_wallets(list)
   local facts = json.array()
   for _, wallet in ipairs(type(list) == "table" and list or {}) do
     facts[#facts + 1] = {
-      address = text_or_nil(at(wallet, "address")),
-      chain_type = text_or_nil(at(wallet, "chain_type")),
+      address = text(at(wallet, "address")),
+      chain_type = text(at(wallet, "chain_type")),
     }
   end
   return facts
@@ -218,10 +205,10 @@ end
 
 -- Without `provider`, the name of the member of `session` is the provider.
 local function provider_of(payload, privy)
-  local named = text_or_nil(at(payload, "provider"))
+  local named = text(at(payload, "provider"))
   if named or privy then return named or "privy" end
   local outer = at(payload, "session")
-  return type(outer) == "table" and text_or_nil((next(outer))) or nil
+  if type(outer) == "table" then return text((next(outer))) end
 end
 
 ---@class (exact) grid.SessionFact
@@ -251,7 +238,7 @@ function session.describe(kms_payload, now, pair)
   local privy = at(payload, "session", "Privy")
   return {
     provider = provider_of(payload, privy),
-    user_id = text_or_nil(at(privy, "user_id")),
+    user_id = text(at(privy, "user_id")),
     authorization_key = privy and describe_key(payload, at(privy, "session"), now, pair),
     user_token = describe_token(at(privy, "token"), now),
     access_token = describe_token(at(privy, "privy_access_token"), now),

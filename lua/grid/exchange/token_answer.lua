@@ -40,22 +40,6 @@ local function shown(body, secrets_of, status)
   return code, message
 end
 
-local function is_text(value)
-  return type(value) == "string" and value ~= ""
-end
-
-local function is_success(status)
-  return status >= 200 and status < 300
-end
-
-local function is_absent(value)
-  return value == nil or value == json.null
-end
-
-local function text_or_nil(value)
-  if is_text(value) then return value end
-end
-
 local function number_or_nil(value)
   if type(value) == "number" then return value end
 end
@@ -64,12 +48,13 @@ end
 --- text and cannot be kept
 ---@param value any
 function token_answer.tokens(value)
-  if type(value) ~= "table" or not is_text(value.access_token) then return nil end
-  if not is_absent(value.refresh_token) and type(value.refresh_token) ~= "string" then return nil end
+  if type(value) ~= "table" or not json.text(value.access_token) then return nil end
+  local refresh_token = json.at(value, "refresh_token")
+  if refresh_token ~= nil and type(refresh_token) ~= "string" then return nil end
   -- The members that a keeper reads. A record also has the exact bytes of the answer.
   return {
-    access_token = value.access_token, refresh_token = text_or_nil(value.refresh_token),
-    token_type = text_or_nil(value.token_type), scope = text_or_nil(value.scope), id_token = text_or_nil(value.id_token),
+    access_token = value.access_token, refresh_token = json.text(refresh_token),
+    token_type = json.text(value.token_type), scope = json.text(value.scope), id_token = json.text(value.id_token),
     expires_in = number_or_nil(value.expires_in), expires_at = number_or_nil(value.expires_at),
   }
 end
@@ -82,13 +67,13 @@ end
 
 -- GitHub refuses a refresh token with status 200.
 local function is_refusal(body)
-  return is_text(body.error) and body.access_token == nil and body.refresh_token == nil
+  return json.text(body.error) and body.access_token == nil and body.refresh_token == nil
 end
 
 -- 409 may mean that a request with the same idempotency key is being executed.
 local function kind_of(status, body)
   if is_rejected(status, body.error) then return "reject" end
-  if is_success(status) then return is_refusal(body) and "refused" or "unknown" end
+  if outcome.is_success(status) then return is_refusal(body) and "refused" or "unknown" end
   if status == 409 then return "unknown" end
   return outcome.of("yes", status) == "unknown" and "unknown" or "refused"
 end
@@ -100,14 +85,14 @@ end
 function token_answer.read(answer, secrets_of)
   local status = answer.status
   local value = json.decode(pasted.without_mark(answer.body))
-  local tokens = is_success(status) and token_answer.tokens(value)
+  local tokens = outcome.is_success(status) and token_answer.tokens(value)
   if tokens then return tokens end
   local body = type(value) == "table" and value or {}
   local failure = { kind = kind_of(status, body), status = status }
   failure.code, failure.message = shown(body, secrets_of, status)
   if failure.kind == "reject" then
     failure.code = body.error
-  elseif failure.kind == "unknown" and is_success(status) then
+  elseif failure.kind == "unknown" and outcome.is_success(status) then
     failure.code, failure.message = "unreadable", ("the token endpoint answered with status %d and no tokens"):format(status)
   elseif failure.kind == "refused" and body.error == "use_dpop_nonce" then
     failure.nonce = dpop.nonce_of(answer.headers)

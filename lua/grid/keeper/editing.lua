@@ -37,7 +37,7 @@ local function read_tokens(keeper, given)
   local ok, tokens, fault = pcall(read or plain_tokens, given)
   if not ok then return nil, "the exchange failed to read them" end
   if type(tokens) ~= "table" then return nil, read and fault or "a JSON object is expected" end
-  if type(tokens.refresh_token) ~= "string" or tokens.refresh_token == "" then return nil, "refresh_token is missing" end
+  if not json.text(tokens.refresh_token) then return nil, "refresh_token is missing" end
   local texts = sending.texts(tokens)
   if not texts then return nil, ("more than %d strings"):format(MOST_TOKENS) end
   return tokens, texts

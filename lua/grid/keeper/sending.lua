@@ -110,10 +110,6 @@ local function kept_headers(headers)
   return kept
 end
 
-local function is_success(status)
-  return status ~= nil and status >= 200 and status < 300
-end
-
 local function raw_result(status, headers, body, code)
   return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
 end
@@ -163,7 +159,7 @@ end
 local function read(keeper, answer, grant)
   local result, problem = call_read(keeper, answer, grant)
   if result then return result end
-  if problem.kind ~= "reject" and problem.kind ~= "refused" and is_success(answer.status) then
+  if problem.kind ~= "reject" and problem.kind ~= "refused" and outcome.is_success(answer.status) then
     return raw_result(answer.status, answer.headers, answer.body, problem.code)
   end
   return {
@@ -177,7 +173,7 @@ end
 local function result_of_error(err)
   if err.outcome == "none" then return { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after } end
   local body = err.body
-  if is_success(err.status) and body and body ~= "" and #body <= LONGEST_RAW then
+  if outcome.is_success(err.status) and body and body ~= "" and #body <= LONGEST_RAW then
     return raw_result(err.status, err.headers or {}, body, err.code)
   end
   return { kind = "unknown", code = err.code, status = err.status }
@@ -276,7 +272,7 @@ function sending.revoke(keeper, tokens, skew)
   local answer
   answer, err = keeper.http:perform(request)
   if not answer then return nil, err end
-  if is_success(answer.status) then return true end
+  if outcome.is_success(answer.status) then return true end
   return nil, failure.of_answer {
     kind = outcome.of("yes", answer.status) == "unknown" and "unknown" or "refused", code = "http_" .. answer.status,
     status = answer.status, message = ("the revocation was answered with status %d"):format(answer.status),
