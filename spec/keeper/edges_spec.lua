@@ -269,6 +269,86 @@ describe("The rounds of refresh_due", function()
     assert.equal(7, keeper.counters.refreshed)
   end)
 
+  -- Nothing is put for the session "bad", which is due first.
+  local function assert_turn_of_others(store)
+    start_again { store = store, exchange = keeper.exchange }
+    for _ = 1, 3 do assert(keeper:refresh_due { limit = 1 }) end
+    assert.equal(1, server.current.good)
+  end
+
+  local function add_both()
+    assert(keeper:add("bad", { access_token = "a", refresh_token = "bad-0", expires_in = 3000 }))
+    assert(keeper:add("good", { access_token = "a", refresh_token = "good-0", expires_in = 3600 }))
+  end
+
+  it("come to each session, although some are dead, and were copied to the store as due", function()
+    start()
+    local old, new = keeper.store, grid.store.memory()
+    add_both()
+    server.faults[1] = function() return rig.response(400, '{"error":"invalid_grant"}') end
+    assert.is_nil(keeper:refresh "bad")
+    for i, id in ipairs(old:list(10)) do assert(new:put(id, nil, assert(old:get(id)), i)) end
+    rig.pass(3590)
+    assert_turn_of_others(new)
+  end)
+
+  it("come to each session, although the exchange makes no grant for some", function()
+    start()
+    local grant = keeper.exchange.grant
+    keeper.exchange.grant = function(tokens)
+      if tokens.refresh_token == "bad-0" then error "no grant" end
+      return grant(tokens)
+    end
+    add_both()
+    rig.pass(3590)
+    assert_turn_of_others(keeper.store)
+  end)
+
+  it("come to each session, although the store refuses some by an error that is not its own", function()
+    start()
+    local store, problem = keeper.store, errors.new { kind = "network", code = "timeout", message = "a store behind HTTP" }
+    add_both()
+    rig.pass(3590)
+    assert_turn_of_others(rig.spoiled(store, { put = function(put, id, ...)
+      if id == "bad" then return nil, problem end
+      return put(id, ...)
+    end }))
+  end)
+
+  it("come to each session, although the store does not take the answer of some", function()
+    if rawget(_G, "ngx") then return end -- in an event loop the refresh waits for the store
+    start()
+    add_both()
+    local store = keeper.store
+    keeper.store = rig.spoiled(store, { put = function(put, id, ...)
+      if id == "bad" and server.current.bad then return nil, "too large" end
+      return put(id, ...)
+    end })
+    rig.pass(3000)
+    assert.equal(1, assert(keeper:refresh_due()).failed)
+    rig.pass(590)
+    for _ = 1, 3 do assert(keeper:refresh_due { limit = 1 }) end
+    assert.equal(1, server.current.good)
+    keeper.store = store
+  end)
+
+  it("come to each session in memory, although the wall clock was set back, and others cannot be written", function()
+    for i = 1, 3 do
+      start()
+      for j = 1, 3 do assert(keeper:add("id" .. j, { access_token = "a", refresh_token = j .. "-0", expires_in = 3600 })) end
+      keeper.store = rig.spoiled(keeper.store, { put = function(put, id, ...)
+        if id ~= "id" .. i then return nil, "damaged" end
+        return put(id, ...)
+      end })
+      rig.pass(3590)
+      rig.set_wall(-7200)
+      for _ = 1, 3 do assert(keeper:refresh_due { limit = 1 }) end
+      assert.equal(1, server.executions)
+      rig.close(keeper, server)
+      rig.begin()
+    end
+  end)
+
   it("fetch the metadata of a server once", function()
     server = rig.process()
     local exchange, reads = rig.exchange(server), 0

@@ -19,46 +19,40 @@ local due = {}
 
 local EVERY, LIMIT, CONCURRENCY = 5, 100, 16
 
--- Adds the ids in memory that are due by CLOCK_BOOTTIME: the store goes by the wall
--- clock, which may have been set back.
-local function add_known(keeper, ids, limit)
-  local now, is_listed = clock.boot(), {}
-  for _, id in ipairs(ids) do is_listed[id] = true end
+-- The ids that are due in the store, and those in memory that are due by CLOCK_BOOTTIME:
+-- the store goes by the wall clock, which may have been set back. -> ids | nil, error
+local function all_due(keeper, limit)
+  local ids, err = access.ids(keeper, "due", clock.wall(), limit)
+  if not ids then return nil, err end
+  local now, is_listed, all = clock.boot(), {}, {}
+  for i, id in ipairs(ids) do all[i], is_listed[id] = id, true end
   for id, entry in pairs(keeper.entries) do
-    if #ids >= limit then return end
+    if #all >= limit then break end
     local is_due = entry.session and now >= math.max(entry.born + entry.schedule.advisory, entry.paused_until)
-    if is_due and not is_listed[id] and not keeper.deferred[id] then ids[#ids + 1] = id end
+    if is_due and not is_listed[id] then all[#all + 1] = id end
   end
+  return all
 end
 
--- The ids that are due in the store, and apart from them the deferred ones: the last
--- rounds have left their records unchanged, since these could not be read or written, are
--- missing, or are not due by the clock of this machine. They stay due, and must not keep
--- the others from their turn; those that were handled least recently come first.
--- -> ids, deferred ids | nil, error
-local function due_ids(keeper, limit)
+-- The ids of a round. The deferred ones come last: the rounds before have put no record
+-- for them, since it could not be read or written, is missing, dead, or not due by the
+-- clock of this machine. They stay due, and must not keep the others from their turn;
+-- those that were handled least recently come first. -> ids | nil, error
+local function ids_of_round(keeper, limit)
   local deferred, count = keeper.deferred, 0
   for _ in pairs(deferred) do count = count + 1 end
-  local listed, err = access.ids(keeper, "due", clock.wall(), limit + count)
-  if not listed then return nil, err end
+  local all, err = all_due(keeper, limit + count)
+  if not all then return nil, err end
   local ids, last = {}, {}
   keeper.deferred = {}
-  for _, id in ipairs(listed) do
+  for _, id in ipairs(all) do
     local list = deferred[id] and last or ids
     keeper.deferred[id] = deferred[id]
     list[#list + 1] = id
   end
   table.sort(last, function(a, b) return deferred[a] < deferred[b] end)
-  return ids, last
-end
-
--- The ids of a round. -> ids | nil, error
-local function ids_of_round(keeper, limit)
-  local ids, last = due_ids(keeper, limit)
-  if not ids then return nil, last end
+  for _, id in ipairs(last) do ids[#ids + 1] = id end
   for i = #ids, limit + 1, -1 do ids[i] = nil end
-  add_known(keeper, ids, limit)
-  for i = 1, math.min(#last, limit - #ids) do ids[#ids + 1] = last[i] end
   return ids
 end
 
@@ -71,12 +65,8 @@ end
 
 local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
 
--- Outcomes that leave the record as it is.
-local UNCHANGED = { missing = true, serve = true, hold = true, back_off = true, elsewhere = true }
-
 local function count(keeper, counts, flight)
-  local is_unchanged = UNCHANGED[flight.outcome] or flight.outcome == "failed" and flight.err ~= nil and flight.err.kind == "store"
-  keeper.deferred[flight.id] = is_unchanged and clock.boot() or nil
+  keeper.deferred[flight.id] = not flight.has_put and clock.boot() or nil
   local name = COUNTED[flight.outcome]
   if name then counts[name] = counts[name] + 1 end
 end

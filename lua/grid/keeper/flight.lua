@@ -5,7 +5,7 @@
 -- the store has another record; waits_until, on CLOCK_BOOTTIME: until then it waits for a
 -- refresh elsewhere; can_persist: it may wait without limit for a store that takes no
 -- answer.
--- When it has ended: outcome, seconds, err, events.
+-- When it has ended: outcome, seconds, err, events; has_put: its last put has succeeded.
 -- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
 -- Does not know: waiters, callers.
 
@@ -109,7 +109,7 @@ function perform.put(keeper, flight, state, effect)
     flight.conflicts = (flight.conflicts or 0) + 1
     if flight.conflicts > MOST_CONFLICTS then result, err = "error", failure.conflict(flight.id) end
   end
-  flight.err = err or flight.err
+  flight.err, flight.has_put = err or flight.err, result == "ok"
   return { name = "put", result = result, rev = rev, is_volatile = err ~= nil and err.code == "not_durable" }
 end
 
