@@ -441,6 +441,23 @@ describe("an answer that the store does not take", function()
     other:close()
   end)
 
+  it("is committed once from a spool that removes nothing, and keeps no refresh from its end", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other.spool = rig.spoiled(other.spool, { remove = function() error "the file system is read-only" end })
+    other.spool.prepare = function() return true end
+    for _ = 1, 2 do other:refresh_due() end
+    server.faults[1] = function() return rig.response(502, "") end
+    assert.is_nil(other:refresh "me")
+    rig.pass(70)
+    assert.equal("access-2", assert(other:refresh "me").access_token)
+    assert.equal("adopted failed suspended replayed refreshed resumed", rig.names(told))
+    other:close()
+  end)
+
   it("is found behind a thousand others that stay in the spool", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }

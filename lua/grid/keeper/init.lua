@@ -104,6 +104,7 @@ function keeper.new(given)
   self.spool = self.spool and spool.open(self.spool)
   self.has_opened_spool = not self.spool
   self.spool_fault = nil -- why the spool cannot be used
+  self.committed = {} -- names of entries that the spool does not remove -> true
   self.instance = core.uuid()
   self.endpoints = { are_known = false } -- of the issuer, see sending.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua

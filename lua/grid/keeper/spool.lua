@@ -64,10 +64,12 @@ function spool.save(keeper, record, kind)
   if result ~= "error" then return name end -- after a conflict: an entry with that name has that answer
 end
 
---- Removes an entry whose answer is in the store now.
+--- Removes an entry whose answer is in the store now, or is dropped. One that cannot be
+--- removed is not committed again.
 function spool.remove(keeper, name)
   local _, rev = keeper.spool:get(name)
-  if rev then access.remove_blob(keeper, keeper.spool, name, rev) end
+  local result = rev and access.remove_blob(keeper, keeper.spool, name, rev)
+  keeper.committed[name] = result == "error" or nil
 end
 
 -- -> id, kind, blob | nothing
@@ -117,8 +119,12 @@ local function commit_record(keeper, record, kind, may_drop, tell)
   return false
 end
 
--- An entry that cannot be opened stays.
+-- An entry that cannot be opened stays. -> was an answer committed?
 local function commit_entry(keeper, name, only_id, tell)
+  if keeper.committed[name] then
+    spool.remove(keeper, name)
+    return false
+  end
   local text = keeper.spool:get(name)
   local id, kind, blob = parse(text or "")
   if not id or only_id and id ~= only_id then return false end
