@@ -1,8 +1,9 @@
 -- spec/support/nginx-program: which nginx the specs start, and how its modules are
--- loaded, with stand-ins for nginx that read a configuration; then the harness and the
--- sandbox with an nginx whose modules are compiled in.
+-- loaded, with stand-ins for nginx that read a configuration; the harness and the sandbox
+-- with an nginx whose modules are compiled in; the port that the harness takes.
 
 local child = require "spec.support.child"
+local nginx = require "spec.support.nginx"
 
 -- An nginx with the modules of `built_in`, that can load those in its folder.
 local STAND_IN = [[#!/bin/sh
@@ -25,10 +26,21 @@ local HARNESS = [[
   local nginx, sandbox = require "spec.support.nginx", require "spec.support.sandbox"
   local side = sandbox.start()
   local server = nginx.start { locations = 'location = /x { content_by_lua_block { require "grid" ngx.print "yes" } }' }
+  print(side.dir)
+  print(server.dir)
   print(server:get "/x", side:stats().held)
   side:stop()
   print(server:stop())
 ]]
+
+-- Notes the folder of each start. The first start in a folder fails as one whose port
+-- another program has taken, which may happen to any start.
+local COMPILED_IN = [[#!/bin/sh
+case $1 in -V | -t) ;; *)
+  grep -qsxF "$2" %s || { echo "$2" >>%s; echo "bind() failed (98: Address already in use)" >&2; exit 1; }
+  echo "$2" >>%s
+esac
+exec '%s' -g '%s' "$@"]]
 
 describe("the nginx that the specs start", function()
   local folder
@@ -71,16 +83,32 @@ describe("the nginx that the specs start", function()
   it("may have its modules before it reads a configuration, for the harness and for the sandbox", function()
     local _, real = folder:run(PROGRAM)
     local path, load = real:match "^([^\n]+)\n(.*)$"
-    folder:write("nginx", ([[#!/bin/sh
-      case $1 in -V | -t) ;; *) echo started >>%s ;; esac
-      exec '%s' -g '%s' "$@"]]):format(child.quote(folder.path .. "/starts"), path, load:gsub("\n", " ")))
+    local starts = child.quote(folder.path .. "/starts")
+    folder:write("nginx", COMPILED_IN:format(starts, starts, starts, path, load:gsub("\n", " ")))
     folder:write("start.lua", HARNESS)
     local script = ("chmod 755 nginx; cd %s && NGINX=%s %s %s"):format(
       child.quote(child.root), child.quote(folder.path .. "/nginx"), child.vm, child.quote(folder.path .. "/start.lua"))
     local code, out, err = folder:run(script)
     assert.equal(0, code, err)
-    assert.matches("^yes\t0\n0\t", out)
-    assert.equal("started\nstarted\n", folder:read "starts")
-    assert.falsy(out:find("[emerg]", 1, true), out)
+    local side, server, rest = out:match "^([^\n]+)\n([^\n]+)\n(.*)$"
+    assert.matches("^yes\t0\n0\t", rest)
+    local started = {}
+    for dir in folder:read("starts"):gmatch "[^\n]+" do started[dir] = true end
+    assert.same({ [side] = true, [server] = true }, started)
+    assert.falsy(rest:find("[emerg]", 1, true), rest)
+  end)
+
+  it("does not share the port of one that serves with reuseport", function()
+    local random_port = nginx.random_port
+    local first = nginx.start { listen = "reuseport" }
+    function nginx.random_port()
+      nginx.random_port = random_port
+      return first.port
+    end
+    local second = nginx.start { listen = "reuseport" }
+    nginx.random_port = random_port
+    local ports = { first.port, second.port }
+    assert.same({ 0, 0 }, { (first:stop()), (second:stop()) })
+    assert.not_equal(ports[1], ports[2])
   end)
 end)

@@ -50,6 +50,18 @@ function nginx.random_port()
   return FIRST_PORT + tonumber(run "od -An -N2 -tu2 /dev/urandom") % PORTS
 end
 
+-- With reuseport, nginx takes a port that another nginx serves, and gets some of its
+-- connections.
+local function free_port()
+  local port, connection
+  repeat
+    if connection then connection:close() end
+    port = nginx.random_port()
+    connection = socket.connect("127.0.0.1", port)
+  until not connection
+  return port
+end
+
 local MAIN = [[
 @LOAD@
 @USER@
@@ -189,7 +201,7 @@ end
 function nginx.start(options)
   local self = setmetatable({ dir = run "mktemp -d \"${TMPDIR:-/tmp}/grid-nginx.XXXXXX\"" }, Server)
   for attempt = 1, ATTEMPTS do
-    self.port = nginx.random_port()
+    self.port = free_port()
     self.http = "http://127.0.0.1:" .. self.port
     files.remove(self.dir, "ended", "started", "nginx.pid", "error.log")
     files.write(self.dir .. "/nginx.conf", configuration(self, options))
