@@ -153,7 +153,7 @@ describe("refresh_due in plain Lua", function()
   end)
 
   it("returns while the store takes no answer, and saves the answers later", function()
-    if rawget(_G, "ngx") then return end -- in an event loop it waits for the store
+    if rawget(_G, "ngx") then return end -- in an event loop its refreshes wait for the store
     local is_down = false
     local store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
       if is_down then error "no space left" end

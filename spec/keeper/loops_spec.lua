@@ -207,6 +207,33 @@ for name, new_program in pairs(loops) do
       assert.equal("access-1", seen)
     end)
 
+    it("keeps the others alive while the store does not take the answer of one session", function()
+      local is_refused, puts, refreshed = true, 0, {}
+      local me = start { store = rig.spoiled(grid.store.memory(), { put = function(put, session_id, ...)
+        if not session_id:find "refused$" then return put(session_id, ...) end
+        puts = puts + 1
+        if puts > 2 and is_refused then return nil, "too large" end -- after the log-in and the intent
+        return put(session_id, ...)
+      end }) }
+      program.spawn(function()
+        for _, one in ipairs { me .. "refused", me } do assert(keeper:add(one, tokens(one))) end
+        assert(keeper:start { every = 0.02 })
+        for i = 1, 3 do
+          rig.pass(3600 - 30)
+          for _ = 1, 300 do
+            refreshed[i] = keeper:status(me).generation
+            if refreshed[i] > i then break end
+            program.sleep(0.01)
+          end
+        end
+        is_refused = false
+        keeper:stop()
+      end)
+      program.run()
+      assert.same({ 2, 3, 4 }, refreshed)
+      assert.equal(2, keeper:status(me .. "refused").generation)
+    end)
+
     it("begins the rounds of `start` at a random time, since many workers start together", function()
       local unit, store, rounds = random.unit, grid.store.memory(), {}
       start { store = store }

@@ -4,7 +4,7 @@
 -- record in memory, and ends_if_changed: the flight ends with the outcome "changed" if
 -- the store has another record; waits_until, on CLOCK_BOOTTIME: until then it waits for a
 -- refresh elsewhere; can_persist: it may wait without limit for a store that takes no
--- answer.
+-- answer; keeps: how often the store has not taken the answer.
 -- When it has ended: outcome, seconds, err, events; has_put: its last put has succeeded.
 -- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
 -- Does not know: waiters, callers.
@@ -169,7 +169,7 @@ end
 -- pause, as long as the flight may wait. No event: the flight ends, and the next one for
 -- the id continues with keeper.pending.
 function perform.keep(keeper, flight, state)
-  flight.keeps = (flight.keeps or 0) + 1
+  flight.keeps = flight.keeps + 1
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(flight.keeps - 1, 10), LONGEST_KEEP)
   local name = flight.spooled or keeper.spool and spool.save(keeper, state.record, kind_of(state))
   if name or not may_wait_for_store(keeper, flight, pause) then

@@ -82,7 +82,7 @@ local function begin(keeper, id, want, waits_until)
   if keeper.closed and not keeper.pending[id] then return { id = id, is_over = true, outcome = "closed" } end
   local flight = {
     id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.pid(),
-    has_begun = false, is_over = false, can_persist = false,
+    has_begun = false, is_over = false, can_persist = false, keeps = 0,
   }
   keeper.flights[id] = flight
   local host = keeper.host
@@ -95,9 +95,11 @@ local function begin(keeper, id, want, waits_until)
   return flight
 end
 
-local function wait_for(keeper, flight, deadline)
+-- With `most_keeps`, also until the store has not taken the answer more often.
+local function wait_for(keeper, flight, deadline, most_keeps)
   local host, now = keeper.host, clock.boot()
   while flights.current(keeper, flight.id) == flight and now < deadline and not keeper.closed do
+    if most_keeps and flight.keeps > most_keeps then return end
     if not flight.has_begun and core.now() >= flight.created + SPAWN_TIMEOUT then
       flight.can_persist = false
       carry_out(keeper, flight)
@@ -128,9 +130,12 @@ function flights.offer(keeper, id, want)
   return flights.current(keeper, id) or begin(keeper, id, want, 0)
 end
 
---- Waits until a flight has ended, or the keeper is closed.
+local MOST_KEEPS = 3 -- in 0.7 s
+
+--- Waits until a flight has ended, or the keeper is closed, but not for a store that does
+--- not take the answer: it may refuse that of one session only.
 function flights.await(keeper, flight)
-  if waiting.is_possible(keeper.host) then wait_for(keeper, flight, math.huge) end
+  if waiting.is_possible(keeper.host) then wait_for(keeper, flight, math.huge, MOST_KEEPS) end
 end
 
 return flights
