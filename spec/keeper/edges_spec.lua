@@ -595,6 +595,33 @@ describe("A store of a user", function()
     assert.is_truthy(err.message:find "syntax error near %[record%]$")
   end)
 
+  it("may be that of Redis, over a client that tells in its errors what it was to send", function()
+    start { store = grid.store.redis { connect = function()
+      return { eval = function(_, _, _, ...) error("EVAL " .. table.concat({ ... }, " ")) end }
+    end } }
+    local _, err = keeper:add("me", rig.TOKENS)
+    raw_rig.assert_error(err, { kind = "store", code = "not_answered" }) -- of the read
+    keeper.store.get = function() end
+    _, err = keeper:add("me", rig.TOKENS)
+    raw_rig.assert_error(err, { kind = "store", code = "not_answered" })
+    assert.is_truthy(err.message:find "EVAL .*%[record%]$")
+  end)
+
+  it("may raise a value that has no text", function()
+    for _, value in ipairs { function() error "no text" end, function() return 5 end } do
+      start { store = rig.spoiled(grid.store.memory(), { get = function()
+        error(setmetatable({}, { __tostring = value }))
+      end }) }
+      for _, method in ipairs { "get", "refresh", "remove", "status" } do
+        local _, err = keeper[method](keeper, "me")
+        raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+        assert.matches("^the store failed: [%w ]+$", err.message)
+      end
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
+
   it("may return something else than a record and a list", function()
     start()
     for _, value in ipairs { 1, true } do

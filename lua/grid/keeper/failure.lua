@@ -42,10 +42,19 @@ local function without_record(text)
   return (text:gsub("grid%-keeper%-record.*", "[record]"))
 end
 
+-- The text of a value that a store has raised, which may fail to give one.
+local function text_of(problem)
+  local ok, text = pcall(tostring, problem)
+  return ok and type(text) == "string" and text or "a " .. type(problem)
+end
+
 --- The error that a store has returned, or of a value that it has raised.
 function failure.of_store(problem)
-  if errors.is_error(problem) then return problem end
-  return new("store", "store_failed", "the store failed: %s", display.one_line(without_record(tostring(problem))))
+  if not errors.is_error(problem) then
+    return new("store", "store_failed", "the store failed: %s", display.one_line(without_record(text_of(problem))))
+  end
+  problem.message = without_record(problem.message)
+  return problem
 end
 
 --- The server has refused the refresh token: `dead` of the record.
