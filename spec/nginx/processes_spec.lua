@@ -30,6 +30,22 @@ local LOCATIONS = ([[
             end)
             ngx.print "begun"
         }
+    }
+    location = /spawn_at_quit {
+        content_by_lua_block {
+            local ffi, spawn = require "ffi", require("grid.host.nginx").spawn
+            pcall(ffi.cdef, "int kill(int pid, int signal); int getpid(void);")
+            spawn(function() end) -- the first timer of a worker is another one
+            ngx.sleep(0.3)
+            local semaphore = require("ngx.semaphore").new()
+            local thread = ngx.thread.spawn(function()
+                semaphore:wait(10)
+                ffi.C.kill(ffi.C.getpid(), 3)
+                spawn(function() end)
+            end)
+            semaphore:post(1) -- ends the wait behind the timers that are due, and right before the signal is noticed
+            ngx.thread.wait(thread)
+        }
     }]]):gsub("@APP@", APP)
 
 local BEFORE_THE_FORK = [[
@@ -153,6 +169,13 @@ describe("nginx", function()
     scene.nginx:signal "QUIT"
     assert.equal(0, scene.nginx:wait())
     assert.truthy(scene.nginx:log():find("the timer's call: true", 1, true))
+  end)
+
+  it("ends when a function was spawned right before a QUIT, and has nothing to wait for", function()
+    scene = start {}
+    local before = scene.nginx:workers()
+    scene.nginx:get "/spawn_at_quit"
+    assert.is_true(scene.nginx:has_replaced(before))
   end)
 
   -- nginx closes its clients' connections then, but lets Lua's timers run: the answer

@@ -17,14 +17,17 @@ local function attend(self, thread)
     self.condition:wait(self.round)
     self.is_thread_dead = coroutine.status(thread) == "dead"
   end
+  self.thread = false
 end
 
 -- -> witness | nil: nginx spawns no thread here
 local function new(round)
   local self = setmetatable({
-    condition = conditions.new(), round = round, is_shared = false, is_closed = false, is_thread_dead = false,
+    condition = conditions.new(), round = round, thread = false, is_shared = false, is_closed = false, is_thread_dead = false,
   }, Witness)
-  return pcall(ngx.thread.spawn, attend, self, coroutine.running()) and self or nil
+  local ok, thread = pcall(ngx.thread.spawn, attend, self, coroutine.running())
+  self.thread = thread
+  return ok and self or nil
 end
 
 --- Has nginx ended the thread of the witness?
@@ -32,10 +35,15 @@ function Witness:is_ended()
   return self.is_thread_dead or self.condition:is_abandoned()
 end
 
---- Ends the witness. Called for a shared one by its timer only.
+--- Ends the witness. Called by the thread that has made it, and for a shared one by its
+--- timer only. The thread of the witness is killed: after a QUIT a worker runs its
+--- pending timers, but nginx 1.22 resumes the threads to which they have posted only
+--- after its next event, which would be the end of this thread's round.
 function Witness:finish()
   self.is_closed = true
-  self.condition:signal()
+  self.condition:close()
+  local _, is_killed = pcall(ngx.thread.kill, self.thread)
+  if is_killed ~= 1 then self.condition:signal() end
 end
 
 --- Ends the witness, unless it is that of a timer.
