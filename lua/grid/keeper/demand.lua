@@ -22,14 +22,12 @@ local function known(entry)
   return { lineage = entry.lineage, gen = entry.gen }
 end
 
-local function want_of(entry, min_ttl)
-  return { known = known(entry), min_ttl = min_ttl, is_forced = entry.is_refused, known_rev = entry.rev }
-end
-
--- The same want, for a session that is newer than that of the entry. A new table, since
--- the last flight may still have the old one.
-local function renewed(want, entry)
-  return { known = known(entry), min_ttl = want.min_ttl, is_forced = want.is_forced, is_last_chance = want.is_last_chance }
+-- The `want` of a flight, see grid.keeper.flight, where the caller needs a session newer
+-- than `before`.
+local function urgent_want(before, known_rev, ends_if_changed)
+  return {
+    known = known(before), known_rev = known_rev, is_forced = true, is_last_chance = true, ends_if_changed = ends_if_changed,
+  }
 end
 
 -- The next flight is the refresh that `invalidate` has requested.
@@ -90,7 +88,7 @@ local function run_flights(keeper, call)
     local entry, err = entry_after_flight(keeper, call)
     if not entry then return nil, err end
     if is_enough(entry, call) then return entry.session end
-    call.want = renewed(call.want, entry)
+    call.want = urgent_want(entry)
     local pause = pause_before_next(call, flight, entry)
     if pause then waiting.sleep(keeper.host, pause) end
   until not pause or clock.boot() >= call.deadline
@@ -100,8 +98,7 @@ end
 -- Between two looks at the store the session in memory ages by CLOCK_BOOTTIME; the record
 -- of another machine or boot ages by the wall clock, and may be fresh after that was set.
 local function get_expired(keeper, call)
-  local want = call.want
-  call.want = { known = want.known, known_rev = want.known_rev, min_ttl = want.min_ttl, is_forced = true, is_last_chance = true }
+  call.want = urgent_want(call.before, call.want.known_rev)
   local session, err, seconds = run_flights(keeper, call)
   if session then return session end
   local is_final = err and (err.kind == "auth" and err.code == "reauthentication_required"
@@ -169,9 +166,10 @@ function demand.get(keeper, id, given)
     if entry.session and memory.state(entry, began) ~= "expired" then return entry.session end
     return nil, err
   end
+  local before = known(entry)
   return getter(keeper, {
-    id = id, began = began, deadline = began + (given and given.timeout or DEFAULT_TIMEOUT), min_ttl = min_ttl,
-    before = known(entry), want = want_of(entry, min_ttl),
+    id = id, began = began, deadline = began + (given and given.timeout or DEFAULT_TIMEOUT), before = before,
+    want = { known = before, known_rev = entry.rev, min_ttl = min_ttl, is_forced = entry.is_refused },
   }, entry)
 end
 
@@ -184,9 +182,7 @@ local function refresh(keeper, call, must_compare)
   if entry.dead and not entry.has_raws then return nil, failure.dead(call.id, entry.dead) end
   clear_refusal(keeper, entry)
   call.before = known(entry)
-  call.want = {
-    known = known(entry), is_forced = true, is_last_chance = true, known_rev = entry.rev, ends_if_changed = not must_compare,
-  }
+  call.want = urgent_want(entry, entry.rev, not must_compare)
   return run_flights(keeper, call)
 end
 
