@@ -4,6 +4,7 @@
 local child = require "spec.support.child"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
+local records = require "grid.keeper.record"
 local rig = require "spec.keeper.keeper_rig"
 
 local server, keeper, events, folder
@@ -439,6 +440,45 @@ describe("an answer that the store does not take", function()
     assert.same({ "dropped", 0 }, { rig.names(told), revoked })
     assert.same({}, keeper.spool:list(10))
     other:close()
+  end)
+
+  it("goes to the spool also if another keeper has saved another answer to the same token meanwhile", function()
+    folder = child.folder()
+    server, is_down = rig.server(), false
+    local function given(options)
+      options.exchange = rig.exchange(server, { reuse = "grace", reuse_seconds = 1000 })
+      return options
+    end
+    local memory = grid.store.memory()
+    local store = rig.spoiled(memory, { put = function(put, ...)
+      if is_down then error "no space left" end
+      local rev, problem = put(...)
+      is_down = problem == "conflict"
+      return rev, problem
+    end })
+    keeper, events = rig.keeper(server, given { store = store, spool = folder.path .. "/spool" })
+    local other = rig.keeper(server, given { store = memory, spool = folder.path .. "/spool" })
+    assert(keeper:add("me", rig.TOKENS))
+    local exchange, read = keeper.exchange, keeper.exchange.read
+    exchange.read = function(...)
+      exchange.read = read
+      rig.pass(13)
+      assert(other:refresh "me")
+      return read(...)
+    end
+    for i, name in ipairs { "first", "second" } do
+      server.faults[i] = function()
+        return rig.response(200, ('{"access_token":"%s","refresh_token":"%s-0","expires_in":3600}'):format(name, name))
+      end
+    end
+    assert.equal("second", assert(keeper:refresh "me").access_token)
+    assert.equal("added spooled", rig.names(events))
+    other:refresh_due()
+    local record = assert(records.unpack(memory:get "me", "me"))
+    assert.same({ 2, "second-0", 1 }, { record.gen, record.tokens.refresh_token, #record.spares })
+    assert.equal("first-0", record.spares[1].tokens.refresh_token)
+    other:close()
+    is_down = false
   end)
 
   it("is committed once from a spool that removes nothing, and keeps no refresh from its end", function()

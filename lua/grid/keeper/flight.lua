@@ -165,13 +165,19 @@ local function kind_of(state)
   return state.is_rotated and "tokens" or "unrotated"
 end
 
+-- The record for the spool: the answer of the flight may be a spare in the one that was
+-- to be put.
+local function record_of_answer(state)
+  return merge.derive(state.record, state.raw and { raws = { state.raw } } or state.entry)
+end
+
 -- The store takes no answer: the answer is written to the spool, or put again after a
 -- pause, as long as the flight may wait. No event: the flight ends, and the next one for
 -- the id continues with keeper.pending.
 function perform.keep(keeper, flight, state)
   flight.keeps = flight.keeps + 1
   local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(flight.keeps - 1, 10), LONGEST_KEEP)
-  local name = flight.spooled or keeper.spool and spool.save(keeper, state.record, kind_of(state))
+  local name = flight.spooled or keeper.spool and spool.save(keeper, record_of_answer(state), kind_of(state))
   if name or not may_wait_for_store(keeper, flight, pause) then
     set_pending(keeper, flight, state, name)
     if name and not flight.spooled then emit(flight, "spooled", { generation = state.record.gen }) end
