@@ -2,6 +2,8 @@
 -- server of the sandbox.
 
 local child = require "spec.support.child"
+local clock = require "grid.keeper.clock"
+local grid = require "grid"
 local harness = require "spec.command.harness"
 local json = require "spec.sandbox.json"
 local oauth_server = require "spec.support.oauth_server"
@@ -319,6 +321,31 @@ describe("grid keep", function()
     assert.matches('\ngrid_keeper_events_total{event="failed"} 1\n', folder:read "grid.prom")
     code, out, err = shell "keep run --once --every 3"
     assert.same({ 2, "", "grid: keep run: --once and --every exclude each other\n" }, { code, out, err })
+  end)
+
+  it("refreshes once what is due, although a hundred records before it cannot be read", function()
+    add("ann", 0.001)
+    local store = grid.store.file { directory = folder.path .. "/sessions" }
+    for i = 1, 100 do assert(store:put("bad" .. i, nil, "no record", i)) end
+    local code, out = shell "sleep 1; keep run --once"
+    assert.equal(1, code)
+    assert.matches("\nrefreshed ann, generation 2\n", out)
+  end)
+
+  it("refreshes once what another machine has begun to refresh, when the time of that is over", function()
+    configure({ reuse = "grace", reuse_seconds = 1000 })
+    add("ann", 0.001)
+    local identity = clock.identity
+    clock.identity = function(instance) return { instance = instance, pid = "1", machine_id = "another", boot_id = "another" } end
+    local keeper = grid.keeper {
+      store = grid.store.file { directory = folder.path .. "/sessions" }, timeout = 1,
+      exchange = { request = function() coroutine.yield() end, read = function() end },
+    }
+    coroutine.wrap(function() keeper:refresh "ann" end)() -- until its intent is put
+    keeper:close()
+    clock.identity = identity
+    local code, out, err = shell "sleep 4; keep run --once"
+    assert.same({ 0, "replayed ann, generation 1\nrefreshed ann, generation 2\n", "" }, { code, out, err })
   end)
 
   it("does not end before the store has the new token", function()

@@ -71,14 +71,45 @@ local function metrics_writer(keeper, path, every, output)
   end
 end
 
--- Round after round, since a round has a limit, until one refreshes nothing.
-local function run_once(keeper)
+local LIMIT = 100 -- sessions of a round
+
+local function count_deferred(keeper)
+  local count = 0
+  for _ in pairs(keeper.deferred) do count = count + 1 end
+  return count
+end
+
+-- Round after round, until one refreshes nothing, and finds nothing more that cannot be
+-- refreshed. -> did a refresh fail?
+local function run_rounds(keeper)
   local has_failed = false
   repeat
-    local counts = keeper_config.assert(keeper:refresh_due())
+    local before = count_deferred(keeper)
+    local counts = keeper_config.assert(keeper:refresh_due { limit = LIMIT })
     has_failed = has_failed or counts.failed > 0
-  until counts.refreshed + counts.adopted == 0
-  if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
+    local has_changed = counts.refreshed + counts.adopted > 0 or count_deferred(keeper) > before
+  until counts.due < LIMIT or not has_changed
+  return has_failed
+end
+
+-- The sessions that another program was refreshing when their turn came. If that was on
+-- another machine, or before this one began anew, a program must wait to learn that the
+-- other one has died. -> did a refresh fail?
+local function await_others(keeper)
+  local has_failed = false
+  for id in pairs(keeper.deferred) do
+    local status = keeper:status(id)
+    local is_open = status and (status.refreshing or status.suspended and status.state == "expired")
+    if is_open and not keeper:refresh(id) then has_failed = true end
+  end
+  return has_failed
+end
+
+local function run_once(keeper)
+  local has_failed = run_rounds(keeper)
+  if await_others(keeper) or has_failed then
+    exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why"
+  end
 end
 
 local function run_until_signal(keeper, every, write)
