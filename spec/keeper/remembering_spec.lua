@@ -142,7 +142,7 @@ describe("a keeper", function()
 
   it("refreshes a session once more that another keeper has refreshed, though its record is not kept", function()
     start_two()
-    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end
     assert.equal("access-1", assert(other:refresh "me").access_token)
     assert.equal("access-2", assert(keeper:refresh "me").access_token)
   end)
@@ -299,9 +299,15 @@ describe("a keeper", function()
     end))
   end)
 
+  it("reads no record of the many that it remembers for a refresh", function()
+    start { store = grid.store.memory() }
+    for i = 1, 1000 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    assert.equal(0, calls_of(keeper.store, "get", function() assert(keeper:refresh "session 1") end))
+  end)
+
   it("reads a record that it does not remember once for a refresh", function()
     start { store = grid.store.memory() }
-    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end
     assert.equal(1, calls_of(keeper.store, "get", function()
       assert.equal(1, calls_of(records, "unpack", function() assert(keeper:refresh "session 1") end))
     end))
@@ -309,7 +315,7 @@ describe("a keeper", function()
 
   it("keeps a limited number of decoded records, and none of a session that was removed", function()
     start()
-    for i = 1, 65 do assert(keeper:add("session " .. i, rig.TOKENS)) end
+    for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end
     assert.equal(1, calls_of(records, "unpack", function() keeper:status "session 1" end))
     local kept = setmetatable({}, { __mode = "v" })
     local pack = records.pack

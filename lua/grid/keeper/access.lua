@@ -14,7 +14,7 @@ local access = {}
 -- function changes a record. They are not in the keeper itself, which a dump shows, but
 -- by its table of entries.
 local remembered = setmetatable({}, { __mode = "k" })
-local MOST_REMEMBERED = 64 -- of a keeper
+local MOST_REMEMBERED = 1000 -- of a keeper; each of them takes about 2 KB
 
 local function remember(keeper, id, rev, record, blob)
   local known = remembered[keeper.entries]
