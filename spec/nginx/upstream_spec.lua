@@ -18,10 +18,10 @@ local PAYLOAD = '{"provider":"privy","session":{"Privy":{"user_id":"u","token":"
 local SERVER = [[
     server {
         listen 127.0.0.2:@PORT@ ssl http2;
-        ssl_certificate @CERTIFICATES@/cert.pem;
-        ssl_certificate_key @CERTIFICATES@/key.pem;
+        ssl_certificate "@CERTIFICATES@/cert.pem";
+        ssl_certificate_key "@CERTIFICATES@/key.pem";
         keepalive_requests @REQUESTS@;
-        access_log @DIR@/access.log;
+        access_log "@DIR@/access.log";
         location / {
             content_by_lua_block {
                 ngx.req.read_body()

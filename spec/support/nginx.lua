@@ -109,6 +109,14 @@ local function build_folder()
   return child.absolute(build or "build") .. "/luajit"
 end
 
+-- The name of the folder for temporary files may hold blanks.
+local function assert_quoted(text, folder)
+  for line in text:gmatch "[^\n]+" do
+    local unquoted = line:gsub('"[^"]*"', ""):gsub("'[^']*'", "")
+    if unquoted:find(folder, 1, true) then error("a path without quotes in nginx.conf: " .. line, 0) end
+  end
+end
+
 -- The configuration as text. Snippets may name @PORT@, @DIR@ and @ROOT@ themselves.
 local function configuration(self, options)
   local here = child.root
@@ -129,7 +137,9 @@ local function configuration(self, options)
     local snippet = options[name] or ""
     values[name] = snippet:gsub("@([%u_]+)@", values)
   end
-  return ((options.conf or MAIN):gsub("@([%a_]+)@", values))
+  local text = (options.conf or MAIN):gsub("@([%a_]+)@", values)
+  assert_quoted(text, self.dir:match "^.*/")
+  return text
 end
 
 -- Runs nginx and writes its exit code to a file. When our process has ended, the script
