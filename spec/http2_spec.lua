@@ -175,6 +175,22 @@ describe("an HTTP/2 stream", function()
     end)
   end)
 
+  -- libcurl may find that the connection has ended before it reports that the answer has.
+  it("has its answer, if the connection ends behind as many bytes as the answer said", function()
+    local head = { "headers", 200, { ["content-type"] = "application/json", ["content-length"] = tostring(#BODY) } }
+    for _, ending in ipairs { END, { "sever" } } do
+      for _, data in ipairs { DATA, LAST_DATA } do
+        assert.equal(BODY, assert(post { head, data, CUT, LITTLE, ending }).body)
+        client:close()
+      end
+      assert.equal(BODY, assert(post { head, LAST_DATA, ending }).body)
+      client:close()
+      local _, err = post { head, { "data", BODY:sub(2) }, CUT, LITTLE, ending }
+      rig.assert_error(err, { kind = "network", sent = "yes", status = 200, body = BODY:sub(2) })
+      client:close()
+    end
+  end)
+
   -- The body of a request does not fit into the window that the server gives, which
   -- answers nevertheless.
   describe("that is answered before the server has taken the request", function()

@@ -16,7 +16,7 @@
 //   ["note"]                             the case has one more in the list of its requests, when what precedes is written
 //   ["repeat", n]                        the frames since the last cut are sent n times
 //   ["forever", milliseconds]            the frames since the last cut are sent until the connection ends, with such a pause
-//   ["end"], ["reset"]                   the end of the connection, by FIN or by RST
+//   ["end"], ["sever"], ["reset"]        the end of the connection, by close_notify and FIN, by FIN, or by RST
 //
 // A request without a body is answered at once. GET /executions?case=NAME over plain HTTP lists the requests of a name. A
 // connection begins with SETTINGS; on the port `none`, they allow no stream, on `early` no byte of a body: there a request meets
@@ -133,6 +133,7 @@ class Connection {
         if (name === "gather") while (this.came < rest[0]) await later(5);
         if (name === "note") list.push({ connection: this.number, stream });
         if (name === "end") this.socket.end();
+        if (name === "sever") this.socket.tcp.end();
         if (name === "reset") this.socket.tcp.resetAndDestroy();
       }
     }

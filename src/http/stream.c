@@ -145,9 +145,10 @@ bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last)
 
 bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size)
 {
+    bool is_lost = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE;
     curl_off_t length = -1;
 
-    if (code != CURLE_OPERATION_TIMEDOUT && !stream->is_closed)
+    if (code != CURLE_OPERATION_TIMEDOUT && !is_lost && !stream->is_closed)
         return false;
     curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     return length >= 0 && (size_t)length == body_size;

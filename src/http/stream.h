@@ -44,8 +44,10 @@ bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last);
 
 /* Is the answer of a transfer that failed with `code` complete? A server may answer
  * before it has read the whole request (RFC 9113 8.1): it closes the stream without an
- * error, or does not read the rest. libcurl before 8.1 reports both as failures. The
- * answer is complete if Content-Length is equal to the received size of the body. */
+ * error, or does not read the rest. libcurl before 8.1 reports both as failures. A server
+ * may close the connection after an answer: libcurl 7.81, and 8.14 and later, report that
+ * they could not read or write further. The answer is complete if Content-Length is equal
+ * to the received size of the body. */
 bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size);
 
 /* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, because an
