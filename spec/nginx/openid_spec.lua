@@ -196,6 +196,7 @@ describe("the example gateway for OpenID Connect", function()
     assert.equal(400, (another:ask(callback)))
     assert.equal(400, (browser:ask((callback:gsub("state=[^&]*", "state=x")))))
     assert.equal(400, (browser:ask((callback:gsub("state=[^&]*", "%0x"))))) -- with the name of the cookie
+    assert.equal(400, (browser:ask((callback:gsub("state=", "state=%%00"))))) -- which ends a pattern of LuaJIT
     local name, kept = browser:log_in()
     assert.equal(303, (browser:ask(callback))) -- another site cannot end a log-in
     assert.equal(400, (browser:ask(callback)))

@@ -128,7 +128,7 @@ end
 --- content_by_lua of the redirect_uri.
 function openid.callback()
   local args, old = ngx.req.get_uri_args(), cookie_of(SESSION)
-  local name = LOG_IN .. tostring(args.state):sub(1, 8)
+  local name = LOG_IN .. tostring(args.state):gsub("[^%w_-]", ""):sub(1, 8)
   local secret, to = (cookie_of(name) or ""):match "^([%w_-]+)%.([%w_-]+)$"
   if not secret or args.state ~= derived(secret, "state") then return answer(400, "begin the log-in again", "another state") end
   ngx.header.set_cookie = cookie(name, "", 0)
