@@ -297,6 +297,24 @@ describe("keeper:start in nginx", function()
     assert.equal(0, scene.nginx:wait())
   end)
 
+  it("goes on after a handler has called ngx.exit, which ends what runs in the worker", function()
+    scene = scenes.start {
+      init = [[
+        require("spec.nginx.keeper_app").new {
+          on_event = function(event) if event.id == "s1" then ngx.exit(500) end end,
+        }
+      ]],
+      http = 'init_worker_by_lua_block { assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 }) }',
+    }
+    local ids = { scene:add() }
+    await_generations("2", ids)
+    ids[2] = scene:add()
+    await_generations("2 2", ids)
+    local before = scene.nginx:workers()
+    scene.nginx:signal "HUP"
+    assert.is_true(scene.nginx:has_replaced(before))
+  end)
+
   it("tells where to call it, in init_by_lua, which has no timers", function()
     scene = scenes.start {
       init = 'start_result, start_error = require("spec.nginx.keeper_app").keeper:start()',

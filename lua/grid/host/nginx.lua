@@ -16,7 +16,7 @@ local witnesses = require "grid.host.nginx_witness"
 ---@type grid.Host
 local nginx = {
   name = "nginx", now = core.now, grace = 5, linger = 0.1,
-  condition = conditions.new, witness = witnesses.of_thread, spawn = timers.spawn,
+  condition = conditions.new, witness = witnesses.of_thread, spawn = timers.spawn, every = timers.every,
 }
 
 local WAITING_PHASES = {

@@ -128,4 +128,14 @@ function timers.spawn(f, ...)
   return true
 end
 
+local function call(is_premature, seconds, f, ...)
+  if not is_premature and f(...) then timers.every(seconds, f, ...) end
+end
+
+--- Calls f(...) every so many seconds, as long as it returns true, and nginx has a free
+--- timer. Each call has a timer of its own, which no spawned function can end.
+function timers.every(seconds, f, ...)
+  if not ngx.worker.exiting() then ngx.timer.at(seconds, call, seconds, f, ...) end
+end
+
 return timers

@@ -162,19 +162,37 @@ local function loop(keeper, every, is_over)
 end
 
 local function tick(keeper, ticker)
+  if ticker.has_begun then return end
+  ticker.has_begun, ticker.witness = true, keeper.host.witness and keeper.host.witness()
   local function is_over() return keeper.ticker ~= ticker or waiting.is_ending(keeper.host) end
   pause(keeper, ticker.delay, is_over)
   loop(keeper, ticker.every, is_over)
+end
+
+local SHORTEST_ROUND = 1 -- seconds between two looks at a loop
+
+-- Begins the loop again if it was ended, or dropped before it began. -> is it still
+-- wanted?
+local function revive(keeper, ticker)
+  if keeper.ticker ~= ticker or keeper.closed then return false end
+  if not ticker.has_begun or ticker.witness and ticker.witness:is_ended() then
+    ticker.has_begun = false
+    keeper.host.spawn(tick, keeper, ticker)
+  end
+  return true
 end
 
 --- Begins the rounds in the background, the first one at a random time, since the workers
 --- of an nginx start together. -> true | nil, error
 function due.start(keeper, given)
   local host, every = keeper.host, given.every or EVERY
-  local ticker = { every = every, delay = every * random.unit() }
+  local ticker = { every = every, delay = every * random.unit(), has_begun = false, witness = nil }
   due.stop(keeper)
   keeper.ticker = ticker
-  if host.spawn and host.spawn(tick, keeper, ticker) then return true end
+  if host.spawn and host.spawn(tick, keeper, ticker) then
+    if host.every then host.every(math.max(every, SHORTEST_ROUND), revive, keeper, ticker) end
+    return true
+  end
   keeper.ticker = false
   return nil, errors.new {
     kind = "request", code = "no_background",
