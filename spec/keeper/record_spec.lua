@@ -172,8 +172,12 @@ describe("a record", function()
     } do
       assert.same({ false, case[1] }, { pcall(codec.encode, form, case[2]) })
     end
-    local texts = { pcall(codec.encode, codec.map, { "x" }) }
-    assert.same({ false, "a name of letters, digits and _ is expected" }, texts)
+    for _, texts in ipairs { { "x" }, { a = "x", ["a b"] = "x" }, { [""] = "x" }, { a = "x", [true] = "x" } } do
+      assert.same({ false, "a name of letters, digits and _ is expected" }, { pcall(codec.encode, codec.map, texts) })
+    end
+    local many = {}
+    for i = 1, 1001 do many["n" .. i] = "x" end
+    assert.same({ false, "at most 1000 names are expected" }, { pcall(codec.encode, codec.map, many) })
   end)
 end)
 

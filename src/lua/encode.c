@@ -6,12 +6,12 @@
  * Does not know: the metatables that mark arrays, which the caller passes. */
 #include "lua/encode.h"
 
+#include "lua/names.h"
 #include "text/json.h"
 #include "text/number.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The arguments of json_encode */
@@ -23,19 +23,6 @@ typedef struct writer {
     grid_error *err;
     int depth;
 } writer;
-
-enum { FEW_NAMES = 32 }; /* names of one object that are sorted without an allocation */
-
-/* The keys of a table. Without a mark: an object, also an empty one; an array; or not a
- * JSON value. */
-typedef enum content { NAMES, POSITIONS, MIXED } content;
-
-/* A name, and the place where its string is anchored: on the stack, or in a table of
- * names. */
-typedef struct member {
-    grid_slice name;
-    int place;
-} member;
 
 static bool write_value(writer *self);
 
@@ -102,37 +89,6 @@ static bool has_metatable(lua_State *L, int expected)
     return same;
 }
 
-static member name_on_top(lua_State *L, int place)
-{
-    member found = {.place = place};
-
-    found.name.data = lua_tolstring(L, -1, &found.name.size);
-    return found;
-}
-
-/* Classifies the keys of the table. The first FEW_NAMES names are stored and anchored on
- * the stack, since a finalizer may remove them from the table. Allocates no memory, so no
- * finalizer runs here. */
-static content classify(lua_State *L, int table, member *names, size_t *count)
-{
-    size_t strings = 0, numbers = 0;
-
-    *count = 0;
-    lua_pushnil(L);
-    for (; lua_next(L, table); ++*count) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) == LUA_TNUMBER) {
-            numbers++;
-        } else if (lua_type(L, -1) == LUA_TSTRING && strings++ < FEW_NAMES) {
-            names[strings - 1] = name_on_top(L, lua_gettop(L));
-            lua_pushvalue(L, -1);
-        }
-    }
-    if (strings == *count)
-        return NAMES;
-    return numbers == *count && *count == lua_rawlen(L, table) ? POSITIONS : MIXED;
-}
-
 static bool write_array(writer *self)
 {
     size_t i, size = lua_rawlen(self->L, -1);
@@ -148,42 +104,12 @@ static bool write_array(writer *self)
     return put(self, "]");
 }
 
-static int compare_names(const void *a, const void *b)
+/* A member that a finalizer has removed is written as null. */
+static bool write_member(writer *self, int table, const gridL_names *names, size_t position)
 {
-    return grid_slice_compare(((const member *)a)->name, ((const member *)b)->name);
-}
-
-/* Anchors more names in a table, which is pushed. A finalizer may have changed the table
- * since the names were counted, because memory was allocated. Returns the number of names
- * now, at most the number that was counted. */
-static size_t collect_names(lua_State *L, int table, member **names, size_t count)
-{
-    size_t found = 0;
-
-    *names = lua_newuserdatauv(L, count * sizeof **names, 0);
-    lua_createtable(L, (int)count, 0);
-    for (lua_pushnil(L); lua_next(L, table);) {
-        lua_pop(L, 1);
-        if (found < count && lua_type(L, -1) == LUA_TSTRING) {
-            (*names)[found] = name_on_top(L, (int)found + 1);
-            found++;
-            lua_pushvalue(L, -1);
-            lua_rawseti(L, -3, (int)found);
-        }
-    }
-    return found;
-}
-
-/* `held`: the table that anchors the names; 0: they are on the stack. A member that a
- * finalizer has removed is written as null. */
-static bool write_member(writer *self, int table, int held, const member *one)
-{
-    if (!write_string(self, one->name) || !put(self, ":"))
+    if (!write_string(self, names->sorted[position].text) || !put(self, ":"))
         return false;
-    if (held)
-        lua_rawgeti(self->L, held, one->place);
-    else
-        lua_pushvalue(self->L, one->place);
+    gridL_names_push(names, self->L, position);
     lua_rawget(self->L, table);
     if (lua_isnil(self->L, -1) ? !put(self, "null") : !write_value(self))
         return false;
@@ -191,18 +117,13 @@ static bool write_member(writer *self, int table, int held, const member *one)
     return true;
 }
 
-static bool write_object(writer *self, int table, member *names, size_t count)
+static bool write_object(writer *self, int table, gridL_names *names)
 {
-    bool many = count > FEW_NAMES;
-    size_t i;
-
-    if (many)
-        count = collect_names(self->L, table, &names, count);
-    qsort(names, count, sizeof *names, compare_names);
+    gridL_names_sort(names, self->L, table);
     if (!put(self, "{"))
         return false;
-    for (i = 0; i < count; i++)
-        if ((i > 0 && !put(self, ",")) || !write_member(self, table, many ? lua_gettop(self->L) : 0, &names[i]))
+    for (size_t i = 0; i < names->count; i++)
+        if ((i > 0 && !put(self, ",")) || !write_member(self, table, names, i))
             return false;
     return put(self, "}");
 }
@@ -217,19 +138,19 @@ static bool is_view(lua_State *L, int table)
 static bool write_content(writer *self, bool is_array)
 {
     int table = lua_gettop(self->L);
-    member names[FEW_NAMES];
-    size_t count;
-    content found = classify(self->L, table, names, &count);
-    bool has_positions = found == POSITIONS || (is_array && count == 0);
-    bool good;
+    gridL_names names;
+    bool is_empty, is_list, good;
 
-    if (found == MIXED)
+    gridL_names_count(&names, self->L, table);
+    is_empty = names.keys == 0;
+    is_list = !is_empty && names.numbers == names.keys && names.keys == lua_rawlen(self->L, table);
+    if (!is_list && names.count != names.keys)
         return REFUSE(self, "a table mixes names and positions, or has holes");
-    if (count == 0 && is_view(self->L, table))
+    if (is_empty && is_view(self->L, table))
         return REFUSE(self, "a table is empty, and its metatable has members: give a copy that holds them");
-    if (is_array && !has_positions)
+    if (is_array && names.count)
         return REFUSE(self, "an array has names");
-    good = has_positions ? write_array(self) : write_object(self, table, names, count);
+    good = is_list || is_array ? write_array(self) : write_object(self, table, &names);
     if (good)
         lua_settop(self->L, table);
     return good;
@@ -241,7 +162,7 @@ static bool write_table(writer *self)
 
     if (self->depth == GRID_JSON_MAX_DEPTH)
         return REFUSE(self, "tables are nested deeper than %d levels", GRID_JSON_MAX_DEPTH);
-    luaL_checkstack(self->L, FEW_NAMES + 6, "JSON too deep");
+    luaL_checkstack(self->L, 6, "JSON too deep");
     self->depth++;
     good = write_content(self, has_metatable(self->L, ARRAY_METATABLE) || has_metatable(self->L, EMPTY_ARRAY_METATABLE));
     self->depth--;

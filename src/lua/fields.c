@@ -7,6 +7,7 @@
 #include "lua/fields.h"
 
 #include "base/ascii.h"
+#include "lua/names.h"
 #include "text/number.h"
 
 #include <math.h>
@@ -167,35 +168,23 @@ static bool is_name(grid_slice text)
 
 enum { MOST_NAMES = 1000 }; /* of a map */
 
-/* Inserts a copy of the key on top of the stack into the sorted names below it, of which
- * the first one is at `first`. */
-static void insert_name(lua_State *L, int first)
+static bool refuse_name(writer *self)
 {
-    grid_slice name = string_at(L, -1);
-    int place = lua_gettop(L);
-
-    while (place > first && grid_slice_compare(string_at(L, place - 1), name) > 0)
-        place--;
-    lua_pushvalue(L, -1);
-    lua_insert(L, place);
+    return REFUSE(self, "a name of letters, digits and _ is expected");
 }
 
-/* Pushes the names in the order of their bytes. A map has few names, so that an insertion
- * sort suffices. Lua allocates no objects, so that no finalizer changes the table. */
-static bool push_names(writer *self, int value)
+static bool write_member(writer *self, int value, int item, const gridL_names *names, size_t position)
 {
     lua_State *L = self->L;
-    int first = lua_gettop(L) + 1;
+    int top = lua_gettop(L);
 
-    for (lua_pushnil(L); lua_next(L, value);) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING || !is_name(string_at(L, -1)))
-            return REFUSE(self, "a name of letters, digits and _ is expected");
-        if (lua_gettop(L) - first >= MOST_NAMES)
-            return REFUSE(self, "at most %d names are expected", MOST_NAMES);
-        luaL_checkstack(L, 8, "too many names");
-        insert_name(L, first);
-    }
+    if (!is_name(names->sorted[position].text))
+        return refuse_name(self);
+    gridL_names_push(names, L, position);
+    lua_rawget(L, value);
+    if (!write_field(self, names->sorted[position].text, top + 1, item))
+        return false;
+    lua_settop(L, top);
     return true;
 }
 
@@ -203,19 +192,19 @@ static bool push_names(writer *self, int value)
 static bool write_map(writer *self, int value, int form)
 {
     lua_State *L = self->L;
-    int item = lua_gettop(L) + 1, last;
+    int item = lua_gettop(L) + 1;
+    gridL_names names;
 
     lua_rawgeti(L, form, 2);
-    if (!push_names(self, value))
-        return false;
-    last = lua_gettop(L);
-    for (int name = item + 1; name <= last; name++) {
-        lua_pushvalue(L, name);
-        lua_rawget(L, value);
-        if (!write_field(self, string_at(L, name), last + 1, item))
+    gridL_names_count(&names, L, value);
+    if (names.count != names.keys)
+        return refuse_name(self);
+    if (names.count > MOST_NAMES)
+        return REFUSE(self, "at most %d names are expected", MOST_NAMES);
+    gridL_names_sort(&names, L, value);
+    for (size_t i = 0; i < names.count; i++)
+        if (!write_member(self, value, item, &names, i))
             return false;
-        lua_settop(L, last);
-    }
     return true;
 }
 
