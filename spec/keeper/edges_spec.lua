@@ -588,6 +588,40 @@ describe("A store of a user", function()
     assert.equal(1, server.executions)
   end)
 
+  it("gets a new session that it may lose once more", function()
+    for times = 0, 2 do
+      start { store = rig.spoiled(grid.store.memory(), volatile(times)) }
+      local session, err = keeper:add("me", rig.TOKENS)
+      assert.equal(times < 2, session ~= nil)
+      if err then raw_rig.assert_error(err, { kind = "store", code = "not_durable" }) end
+      assert.equal(times == 0 and 1 or 2, keeper.store.calls.put)
+      assert.equal("access-0", assert(keeper:get "me").access_token)
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
+
+  it("gets an answer that it may lose once more, before that leaves the spool", function()
+    local folder = child.folder()
+    start { spool = folder.path .. "/spool" }
+    assert(keeper:add("me", rig.TOKENS))
+    local store = keeper.store
+    server.faults[1] = function(self, request, execute)
+      keeper.store = rig.spoiled(store, volatile(2))
+      return execute(self, request)
+    end
+    assert(keeper:refresh "me")
+    assert.equal("added spooled", rig.names(events))
+    local other = rig.keeper(server, { store = rig.spoiled(store, volatile(1)), spool = folder.path .. "/spool" })
+    for round, left in ipairs { 1, 0 } do
+      other:refresh_due()
+      assert.equal(round, other.store.calls.put)
+      assert.equal(left, #other.spool:list(10))
+    end
+    other:close()
+    folder:remove()
+  end)
+
   it("may tell in its errors what it was to put: the caller is shown no token", function()
     start { store = rig.spoiled(grid.store.memory(), { put = function(_, _, _, blob) error("syntax error near " .. blob) end }) }
     local _, err = keeper:add("me", rig.TOKENS)

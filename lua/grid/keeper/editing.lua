@@ -64,6 +64,19 @@ local function has_happened(keeper, record)
   if stored and stored.lineage == record.lineage and stored.state == "live" then return stored, rev end
 end
 
+-- Puts a new session. One that the store has, but may lose, is put once more.
+-- -> "ok", record, rev | "conflict" | "error", error
+local function put_new(keeper, record, rev, is_second_put)
+  local result, new_rev, problem = access.put(keeper, record, rev, lifecycle.due_at(record, keeper:env()))
+  if result == "ok" or result == "conflict" and not is_second_put then return result, record, new_rev end
+  local stored, stored_rev = has_happened(keeper, record)
+  if not stored then return "error", problem or failure.conflict(record.id) end
+  local is_volatile = problem ~= nil and problem.code == "not_durable"
+  if is_volatile and is_second_put then return "error", problem end
+  if is_volatile then return put_new(keeper, stored, stored_rev, true) end
+  return "ok", stored, stored_rev
+end
+
 -- After a removal that may have been executed.
 local function is_removed(keeper, id)
   local stored, err = access.read(keeper, id)
@@ -94,15 +107,11 @@ function editing.add(keeper, id, given, is_replaced)
     local edits = keeper.census.edits
     local record = lifecycle.add(current, id, entry, lineage, is_replaced)
     if not record then return nil, failure.exists(id) end
-    local outcome, new_rev, problem = access.put(keeper, record, rev, lifecycle.due_at(record, keeper:env()))
-    if outcome == "error" then
-      record, new_rev = has_happened(keeper, record)
-      if not record then return nil, problem end
-    elseif outcome == "conflict" then
-      return "conflict"
-    end
+    local outcome, value, new_rev = put_new(keeper, record, rev)
+    if outcome == "conflict" then return "conflict" end
+    if outcome == "error" then return nil, value end
     memory.note_edit(keeper)
-    return memory.adopt_after(keeper, record, new_rev, edits + 1)
+    return memory.adopt_after(keeper, value, new_rev, edits + 1)
   end)
   if not result then return nil, value end
   events.emit(keeper, { name = "added", id = id, generation = result.gen })

@@ -96,22 +96,25 @@ local function drop(keeper, record, kind, tell)
   if kind == "tokens" then sending.revoke(keeper, record.tokens, record.skew) end
 end
 
--- Puts an answer into the record as the store has it. Where the folder is that of several
--- stores, only its lineage shows that an answer is for this one: else it stays.
--- -> is the answer there, or dropped?
+-- Puts an answer into the record as the store has it. A record that has the answer is put
+-- once more: after an error of the put before, the store may lose it. Where the folder is
+-- that of several stores, only its lineage shows that an answer is for this one: else it
+-- stays. -> is the answer there, or dropped?
 local function commit_record(keeper, record, kind, may_drop, tell)
   for _ = 1, MOST_TRIES do
     local edits = keeper.census.edits
     local current, rev = access.read(keeper, record.id)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
-    if act == "drop" and not may_drop then return false end
-    if act == "drop" then drop(keeper, record, kind, tell) end
-    if act ~= "put" then return true end
+    if act == "drop" then
+      if may_drop then drop(keeper, record, kind, tell) end
+      return may_drop
+    end
+    new = new or merge.derive(current, {})
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
       memory.adopt_after(keeper, new, new_rev, edits)
-      tell(keeper, { name = "adopted", id = record.id, generation = new.gen })
+      if act == "put" then tell(keeper, { name = "adopted", id = record.id, generation = new.gen }) end
       return true
     end
     if result == "error" then return false end
