@@ -27,7 +27,6 @@ typedef struct grid_exchange {
 typedef struct grid_timing {
     double total; /* seconds */
     double connect; /* seconds until connected, TLS included; 0 on a reused connection */
-    bool reused;
     int http_version; /* 10, 11, 20; 0: no answer */
 } grid_timing;
 

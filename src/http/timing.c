@@ -33,7 +33,6 @@ grid_timing grid_timing_read(CURL *easy)
     return (grid_timing){
         .total = seconds(easy, CURLINFO_TOTAL_TIME_T),
         .connect = connections ? seconds(easy, CURLINFO_PRETRANSFER_TIME_T) : 0,
-        .reused = connections == 0,
         .http_version = http_version(easy),
     };
 }
