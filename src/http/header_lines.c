@@ -9,17 +9,17 @@
  * 10.1.1), and wait for the server's 100 (Continue). */
 enum { EXPECT_BYTES = 1024 * 1024 };
 
-static bool append(struct curl_slist **lines, const char *line, grid_error *err)
+static bool append(grid_header_lines *lines, const char *line, grid_error *err)
 {
-    struct curl_slist *longer = curl_slist_append(*lines, line);
+    struct curl_slist *longer = curl_slist_append(lines->list, line);
 
     if (!longer)
         return grid_error_out_of_memory(err);
-    *lines = longer;
+    lines->list = longer;
     return true;
 }
 
-size_t grid_header_lines_size(const grid_exchange *exchange)
+static size_t size_of(const grid_exchange *exchange)
 {
     size_t bytes = strlen(exchange->url);
 
@@ -30,15 +30,15 @@ size_t grid_header_lines_size(const grid_exchange *exchange)
 
 /* CURLOPT_HTTPHEADER: "Name:" removes a header. Without "Content-Type:", libcurl sends
  * application/x-www-form-urlencoded with each POST. */
-bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err)
+bool grid_header_lines_set(grid_header_lines *lines, const grid_exchange *exchange, grid_error *err)
 {
     bool has_type = false;
-    size_t i;
 
-    if (grid_header_lines_size(exchange) > GRID_REQUEST_MAX_BYTES)
+    lines->size = size_of(exchange);
+    if (lines->size > GRID_REQUEST_MAX_BYTES)
         return grid_error_set(err, GRID_REQUEST, "headers_too_large",
                               "the request's URL and headers take more than %d bytes", GRID_REQUEST_MAX_BYTES);
-    for (i = 0; i < exchange->header_count; i++) {
+    for (size_t i = 0; i < exchange->header_count; i++) {
         has_type = has_type || grid_slice_begins(exchange->headers[i], "content-type:");
         if (!grid_header_check(exchange->headers[i], err) || !append(lines, exchange->headers[i].data, err))
             return false;
@@ -48,11 +48,10 @@ bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *ex
     return !exchange->body || exchange->body->size < EXPECT_BYTES || append(lines, "Expect:", err);
 }
 
-void grid_header_lines_free(struct curl_slist *lines)
+void grid_header_lines_clear(grid_header_lines *lines)
 {
-    struct curl_slist *line;
-
-    for (line = lines; line; line = line->next)
+    for (struct curl_slist *line = lines->list; line; line = line->next)
         grid_wipe(line->data, strlen(line->data));
-    curl_slist_free_all(lines);
+    curl_slist_free_all(lines->list);
+    *lines = (grid_header_lines){0};
 }

@@ -1,4 +1,4 @@
-/* Builds the header lines of a request as a curl_slist.
+/* The header lines of a request, as a curl_slist.
  *
  * Owns: copies of the lines, wiped when freed, since they contain API keys and cookies.
  * Does not know: the easy handle that uses the list; the handle must be freed first. */
@@ -14,14 +14,16 @@
  * include those that libcurl adds. */
 enum { GRID_REQUEST_MAX_BYTES = 63 * 1024 };
 
-/* The size of the exchange's URL and lines. */
-size_t grid_header_lines_size(const grid_exchange *exchange);
+typedef struct grid_header_lines {
+    struct curl_slist *list;
+    size_t size; /* of the exchange's URL and lines */
+} grid_header_lines;
 
-/* Appends the exchange's lines to *lines, and lines that prevent libcurl from adding its
- * own. Fails with code "bad_header", "headers_too_large" or "out_of_memory"; *lines must
- * be freed also then. */
-bool grid_header_lines_append(struct curl_slist **lines, const grid_exchange *exchange, grid_error *err);
+/* Copies the exchange's lines into the zeroed struct, and lines that prevent libcurl from
+ * adding its own. Fails with code "bad_header", "headers_too_large" or "out_of_memory";
+ * the struct must be cleared also then. */
+bool grid_header_lines_set(grid_header_lines *lines, const grid_exchange *exchange, grid_error *err);
 
-void grid_header_lines_free(struct curl_slist *lines);
+void grid_header_lines_clear(grid_header_lines *lines);
 
 #endif

@@ -1,6 +1,5 @@
 #include "http/options.h"
 
-#include "http/header_lines.h"
 #include "http/headers.h"
 #include "http/libcurl.h"
 
@@ -27,9 +26,10 @@ enum { SEND_BYTES = 16 * 1024 };
 
 /* Over TLS, libcurl 7.88 and before do not send the rest of headers that take more than
  * twice the buffer, unless a body follows. */
-static long send_bytes(const grid_exchange *exchange)
+static void set_header_lines(CURL *easy, const grid_header_lines *lines, CURLcode *code)
 {
-    return grid_header_lines_size(exchange) < SEND_BYTES ? (long)SEND_BYTES : 4L * SEND_BYTES;
+    SET(CURLOPT_HTTPHEADER, lines->list);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, lines->size < SEND_BYTES ? (long)SEND_BYTES : 4L * SEND_BYTES);
 }
 
 static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code)
@@ -46,7 +46,6 @@ static void set_limits(CURL *easy, const grid_exchange *exchange, CURLcode *code
 #endif
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, send_bytes(exchange));
 }
 
 static bool is_tls(const grid_exchange *exchange)
@@ -171,7 +170,8 @@ static void set_request(CURL *easy, const grid_exchange *exchange, const grid_ur
         SET(CURLOPT_CUSTOMREQUEST, exchange->method);
 }
 
-CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body)
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines,
+                          const char *body)
 {
     CURLcode code = CURLE_OK;
 
@@ -179,5 +179,6 @@ CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_
     set_connection(easy, exchange, &code);
     set_proxy(easy, exchange, &code);
     set_request(easy, exchange, url, body, &code);
+    set_header_lines(easy, lines, &code);
     return code;
 }

@@ -1,12 +1,14 @@
 /* Sets the options of an easy handle for an exchange.
  *
  * Owns: nothing; the handle belongs to the caller.
- * Does not know: header lines, callbacks, and the result of the exchange. */
+ * Does not know: how header lines are built, callbacks, and the result of the
+ * exchange. */
 #ifndef GRID_HTTP_OPTIONS_H
 #define GRID_HTTP_OPTIONS_H
 
 #include "base/slice.h"
 #include "http/exchange.h"
+#include "http/header_lines.h"
 #include "http/url.h"
 
 #include <curl/curl.h>
@@ -20,9 +22,10 @@
             (code) = set_code;                                       \
     } while (0)
 
-/* `body`: the bytes of exchange->body, in memory that outlives the handle. Returns the
+/* The lines and `body`, the bytes of exchange->body, must outlive the handle. Returns the
  * code of an option that could not be set. */
-CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body);
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines,
+                          const char *body);
 
 /* Called before a transfer is added: the transfer shares connections only with transfers
  * of the same series. */

@@ -5,7 +5,6 @@
 #include "http/engine_internal.h"
 #include "http/failure.h"
 #include "http/guard.h"
-#include "http/header_lines.h"
 #include "http/options.h"
 #include "http/retry_after.h"
 #include "http/transfer_internal.h"
@@ -22,14 +21,13 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
 {
     grid_task *task = &transfer->task;
 
-    if (!grid_header_lines_append(&transfer->header_lines, exchange, err))
+    if (!grid_header_lines_set(&transfer->header_lines, exchange, err))
         return false;
     transfer->url = grid_engine_url(transfer->engine, exchange->url);
     task->easy = curl_easy_init();
     if (!transfer->url || !task->easy)
         return grid_error_out_of_memory(err);
-    transfer->code = grid_options_set(task->easy, exchange, transfer->url, transfer->request);
-    GRID_SET_OPTION(task->easy, transfer->code, CURLOPT_HTTPHEADER, transfer->header_lines);
+    transfer->code = grid_options_set(task->easy, exchange, transfer->url, &transfer->header_lines, transfer->request);
     grid_transfer_set_callbacks(transfer);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
@@ -53,8 +51,7 @@ static void release_request(grid_transfer *transfer)
     transfer->task.easy = NULL;
     grid_url_unref(transfer->url);
     transfer->url = NULL;
-    grid_header_lines_free(transfer->header_lines);
-    transfer->header_lines = NULL;
+    grid_header_lines_clear(&transfer->header_lines);
     grid_wipe(transfer->request, transfer->request_size);
     transfer->request_size = 0;
 }

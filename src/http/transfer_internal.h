@@ -7,6 +7,7 @@
 #define GRID_HTTP_TRANSFER_INTERNAL_H
 
 #include "http/body.h"
+#include "http/header_lines.h"
 #include "http/task.h"
 #include "http/timing.h"
 #include "http/transfer.h"
@@ -16,7 +17,7 @@ struct grid_transfer {
     grid_task task;
     grid_engine *engine;
     grid_url *url;
-    struct curl_slist *header_lines;
+    grid_header_lines header_lines;
     grid_headers headers;
     grid_body body;
     bool has_failure; /* a callback has set `failure` and aborted */
