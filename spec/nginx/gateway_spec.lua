@@ -260,6 +260,52 @@ describe("the example gateway", function()
     assert.equal(1, grid_side:stats().requests)
   end)
 
+  it("forgets a session at the log-out, and no refresh under way brings it back", function()
+    cookie = log_in { key_lifetime = 30, tier = "2" }
+    grid_side:fault { kind = "delay", hold = true }
+    assert.equal(200, (select(2, visit())))
+    grid_side:wait_held(1)
+    assert.equal(405, (select(2, gateway:get("/logout", with_cookie()))))
+    assert.equal(200, (select(2, visit())))
+    local _, status, gone = post("/logout", {}, cookie)
+    assert.same({ 200, "__Host-grid_session=" }, { status, gone })
+    grid_side:release()
+    assert.is_true(nginx.wait_for(10, function() return executions() == 1 end))
+    os.execute "sleep 0.2"
+    assert.equal(401, (select(2, visit())))
+  end)
+
+  it("forgets the sessions of a browser that logs in again, and each one some time after its log-in", function()
+    local large = gateway
+    gateway = start(function(text)
+      return (text:gsub("location / {", [[location = /kept {
+        content_by_lua_block {
+          local sessions, lines = ngx.shared.grid_sessions, {}
+          for i, key in ipairs(sessions:get_keys(0)) do
+            lines[i] = ("%%s %%d; "):format(key:match "^%%a+", math.ceil(sessions:ttl(key) / 86400)) -- days
+          end
+          table.sort(lines)
+          ngx.print(lines)
+        }
+      }
+      %0]]))
+    end)
+    local ok, problem = pcall(function()
+      cookie = log_in { key_lifetime = 30, tier = "2" }
+      assert.equal(200, (select(2, visit()))) -- and refreshes it
+      assert.is_true(nginx.wait_for(10, function() return executions() == 1 end))
+      local login = select(3, post("/login", { email = "ann@example.com" }))
+      local code = grid_side:control("GET", "/otp?email=ann@example.com").otp_code
+      assert.is_true(nginx.wait_for(10, function() return gateway:get "/kept" == "login 1; session 30; " end), gateway:get "/kept")
+      local _, status = post("/login/verify", { otp_code = code }, "'" .. login .. "; " .. cookie .. "'")
+      assert.equal(200, status)
+      assert.equal("session 30; ", (gateway:get "/kept"))
+    end)
+    gateway:stop()
+    gateway = large
+    assert.is_true(ok, problem)
+  end)
+
   it("forgets no session while log-ins fill its dictionary", function()
     local large = gateway
     gateway = start(function(text) return (text:gsub("grid_sessions 32m", "grid_sessions 128k")) end)

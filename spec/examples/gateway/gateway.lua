@@ -23,6 +23,7 @@ local PAUSE = 1           -- after a refresh that failed
 local LONG_PAUSE = 60     -- after a refresh that Grid refused
 local LONGEST_WAIT = 5    -- of a request, for the refresh of its session
 local LOGIN_TIME = 15 * 60
+local SESSION_TIME = 30 * 24 * 3600 -- after the log-in
 
 local RESERVED = 1 / 16 -- of the dict: for changes of the sessions there are, and their locks
 
@@ -46,9 +47,10 @@ local function load(kind, id)
   return text and cjson.decode(text)
 end
 
--- Unlike `set` and `add`, `safe_set` and `safe_add` drop no other record of a full dict.
-local function store(kind, id, record, seconds)
-  local ok, problem = sessions:safe_set(kind .. id, cjson.encode(record), seconds or 0)
+-- A record is kept until its time `ends`. Unlike `set` and `add`, `safe_set` and
+-- `safe_add` drop no other record of a full dict.
+local function store(kind, id, record)
+  local ok, problem = sessions:safe_set(kind .. id, cjson.encode(record), math.max(record.ends - ngx.now(), 1))
   if not ok then ngx.log(ngx.ERR, "a session was not stored: ", problem) end
   return ok
 end
@@ -83,12 +85,13 @@ local function unlock(id, owner, pause)
   if pause then sessions:expire("lock:" .. id, pause) else sessions:delete("lock:" .. id) end
 end
 
-local function store_session(id, address, res, exported)
+local function store_session(id, address, ends, res, exported)
   return store("session:", id, {
     kms_payload = res.kms_payload_json,
     keys = exported,
     expires = res.expires_at,
     address = address,
+    ends = ends,
   })
 end
 
@@ -116,8 +119,9 @@ local function refresh(_, id, owner)
   local res, err = client:refresh_session(
     { encryption_public_key = public_key, kms_payload = record.kms_payload },
     { idempotency_key = again.idempotency_key })
+  if not load("session:", id) then return unlock(id, owner) end -- the user has logged out
   if res then
-    store_session(id, record.address, res, exported) -- at once: the old tokens may be spent
+    store_session(id, record.address, record.ends, res, exported) -- at once: the old tokens may be spent
     return unlock(id, owner)
   end
   ngx.log(ngx.ERR, "a session was not refreshed: ", tostring(err)) -- holds no secret
@@ -187,7 +191,8 @@ function gateway.login()
   local res, err = client:init_auth { email = email }
   if not res then return refuse(err) end
   local keys, id = grid.keypair(), random_id()
-  if not store("login:", id, { email = email, otp_id = res.data.otp_id, keys = keys:export() }, LOGIN_TIME) then
+  local record = { email = email, otp_id = res.data.otp_id, keys = keys:export(), ends = ngx.now() + LOGIN_TIME }
+  if not store("login:", id, record) then
     return answer(503, { error = "full" })
   end
   set_cookie(LOGIN, id, LOGIN_TIME)
@@ -204,13 +209,23 @@ function gateway.verify()
     email = begun.email, otp_code = otp_code, otp_id = begun.otp_id, encryption_public_key = keys.public_key,
   }
   if not res then return refuse(err) end
-  local id = random_id()
-  if not store_session(id, res.data.address, res, begun.keys) then
+  local id, old = random_id(), cookie_of(SESSION)
+  if not store_session(id, res.data.address, ngx.now() + SESSION_TIME, res, begun.keys) then
     return answer(503, { error = "full" })
   end
   sessions:delete("login:" .. cookie_of(LOGIN))
-  set_cookie(SESSION, id, 30 * 24 * 3600)
+  if old then sessions:delete("session:" .. old) end
+  set_cookie(SESSION, id, SESSION_TIME)
   return answer(200, { address = res.data.address })
+end
+
+--- content_by_lua of /logout. A POST of another site brings no SameSite cookie.
+function gateway.logout()
+  local id = cookie_of(SESSION)
+  if ngx.req.get_method() ~= "POST" then return answer(405, { error = "use POST" }) end
+  if id then sessions:delete("session:" .. id) end
+  set_cookie(SESSION, "", 0)
+  return answer(200, { logged_out = true })
 end
 
 --- access_by_lua of the locations behind the gateway. The program learns the account from
