@@ -26,15 +26,15 @@ static char path[PATH_MAX];
 static bool over_nfs;      /* a descriptor that cannot write is refused */
 static int locks_fail;     /* with this errno */
 static int interruptions;  /* so many calls end with EINTR */
-/* A file that is put into the place of `path` before the next lock. */
-static const char *usurper;
+/* A file that is put into the place of another before the next lock. */
+static const char *usurper, *usurped = path;
 
 int flock(int fd, int operation)
 {
     int (*real)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "flock");
 
     if (usurper)
-        CHECK(rename(usurper, path) == 0);
+        CHECK(rename(usurper, usurped) == 0);
     usurper = NULL;
     errno = locks_fail;
     if (interruptions > 0)
@@ -244,6 +244,34 @@ static void the_file_that_took_the_place_of_another_before_its_lock_is_the_one_t
     grid_file_free(file);
 }
 
+static void the_file_that_is_locked_is_the_one_that_is_replaced(void)
+{
+    char link[PATH_MAX + 8], next[PATH_MAX + 8], one[PATH_MAX + 8], other[PATH_MAX + 8], text[8] = "";
+    grid_buffer read;
+    grid_error err;
+    grid_file *file;
+
+    snprintf(link, sizeof link, "%s.link", path);
+    snprintf(next, sizeof next, "%s.next", path);
+    snprintf(one, sizeof one, "%s.one", path);
+    snprintf(other, sizeof other, "%s.other", path);
+    CHECK(replace_file(one, "one", &err) && replace_file(other, "other", &err));
+    CHECK(symlink(one, link) == 0 && symlink(other, next) == 0);
+    usurper = next; /* before the lock, the link leads elsewhere */
+    usurped = link;
+    file = grid_file_begin(link, &err);
+    usurped = path;
+    if (CHECK(file != NULL)) {
+        grid_buffer_init(&read, 8);
+        CHECK(grid_file_read(file, 7, &read, &err));
+        memcpy(text, read.data, read.size);
+        grid_buffer_clear(&read);
+        CHECK_STR(strrchr(grid_file_replacement(file)->target, '.') + 1, text);
+        grid_file_free(file);
+    }
+    CHECK(unlink(link) == 0 && unlink(one) == 0 && unlink(other) == 0);
+}
+
 static void as_much_of_the_old_file_is_read_as_was_asked_for(void)
 {
     static const size_t limits[] = {0, 1, 4095, 4096, 4097, 9999, 10000, 10001, 100000};
@@ -366,6 +394,7 @@ int main(void)
     a_file_is_begun_by_one_at_a_time_over_nfs();
     a_file_without_its_lock_is_not_begun();
     the_file_that_took_the_place_of_another_before_its_lock_is_the_one_that_counts();
+    the_file_that_is_locked_is_the_one_that_is_replaced();
     as_much_of_the_old_file_is_read_as_was_asked_for();
     a_file_is_read_whole_or_not_at_all();
     a_file_with_other_names_is_not_begun();

@@ -236,8 +236,8 @@ describe("grid refresh", function()
     for number, words in pairs { [ENOLCK] = "No locks available", [EOPNOTSUPP] = "Operation not supported" } do
       local env = run:on_disk { DISK_LOCKS = number }
       local code, _, err = run:grid("refresh s.json", env)
-      assert.same({ 1, ("grid: store error (not_locked): cannot lock s.json: %s; move it to a file system with locks, "
-        .. "so that one process at a time replaces it\n"):format(words) }, { code, err })
+      assert.same({ 1, ("grid: store error (not_locked): cannot lock %s/s.json: %s; move it to a file system with locks, "
+        .. "so that one process at a time replaces it\n"):format(run.folder.path, words) }, { code, err })
       assert.equal(1, (run:grid("refresh-all all", env)))
       assert.equal(1, (run:grid("login --email ann@example.com --session s.json --force", env)))
       assert.equal(1, (run:grid("keygen --out s.json --force", env)))

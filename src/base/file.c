@@ -27,7 +27,7 @@ grid_file *grid_file_begin(const char *path, grid_error *err)
         return NULL;
     }
     file->lock.fd = -1;
-    if (grid_replacement_begin(&file->replacement, path, err) && lock_old(file, path, err))
+    if (grid_replacement_begin(&file->replacement, path, err) && lock_old(file, file->replacement.target, err))
         return file;
     grid_file_free(file);
     return NULL;
