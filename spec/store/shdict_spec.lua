@@ -373,6 +373,7 @@ describe("a store in a shared dictionary", function()
   it("tells what it is", function()
     local store = shdict.over(dictionary.new(), "sessions")
     assert.is_true(store.is_local)
+    assert.equal("grid.store.shdict: sessions", tostring(store))
     assert.matches("end with nginx", store:durability())
   end)
 

@@ -142,7 +142,7 @@ function Shdict:list(limit, after)
 end
 
 function Shdict:__tostring()
-  return ("grid.store.shdict: %s"):format(self.name)
+  return ("grid.store.shdict: %s"):format(self.pages.name)
 end
 
 function Shdict:durability()
