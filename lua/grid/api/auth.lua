@@ -31,10 +31,6 @@ local REFRESH = {
   kms_payload = { type = { "string", "table" }, or_null = true },
 }
 
-local function is_present(value)
-  return value ~= nil and value ~= json.null
-end
-
 -- The body, and the text of its payload. grid.core validates a text of the caller. A text
 -- that json.encode wrote is valid; only its table is checked for a Turnkey session.
 -- -> body, text | nil, kind, code, message
@@ -44,8 +40,6 @@ local function refresh_body(key, payload)
     local text, kind, code, message = json.encode(payload)
     if not text then return nil, kind, code, message end
     payload, is_checked = text, not session.is_turnkey(payload)
-  elseif not is_present(payload) then
-    payload = nil
   end
   local body, kind, code, message = core.refresh_body(key, payload, is_checked)
   return body, body and payload or kind, code, message
@@ -83,7 +77,7 @@ function auth.refresh_session(what, request)
   schema.check(what, REFRESH, request, "request")
   local problem = check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
-  local body, sent, code, message = refresh_body(request.encryption_public_key, request.kms_payload)
+  local body, sent, code, message = refresh_body(request.encryption_public_key, json.at(request, "kms_payload"))
   if not body then
     if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- of a payload: "bad_payload"
     return nil, errors.from_core(sent, code, message)

@@ -38,8 +38,15 @@ function operation.escape(text)
   return (text:gsub("[^0-9A-Za-z%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
+-- Does the path contain a step "." or "..", escaped or not (RFC 3986 section 6.2.2)?
+-- Servers resolve such steps, so the request would reach another endpoint.
+local function has_dot_step(path)
+  local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
+  return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
+end
+
 local function check_part(text)
-  if operation.has_dot_step(text) then return "part of a path without the steps '.' and '..'" end
+  if has_dot_step(text) then return "part of a path without the steps '.' and '..'" end
   return schema.not_empty(text)
 end
 
@@ -52,18 +59,11 @@ function operation.path_part(what, name, value)
   return operation.escape(value)
 end
 
---- Does the path contain a step "." or "..", escaped or not (RFC 3986 section 6.2.2)?
---- Servers resolve such steps, so the request would reach another endpoint.
-function operation.has_dot_step(path)
-  local plain = path:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
-  return ("/" .. plain .. "/"):find("/%.%.?/") ~= nil
-end
-
 local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 local function check_path(path)
   if not path:find("^/[^%s%c#\128-\255]*$") then return "a path in ASCII that begins with /, without blanks and fragment" end
-  if operation.has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
+  if has_dot_step(path:match "^[^?]*") then return "a path without the steps '.' and '..'" end
 end
 
 local REQUEST = {

@@ -27,7 +27,7 @@ local intent = {}
 local STUCK = 3
 local OF_A_GATEWAY = { [502] = true, [503] = true, [504] = true }
 
-function intent.may_be_executed(self)
+local function may_be_executed(self)
   return self.open or self.doubt
 end
 
@@ -48,7 +48,7 @@ end
 --- last attempt.
 ---@return "send"|"hold"|"wait" rule, number? seconds
 function intent.replay(self, env, facts, is_last_chance)
-  if not intent.may_be_executed(self) or reuse_left(self, env) > 0 then return "send" end
+  if not may_be_executed(self) or reuse_left(self, env) > 0 then return "send" end
   if not is_last_chance then return "hold" end
   local left = owner.time_left(self.owner, env.me, env.clock, facts)
   if left > 0 then return "wait", left end
@@ -87,7 +87,7 @@ end
 function intent.next(record, env, is_last_chance)
   local self = record.intent
   local key, keys = intent.next_key(self, env, is_last_chance)
-  local is_repeated = self ~= nil and intent.may_be_executed(self)
+  local is_repeated = self ~= nil and may_be_executed(self)
   return {
     key = key, keys = keys,
     grant = self and self.grant or new_grant(env.grant, record.tokens),

@@ -23,7 +23,7 @@ local contract = {}
 ---@field list fun(self: grid.Store, limit: integer, after?: string): string[]?, any ids in byte order
 ---@field durability fun(self: grid.Store): string where a record is kept, and what it survives, for a status page
 
-contract.MAX_ID = 255
+local MAX_ID = 255 -- bytes
 
 local function check_type(what, name, value, expected, is_optional)
   if type(value) == expected or is_optional and value == nil then return end
@@ -32,7 +32,7 @@ end
 
 function contract.check_id(what, id)
   check_type(what, "id", id, "string")
-  if #id < 1 or #id > contract.MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, contract.MAX_ID) end
+  if #id < 1 or #id > MAX_ID then argument.raise("%s: 'id' must have 1 to %d bytes", what, MAX_ID) end
 end
 
 function contract.check_rev(what, rev)
@@ -89,15 +89,15 @@ local function compare(a, b)
   return a < b
 end
 
---- The function that compares strings by their bytes, for table.sort.
-function contract.byte_order()
+-- The function that compares strings by their bytes, for table.sort.
+local function byte_order()
   local locale = os.setlocale(nil, "collate")
   return (rawget(_G, "jit") or locale == "C" or locale == "POSIX") and compare or compare_bytes
 end
 
 --- The first `limit` of the ids that follow `after`, in byte order.
 function contract.page(ids, limit, after)
-  local precedes = contract.byte_order()
+  local precedes = byte_order()
   local following = {}
   for _, id in ipairs(ids) do
     if not after or precedes(after, id) then following[#following + 1] = id end
