@@ -33,8 +33,8 @@ function merge.tokens(old, new, grant)
   return merged
 end
 
--- May an answer of that lineage be written to the record?
-local function takes(record, lineage)
+--- May an answer of that lineage be written to the record?
+function merge.takes(record, lineage)
   return record ~= nil and record.state ~= "removed" and record.lineage == lineage
 end
 
@@ -102,7 +102,7 @@ end
 --- another lineage, or to a removed record.
 ---@return "put"|"adopt"|"drop" act, table? record
 function merge.commit(record, lineage, entry)
-  if not takes(record, lineage) then return "drop" end
+  if not merge.takes(record, lineage) then return "drop" end
   if record.gen > entry.from.parent then return commit_late(record, entry) end
   return "put", advance(record, entry)
 end
@@ -168,7 +168,7 @@ end
 --- which is that of the attempt, is released.
 ---@return "put"|"adopt"|"drop" act, table? record
 function merge.keep_raw(record, lineage, raw, write_id, failure, env)
-  if not takes(record, lineage) then return "drop" end
+  if not merge.takes(record, lineage) then return "drop" end
   if is_obsolete(record, raw) then return "adopt" end
   local is_new, intent = not has_raw(record, raw), record.intent
   local is_held = intent ~= nil and intent.open and intent.write_id == write_id
