@@ -120,7 +120,7 @@ function app.counters()
   app.say {
     flights = size(keeper.flights), waiters = waiters(keeper), pending = size(keeper.pending), blocks = core.live(),
     timers = ngx.timer.running_count() + ngx.timer.pending_count(), calls = app.calls, blocking = app.blocking,
-    writers = #keeper.writers,
+    writer = keeper.writer and 1 or 0,
   }
 end
 

@@ -44,12 +44,12 @@ local function disturbed()
   add_losses(scene, scene:all_ids(), "exited on signal 9")
 end
 
--- What the worker still has, apart from its writers. -> blocks of the C core
+-- What the worker still has, apart from its writer. -> blocks of the C core
 local function left_in(scene)
   local left, seen = scene:idle_counters()
   if not left then error("refreshes do not end: " .. seen, 0) end
   if left.waiters + left.pending > 0 then error("something is left: " .. seen, 0) end
-  return left.blocks - left.writers
+  return left.blocks - left.writer
 end
 
 local function abandoned()

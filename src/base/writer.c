@@ -25,17 +25,24 @@ typedef struct queue {
     grid_write **last;
 } queue;
 
+/* One of the threads of a writer. */
+typedef struct worker {
+    grid_writer *writer;
+    pthread_t thread;
+    grid_write *current; /* being executed; guarded by the writer's mutex */
+} worker;
+
 struct grid_writer {
     unsigned forks; /* see grid_fork_count */
     int fd; /* an eventfd */
-    pthread_t thread;
-    bool has_thread;
+    unsigned most_threads, threads;
+    worker workers[GRID_WRITER_MOST_THREADS];
     unsigned long long submitted;
     pthread_mutex_t mutex; /* guards the members below */
     pthread_cond_t wakeup;
     bool is_ending;
+    size_t unfinished; /* waiting, or being executed */
     queue waiting;
-    grid_write *current; /* being executed by the thread */
     queue finished;
 };
 
@@ -66,27 +73,32 @@ static grid_write *take_first(queue *from)
     return write;
 }
 
-/* ---- The thread -------------------------------------------------------------------- */
+/* ---- The threads ------------------------------------------------------------------- */
 
-/* Waits for the next write. NULL: the writer is being freed, and all writes are done. */
-static grid_write *wait_for_write(grid_writer *writer)
+/* Waits for the next write. NULL: the writer is being freed, and no write waits. */
+static grid_write *wait_for_write(worker *self)
 {
+    grid_writer *writer = self->writer;
     grid_write *write;
 
     pthread_mutex_lock(&writer->mutex);
     while (!writer->waiting.first && !writer->is_ending)
         pthread_cond_wait(&writer->wakeup, &writer->mutex);
-    write = writer->current = take_first(&writer->waiting);
+    write = self->current = take_first(&writer->waiting);
     pthread_mutex_unlock(&writer->mutex);
     return write;
 }
 
-static void finish(grid_writer *writer, grid_write *write)
+static void finish(worker *self, grid_write *write)
 {
+    grid_writer *writer = self->writer;
+
     pthread_mutex_lock(&writer->mutex);
-    writer->current = NULL;
+    self->current = NULL;
+    writer->unfinished--;
+    if (!writer->finished.first)
+        eventfd_write(writer->fd, 1); /* take_finished sets the count to 0 again */
     append(&writer->finished, write);
-    eventfd_write(writer->fd, 1); /* cannot block: take_finished sets the count to 0 */
     pthread_mutex_unlock(&writer->mutex);
 }
 
@@ -98,29 +110,34 @@ static grid_swap_result execute(grid_write *write)
                           : grid_file_replace_if(swap, &write->failure);
 }
 
-/* The thread allocates no memory with base/alloc.h, since the gate for tests works on one
+/* The threads allocate no memory with base/alloc.h, since the gate for tests works on one
  * thread only. */
 static void *run(void *context)
 {
-    grid_writer *writer = context;
+    worker *self = context;
     grid_write *write;
 
-    while ((write = wait_for_write(writer))) {
+    while ((write = wait_for_write(self))) {
         write->result = execute(write);
-        finish(writer, write);
+        finish(self, write);
     }
     return NULL;
 }
 
 static bool start_thread(grid_writer *writer)
 {
-    writer->has_thread = grid_thread_start(&writer->thread, run, writer);
-    return writer->has_thread;
+    worker *next = &writer->workers[writer->threads];
+
+    next->writer = writer;
+    if (!grid_thread_start(&next->thread, run, next))
+        return false;
+    writer->threads++;
+    return true;
 }
 
 /* ---- The caller's thread ----------------------------------------------------------- */
 
-grid_writer *grid_writer_new(grid_error *err)
+grid_writer *grid_writer_new(unsigned most_threads, grid_error *err)
 {
     grid_writer *writer = grid_calloc(sizeof *writer);
 
@@ -136,6 +153,7 @@ grid_writer *grid_writer_new(grid_error *err)
         return NULL;
     }
     writer->forks = grid_fork_count();
+    writer->most_threads = most_threads;
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_cond_init(&writer->wakeup, NULL);
     init_queue(&writer->waiting);
@@ -155,25 +173,26 @@ static void join(grid_writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
     writer->is_ending = true;
-    pthread_cond_signal(&writer->wakeup);
+    pthread_cond_broadcast(&writer->wakeup);
     pthread_mutex_unlock(&writer->mutex);
-    pthread_join(writer->thread, NULL);
+    for (unsigned i = 0; i < writer->threads; i++)
+        pthread_join(writer->workers[i].thread, NULL);
 }
 
-/* In a child the mutex may stay locked, so it is not destroyed; the current write never
- * finishes, so it is freed. */
+/* In a child the mutex may stay locked, so it is not destroyed; the writes that were
+ * being executed never finish, so they are freed. */
 void grid_writer_free(grid_writer *writer)
 {
     if (!writer)
         return;
     if (grid_writer_is_ours(writer)) {
-        if (writer->has_thread)
-            join(writer);
+        join(writer);
         pthread_cond_destroy(&writer->wakeup);
         pthread_mutex_destroy(&writer->mutex);
     }
-    if (writer->current)
-        grid_write_free(writer->current);
+    for (unsigned i = 0; i < writer->threads; i++)
+        if (writer->workers[i].current)
+            grid_write_free(writer->workers[i].current);
     free_all(&writer->waiting);
     free_all(&writer->finished);
     close(writer->fd);
@@ -227,11 +246,24 @@ static grid_write *new_write(const grid_swap *swap, grid_error *err)
     return write;
 }
 
+/* A thread for the next write, unless one of the others is free or takes it next. Without
+ * a further thread the write waits for one of the others. */
+static bool ensure_thread(grid_writer *writer)
+{
+    size_t unfinished;
+
+    pthread_mutex_lock(&writer->mutex);
+    unfinished = writer->unfinished;
+    pthread_mutex_unlock(&writer->mutex);
+    return unfinished < writer->threads || writer->threads == writer->most_threads || start_thread(writer) ||
+           writer->threads > 0;
+}
+
 static bool is_ready(grid_writer *writer, grid_error *err)
 {
     if (!grid_writer_is_ours(writer))
         return grid_error_set(err, GRID_REQUEST, "forked", "the writer belongs to the process that forked this one");
-    if (!writer->has_thread && !start_thread(writer))
+    if (!ensure_thread(writer))
         return grid_error_set(err, GRID_REQUEST, "no_thread", "no thread is left for a writer: raise the limit (ulimit -u)");
     return true;
 }
@@ -241,8 +273,9 @@ static grid_write *submit(grid_writer *writer, grid_write *write)
     write->id = ++writer->submitted;
     pthread_mutex_lock(&writer->mutex);
     append(&writer->waiting, write);
+    writer->unfinished++;
     pthread_mutex_unlock(&writer->mutex);
-    pthread_cond_signal(&writer->wakeup); /* the thread wakes up to a free mutex */
+    pthread_cond_signal(&writer->wakeup); /* a thread wakes up to a free mutex */
     return write;
 }
 
@@ -275,8 +308,8 @@ grid_write *grid_writer_take_finished(grid_writer *writer)
         return NULL;
     pthread_mutex_lock(&writer->mutex);
     write = take_first(&writer->finished);
-    if (!writer->finished.first)
-        eventfd_read(writer->fd, &count); /* EAGAIN if it is not readable */
+    if (write && !writer->finished.first)
+        eventfd_read(writer->fd, &count);
     pthread_mutex_unlock(&writer->mutex);
     return write;
 }

@@ -1,10 +1,10 @@
-/* The writer compares and swaps files on a thread of its own, so that an event loop does
+/* The writer compares and swaps files on threads of its own, so that an event loop does
  * not wait for the disk.
  *
- * Owns: the thread, from the first write until the writer is freed; and the queue.
- * Does not know: the content of files, and the poller of the descriptor. Writes are done
- * in the order of submission. In a child of the process that made the writer, the writer
- * is inert, since fork() does not copy the thread. */
+ * Owns: the threads, from the first writes until the writer is freed; and the queue.
+ * Does not know: the content of files, and the poller of the descriptor. One thread does
+ * the writes in the order of submission; several begin in that order. In a child of the
+ * process that made the writer, the writer is inert, since fork() copies no thread. */
 #ifndef GRID_BASE_WRITER_H
 #define GRID_BASE_WRITER_H
 
@@ -17,9 +17,12 @@
 typedef struct grid_writer grid_writer;
 typedef struct grid_write grid_write;
 
-/* The thread is started by the first write. Fails with kind "request": "out_of_memory",
+enum { GRID_WRITER_MOST_THREADS = 8 };
+
+/* A thread is started by a write that finds all others busy, up to `most_threads`, from 1
+ * to GRID_WRITER_MOST_THREADS. Fails with kind "request": "out_of_memory",
  * "no_descriptor". */
-grid_writer *grid_writer_new(grid_error *err);
+grid_writer *grid_writer_new(unsigned most_threads, grid_error *err);
 
 /* Waits until the submitted writes are done, so that their bytes reach the disk. The
  * results are dropped; a grid_write must not be used afterwards. */

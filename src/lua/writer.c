@@ -1,4 +1,4 @@
-/* grid.core.writer: compares and swaps files on a thread.
+/* grid.core.writer: compares and swaps files on threads.
  *
  * Owns: the C writer, until it is closed or collected; both wait until the submitted
  * writes are done.
@@ -14,13 +14,16 @@ typedef struct box {
     grid_writer *writer; /* NULL once closed */
 } box;
 
-/* writer() -> writer | nil, kind, code, message */
+/* writer([most_threads]) -> writer | nil, kind, code, message */
 static int writer_new(lua_State *L)
 {
-    box *self = gridL_new_object(L, sizeof *self, WRITER);
+    lua_Integer most_threads = luaL_optinteger(L, 1, 1);
     grid_error err;
+    box *self;
 
-    self->writer = grid_writer_new(&err);
+    luaL_argcheck(L, most_threads >= 1 && most_threads <= GRID_WRITER_MOST_THREADS, 1, "must be from 1 to 8");
+    self = gridL_new_object(L, sizeof *self, WRITER);
+    self->writer = grid_writer_new((unsigned)most_threads, &err);
     return self->writer ? 1 : gridL_fail(L, &err);
 }
 

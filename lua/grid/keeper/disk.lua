@@ -1,7 +1,7 @@
 -- Changes files on threads of the core while the calling coroutine waits, so that no
 -- event loop waits for the disk.
--- Owns: the writers of a keeper, each of them a thread with a queue; for each writer with
--- writes in flight, a coroutine that takes the results.
+-- Owns: the writer of a keeper, which has the threads and their queue; while writes are
+-- in flight, a coroutine that takes the results.
 -- Does not know: stores, records.
 
 local core = require "grid.core"
@@ -9,7 +9,7 @@ local waiting = require "grid.keeper.waiting"
 
 local disk = {}
 
-local MOST_WRITERS = 8
+local MOST_THREADS = 8
 local LONGEST_WAIT = 60
 -- A loop may drop a spawned function, as nginx does when it has no free timer: after this
 -- time a waiter checks for its result, and spawns the function again.
@@ -31,25 +31,16 @@ function Writer:in_flight()
   return self.count
 end
 
--- The writer with the fewest writes in flight. Those of the parent of a fork are dropped.
--- -> writer | nil, kind, code, message
-local function choose(keeper)
-  local best
-  for i = #keeper.writers, 1, -1 do
-    local writer = keeper.writers[i]
-    if not writer.core:is_usable() then
-      table.remove(keeper.writers, i)
-      writer.core:close()
-    elseif not best or writer.count <= best.count then
-      best = writer
-    end
-  end
-  if best and (best.count == 0 or #keeper.writers >= MOST_WRITERS) then return best end
-  local made, kind, code, message = core.writer()
+-- The writer of a keeper. That of the parent of a fork is dropped. -> writer | nil, kind,
+-- code, message
+local function writer_of(keeper)
+  local writer = keeper.writer
+  if writer and writer.core:is_usable() then return writer end
+  if writer then writer.core:close() end
+  local made, kind, code, message = core.writer(MOST_THREADS)
   if not made then return nil, kind, code, message end
-  local writer = setmetatable({ core = made, count = 0, tickets = {}, poller = false, spawned_at = false }, Writer)
-  keeper.writers[#keeper.writers + 1] = writer
-  return writer
+  keeper.writer = setmetatable({ core = made, count = 0, tickets = {}, poller = false, spawned_at = false }, Writer)
+  return keeper.writer
 end
 
 -- Stores the results of a write in its ticket { results, waiters }. -> false: no write
@@ -69,7 +60,7 @@ local function take_results(writer)
   return writer.count < count
 end
 
--- Seconds for which the coroutine of a writer continues after the last write, if a new
+-- Seconds for which the coroutine of the writer continues after the last write, if a new
 -- coroutine costs more than a wait.
 local function linger_of(keeper)
   return not keeper.closed and not waiting.is_ending(keeper.host) and keeper.host.linger or 0
@@ -108,7 +99,7 @@ local function await(keeper, writer, ticket)
 end
 
 local function run(keeper, method, ...)
-  local writer, kind, code, message = choose(keeper)
+  local writer, kind, code, message = writer_of(keeper)
   if not writer then return nil, kind, code, message end
   local id
   id, kind, code, message = writer.core[method](writer.core, ...)
@@ -130,12 +121,11 @@ function disk.remove_if(keeper)
   return function(...) return run(keeper, "remove_if", ...) end
 end
 
---- Ends the threads that are not in use; the others end with their last write.
+--- Ends the threads, with the last write that is in flight.
 function disk.close(keeper)
-  for _, writer in ipairs(keeper.writers) do
-    if writer.count == 0 and not writer.poller then writer.core:close() end
-  end
-  keeper.writers = {}
+  local writer = keeper.writer
+  if writer and writer.count == 0 and not writer.poller then writer.core:close() end
+  keeper.writer = false
 end
 
 return disk

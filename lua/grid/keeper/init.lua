@@ -114,7 +114,7 @@ function keeper.new(given)
   self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` requested
-  self.writers = {}  -- see disk.lua
+  self.writer = false -- see disk.lua
   self.counters = {} -- name of an event -> how often
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start

@@ -224,9 +224,10 @@ function core.file_replace_if(path, temporary_folder, expected, text, modified, 
 ---@return boolean? is_done, string? kind, string? code, string? message
 function core.file_remove_if(path, expected) end
 
---- Replaces and removes files on a thread, for event loops.
+--- Replaces and removes files on threads, for event loops.
+---@param most_threads integer? 1 to 8; default: 1
 ---@return grid.core.writer? writer, string? kind, string? code, string? message
-function core.writer() end
+function core.writer(most_threads) end
 
 --- Polls a descriptor on a thread, for event loops that poll only their own sockets.
 ---@param secret string 16 bytes

@@ -118,7 +118,7 @@ function key:sign_raw(text) end
 
 function key:close() end
 
---- Replaces and removes files on a thread. Closing or collecting it waits until the
+--- Replaces and removes files on threads. Closing or collecting it waits until the
 --- submitted writes are done. In a forked child it is not usable.
 ---@class grid.core.writer
 local writer = {}
@@ -143,7 +143,8 @@ function writer:remove_if(path, expected) end
 ---@return integer
 function writer:fd() end
 
---- Takes the oldest result, in the order of submission. No value: none is finished.
+--- Takes the oldest result: with one thread, in the order of submission. No value: none
+--- is finished.
 ---@return integer? id, boolean? ok, string? kind, string? code, string? message
 function writer:next_finished() end
 
