@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/fork.h"
 #include "http/clock.h"
+#include "http/deadlines.h"
 #include "http/driver.h"
 #include "http/engine_internal.h"
 #include "http/failure.h"
@@ -19,6 +20,7 @@ struct grid_engine {
     grid_lanes lanes;
     grid_connections connections;
     grid_driver *driver;
+    grid_deadlines deadlines; /* of the running tasks */
     grid_engine **home;
     unsigned forks; /* see grid_fork_count */
     unsigned refs;
@@ -26,11 +28,9 @@ struct grid_engine {
     grid_url *url; /* of the last task, or NULL */
     grid_task_list running;
     grid_task_list finished; /* oldest first */
-    bool has_answer;      /* a part of an answer was received in this step */
-    bool has_unserved;    /* a task is running whose HTTP/2 stream was refused, or may be held */
-    double stepped;       /* start of the last step, on grid_clock_now */
-    double next_deadline; /* not later than the first of the running tasks; negative: no task runs */
-    int deferrals;        /* of passed deadlines */
+    bool has_answer;   /* a part of an answer was received in this step */
+    bool has_unserved; /* a task is running whose HTTP/2 stream was refused, or may be held */
+    double stepped;    /* start of the last step, on grid_clock_now */
 };
 
 static void start_libcurl(void)
@@ -72,7 +72,7 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     pthread_once(&once, start_libcurl);
     engine->forks = grid_fork_count();
     engine->refs = 1;
-    engine->next_deadline = -1;
+    grid_deadlines_clear(&engine->deadlines);
     engine->driver = grid_driver_new(&engine->connections, err);
     grid_guard_leave(&guard);
     if (!engine->driver) {
@@ -112,11 +112,6 @@ bool grid_engine_is_ours(const grid_engine *engine)
 
 /* ---- Tasks ------------------------------------------------------------------------- */
 
-static void note_deadline(grid_engine *engine, double deadline)
-{
-    engine->next_deadline = grid_clock_sooner(engine->next_deadline, deadline);
-}
-
 bool grid_engine_start(grid_engine *engine, grid_task *task, double timeout, grid_error *err)
 {
     CURLMcode code = grid_lanes_add(&engine->lanes, task);
@@ -128,7 +123,7 @@ bool grid_engine_start(grid_engine *engine, grid_task *task, double timeout, gri
     task->started = engine->stepped = grid_clock_now();
     task->deadline = task->started + timeout;
     grid_task_list_prepend(&engine->running, task);
-    note_deadline(engine, task->deadline);
+    grid_deadlines_add(&engine->deadlines, task->deadline);
     grid_lanes_begin(&engine->lanes, task->lane);
     return true;
 }
@@ -140,7 +135,7 @@ void grid_engine_remove(grid_engine *engine, grid_task *task)
         grid_connections_release(&engine->connections, &task->lease);
     }
     if (--engine->in_flight == 0)
-        engine->next_deadline = -1;
+        grid_deadlines_clear(&engine->deadlines);
     grid_engine_unref(engine);
 }
 
@@ -299,54 +294,19 @@ static void end_unserved(grid_engine *engine)
     }
 }
 
-/* ---- Deadlines --------------------------------------------------------------------- */
-
-/* The engine checks the deadlines of tasks, not libcurl. libcurl checks its timeout
- * before it reads, so an answer that is buffered would be lost if the caller did not step
- * for too long; and libcurl checks no timeout while a transfer waits for a connection
- * that another transfer is opening (curl issue 6744). */
 static void end_overdue(grid_engine *engine)
 {
     grid_task *task, *next;
     double now = grid_clock_now();
 
-    engine->next_deadline = -1;
+    grid_deadlines_clear(&engine->deadlines);
     for (task = engine->running.first; task; task = next) {
         next = task->next;
         if (task->deadline <= now)
             finish(engine, task, CURLE_OPERATION_TIMEDOUT);
         else
-            note_deadline(engine, task->deadline);
+            grid_deadlines_add(&engine->deadlines, task->deadline);
     }
-}
-
-enum { MAX_DEFERRALS = 1024, UNANSWERED = 128 };
-
-/* Passed deadlines are deferred while timers of libcurl are due, since libcurl sets one
- * for a transfer whose input it has read together with that of another transfer; and
- * while parts of answers are received and more input is ready, since one step does not
- * read all that is buffered. */
-static bool may_defer(grid_engine *engine, bool more)
-{
-    if (engine->deferrals >= MAX_DEFERRALS)
-        return false;
-    return more || grid_driver_timeout(engine->driver) == 0 ||
-           (engine->has_answer && grid_driver_is_ready(engine->driver));
-}
-
-/* Deadlines are deferred by MAX_DEFERRALS steps in a row at most; a step that has
- * received no part of an answer counts as UNANSWERED. */
-static void check_deadlines(grid_engine *engine, bool more)
-{
-    bool has_passed = grid_clock_until(engine->next_deadline) == 0;
-
-    if (has_passed && may_defer(engine, more)) {
-        engine->deferrals += engine->has_answer ? 1 : UNANSWERED;
-        return;
-    }
-    engine->deferrals = 0;
-    if (has_passed)
-        end_overdue(engine);
 }
 
 /* ---- Steps ------------------------------------------------------------------------- */
@@ -368,7 +328,8 @@ void grid_engine_step(grid_engine *engine)
     collect_done(engine);
     if (engine->has_unserved)
         end_unserved(engine);
-    check_deadlines(engine, more);
+    if (grid_deadlines_are_due(&engine->deadlines, engine->driver, more, engine->has_answer))
+        end_overdue(engine);
     grid_engine_unref(engine);
     grid_guard_leave(&guard);
 }
@@ -376,14 +337,14 @@ void grid_engine_step(grid_engine *engine)
 void grid_engine_wait(grid_engine *engine, double seconds)
 {
     if (grid_engine_is_ours(engine) && seconds > 0) /* and not NaN */
-        grid_driver_wait(engine->driver, grid_clock_sooner(seconds, grid_clock_until(engine->next_deadline)));
+        grid_driver_wait(engine->driver, grid_clock_sooner(seconds, grid_deadlines_until(&engine->deadlines)));
 }
 
 double grid_engine_timeout(const grid_engine *engine)
 {
     if (!grid_engine_is_ours(engine))
         return -1;
-    return grid_clock_sooner(grid_driver_timeout(engine->driver), grid_clock_until(engine->next_deadline));
+    return grid_clock_sooner(grid_driver_timeout(engine->driver), grid_deadlines_until(&engine->deadlines));
 }
 
 int grid_engine_fd(const grid_engine *engine)
