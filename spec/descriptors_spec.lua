@@ -1,6 +1,7 @@
 -- Calls in a program without a free file descriptor: the error says so, and no request
 -- was sent.
 
+local fault_server = require "spec.support.fault_server"
 local rig = require "spec.support.rig"
 
 local PROGRAM = [[
@@ -38,8 +39,36 @@ print((io.popen "ls -l /proc/$PPID/fd 2>/dev/null | grep -c socket:":read "*a"))
 client:close()
 ]]
 
+-- Prints what becomes of calls that learn only from the first answer that the server
+-- lacks HTTP/2. Its answers hold no session.
+local WITHOUT_HTTP2 = [[
+local grid = require "grid"
+local client = grid.new {
+  base_url = os.getenv "BASE_URL", api_key = "key", ca_file = os.getenv "CA_FILE", timeout = 20, retries = 0,
+}
+local list, counts = {}, {}
+for i = 1, 64 do list[i] = { encryption_public_key = os.getenv "PUBLIC_KEY" } end
+for _, result in ipairs(client:refresh_sessions(list, { concurrency = 64 })) do
+  counts[result[2].code] = (counts[result[2].code] or 0) + 1
+end
+client:close()
+print(counts.bad_answer, counts.no_descriptor or 0, counts.connect_timeout)
+]]
+
 describe("a program with few file descriptors", function()
   local server = rig.sandbox()
+
+  it("has no calls wait for one when the server turns out to lack HTTP/2", function()
+    local plain = fault_server.start()
+    local output, ok = rig.run(WITHOUT_HTTP2, {
+      BASE_URL = plain.rawhttps .. "/length/nothing", CA_FILE = plain.ca, PUBLIC_KEY = rig.KEY,
+    }, "prlimit --nofile=30: ")
+    plain:stop()
+    assert.is_true(ok, output)
+    local answered, refused = output:match "^(%d+)\t(%d+)\tnil\n$"
+    assert.is_truthy(answered, output)
+    assert.is_true(answered + refused >= 60, output) -- others may find no descriptor for the CA file
+  end)
 
   it("keeps a quarter of them at most for idle connections", function()
     server:fault { kind = "delay", delay = 0.1, count = 0 }

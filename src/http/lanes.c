@@ -143,19 +143,27 @@ grid_task *grid_lanes_next_done(grid_lanes *lanes, CURLcode *code)
     return (grid_task *)(void *)private;
 }
 
-/* Moves unsent tasks, which would otherwise wait for one of few shared connections. A
- * task that cannot be added, for want of memory, ends at its deadline, and is counted in
- * its previous lane. */
+/* Moves unsent tasks, which would otherwise wait for one of few shared connections. They
+ * stay in their lane if libcurl (8.22) has no descriptor for another multi handle. A task
+ * that cannot be added, for want of memory, ends at its deadline, and is counted in its
+ * previous lane. */
 static void move_unsent(grid_lanes *lanes, uint64_t origin, const grid_task_list *running)
 {
+    bool has_failed = false;
+
     for (grid_task *task = running->first; task; task = task->next) {
         if (task->is_sent || task->lane != SHARED || task->origin != origin)
             continue;
         grid_lanes_remove(lanes, task);
-        if (add_to(lanes, task, SINGLE) != CURLM_OK)
+        if (add_to(lanes, task, SINGLE) == CURLM_OK)
+            continue;
+        has_failed = true;
+        if (add_to(lanes, task, SHARED) != CURLM_OK)
             lanes->counts[SHARED]++;
     }
     grid_lanes_begin(lanes, SINGLE);
+    if (has_failed)
+        grid_lanes_begin(lanes, SHARED);
 }
 
 void grid_lanes_set_http2(grid_lanes *lanes, const grid_task *task, bool is_http2, const grid_task_list *running)
