@@ -375,6 +375,7 @@ describe("a store in a shared dictionary", function()
     assert.is_true(store.is_local)
     assert.equal("grid.store.shdict: sessions", tostring(store))
     assert.matches("end with nginx", store:durability())
+    assert.equal("grid.store.shdict: sessions", tostring(store))
   end)
 
   it("has more buckets in a larger dictionary", function()
