@@ -40,6 +40,20 @@ local LOCATIONS = ([[
             app.say(outcome)
         }
     }
+    location = /in_turn {
+        content_by_lua_block {
+            @APP@
+            local host, made, outcome = require "grid.host.nginx", 0
+            local poller = host.poller
+            host.poller = function(engine)
+                made = made + 1
+                return poller(engine)
+            end
+            for _ = 1, 5 do outcome = app.refresh() end
+            host.poller, outcome.made = poller, made
+            app.say(outcome)
+        }
+    }
     location = /ready_always {
         content_by_lua_block {
             @APP@
@@ -106,6 +120,12 @@ describe("a call inside nginx", function()
     assert_ok(scene.nginx:get "/refresh")
     local count = proc.wake_ups(pid) - before
     assert.is_true(count < MANY_WAKEUPS, count .. " wakeups")
+  end)
+
+  it("is driven by the coroutine of the call before, if that was a moment ago", function()
+    local answer = scene:ask "/in_turn"
+    assert.is_true(answer.ok)
+    assert.equal(1, answer.made)
   end)
 
   it("holds a thread and descriptors while it is in flight, and no longer", function()

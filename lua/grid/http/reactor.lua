@@ -43,7 +43,7 @@ local function driver_of(host)
   local loop = host.loop and host.loop() or host
   local driver = drivers[loop]
   if not driver then
-    driver = { host = host, poller = false, spawned_at = false, waiting = {}, abandoned = {}, checked_at = 0 }
+    driver = { host = host, poller = false, spawned_at = false, used_at = 0, waiting = {}, abandoned = {}, checked_at = 0 }
     drivers[loop] = driver
   end
   return driver
@@ -87,8 +87,7 @@ local function attend_abandoned(driver, run)
   if next(driver.abandoned) then finish_abandoned(driver, now, run) end
 end
 
--- The driver ends with the last transfer, so that its reference does not keep idle
--- connections open. Schedulers that wait for their next try need it for find_abandoned.
+-- Schedulers that wait for their next try need the driver for find_abandoned.
 local function is_needed(driver, engine)
   if engine:in_flight() > 0 or next(driver.abandoned) then return true end
   for scheduler in pairs(driver.waiting) do
@@ -98,12 +97,31 @@ local function is_needed(driver, engine)
   return next(driver.abandoned) ~= nil
 end
 
+-- Seconds for which the driver continues after the last transfer, if a new coroutine
+-- costs more than a wait. It does not continue for long, since its reference keeps idle
+-- connections open.
+local function linger_of(host)
+  return not (host.is_ending and host.is_ending()) and host.linger or 0
+end
+
+-- Seconds until the next step at the latest | nil: the driver ends
+local function pause_of(driver, engine)
+  local now, longest = core.now(), ROUND
+  if is_needed(driver, engine) then
+    driver.used_at = now
+  else
+    longest = driver.used_at + linger_of(driver.host) - now
+  end
+  return longest > 0 and math.min(engine:timeout() or ROUND, longest) or nil
+end
+
 local function drive(driver, engine)
-  local has_finished = true
-  while is_needed(driver, engine) do
-    driver.poller:wait(math.min(engine:timeout() or ROUND, ROUND), has_finished)
+  local has_finished, pause = true, pause_of(driver, engine)
+  while pause do
+    driver.poller:wait(pause, has_finished)
     has_finished = reactor.step(engine)
     attend_abandoned(driver, driver.host.spawn)
+    pause = pause_of(driver, engine)
   end
 end
 
@@ -153,7 +171,7 @@ local function wait_in_loop(scheduler, seconds)
   condition:wait(math.min(seconds, longest or seconds))
   driver.waiting[scheduler] = nil
   if not driver.poller then attend_abandoned(driver, pcall) end
-  if driver.poller and next(driver.waiting) == nil then driver.poller:wake(0) end
+  if driver.poller and next(driver.waiting) == nil then driver.poller:wake(driver.host.linger or 0) end
   return driver.poller ~= false
 end
 
