@@ -332,18 +332,38 @@ describe("grid keep", function()
     assert.matches("\nrefreshed ann, generation 2\n", out)
   end)
 
-  it("refreshes once what another machine has begun to refresh, when the time of that is over", function()
-    configure({ reuse = "grace", reuse_seconds = 1000 })
-    add("ann", 0.001)
-    local identity = clock.identity
-    clock.identity = function(instance) return { instance = instance, pid = "1", machine_id = "another", boot_id = "another" } end
+  -- A session of an hour, which another machine has begun to refresh after so many
+  -- seconds, and has died; its time was 3 seconds.
+  local function leave(seconds)
+    local identity, boot = clock.identity, clock.boot
     local keeper = grid.keeper {
       store = grid.store.file { directory = folder.path .. "/sessions" }, timeout = 1,
       exchange = { request = function() coroutine.yield() end, read = function() end },
     }
+    local family = server:family()
+    clock.boot = function() return boot() - seconds end
+    assert(keeper:add("ann", { access_token = family.access_token, refresh_token = family.refresh_token, expires_in = 3600 }))
+    clock.boot = boot
+    clock.identity = function(instance) return { instance = instance, pid = "1", machine_id = "another", boot_id = "another" } end
     coroutine.wrap(function() keeper:refresh "ann" end)() -- until its intent is put
     keeper:close()
     clock.identity = identity
+  end
+
+  it("refreshes once what another machine has begun to refresh, when the time of that is over", function()
+    server:set { mode = "idempotent" }
+    configure({ reuse = "idempotent", idempotency_header = "Idempotency-Key" }, { timeout = 1 })
+    leave(3500)
+    local code, out, err = shell "sleep 4; keep run --once"
+    assert.same({ 0, "replayed ann, generation 1\nrefreshed ann, generation 2\n", "" }, { code, out, err })
+  end)
+
+  it("sends nothing again at a strict server while the session of another machine is valid", function()
+    configure(nil, { timeout = 1 })
+    leave(3500)
+    assert.same({ 0, "", "" }, { shell "sleep 4; keep run --once" })
+    shell "rm -r sessions"
+    leave(3600)
     local code, out, err = shell "sleep 4; keep run --once"
     assert.same({ 0, "replayed ann, generation 1\nrefreshed ann, generation 2\n", "" }, { code, out, err })
   end)

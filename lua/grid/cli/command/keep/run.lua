@@ -7,8 +7,11 @@ local display = require "grid.display"
 local exit = require "grid.cli.exit"
 local keeper_config = require "grid.cli.keeper_config"
 local schema = require "grid.schema"
+local waiting = require "grid.keeper.waiting"
 
 local EVERY = 5 -- seconds
+local OWNER_TIME = 3 -- seconds that a refresh of another program may take longer than an exchange
+local NAP = 0.25 -- seconds
 
 local run = {
   arguments = {},
@@ -92,24 +95,26 @@ local function run_rounds(keeper)
   return has_failed
 end
 
--- The sessions that another program was refreshing when their turn came. If that was on
--- another machine, or before this one began anew, a program must wait to learn that the
--- other one has died. -> did a refresh fail?
-local function await_others(keeper)
-  local has_failed = false
+-- Is another program refreshing one of the sessions whose turn came?
+local function is_elsewhere(keeper)
   for id in pairs(keeper.deferred) do
     local status = keeper:status(id)
-    local is_open = status and (status.refreshing or status.suspended and status.state == "expired")
-    if is_open and not keeper:refresh(id) then has_failed = true end
+    if status and (status.refreshing or status.suspended and status.state == "expired") then return true end
   end
-  return has_failed
+  return false
 end
 
+-- Waits for other programs, and then begins again. If such a program has died on another
+-- machine, or before this one began anew, only one that has waited so long learns it.
 local function run_once(keeper)
   local has_failed = run_rounds(keeper)
-  if await_others(keeper) or has_failed then
-    exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why"
+  local deadline, has_waited = core.now() + keeper.timeout + OWNER_TIME, false
+  while is_elsewhere(keeper) and core.now() < deadline do
+    waiting.sleep(keeper.host, NAP)
+    has_waited = true
   end
+  if has_waited then has_failed = run_rounds(keeper) or has_failed end
+  if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
 end
 
 local function run_until_signal(keeper, every, write)
