@@ -290,6 +290,7 @@ describe("The rounds of refresh_due", function()
     for i, id in ipairs(old:list(10)) do assert(new:put(id, nil, assert(old:get(id)), i)) end
     rig.pass(3590)
     assert_turn_of_others(new)
+    assert.same({ due = 1, refreshed = 0, adopted = 0, failed = 0 }, keeper:refresh_due())
   end)
 
   it("come to each session, although the exchange makes no grant for some", function()

@@ -67,6 +67,7 @@ local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed",
 
 local function count(keeper, counts, flight)
   keeper.deferred[flight.id] = not flight.has_put and clock.boot() or nil
+  if flight.outcome == "dead" and not flight.has_put then return end -- it was dead before
   local name = COUNTED[flight.outcome or "kept"] -- without an outcome it waits for the store
   if name then counts[name] = counts[name] + 1 end
 end
