@@ -322,4 +322,17 @@ describe("keeper:start in nginx", function()
     local told = scene.nginx:get "/told"
     assert.truthy(told:find "^nil .*call keeper:start in init_worker_by_lua", told)
   end)
+
+  it("tells the same in exit_worker_by_lua", function()
+    scene = scenes.start { http = [[
+      exit_worker_by_lua_block {
+        local _, err = require("spec.nginx.keeper_app").keeper:start()
+        ngx.log(ngx.NOTICE, "told ", tostring(err))
+      }
+    ]] }
+    assert.is_true(scene:ask("/get?id=" .. scene:add()).ok) -- in a timer: an exiting worker makes no first one
+    scene.nginx:signal "QUIT"
+    assert.equal(0, scene.nginx:wait())
+    assert.truthy(scene.nginx:log():find "told [^\n]*call keeper:start in init_worker_by_lua")
+  end)
 end)

@@ -79,10 +79,9 @@ end
 
 -- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
 -- the worker begins to exit. A connection that is opened later causes an alert, so an
--- exiting worker creates no first timer. In init_by_lua there are no timers. -> true |
--- nil: nginx has no free timer
+-- exiting worker creates no first timer. -> true | nil: nginx has no free timer
 local function create_timer(now)
-  if not has_created and ngx.worker.exiting() or ngx.get_phase() == "init" then return nil end
+  if not has_created and ngx.worker.exiting() then return nil end
   local timer = current or {
     tasks = {}, alive = 0, started = 0, is_running = false, is_first = not has_created, created_at = now,
     semaphore = assert(semaphores.new()), witness = nil,
@@ -110,10 +109,14 @@ local function drop_ended()
   if is_ended(current) then current = nil end
 end
 
+-- ngx.timer.at raises an error in these phases.
+local WITHOUT_TIMERS = { init = true, exit_worker = true }
+
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass
 --- such values as arguments. -> true | nil: nginx has no free timer here
 function timers.spawn(f, ...)
+  if WITHOUT_TIMERS[ngx.get_phase()] then return nil end
   local now = core.now()
   drop_ended()
   local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
