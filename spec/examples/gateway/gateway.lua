@@ -229,7 +229,7 @@ function gateway.logout()
 end
 
 --- access_by_lua of the locations behind the gateway. The program learns the account from
---- headers, which a client cannot set.
+--- headers, which a client cannot set, and not the cookies of the gateway.
 function gateway.access()
   ngx.req.clear_header "X-Grid-Address"
   ngx.req.clear_header "X-Grid-Key-Expires"
@@ -239,6 +239,8 @@ function gateway.access()
     return answer(503, { error = "the session is being refreshed" })
   end
   if not record then return answer(401, { error = "log in first" }) end
+  local rest = ("; " .. ngx.var.http_cookie):gsub("; *__Host%-grid_%l+=[^;]*", "")
+  ngx.req.set_header("Cookie", rest:match "^; *(.+)$")
   ngx.req.set_header("X-Grid-Address", record.address)
   ngx.req.set_header("X-Grid-Key-Expires", record.expires)
 end
