@@ -1,104 +1,71 @@
-/* grid.core: makes folders, and lists the names in them.
+/* grid.core: makes folders, lists the names in them, and returns what the file system
+ * tells of files.
  *
- * Owns: the open folder while it is read; the collector closes it if an error is thrown.
+ * Owns: the listing of a folder while it is read; the collector closes it if an error is
+ * thrown.
  * Does not know: the content of files. */
 #include "lua/folder.h"
 
-#include "base/error.h"
 #include "base/folder.h"
+#include "base/listing.h"
+#include "base/status.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
+static const char LISTING[] = "grid.core.listing";
 
-static const char FOLDER[] = "grid.core.folder";
-
-typedef struct folder {
-    DIR *stream; /* NULL once closed */
-} folder;
-
-static int folder_close(lua_State *L)
+static int listing_close(lua_State *L)
 {
-    folder *self = luaL_checkudata(L, 1, FOLDER);
-
-    if (self->stream)
-        closedir(self->stream);
-    self->stream = NULL;
+    grid_listing_close(luaL_checkudata(L, 1, LISTING));
     return 0;
-}
-
-static int cannot_read(lua_State *L, const char *path)
-{
-    grid_error err;
-
-    grid_error_of_file(&err, "not_read", "cannot read", path);
-    return gridL_fail(L, &err);
 }
 
 /* file_names(folder) -> array of names, in no order | nil, kind, code, message */
 static int file_names(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
-    folder *self = gridL_new_object(L, sizeof *self, FOLDER);
-    struct dirent *entry;
+    const char *path = luaL_checkstring(L, 1), *name;
+    grid_listing *listing = gridL_new_object(L, sizeof *listing, LISTING);
     int count = 0;
+    grid_error err;
 
-    self->stream = opendir(path);
-    if (!self->stream)
-        return cannot_read(L, path);
+    if (!grid_listing_open(listing, path, &err))
+        return gridL_fail(L, &err);
     lua_newtable(L);
-    for (errno = 0; (entry = readdir(self->stream)); errno = 0) {
-        lua_pushstring(L, entry->d_name);
+    while (grid_listing_next(listing, path, &name, &err)) {
+        if (!name) {
+            grid_listing_close(listing);
+            return 1;
+        }
+        lua_pushstring(L, name);
         lua_rawseti(L, -2, ++count);
     }
-    if (errno)
-        return cannot_read(L, path);
-    closedir(self->stream);
-    self->stream = NULL;
-    return 1;
+    return gridL_fail(L, &err);
 }
 
-static lua_Number seconds_of(struct timespec time)
+/* Pushes a table of names and a table of times. Sets *next to the earliest time after
+ * `until`; 0: none. */
+static bool list_modified(lua_State *L, grid_listing *listing, const char *path, double until, double *next, grid_error *err)
 {
-    return (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec * 1e-9;
-}
-
-/* The modification time of a regular file; false: not a regular file, or removed. */
-static bool time_of_file(DIR *stream, const char *name, lua_Number *time)
-{
-    struct stat status;
-
-    if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
-        return false;
-    *time = seconds_of(status.st_mtim);
-    return true;
-}
-
-/* Pushes a table of names and a table of times. Returns the earliest time after `until`;
- * 0: none. */
-static lua_Number list_modified(lua_State *L, folder *self, lua_Number until)
-{
-    lua_Number next = 0, time;
-    struct dirent *entry;
+    const char *name;
+    double time;
     int count = 0;
 
+    *next = 0;
     lua_newtable(L);
     lua_newtable(L);
-    for (errno = 0; (entry = readdir(self->stream)); errno = 0) {
-        if (!time_of_file(self->stream, entry->d_name, &time))
+    while (grid_listing_next(listing, path, &name, err)) {
+        if (!name)
+            return true;
+        if (!grid_listing_file_modified(listing, name, &time))
             continue;
         if (time > until) {
-            next = next == 0 || time < next ? time : next;
+            *next = *next == 0 || time < *next ? time : *next;
             continue;
         }
-        lua_pushstring(L, entry->d_name);
+        lua_pushstring(L, name);
         lua_rawseti(L, -3, ++count);
         lua_pushnumber(L, time);
         lua_rawseti(L, -2, count);
     }
-    return next;
+    return false;
 }
 
 /* files_modified(folder, until) -> names, times, the earliest time after `until` or nil,
@@ -106,35 +73,31 @@ static lua_Number list_modified(lua_State *L, folder *self, lua_Number until)
 static int files_modified(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    lua_Number until = luaL_checknumber(L, 2), next;
-    folder *self = gridL_new_object(L, sizeof *self, FOLDER);
-    struct stat status;
+    double until = luaL_checknumber(L, 2), next, modified;
+    grid_listing *listing = gridL_new_object(L, sizeof *listing, LISTING);
+    grid_error err;
 
-    self->stream = opendir(path);
-    if (!self->stream || fstat(dirfd(self->stream), &status) != 0)
-        return cannot_read(L, path);
-    next = list_modified(L, self, until);
-    if (errno)
-        return cannot_read(L, path);
-    closedir(self->stream);
-    self->stream = NULL;
+    if (!grid_listing_open(listing, path, &err) || !grid_listing_modified(listing, path, &modified, &err) ||
+        !list_modified(L, listing, path, until, &next, &err))
+        return gridL_fail(L, &err);
+    grid_listing_close(listing);
     if (next != 0)
         lua_pushnumber(L, next);
     else
         lua_pushnil(L);
-    lua_pushnumber(L, seconds_of(status.st_mtim));
+    lua_pushnumber(L, modified);
     return 4;
 }
 
 /* file_time(path) -> modification time, seconds since 1970 | nil, kind, code, message */
 static int file_time(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
-    struct stat status;
+    double seconds;
+    grid_error err;
 
-    if (stat(path, &status) != 0)
-        return cannot_read(L, path);
-    lua_pushnumber(L, seconds_of(status.st_mtim));
+    if (!grid_status_modified(luaL_checkstring(L, 1), &seconds, &err))
+        return gridL_fail(L, &err);
+    lua_pushnumber(L, seconds);
     return 1;
 }
 
@@ -142,59 +105,52 @@ static int file_time(lua_State *L)
  * the time of the last change | nil, kind, code, message */
 static int file_stamp(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
-    struct stat status;
-    char stamp[120];
+    char stamp[GRID_STAMP_SIZE];
+    double changed;
+    grid_error err;
 
-    if (stat(path, &status) != 0)
-        return cannot_read(L, path);
-    snprintf(stamp, sizeof stamp, "%llx.%llx.%llx.%llx.%lx", (unsigned long long)status.st_dev,
-             (unsigned long long)status.st_ino, (unsigned long long)status.st_size,
-             (unsigned long long)status.st_ctim.tv_sec, (unsigned long)status.st_ctim.tv_nsec);
+    if (!grid_status_stamp(luaL_checkstring(L, 1), stamp, &changed, &err))
+        return gridL_fail(L, &err);
     lua_pushstring(L, stamp);
-    lua_pushnumber(L, seconds_of(status.st_ctim));
+    lua_pushnumber(L, changed);
     return 2;
-}
-
-/* folder_make(path) -> true | nil, kind, code, message */
-static int folder_make(lua_State *L)
-{
-    grid_error err;
-    bool succeeded = grid_folder_make(luaL_checkstring(L, 1), &err);
-
-    return gridL_finish(L, succeeded, &err);
-}
-
-/* folder_sync(path) -> true | nil, kind, code, message */
-static int folder_sync(lua_State *L)
-{
-    grid_error err;
-    bool succeeded = grid_folder_sync(luaL_checkstring(L, 1), &err);
-
-    return gridL_finish(L, succeeded, &err);
-}
-
-/* folder_check(path) -> true | nil, kind, code, message */
-static int folder_check(lua_State *L)
-{
-    grid_error err;
-    bool succeeded = grid_folder_check(luaL_checkstring(L, 1), &err);
-
-    return gridL_finish(L, succeeded, &err);
 }
 
 /* file_exists(path) -> boolean | nil, kind, code, message: a folder on the way may not be
  * searched, say. A dangling symbolic link exists. */
 static int file_exists(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
-    struct stat status;
-    bool exists = lstat(path, &status) == 0;
+    bool exists;
+    grid_error err;
 
-    if (!exists && errno != ENOENT && errno != ENOTDIR)
-        return cannot_read(L, path);
+    if (!grid_status_exists(luaL_checkstring(L, 1), &exists, &err))
+        return gridL_fail(L, &err);
     lua_pushboolean(L, exists);
     return 1;
+}
+
+/* Calls a function of folder.h with the path -> true | nil, kind, code, message */
+static int call(lua_State *L, bool (*function)(const char *path, grid_error *err))
+{
+    grid_error err;
+    bool succeeded = function(luaL_checkstring(L, 1), &err);
+
+    return gridL_finish(L, succeeded, &err);
+}
+
+static int folder_make(lua_State *L)
+{
+    return call(L, grid_folder_make);
+}
+
+static int folder_sync(lua_State *L)
+{
+    return call(L, grid_folder_sync);
+}
+
+static int folder_check(lua_State *L)
+{
+    return call(L, grid_folder_check);
 }
 
 void gridL_open_folder(lua_State *L)
@@ -212,6 +168,6 @@ void gridL_open_folder(lua_State *L)
         {NULL, NULL},
     };
 
-    gridL_new_class(L, FOLDER, none, folder_close, NULL);
+    gridL_new_class(L, LISTING, none, listing_close, NULL);
     luaL_setfuncs(L, functions, 0);
 }
