@@ -7,12 +7,12 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
-local runner = require "grid.keeper.flight"
 local flights = require "grid.keeper.flights"
 local json = require "grid.json"
 local lifecycle = require "grid.keeper.lifecycle"
 local lifetime = require "grid.keeper.lifetime"
 local memory = require "grid.keeper.memory"
+local observation = require "grid.keeper.observation"
 local pasted = require "grid.pasted"
 local random = require "grid.random"
 local sending = require "grid.keeper.sending"
@@ -120,7 +120,7 @@ end
 
 local function remove_once(keeper, id, current, rev)
   local env = keeper:env()
-  local facts = runner.facts(keeper, current, env.me, flights.current(keeper, id) ~= nil)
+  local facts = observation.of(keeper, current, env.me, flights.current(keeper, id) ~= nil)
   local act, tombstone = "missing", nil
   if current then act, tombstone = lifecycle.remove(current, env, facts) end
   if act == "missing" then

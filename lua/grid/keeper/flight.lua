@@ -16,7 +16,7 @@ local errors = require "grid.errors"
 local failure = require "grid.keeper.failure"
 local memory = require "grid.keeper.memory"
 local merge = require "grid.keeper.merge"
-local owner = require "grid.keeper.owner"
+local observation = require "grid.keeper.observation"
 local protocol = require "grid.keeper.protocol"
 local random = require "grid.random"
 local sending = require "grid.keeper.sending"
@@ -37,18 +37,6 @@ end
 
 local function collector_of(flight)
   return function(_, event) flight.events[#flight.events + 1] = event end
-end
-
---- The facts about the owner in a record; see grid.keeper.owner.
-function runner.facts(keeper, record, me, is_in_flight)
-  local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
-  local held = record and (record.owner or record.intent and record.intent.owner)
-  local pid = held and owner.process_of(held, me, facts.is_local)
-  if pid then
-    local state, start_time = core.process(tonumber(pid))
-    facts.process = { state = state, start_time = start_time }
-  end
-  return facts
 end
 
 -- The part of a new intent that the exchange makes. -> true | nil: sets flight.err
@@ -91,7 +79,7 @@ function perform.read(keeper, flight, state)
   local is_new = state.step == "look" and record and record.state == "live" and not record.intent
   if is_new and not prepare_grant(keeper, flight, record) then return { name = "read", is_error = true } end
   flight.skew = record and record.skew
-  return { name = "read", record = record, rev = rev, facts = runner.facts(keeper, record, flight.me, false) }
+  return { name = "read", record = record, rev = rev, facts = observation.of(keeper, record, flight.me, false) }
 end
 
 local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not work

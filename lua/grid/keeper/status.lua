@@ -4,10 +4,10 @@
 
 local access = require "grid.keeper.access"
 local failure = require "grid.keeper.failure"
-local runner = require "grid.keeper.flight"
 local flights = require "grid.keeper.flights"
 local intents = require "grid.keeper.intent"
 local merge = require "grid.keeper.merge"
+local observation = require "grid.keeper.observation"
 local owner = require "grid.keeper.owner"
 local timing = require "grid.keeper.timing"
 
@@ -29,7 +29,7 @@ local function is_refreshing(keeper, record, env)
   local intent = record.intent
   if flights.current(keeper, record.id) then return true end
   if not intent or not intent.open then return false end
-  return owner.judge(intent.owner, env.me, env.clock, runner.facts(keeper, record, env.me, false)) == "alive"
+  return owner.judge(intent.owner, env.me, env.clock, observation.of(keeper, record, env.me, false)) == "alive"
 end
 
 -- Whole seconds since 1970: os.date of Lua 5.4 raises for a float with a fraction.
