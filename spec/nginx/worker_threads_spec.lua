@@ -40,9 +40,11 @@ describe("in worker threads", function()
 
   it("calls go out side by side, while the worker serves others", function()
     scene = scenes.start { main = THREADS, locations = LOCATION }
-    scene.sandbox:fault { kind = "delay", delay = 1, count = 4 }
+    scene.sandbox:fault { kind = "delay", hold = true, count = 4 }
     local requests = begin(scene, "/thread?call=refresh", 4)
-    local _, status = scene.nginx:get("/quick", "--max-time 0.5")
+    scene.sandbox:wait_held(4)
+    local _, status = scene.nginx:get("/quick", "--max-time 5")
+    scene.sandbox:release()
     assert.equal(200, status)
     for _, outcome in ipairs(finish(requests)) do assert.is_true(outcome.ok, outcome.message) end
     for _, outcome in ipairs(finish(begin(scene, "/thread?call=refresh", 12))) do assert.is_true(outcome.ok, outcome.message) end
