@@ -83,7 +83,8 @@ describe("grid keep", function()
     assert.same({ 0, "bob\n", "" }, { shell "keep list" })
     local err
     code, out, err = shell "keep get ann"
-    assert.same({ 1, "", "grid: store error (not_found): the store has no session 'ann': add it\n" }, { code, out, err })
+    local told = "grid: store error (not_found): the store has no session 'ann': add the tokens of a log-in (grid keep add)\n"
+    assert.same({ 1, "", told }, { code, out, err })
   end)
 
   it("keeps sessions in Redis, as a user with a password, over TCP or a socket, and tells its durability", function()
@@ -262,7 +263,8 @@ describe("grid keep", function()
     local code, out, err = shell "keep refresh ann >out; keep status ann; keep add ann <secret; keep get ann"
     assert.equal(1, code)
     assert.matches("state%s+dead\ngeneration%s+1\nrefreshing", out)
-    local advice = "the session 'ann' has ended: log in again, and add it with replace = true (grid keep add --replace)"
+    local advice = "the session 'ann' has ended, since the server refused the refresh token (invalid_grant): log in again, "
+      .. "and add it with replace = true (grid keep add --replace)"
     assert.is_truthy(err:find(advice, 1, true), err)
   end)
 
@@ -411,7 +413,7 @@ describe("grid keep", function()
     add("ann", 0.001)
     local code, out, err = shell "mkdir c; mv sessions/tmp c; touch sessions/tmp; chmod -R a-w sessions; keep get ann"
     assert.same({ 1, "" }, { code, out })
-    assert.matches("^grid: store error .-\ngrid: timeout error %(session_expired%)", err)
+    assert.matches("^grid: timeout error %(session_expired%): .- in time: .- %(not_locked%)\n$", err)
     assert.equal(0, server:counts().executions)
     folder:run "chmod -R u+w sessions"
   end)

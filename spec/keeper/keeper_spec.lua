@@ -99,6 +99,7 @@ describe("grid.keeper", function()
     local _, err = keeper:get "me"
     raw_rig.assert_error(err, { kind = "timeout", code = "session_expired", retryable = true })
     assert.equal(503, err.cause.status)
+    assert.matches("not refreshed in time: .*status 503.* %(http_503%)", tostring(err))
     assert.is_true(err.retry_after >= 599)
     _, err = keeper:get("me", { timeout = 0 })
     raw_rig.assert_error(err, { kind = "timeout", code = "session_expired" })
@@ -132,6 +133,7 @@ describe("grid.keeper", function()
     local _, err = keeper:refresh "me"
     raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
     assert.same({ "invalid_grant", "final" }, { err.cause.code, err.cause.outcome })
+    assert.matches("ended, since the server refused the refresh token %(invalid_grant%): log in again", tostring(err))
     assert.is_nil(err.cause.status) -- 400 or 401: the record does not have it
     for _, method in ipairs { "get", "refresh" } do
       _, err = keeper[method](keeper, "me")

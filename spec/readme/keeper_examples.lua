@@ -140,7 +140,7 @@ local OPENIDC = [[
   print(status)
   ngx = nil]]
 
-local GONE = "nil\tgrid: store error (not_found): the store has no session 'b64:hash': add it\n"
+local GONE = "nil\tgrid: store error (not_found): the store has no session 'b64:hash': add the tokens of a log-in (grid keep add)\n"
 
 keeper_examples.lua.openidc = { run = function(block, _, _, folder)
   local server = oauth_server.share()

@@ -192,13 +192,11 @@ local function save_pending(keeper, out)
   keeper:run { every = 1, stop_when = function() return is_saved(keeper) end }
 end
 
---- The value of a method of a keeper. With an error the command ends, and shows its
---- cause.
+--- The value of a method of a keeper. With an error the command ends. Its text names its
+--- cause; the JSON object has the cause as a member.
 function keeper_config.assert(value, err)
   if value ~= nil then return value end
-  local cause = err.cause
-  if not cause then exit.failed(err) end
-  exit.failed(err, { cause = output.describe_error(cause) }, (tostring(cause):gsub("^grid: ", "")))
+  exit.failed(err, err.cause and { cause = output.describe_error(err.cause) })
 end
 
 -- -> on_event of a keeper, which also prints why its spool cannot be used

@@ -18,7 +18,7 @@ end
 local REPLACE = "replace = true (grid keep add --replace)"
 
 function failure.not_found(id)
-  return new("store", "not_found", "the store has no session '%s': add it", named(id))
+  return new("store", "not_found", "the store has no session '%s': add the tokens of a log-in (grid keep add)", named(id))
 end
 
 function failure.exists(id)
@@ -59,10 +59,12 @@ end
 
 --- The server has refused the refresh token: `dead` of the record.
 function failure.dead(id, dead)
+  local code, refusal = dead.code or "rejected", "the server refused the refresh token"
+  if dead.after_unknown then refusal = refusal .. ", after an attempt with an unknown outcome" end
   local err = new("auth", "reauthentication_required",
-    "the session '%s' has ended: log in again, and add it with %s", named(id), REPLACE)
-  local cause = { kind = "auth", code = dead.code or "rejected", message = "the server refused the refresh token" }
-  if dead.after_unknown then cause.message = cause.message .. ", after an attempt with an unknown outcome" end
+    "the session '%s' has ended, since %s (%s): log in again, and add it with %s",
+    named(id), refusal, display.one_line(code), REPLACE)
+  local cause = { kind = "auth", code = code, message = refusal }
   cause.sent = dead.after_unknown and "unknown" or "yes"
   err.cause = errors.new(cause)
   -- The record has no status, by which grid.outcome would recognise a refusal.
@@ -70,9 +72,15 @@ function failure.dead(id, dead)
   return err
 end
 
+-- The message names the cause: most programs log the text of an error, and no field.
+local function because(cause)
+  return cause and (": %s (%s)"):format(cause.message, cause.code) or ""
+end
+
 --- The session was not refreshed in time. `cause`: the last error | nil
 function failure.expired(id, cause, retry_after)
-  local err = new("timeout", "session_expired", "the session '%s' has expired, and was not refreshed in time", named(id))
+  local err = new("timeout", "session_expired", "the session '%s' has expired, and was not refreshed in time%s",
+    named(id), because(cause))
   err.retryable, err.cause = true, cause
   err.retry_after = retry_after and math.ceil(retry_after)
   return err
@@ -102,7 +110,7 @@ end
 function failure.not_revoked(id, cause)
   local err = errors.new {
     kind = cause.kind, code = "not_revoked", sent = cause.sent, status = cause.status, cause = cause,
-    message = ("the session '%s' was removed, but its refresh token was not revoked"):format(named(id)),
+    message = ("the session '%s' was removed, but its refresh token was not revoked%s"):format(named(id), because(cause)),
   }
   err.outcome, err.retryable = cause.outcome, false
   return err

@@ -22,7 +22,8 @@ change.add = {
   },
   text = [[
 Takes the tokens of a log-in into the store, as the session ID. They are read from standard
-input: what the token endpoint answered (JSON with refresh_token); of Grid a session file.
+input: what the token endpoint answered (JSON with access_token and refresh_token); of Grid
+a session file.
 
 With --session, a session file of `grid login` is imported. It is not changed, and must not be
 refreshed by `grid refresh` any more: its refresh token is valid for one use.
