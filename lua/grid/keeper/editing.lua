@@ -15,13 +15,13 @@ local memory = require "grid.keeper.memory"
 local observation = require "grid.keeper.observation"
 local pasted = require "grid.pasted"
 local random = require "grid.random"
+local records = require "grid.keeper.record"
 local sending = require "grid.keeper.sending"
 local timing = require "grid.keeper.timing"
 local waiting = require "grid.keeper.waiting"
 
 local editing = {}
 
-local MOST_TOKENS = require("grid.keeper.record").MOST_TOKENS
 local MOST_TRIES = 16
 local LONGEST_PAUSE = 0.05 -- seconds
 
@@ -38,8 +38,8 @@ local function read_tokens(keeper, given)
   if not ok then return nil, "the exchange failed to read them" end
   if type(tokens) ~= "table" then return nil, read and fault or "a JSON object is expected" end
   if not json.text(tokens.refresh_token) then return nil, "refresh_token is missing" end
-  local texts = sending.texts(tokens)
-  if not texts then return nil, ("more than %d strings"):format(MOST_TOKENS) end
+  local texts = records.texts(tokens)
+  if not texts then return nil, ("more than %d strings"):format(records.MOST_TOKENS) end
   return tokens, texts
 end
 

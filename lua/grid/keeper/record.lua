@@ -13,6 +13,19 @@ local record = {}
 record.VERSION = 1
 record.MOST_TOKENS = 1000 -- core.fields_encode writes maps of up to 1000 names
 
+local NAME = "^[0-9A-Za-z_]+$" -- that core.fields_encode writes; %w follows the locale
+
+--- The tokens that a record can hold | nil: there are too many of them.
+function record.texts(tokens)
+  local texts, count = {}, 0
+  for name, value in pairs(tokens) do
+    if type(value) == "string" and type(name) == "string" and name:find(NAME) then
+      texts[name], count = value, count + 1
+    end
+  end
+  return count <= record.MOST_TOKENS and texts or nil
+end
+
 local text, integer, seconds, flag = codec.text, codec.integer, codec.seconds, codec.flag
 
 local STAMP = codec.struct {

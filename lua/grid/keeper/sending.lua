@@ -10,7 +10,7 @@ local failure = require "grid.keeper.failure"
 local lifetime = require "grid.keeper.lifetime"
 local outcome = require "grid.outcome"
 local protocol = require "grid.keeper.protocol"
-local record = require "grid.keeper.record"
+local records = require "grid.keeper.record"
 local timing = require "grid.keeper.timing"
 
 local sending = {}
@@ -101,28 +101,17 @@ end
 
 -- ---- Answers --------------------------------------------------------------------------
 
--- Names of a record are letters, digits and _.
+-- Names of a record are ASCII letters, digits and _; %w follows the locale.
 local function kept_headers(headers)
   local kept = {}
   for name, value in pairs(headers) do
-    if name:find "^[%w-]+$" and name ~= "set-cookie" then kept[name:gsub("%-", "_")] = value end
+    if name:find "^[0-9A-Za-z-]+$" and name ~= "set-cookie" then kept[name:gsub("%-", "_")] = value end
   end
   return kept
 end
 
 local function raw_result(status, headers, body, code)
   return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
-end
-
---- The tokens that a record can hold | nil: there are too many of them.
-function sending.texts(tokens)
-  local texts, count = {}, 0
-  for name, value in pairs(tokens) do
-    if type(value) == "string" and type(name) == "string" and name:find "^[%w_]+$" then
-      texts[name], count = value, count + 1
-    end
-  end
-  return count <= record.MOST_TOKENS and texts or nil
 end
 
 local function tokens_result(tokens, texts, body)
@@ -145,7 +134,7 @@ local FAILED = { kind = "unknown", code = "exchange_failed" }
 local function read_tokens(keeper, answer, grant)
   local tokens, problem = keeper.exchange.read(answer, grant)
   if type(tokens) ~= "table" then return nil, is_failure(problem) and problem or FAILED end
-  local texts = has_tokens(tokens) and sending.texts(tokens)
+  local texts = has_tokens(tokens) and records.texts(tokens)
   if not texts then return nil, { kind = "unknown", code = "bad_tokens" } end
   return tokens_result(tokens, texts, answer.body)
 end
