@@ -423,6 +423,35 @@ describe("an answer that the store does not take", function()
     other:close()
   end)
 
+  it("is revoked later, if the server does not answer the first revocation of several", function()
+    folder = child.folder()
+    local port, close = raw_rig.silent_port()
+    local path, revocation_url = folder.path .. "/spool", ("http://127.0.0.1:%d/revoke"):format(port)
+    start_failing { spool = path }
+    for i = 1, 3 do
+      is_down = false
+      assert(keeper:add("s" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
+      server.faults[1] = function(self, request, execute)
+        is_down = true
+        return execute(self, request)
+      end
+      assert(keeper:refresh("s" .. i))
+    end
+    is_down = false
+    for i = 1, 3 do assert.is_true(keeper:remove("s" .. i)) end
+    local exchange = rig.exchange(server, { revocation_url = revocation_url })
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path, exchange = exchange, timeout = 0.2 })
+    assert(other:refresh "me")
+    assert.equal("dropped refreshed", rig.names(told))
+    assert.equal(2, #other.spool:list(10))
+    exchange.revoke = nil
+    other:refresh_due()
+    assert.equal("dropped refreshed dropped dropped", rig.names(told))
+    assert.same({}, other.spool:list(10))
+    other:close()
+    close()
+  end)
+
   it("is not revoked, if it brought no new refresh token", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }

@@ -90,31 +90,34 @@ local function merged(keeper, current, record, kind)
   return merge.commit(current, record.lineage, merge.entry_of(record))
 end
 
--- The session was removed or replaced.
-local function drop(keeper, record, kind, tell)
-  tell(keeper, { name = "dropped", id = record.id })
-  if kind == "tokens" then sending.revoke(keeper, record.tokens, record.skew) end
+-- The session was removed or replaced. When the server does not answer a revocation, the
+-- further entries of that kind stay for the next pass, since a caller may be waiting.
+local function drop(keeper, record, kind, pass)
+  pass.tell(keeper, { name = "dropped", id = record.id })
+  if kind ~= "tokens" then return end
+  local _, err = sending.revoke(keeper, record.tokens, record.skew)
+  pass.may_drop = not err or err.status ~= nil
 end
 
 -- Puts an answer into the record as the store has it. A record that has the answer is put
 -- once more: after an error of the put before, the store may lose it. Where the folder is
 -- that of several stores, only its lineage shows that an answer is for this one: else it
 -- stays. -> is the answer there, or dropped?
-local function commit_record(keeper, record, kind, may_drop, tell)
+local function commit_record(keeper, record, kind, may_drop, pass)
   for _ = 1, MOST_TRIES do
     local edits = keeper.census.edits
     local current, rev = access.read(keeper, record.id)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
     if act == "drop" then
-      if may_drop then drop(keeper, record, kind, tell) end
+      if may_drop then drop(keeper, record, kind, pass) end
       return may_drop
     end
     new = new or merge.derive(current, {})
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
       memory.adopt_after(keeper, new, new_rev, edits)
-      if act == "put" then tell(keeper, { name = "adopted", id = record.id, generation = new.gen }) end
+      if act == "put" then pass.tell(keeper, { name = "adopted", id = record.id, generation = new.gen }) end
       return true
     end
     if result == "error" then return false end
@@ -123,7 +126,7 @@ local function commit_record(keeper, record, kind, may_drop, tell)
 end
 
 -- An entry that cannot be opened stays. -> was an answer committed?
-local function commit_entry(keeper, name, only_id, tell)
+local function commit_entry(keeper, name, only_id, pass)
   if keeper.committed[name] then
     spool.remove(keeper, name)
     return false
@@ -132,8 +135,8 @@ local function commit_entry(keeper, name, only_id, tell)
   local id, kind, blob = parse(text or "")
   if not id or only_id and id ~= only_id then return false end
   local record = records.unpack(blob, id, keeper.seal_keys())
-  local may_drop = #name == NAME_SIZE or name:sub(NAME_SIZE + 1) == place_of(keeper)
-  if not record or not commit_record(keeper, record, kind, may_drop, tell) then return false end
+  local may_drop = pass.may_drop and (#name == NAME_SIZE or name:sub(NAME_SIZE + 1) == place_of(keeper))
+  if not record or not commit_record(keeper, record, kind, may_drop, pass) then return false end
   spool.remove(keeper, name)
   return true
 end
@@ -152,12 +155,13 @@ end
 function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
-  prepare(keeper, tell or events.emit)
+  local pass = { tell = tell or events.emit, may_drop = true }
+  prepare(keeper, pass.tell)
   local count, after = 0, nil
   repeat
     local names = keeper.spool:list(PAGE, after) or {}
     for _, name in ipairs(names) do
-      local ok, is_done = pcall(commit_entry, keeper, name, only_id, tell or events.emit)
+      local ok, is_done = pcall(commit_entry, keeper, name, only_id, pass)
       if ok and is_done then count = count + 1 end
     end
     after = names[PAGE]
