@@ -167,6 +167,18 @@ describe("a refresh under way in a worker of nginx", function()
     end
   end)
 
+  it("keeps no worker from its end when what it spawns begins late", function()
+    scene = scenes.start { init = [[
+      local host = require "grid.host.nginx"
+      local spawn = host.spawn
+      host.spawn = function(...) return ngx.timer.at(1, function(_, ...) spawn(...) end, ...) and true end
+    ]] }
+    assert.is_true(scene:ask("/get?id=" .. scene:add()).ok)
+    assert(scene:idle_counters())
+    scene.nginx:signal "QUIT"
+    assert.equal(0, scene.nginx:wait())
+  end)
+
   it("is replayed by another process after a TERM, where the server is idempotent", function()
     start { mode = "idempotent" }
     scene.nginx:signal "TERM"

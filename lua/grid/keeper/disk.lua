@@ -66,8 +66,14 @@ local function linger_of(keeper)
   return not keeper.closed and not waiting.is_ending(keeper.host) and keeper.host.linger or 0
 end
 
+-- Where it begins late, the waiters have taken the results themselves, and its wait would
+-- keep the process from its end.
 local function serve(keeper, writer)
   if writer.poller then return end
+  if writer.count == 0 then
+    writer.spawned_at = false
+    return
+  end
   writer.poller = keeper.host.poller(writer)
   local used_at, seconds = core.now(), LONGEST_WAIT
   while seconds > 0 do
