@@ -1,6 +1,7 @@
 -- A scheduler and its calls: an error that one call raises loses no answer of another
--- call.
+-- call; a scheduler that waits wakes the driver only if that has to step.
 
+local reactor = require "grid.http.reactor"
 local scheduler = require "grid.http.scheduler"
 
 describe("a scheduler", function()
@@ -43,5 +44,50 @@ describe("a scheduler", function()
     assert.error(function() one:advance() end)
     assert.same({ 1, 2, 3 }, { done[1].res, done[2].res, done[3].res })
     assert.is_nil(done[1].err)
+  end)
+end)
+
+describe("a scheduler that waits in an event loop", function()
+  -- A waiter whose driver waits, and has not stepped since. `engine.due` is the engine's
+  -- timeout, `engine.due_after` that after a step.
+  local function waiter()
+    local wakes, steps = {}, 0
+    local engine = { due = 5, due_after = 5 }
+    function engine.timeout() return engine.due end
+    function engine.step() steps, engine.due = steps + 1, engine.due_after end
+    function engine.next_finished() return nil end
+    local host = {
+      linger = 0.1,
+      poller = function()
+        return {
+          wait = function() coroutine.yield() end, close = function() end,
+          wake = function(_, seconds) wakes[#wakes + 1] = seconds end,
+        }
+      end,
+      spawn = function(f, ...)
+        return coroutine.resume(coroutine.create(f), ...)
+      end,
+    }
+    local condition = { wait = function() end, is_abandoned = function() return false end }
+    local one = {
+      host = host, engine = engine, needs_step = function() return true end, condition_of = function() return condition end,
+    }
+    reactor.wait(one, 1)
+    return one, engine, wakes, function() return steps end
+  end
+
+  it("steps itself if a step is due at once", function()
+    local one, engine, wakes, steps = waiter()
+    engine.due = 0
+    reactor.wait(one, 1)
+    assert.equal(1, steps())
+    assert.same({ 0.1, 5, 0.1 }, wakes)
+  end)
+
+  it("leaves steps to the driver after some in a row", function()
+    local one, engine, _, steps = waiter()
+    engine.due, engine.due_after = 0, 0
+    for _ = 1, 20 do reactor.wait(one, 1) end
+    assert.equal(16, steps())
   end)
 end)

@@ -43,7 +43,9 @@ local function driver_of(host)
   local loop = host.loop and host.loop() or host
   local driver = drivers[loop]
   if not driver then
-    driver = { host = host, poller = false, spawned_at = false, used_at = 0, waiting = {}, abandoned = {}, checked_at = 0 }
+    driver = {
+      host = host, poller = false, spawned_at = false, used_at = 0, steps_aside = 0, waiting = {}, abandoned = {}, checked_at = 0,
+    }
     drivers[loop] = driver
   end
   return driver
@@ -119,7 +121,7 @@ local function drive(driver, engine)
   local has_finished, pause = true, pause_of(driver, engine)
   while pause do
     driver.poller:wait(pause, has_finished)
-    has_finished = reactor.step(engine)
+    has_finished, driver.steps_aside = reactor.step(engine), 0
     attend_abandoned(driver, driver.host.spawn)
     pause = pause_of(driver, engine)
   end
@@ -162,11 +164,23 @@ local function ensure_driver(driver, engine)
   return driver.spawned_at and SPAWN_TIMEOUT or SHORTEST_WAIT
 end
 
+-- A transfer may have finished while it was started: a step is cheaper than to wake the
+-- driver. Between two steps of the driver there are so many at most, since a coroutine
+-- that never waits would keep the loop from its other events.
+local MOST_STEPS_ASIDE = 16
+
+local function step_aside(driver, engine)
+  if not driver.poller or driver.steps_aside >= MOST_STEPS_ASIDE or engine:timeout() ~= 0 then return end
+  driver.steps_aside = driver.steps_aside + 1
+  reactor.step(engine)
+end
+
 -- Where no driver can run, the waiting coroutines also attend to those that were ended.
 -- -> true if the driver steps the engine
 local function wait_in_loop(scheduler, seconds)
   local driver, condition = driver_of(scheduler.host), scheduler:condition_of()
   driver.waiting[scheduler] = condition
+  step_aside(driver, scheduler.engine)
   local longest = ensure_driver(driver, scheduler.engine)
   condition:wait(math.min(seconds, longest or seconds))
   driver.waiting[scheduler] = nil
