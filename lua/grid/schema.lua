@@ -57,13 +57,23 @@ function schema.sorted_names(of)
   return names
 end
 
+local FEW = 8 -- names that a message lists
+
+-- The end of a message about an unknown name: the name that is most similar, else all
+-- names if they are few.
+local function hint(name, declared)
+  local suggestion = type(name) == "string" and argument.suggest(name, declared) or ""
+  local names = schema.sorted_names(declared)
+  if suggestion ~= "" or #names == 0 or #names > FEW then return suggestion end
+  return "; its fields are " .. table.concat(names, ", ")
+end
+
 -- Names are sorted, so that of several faults the same one is reported each time,
 -- independent of the order of `pairs`.
 local function raise_first_fault(what, declared, given)
   for _, name in ipairs(schema.sorted_names(given)) do
     if not declared[name] then
-      argument.raise("%s: unknown field '%s'%s", what, tostring(name),
-        type(name) == "string" and argument.suggest(name, declared) or "")
+      argument.raise("%s: unknown field '%s'%s", what, tostring(name), hint(name, declared))
     end
     schema.check_field(what, name, declared[name], given[name])
   end

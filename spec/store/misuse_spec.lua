@@ -17,7 +17,7 @@ end
 describe("misuse of a store in a shared dictionary", function()
   it("raises for options that are not there", function()
     rig.assert_misuse(function() grid.store.shdict {} end, "grid.store.shdict: field 'dict' is missing")
-    rig.assert_misuse(function() grid.store.shdict { dictionary = "x" } end, "unknown field 'dictionary'")
+    rig.assert_misuse(function() grid.store.shdict { dictionary = "x" } end, "unknown field 'dictionary'; its fields are dict")
   end)
 
   it("raises where there is no such dictionary", function()

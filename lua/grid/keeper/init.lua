@@ -36,10 +36,12 @@ local function not_negative(value)
   if not (value >= 0 and value < math.huge) then return "a number of seconds, 0 or more" end
 end
 
+local EXCHANGE, STORE = "an exchange, as grid.exchange.oauth2", "a store, as grid.store.file"
+
 local function check_methods(noun, names)
   return function(value)
     for _, name in ipairs(names) do
-      if type(value[name]) ~= "function" then return ("%s, whose '%s' is a function"):format(noun, name) end
+      if type(value[name]) ~= "function" then return ("%s makes: its '%s' is no function"):format(noun, name) end
     end
   end
 end
@@ -61,8 +63,8 @@ end
 ---@field on_event? fun(event: grid.KeeperEvent)
 ---@field host? grid.Host
 keeper.options = {
-  exchange = { type = "table", required = true, check = check_methods("an exchange", { "request", "read" }) },
-  store = { type = "table", required = true, check = check_methods("a store", { "get", "put", "remove", "due", "list" }) },
+  exchange = { type = "table", required = true, check = check_methods(EXCHANGE, { "request", "read" }) },
+  store = { type = "table", required = true, check = check_methods(STORE, { "get", "put", "remove", "due", "list" }) },
   seal_keys = { type = "table", check = check_keys },
   timeout = { type = "number", check = schema.seconds, default = 10 },
   recheck = { type = "number", check = not_negative, default = 5 },
