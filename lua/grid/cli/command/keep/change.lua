@@ -86,7 +86,7 @@ change.remove = {
   arguments = { ids.argument },
   options = {
     config = keeper_config.option,
-    revoke = { help = "has the server revoke its refresh token, where the server can (RFC 7009)" },
+    revoke = { help = "also revokes its refresh token (RFC 7009), if the server has a revocation endpoint" },
   },
   text = "Removes the session ID from the store.\n",
 }
