@@ -334,6 +334,21 @@ describe("grid keep", function()
     assert.matches("\nrefreshed ann, generation 2\n", out)
   end)
 
+  it("refreshes once what is due, although a hundred sessions before it have been revoked", function()
+    local keeper = grid.keeper {
+      store = grid.store.file { directory = folder.path .. "/sessions" },
+      exchange = grid.exchange.oauth2 { token_url = server.token_url, client_id = "app", client_auth = "none" },
+    }
+    for i = 1, 100 do
+      assert(keeper:add("bad" .. i, { access_token = "a", refresh_token = "revoked-" .. i, expires_in = 0.001 }))
+    end
+    keeper:close()
+    add("ann", 0.9)
+    local code, out = shell "sleep 1; keep run --once"
+    assert.equal(1, code)
+    assert.matches("\nrefreshed ann, generation 2\n", out)
+  end)
+
   -- A session of an hour, which another machine has begun to refresh after so many
   -- seconds, and has died; its time was 3 seconds.
   local function leave(seconds)

@@ -82,15 +82,20 @@ local function count_deferred(keeper)
   return count
 end
 
--- Round after round, until one refreshes nothing, and finds nothing more that cannot be
--- refreshed. -> did a refresh fail?
+local function count_dead(keeper)
+  return keeper.counters.dead or 0
+end
+
+-- Round after round, until one refreshes nothing, and finds no further session that is
+-- dead or cannot be refreshed. -> did a refresh fail?
 local function run_rounds(keeper)
   local has_failed = false
   repeat
-    local before = count_deferred(keeper)
+    local deferred, dead = count_deferred(keeper), count_dead(keeper)
     local counts = keeper_config.assert(keeper:refresh_due { limit = LIMIT })
     has_failed = has_failed or counts.failed > 0
-    local has_changed = counts.refreshed + counts.adopted > 0 or count_deferred(keeper) > before
+    local has_changed = counts.refreshed + counts.adopted > 0
+      or count_deferred(keeper) > deferred or count_dead(keeper) > dead
   until counts.due < LIMIT or not has_changed
   return has_failed
 end
