@@ -385,6 +385,16 @@ describe("grid keep", function()
     assert.same({ 0, "replayed ann, generation 1\nrefreshed ann, generation 2\n", "" }, { code, out, err })
   end)
 
+  it("waits no longer for another machine when a signal ends what is refreshed once", function()
+    configure(nil, { timeout = 20 })
+    leave(3600)
+    local code, out, err = shell [[
+      sleep 4; KEEP run --config keeper.json --once >out & sleep 1; kill -0 $! || exit 9; kill $!
+      for i in 1 2 3 4 5 6 7 8; do sleep 0.25; kill -0 $! 2>/dev/null || break; done
+      kill -KILL $! 2>/dev/null && exit 8; wait $!; echo $?; cat out]]
+    assert.same({ 0, "0\n", "" }, { code, out, err })
+  end)
+
   it("does not end before the store has the new token", function()
     configure(nil, { timeout = 3 })
     add("ann", 0.001)

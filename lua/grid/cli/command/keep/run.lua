@@ -110,15 +110,16 @@ local function is_elsewhere(keeper)
 end
 
 -- Waits for other programs, and then begins again. If such a program has died on another
--- machine, or before this one began anew, only one that has waited so long learns it.
+-- machine, or before this one began anew, only one that has waited so long learns it. A
+-- signal ends the wait.
 local function run_once(keeper)
   local has_failed = run_rounds(keeper)
   local deadline, has_waited = core.now() + keeper.timeout + OWNER_TIME, false
-  while is_elsewhere(keeper) and core.now() < deadline do
+  while is_elsewhere(keeper) and core.now() < deadline and not core.signal_caught() do
     waiting.sleep(keeper.host, NAP)
     has_waited = true
   end
-  if has_waited then has_failed = run_rounds(keeper) or has_failed end
+  if has_waited and not core.signal_caught() then has_failed = run_rounds(keeper) or has_failed end
   if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
 end
 
