@@ -180,7 +180,8 @@ for name, new_program in pairs(loops) do
       end
       program.run()
       assert.equal(40, added)
-      assert.is_true(most > before + 1 and most <= before + 8, most - before)
+      local threads_of_writer = most - before - (name == "nginx" and 1 or 0) -- whose host has one that waits
+      assert.is_true(threads_of_writer > 1 and threads_of_writer <= 8, threads_of_writer)
       keeper:close()
       assert.equal(before, count_threads())
       keeper = nil

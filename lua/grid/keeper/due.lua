@@ -170,12 +170,13 @@ local function tick(keeper, ticker)
   loop(keeper, ticker.every, is_over)
 end
 
-local SHORTEST_ROUND = 1 -- seconds between two looks at a loop
+local SHORTEST_CHECK, LONGEST_CHECK = 1, 60 -- seconds between two checks of a loop
 
--- Begins the loop again if it was ended, or dropped before it began. -> is it still
--- wanted?
-local function revive(keeper, ticker)
-  if keeper.ticker ~= ticker or keeper.closed then return false end
+-- Begins the loop again if it was ended, or dropped before it began. The ticker refers to
+-- the keeper until the loop is stopped. -> is it still wanted?
+local function revive(ticker)
+  local keeper = ticker.keeper
+  if not keeper then return false end
   if not ticker.has_begun or ticker.witness and ticker.witness:is_ended() then
     ticker.has_begun = false
     keeper.host.spawn(tick, keeper, ticker)
@@ -183,15 +184,19 @@ local function revive(keeper, ticker)
   return true
 end
 
+local function check_often(host, ticker)
+  if host.every then host.every(math.max(SHORTEST_CHECK, math.min(ticker.every, LONGEST_CHECK)), revive, ticker) end
+end
+
 --- Begins the rounds in the background, the first one at a random time, since the workers
 --- of an nginx start together. -> true | nil, error
 function due.start(keeper, given)
   local host, every = keeper.host, given.every or EVERY
-  local ticker = { every = every, delay = every * random.unit(), has_begun = false, witness = nil }
+  local ticker = { keeper = keeper, every = every, delay = every * random.unit(), has_begun = false, witness = nil }
   due.stop(keeper)
   keeper.ticker = ticker
   if host.spawn and host.spawn(tick, keeper, ticker) then
-    if host.every then host.every(math.max(every, SHORTEST_ROUND), revive, keeper, ticker) end
+    check_often(host, ticker)
     return true
   end
   keeper.ticker = false
@@ -204,6 +209,7 @@ end
 
 --- Ends the rounds.
 function due.stop(keeper)
+  if keeper.ticker then keeper.ticker.keeper = false end
   keeper.ticker = false
   waiting.wake(keeper.pulse)
 end
