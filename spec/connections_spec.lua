@@ -72,6 +72,7 @@ describe("calls in flight together", function()
       client:close()
       collectgarbage()
       collectgarbage()
+      rig.live() -- inside nginx the driver keeps the connections for a moment
     end
   end)
 

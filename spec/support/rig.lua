@@ -123,8 +123,8 @@ function rig.await(is_so)
   return is_so()
 end
 
---- The number of blocks of the C core. Inside nginx the timer of the driver keeps a
---- wakeup for some time after the calls.
+--- The number of blocks of the C core. Inside nginx the driver keeps its engine, and its
+--- timer a wakeup, for some time after the calls.
 function rig.live()
   rig.await(function() return core.live() == 0 end)
   return core.live()
