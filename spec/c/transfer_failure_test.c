@@ -139,6 +139,19 @@ static void a_broken_body_keeps_what_came(void)
     fails_like(transfer, GRID_NETWORK, "connection_lost", GRID_SENT_YES);
 }
 
+/* The bytes that came decode to as many as Content-Length announces in the coding. */
+static void a_body_in_a_coding_that_breaks_off_is_no_answer(void)
+{
+    grid_transfer *transfer;
+
+    loopback_answer(&server,
+                    "HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 20\r\n\r\n\x78\xda\xaa\xa8\xc0\x04",
+                    LOOPBACK_CLOSE);
+    transfer = run_get();
+    body_is(transfer, "xxxxxxxxxxxxxxxxxxxx");
+    fails_like(transfer, GRID_NETWORK, "connection_lost", GRID_SENT_YES);
+}
+
 static void what_is_no_http_is_no_answer(void)
 {
     static const char *const garbage[] = {"SSH-2.0-OpenSSH_9.2\r\n",
@@ -248,6 +261,7 @@ int main(void)
     a_refused_connection_was_never_sent();
     a_lost_answer_leaves_it_unknown();
     a_broken_body_keeps_what_came();
+    a_body_in_a_coding_that_breaks_off_is_no_answer();
     what_is_no_http_is_no_answer();
     an_interim_status_is_no_answer_even_with_a_body();
     headers_that_begin_with_a_fold_do_no_harm();

@@ -79,15 +79,23 @@ static void report_connection(const grid_transfer *transfer, CURLcode code)
         grid_engine_end_broken(transfer->engine, &transfer->task);
 }
 
+/* Content-Length counts the bytes of a body in its coding, which are not those that
+ * libcurl has passed. */
+static bool has_answer(const grid_transfer *transfer, CURLcode code)
+{
+    const grid_task *task = &transfer->task;
+
+    return transfer->headers.is_whole && !transfer->body.is_encoded &&
+           grid_stream_has_answer(&task->stream, task->easy, code, transfer->body.bytes.size);
+}
+
 /* Refuses what libcurl accepts: a 101 without a request for it, and headers that end
  * within a line. */
 static CURLcode check_answer(const grid_transfer *transfer, CURLcode code)
 {
     const grid_headers *headers = &transfer->headers;
-    const grid_task *task = &transfer->task;
 
-    if (code != CURLE_OK && headers->is_whole &&
-        grid_stream_has_answer(&task->stream, task->easy, code, transfer->body.bytes.size))
+    if (code != CURLE_OK && has_answer(transfer, code))
         code = CURLE_OK;
     if (code == CURLE_OK && headers->status < 200)
         return CURLE_WEIRD_SERVER_REPLY;
