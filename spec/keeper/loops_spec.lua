@@ -188,6 +188,31 @@ for name, new_program in pairs(loops) do
       folder:remove()
     end)
 
+    it("ends its threads when it is closed during a write whose result the caller takes", function()
+      local folder = child.folder()
+      local me = start { store = grid.store.file { directory = folder.path .. "/sessions" } }
+      local before, spawn, added = count_threads(), program.host.spawn, false
+      collectgarbage "stop" -- which would end them, too
+      program.spawn(function()
+        program.host.spawn = function(f, ...)
+          program.host.spawn = spawn
+          keeper:close()
+          return spawn(function(...)
+            while not added do program.sleep(0.01) end
+            f(...)
+          end, ...)
+        end
+        added = keeper:add(me, tokens(me))
+      end)
+      program.run()
+      local after = count_threads()
+      collectgarbage "restart"
+      assert.truthy(added)
+      assert.equal(before, after)
+      keeper = nil
+      folder:remove()
+    end)
+
     it("keeps alive what no caller asks for", function()
       local me = start { recheck = 0 }
       local seen

@@ -71,6 +71,7 @@ end
 local function serve(keeper, writer)
   if writer.poller then return end
   if writer.count == 0 then
+    if keeper.closed then writer.core:close() end
     writer.spawned_at = false
     return
   end
