@@ -576,14 +576,20 @@ describe("A store of a user", function()
     keeper, server = nil, nil
   end)
 
-  it("gets an answer that it may lose once more, before the caller gets it", function()
-    start()
-    assert(keeper:add("me", rig.TOKENS))
+  -- From the next request on, the store may lose two puts. -> the store without that
+  local function make_volatile_at_refresh()
     local store = keeper.store
     server.faults[1] = function(self, request, execute)
       keeper.store = rig.spoiled(store, volatile(2))
       return execute(self, request)
     end
+    return store
+  end
+
+  it("gets an answer that it may lose once more, before the caller gets it", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    make_volatile_at_refresh()
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.equal(3, keeper.store.calls.put)
     assert.equal(1, server.executions)
@@ -606,11 +612,7 @@ describe("A store of a user", function()
     local folder = child.folder()
     start { spool = folder.path .. "/spool" }
     assert(keeper:add("me", rig.TOKENS))
-    local store = keeper.store
-    server.faults[1] = function(self, request, execute)
-      keeper.store = rig.spoiled(store, volatile(2))
-      return execute(self, request)
-    end
+    local store = make_volatile_at_refresh()
     assert(keeper:refresh "me")
     assert.equal("added spooled", rig.names(events))
     local other = rig.keeper(server, { store = rig.spoiled(store, volatile(1)), spool = folder.path .. "/spool" })
