@@ -34,14 +34,20 @@ local function all_due(keeper, limit)
   return all
 end
 
+--- How many sessions the last rounds have left as they were.
+function due.count_deferred(keeper)
+  local count = 0
+  for _ in pairs(keeper.deferred) do count = count + 1 end
+  return count
+end
+
 -- The ids of a round. The deferred ones come last: the rounds before have put no record
 -- for them, since it could not be read or written, is missing, dead, or not due by the
 -- clock of this machine. They stay due, and must not keep the others from their turn;
 -- those that were handled least recently come first. -> ids | nil, error
 local function ids_of_round(keeper, limit)
-  local deferred, count = keeper.deferred, 0
-  for _ in pairs(deferred) do count = count + 1 end
-  local all, err = all_due(keeper, limit + count)
+  local deferred = keeper.deferred
+  local all, err = all_due(keeper, limit + due.count_deferred(keeper))
   if not all then return nil, err end
   local ids, last = {}, {}
   keeper.deferred = {}

@@ -4,6 +4,7 @@
 
 local core = require "grid.core"
 local display = require "grid.display"
+local due = require "grid.keeper.due"
 local exit = require "grid.cli.exit"
 local keeper_config = require "grid.cli.keeper_config"
 local schema = require "grid.schema"
@@ -76,12 +77,6 @@ end
 
 local LIMIT = 100 -- sessions of a round
 
-local function count_deferred(keeper)
-  local count = 0
-  for _ in pairs(keeper.deferred) do count = count + 1 end
-  return count
-end
-
 local function count_dead(keeper)
   return keeper.counters.dead or 0
 end
@@ -91,11 +86,11 @@ end
 local function run_rounds(keeper)
   local has_failed = false
   repeat
-    local deferred, dead = count_deferred(keeper), count_dead(keeper)
+    local deferred, dead = due.count_deferred(keeper), count_dead(keeper)
     local counts = keeper_config.assert(keeper:refresh_due { limit = LIMIT })
     has_failed = has_failed or counts.failed > 0
     local has_changed = counts.refreshed + counts.adopted > 0
-      or count_deferred(keeper) > deferred or count_dead(keeper) > dead
+      or due.count_deferred(keeper) > deferred or count_dead(keeper) > dead
   until counts.due < LIMIT or not has_changed
   return has_failed
 end
