@@ -545,10 +545,15 @@ describe("A store of a user", function()
     assert.equal("added failed", rig.names(events))
   end)
 
-  -- A store that has the record, but could not bring it to its disk.
-  local function volatile(times)
-    local left = times
+  -- A store that has the record, but could not bring it to its disk. After that, it takes
+  -- no record `failures` times.
+  local function volatile(times, failures)
+    local left, failures_left = times, failures or 0
     return { put = function(call, ...)
+      if left == 0 and failures_left > 0 then
+        failures_left = failures_left - 1
+        return nil, "the disk is full"
+      end
       local rev, problem = call(...)
       if not rev or left == 0 then return rev, problem end
       left = left - 1
@@ -576,11 +581,12 @@ describe("A store of a user", function()
     keeper, server = nil, nil
   end)
 
-  -- From the next request on, the store may lose two puts. -> the store without that
-  local function make_volatile_at_refresh()
+  -- From the next request on, the store may lose so many puts, and then takes none so
+  -- often. -> the store without that
+  local function make_volatile_at_refresh(times, failures)
     local store = keeper.store
     server.faults[1] = function(self, request, execute)
-      keeper.store = rig.spoiled(store, volatile(2))
+      keeper.store = rig.spoiled(store, volatile(times, failures))
       return execute(self, request)
     end
     return store
@@ -589,10 +595,26 @@ describe("A store of a user", function()
   it("gets an answer that it may lose once more, before the caller gets it", function()
     start()
     assert(keeper:add("me", rig.TOKENS))
-    make_volatile_at_refresh()
+    make_volatile_at_refresh(2)
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.equal(3, keeper.store.calls.put)
     assert.equal(1, server.executions)
+  end)
+
+  it("gets an answer that it may lose once more, also after it took nothing for some time", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    make_volatile_at_refresh(1, 2)
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal(4, keeper.store.calls.put)
+  end)
+
+  it("has not taken a new session that it may lose, and fails to take once more", function()
+    start { store = rig.spoiled(grid.store.memory(), volatile(1, 1)) }
+    local session, err = keeper:add("me", rig.TOKENS)
+    assert.is_nil(session)
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.equal("", rig.names(events))
   end)
 
   it("gets a new session that it may lose once more", function()
@@ -612,7 +634,7 @@ describe("A store of a user", function()
     local folder = child.folder()
     start { spool = folder.path .. "/spool" }
     assert(keeper:add("me", rig.TOKENS))
-    local store = make_volatile_at_refresh()
+    local store = make_volatile_at_refresh(2)
     assert(keeper:refresh "me")
     assert.equal("added spooled", rig.names(events))
     local other = rig.keeper(server, { store = rig.spoiled(store, volatile(1)), spool = folder.path .. "/spool" })

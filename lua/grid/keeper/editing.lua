@@ -69,11 +69,10 @@ end
 local function put_new(keeper, record, rev, is_second_put)
   local result, new_rev, problem = access.put(keeper, record, rev, lifecycle.due_at(record, keeper:env()))
   if result == "ok" or result == "conflict" and not is_second_put then return result, record, new_rev end
+  if result == "error" and is_second_put then return "error", problem end
   local stored, stored_rev = has_happened(keeper, record)
   if not stored then return "error", problem or failure.conflict(record.id) end
-  local is_volatile = problem ~= nil and problem.code == "not_durable"
-  if is_volatile and is_second_put then return "error", problem end
-  if is_volatile then return put_new(keeper, stored, stored_rev, true) end
+  if problem and problem.code == "not_durable" then return put_new(keeper, stored, stored_rev, true) end
   return "ok", stored, stored_rev
 end
 

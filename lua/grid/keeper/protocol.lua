@@ -284,7 +284,7 @@ end
 function on.save(flight, event)
   if event.result == "conflict" then return read(flight, "merge") end
   if event.result == "error" then
-    flight.step, flight.is_volatile = "merge", event.is_volatile
+    flight.step, flight.is_volatile = "merge", flight.is_volatile or event.is_volatile
     return flight, { act = "keep" }
   end
   local outcome = flight.raw and "failed" or "refreshed"
