@@ -334,19 +334,44 @@ describe("grid keep", function()
     assert.matches("\nrefreshed ann, generation 2\n", out)
   end)
 
-  it("refreshes once what is due, although a hundred sessions before it have been revoked", function()
+  -- A hundred sessions that are due, of log-ins that the server does not know, or knows.
+  local function add_hundred(tokens)
     local keeper = grid.keeper {
       store = grid.store.file { directory = folder.path .. "/sessions" },
       exchange = grid.exchange.oauth2 { token_url = server.token_url, client_id = "app", client_auth = "none" },
     }
     for i = 1, 100 do
-      assert(keeper:add("bad" .. i, { access_token = "a", refresh_token = "revoked-" .. i, expires_in = 0.001 }))
+      local token = tokens and tokens[i].refresh_token or "revoked-" .. i
+      assert(keeper:add("id" .. i, { access_token = "a", refresh_token = token, expires_in = 0.001 }))
     end
     keeper:close()
+  end
+
+  it("refreshes once what is due, although a hundred sessions before it have been revoked", function()
+    add_hundred()
     add("ann", 0.9)
     local code, out = shell "sleep 1; keep run --once"
     assert.equal(1, code)
     assert.matches("\nrefreshed ann, generation 2\n", out)
+  end)
+
+  it("refreshes once what is due, although the server refuses a hundred before it", function()
+    add_hundred()
+    add("ann", 0.9)
+    server:fault { kind = "status", status = 503, count = 100 }
+    local code, out = shell "sleep 1; keep run --once"
+    assert.equal(1, code)
+    assert.matches("\nrefreshed ann, generation 2\n", out)
+  end)
+
+  it("begins nothing more after a signal, while it refreshes once what is due", function()
+    add_hundred(server:families { count = 100 })
+    server:fault { kind = "delay", hold = true, count = 16 }
+    local code, out, err = shell [[
+      sleep 1; KEEP run --config keeper.json --once >out & held 16; kill $!; sleep 0.3; kill -0 $! || exit 9; release
+      wait $!; echo $?; grep -c "^refreshed" out]]
+    assert.same({ 0, "0\n16\n", "" }, { code, out, err })
+    assert.equal(16, server:counts().executions)
   end)
 
   -- A session of an hour, which another machine has begun to refresh after so many

@@ -31,13 +31,13 @@ describe("refresh_due", function()
   it("refreshes what is due, and nothing else", function()
     start()
     for i = 1, 3 do add("s" .. i) end
-    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }, assert(keeper:refresh_due()))
     rig.pass(3600 - 30)
     server.faults[1] = function() return rig.response(503, "", "Retry-After: 100\r\n") end
-    assert.same({ due = 3, refreshed = 2, adopted = 0, failed = 1 }, assert(keeper:refresh_due()))
-    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+    assert.same({ due = 3, refreshed = 2, adopted = 0, failed = 1, elsewhere = 0 }, assert(keeper:refresh_due()))
+    assert.same({ due = 0, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }, assert(keeper:refresh_due()))
     rig.pass(103)
-    assert.same({ due = 1, refreshed = 1, adopted = 0, failed = 0 }, assert(keeper:refresh_due()))
+    assert.same({ due = 1, refreshed = 1, adopted = 0, failed = 0, elsewhere = 0 }, assert(keeper:refresh_due()))
   end)
 
   it("begins with so many as its limit says", function()
@@ -70,8 +70,7 @@ describe("refresh_due", function()
     assert.is_nil(keeper.store:get "s1")
   end)
 
-  -- Another keeper begins a refresh, and does not go on; its session is removed. -> what
-  -- closes that keeper
+  -- Another keeper begins a refresh, and does not go on. -> what closes that keeper
   local function begin_refresh(id)
     local other = rig.keeper(server, { store = rig.spoiled(keeper.store, { put = function(put, ...)
       local rev, err = put(...)
@@ -80,7 +79,6 @@ describe("refresh_due", function()
     end }) })
     local thread = coroutine.create(function() other:refresh(id) end)
     assert(coroutine.resume(thread))
-    assert.is_true(keeper:remove(id))
     return function()
       thread = nil -- luacheck: ignore
       for _ = 1, 2 do collectgarbage() end
@@ -93,6 +91,7 @@ describe("refresh_due", function()
       start()
       add "s1"
       local close = begin_refresh "s1"
+      assert.is_true(keeper:remove "s1")
       local id = method ~= "refresh_due" and "s1" or nil
       for _, is_there in ipairs { true, false } do
         local _, err = keeper[method](keeper, id)
@@ -110,6 +109,7 @@ describe("refresh_due", function()
       rig.move(keeper, "another machine")
       add "s1"
       local close = begin_refresh "s1"
+      assert.is_true(keeper:remove "s1")
       for look = 1, looks do
         keeper[method](keeper, method ~= "refresh_due" and "s1" or nil)
         assert.equal(look < looks, keeper.store:get "s1" ~= nil, method)
@@ -118,6 +118,28 @@ describe("refresh_due", function()
       close()
       keeper:close()
     end
+  end)
+
+  it("counts what another process is refreshing", function()
+    start()
+    add "s1"
+    rig.pass(3600 - 30)
+    local close = begin_refresh "s1"
+    assert.same({ due = 1, refreshed = 0, adopted = 0, failed = 0, elsewhere = 1 }, assert(keeper:refresh_due()))
+    close()
+  end)
+
+  it("begins no more once the program says so", function()
+    start()
+    for i = 1, 3 do add("s" .. i) end
+    rig.pass(3600 - 30)
+    local is_over = false
+    keeper.store = rig.spoiled(keeper.store, { put = function(put, ...)
+      is_over = true
+      return put(...)
+    end })
+    assert.equal(1, assert(keeper:refresh_due { concurrency = 1, stop_when = function() return is_over end }).refreshed)
+    assert.equal(1, server.executions)
   end)
 
   it("tells a store that cannot be read", function()
@@ -147,7 +169,8 @@ describe("refresh_due in plain Lua", function()
       return put(...)
     end })
     start_process("?delay=0.2", { store = store })
-    assert.same({ due = 12, refreshed = 12, adopted = 0, failed = 0 }, assert(keeper:refresh_due { concurrency = 5 }))
+    local counts = assert(keeper:refresh_due { concurrency = 5 })
+    assert.same({ due = 12, refreshed = 12, adopted = 0, failed = 0, elsewhere = 0 }, counts)
     assert.equal(5, most)
     assert.equal("access-1", assert(keeper:get "s7").access_token)
     assert.equal(12, server.stats().executions)

@@ -298,7 +298,7 @@ for name, new_program in pairs(loops) do
         is_over = true
       end)
       program.run()
-      assert.same({ due = 20, refreshed = 20, adopted = 0, failed = 0 }, counts)
+      assert.same({ due = 20, refreshed = 20, adopted = 0, failed = 0, elsewhere = 0 }, counts)
       assert.equal(8, most)
     end)
   end)

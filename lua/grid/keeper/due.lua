@@ -34,10 +34,9 @@ local function all_due(keeper, limit)
   return all
 end
 
---- How many sessions the last rounds have left as they were.
-function due.count_deferred(keeper)
+local function size(map)
   local count = 0
-  for _ in pairs(keeper.deferred) do count = count + 1 end
+  for _ in pairs(map) do count = count + 1 end
   return count
 end
 
@@ -47,7 +46,7 @@ end
 -- those that were handled least recently come first. -> ids | nil, error
 local function ids_of_round(keeper, limit)
   local deferred = keeper.deferred
-  local all, err = all_due(keeper, limit + due.count_deferred(keeper))
+  local all, err = all_due(keeper, limit + size(deferred))
   if not all then return nil, err end
   local ids, last = {}, {}
   keeper.deferred = {}
@@ -69,7 +68,10 @@ local function save_pending(keeper)
   spool.commit(keeper)
 end
 
-local COUNTED = { refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed" }
+-- Outcome of a flight -> the count that it adds to
+local COUNTED = {
+  refreshed = "refreshed", adopt = "adopted", failed = "failed", dead = "failed", kept = "failed", elsewhere = "elsewhere",
+}
 
 local function count(keeper, counts, flight)
   keeper.deferred[flight.id] = not flight.has_put and clock.boot() or nil
@@ -79,8 +81,8 @@ local function count(keeper, counts, flight)
 end
 
 -- At most `concurrency` flights at once.
-local function refresh_all(keeper, ids, concurrency, is_over)
-  local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0 }
+local function refresh_all(keeper, ids, concurrency, stop_when)
+  local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }
   local under_way, first = {}, 1
   local function await_first()
     flights.await(keeper, under_way[first])
@@ -88,7 +90,7 @@ local function refresh_all(keeper, ids, concurrency, is_over)
     first = first + 1
   end
   for _, id in ipairs(ids) do
-    if keeper.closed or is_over and is_over() then break end
+    if keeper.closed or stop_when and stop_when() then break end
     under_way[#under_way + 1] = flights.offer(keeper, id, {})
     if #under_way - first + 1 >= concurrency then await_first() end
   end
@@ -115,18 +117,17 @@ local function refresh_in_own_loop(keeper, ...)
   return counts
 end
 
---- Refreshes what is due. `is_over`: no further session is begun once it returns true.
+--- Refreshes what is due.
 ---@return table? counts, grid.Error?
-function due.refresh(keeper, given, is_over)
+function due.refresh(keeper, given)
   local obstacle = waiting.obstacle(keeper.host)
   if obstacle then return nil, obstacle end
   save_pending(keeper)
-  local limit = given.limit or LIMIT
-  local ids, err = ids_of_round(keeper, limit)
+  local ids, err = ids_of_round(keeper, given.limit or LIMIT)
   if not ids then return nil, err end
   local refresh = keeper.host.name == "blocking" and not keeper.closed and refresh_in_own_loop or refresh_all
   local counts
-  counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, is_over)
+  counts, err = refresh(keeper, ids, given.concurrency or CONCURRENCY, given.stop_when)
   if not counts then return nil, err end
   keeper.last_due = clock.wall()
   return counts
@@ -151,7 +152,7 @@ end
 -- One round of a loop. An error of the store is told once, not in each round.
 -- -> the error | nil, is more due than the round had room for?
 local function round(keeper, before, is_over)
-  local ok, counts, err = pcall(due.refresh, keeper, {}, is_over)
+  local ok, counts, err = pcall(due.refresh, keeper, { stop_when = is_over })
   if not ok then err = failure.of_store(counts) end
   if err and not (before and before.kind == err.kind and before.code == err.code) then
     events.emit(keeper, { name = "failed", kind = err.kind, code = err.code })

@@ -254,12 +254,14 @@ function Keeper:list(given)
   return access.ids(self, "list", given.limit or 100, given.after)
 end
 
-local DUE = { limit = { type = "number", check = schema.count }, concurrency = { type = "number", check = schema.count } }
+local STOP_WHEN = { type = "function" }
+local COUNT = { type = "number", check = schema.count }
+local DUE = { limit = COUNT, concurrency = COUNT, stop_when = STOP_WHEN }
 
 --- Refreshes the sessions that are due in the store, so that sessions without a caller
---- stay alive.
----@param given? { limit?: integer, concurrency?: integer } 100; 16, where the host runs coroutines
----@return { due: integer, refreshed: integer, adopted: integer, failed: integer }?, grid.Error?
+--- stay alive. Begins no further one once `stop_when` returns true.
+---@param given? { limit?: integer, concurrency?: integer, stop_when?: fun(): any } 100; 16, where the host runs coroutines
+---@return { due: integer, refreshed: integer, adopted: integer, failed: integer, elsewhere: integer }?, grid.Error?
 function Keeper:refresh_due(given)
   return due.refresh(self, check_options(self, "keeper:refresh_due", DUE, given))
 end
@@ -279,7 +281,7 @@ function Keeper:stop()
   due.stop(self)
 end
 
-local RUN = { every = START.every, stop_when = { type = "function" } }
+local RUN = { every = START.every, stop_when = STOP_WHEN }
 
 --- Calls refresh_due, and waits, until the process gets TERM, INT or HUP, or `stop_when`
 --- returns true, or the keeper is closed. For a program that does nothing else.

@@ -4,7 +4,6 @@
 
 local core = require "grid.core"
 local display = require "grid.display"
-local due = require "grid.keeper.due"
 local exit = require "grid.cli.exit"
 local keeper_config = require "grid.cli.keeper_config"
 local schema = require "grid.schema"
@@ -12,7 +11,7 @@ local waiting = require "grid.keeper.waiting"
 
 local EVERY = 5 -- seconds
 local OWNER_TIME = 3 -- seconds that a refresh of another program may take longer than an exchange
-local NAP = 0.25 -- seconds
+local NAP = 1 -- seconds from one round to the next
 
 local run = {
   arguments = {},
@@ -75,46 +74,24 @@ local function metrics_writer(keeper, path, every, output)
   end
 end
 
-local LIMIT = 100 -- sessions of a round
+local ALL = 1000000 -- sessions of a round: each one has its turn, although those before it fail
 
-local function count_dead(keeper)
-  return keeper.counters.dead or 0
-end
-
--- Round after round, until one refreshes nothing, and finds no further session that is
--- dead or cannot be refreshed. -> did a refresh fail?
-local function run_rounds(keeper)
-  local has_failed = false
-  repeat
-    local deferred, dead = due.count_deferred(keeper), count_dead(keeper)
-    local counts = keeper_config.assert(keeper:refresh_due { limit = LIMIT })
-    has_failed = has_failed or counts.failed > 0
-    local has_changed = counts.refreshed + counts.adopted > 0
-      or due.count_deferred(keeper) > deferred or count_dead(keeper) > dead
-  until counts.due < LIMIT or not has_changed
-  return has_failed
-end
-
--- Is another program refreshing one of the sessions whose turn came?
-local function is_elsewhere(keeper)
-  for id in pairs(keeper.deferred) do
-    local status = keeper:status(id)
-    if status and (status.refreshing or status.suspended and status.state == "expired") then return true end
-  end
-  return false
-end
-
--- Waits for other programs, and then begins again. If such a program has died on another
--- machine, or before this one began anew, only one that has waited so long learns it. A
--- signal ends the wait.
+-- A round; then others while other programs refresh some of the sessions. If such a
+-- program has died on another machine, or before this one began anew, only a program that
+-- has waited so long learns it. A signal ends the rounds.
 local function run_once(keeper)
-  local has_failed = run_rounds(keeper)
-  local deadline, has_waited = core.now() + keeper.timeout + OWNER_TIME, false
-  while is_elsewhere(keeper) and core.now() < deadline and not core.signal_caught() do
-    waiting.sleep(keeper.host, NAP)
-    has_waited = true
+  local has_failed = false
+  local function refresh()
+    local counts = keeper_config.assert(keeper:refresh_due { limit = ALL, stop_when = core.signal_caught })
+    has_failed = has_failed or counts.failed > 0
+    return counts
   end
-  if has_waited and not core.signal_caught() then has_failed = run_rounds(keeper) or has_failed end
+  local counts = refresh()
+  local deadline = core.now() + keeper.timeout + OWNER_TIME
+  while counts.elsewhere > 0 and core.now() < deadline and not core.signal_caught() do
+    waiting.sleep(keeper.host, NAP)
+    counts = refresh()
+  end
   if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
 end
 
