@@ -333,6 +333,22 @@ describe("The rounds of refresh_due", function()
     keeper.store = store
   end)
 
+  it("come again to a session whose record was not written, although more are due than a round has room for", function()
+    start()
+    for i = 1, 40 do assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 })) end
+    rig.pass(3590)
+    local store, failed = keeper.store, nil
+    keeper.store = rig.spoiled(store, { put = function(put, id, ...)
+      failed = failed or id
+      if id == failed then return nil, "damaged" end
+      return put(id, ...)
+    end })
+    assert.equal(1, assert(keeper:refresh_due { limit = 4 }).failed)
+    keeper.store = store
+    assert.equal(4, assert(keeper:refresh_due { limit = 4 }).refreshed)
+    assert.equal(1, server.current[failed:sub(3)])
+  end)
+
   it("come to each session in memory, although the wall clock was set back, and others cannot be written", function()
     for i = 1, 3 do
       start()

@@ -42,8 +42,9 @@ end
 
 -- The ids of a round. The deferred ones come last: the rounds before have put no record
 -- for them, since it could not be read or written, is missing, dead, or not due by the
--- clock of this machine. They stay due, and must not keep the others from their turn;
--- those that were handled least recently come first. -> ids | nil, error
+-- clock of this machine. They stay due, and must not keep the others from their turn; a
+-- quarter of the round is theirs in any case. Those that were handled least recently come
+-- first. -> ids | nil, error
 local function ids_of_round(keeper, limit)
   local deferred = keeper.deferred
   local all, err = all_due(keeper, limit + size(deferred))
@@ -56,8 +57,8 @@ local function ids_of_round(keeper, limit)
     list[#list + 1] = id
   end
   table.sort(last, function(a, b) return deferred[a] < deferred[b] end)
-  for _, id in ipairs(last) do ids[#ids + 1] = id end
-  for i = #ids, limit + 1, -1 do ids[i] = nil end
+  for i = #ids, limit - math.min(#last, math.floor(limit / 4)) + 1, -1 do ids[i] = nil end
+  for i = 1, math.min(#last, limit - #ids) do ids[#ids + 1] = last[i] end
   return ids
 end
 
