@@ -77,7 +77,7 @@ describe("a store in a folder", function()
     local store = open()
     local rev = assert(store:put("a", nil, "1"))
     folder:run "rmdir sessions/tmp"
-    assert_error("not_found", store:put("a", rev, "2"))
+    assert_error("not_written", store:put("a", rev, "2"))
     rev = assert(store:put("a", rev, "2"))
     folder:run "rm -r sessions"
     assert.same({ nil, "conflict" }, { open():put("a", rev, "3") })
@@ -203,21 +203,45 @@ describe("a store in a folder", function()
     assert_error("not_read", open():put("a", nil, "1"))
   end)
 
+  -- Runs the Lua code on `store`, without the right of root to open any file.
+  local function run_without_root(prepare, code)
+    folder:write("ask.lua", 'local store = require("grid").store.file { directory = "sessions" }\n' .. code)
+    local _, told, problem = folder:run(prepare
+      .. '\nif [ "$(id -u)" = 0 ]; then as="setpriv --bounding-set -dac_override,-dac_read_search"; fi\n'
+      .. "$as env " .. child.vm .. " ask.lua; chmod 700 sessions sessions/tmp")
+    assert.equal("", problem)
+    return told
+  end
+
   it("tells that it may not look into its folder, as of one that has records", function()
     assert(open():put("a", nil, "1", 1))
-    folder:write("ask.lua", [[
-      local store = require("grid").store.file { directory = "sessions" }
-      for _, err in ipairs { select(2, store:list(10)), select(2, store:due(2 ^ 31, 10)), select(2, store:put("b", nil, "1")) } do
-        print(err.code, err.message)
-      end]])
-    -- Root may look anywhere, and gives up that right here.
-    local _, told, problem = folder:run("chmod 0 sessions\n"
-      .. 'if [ "$(id -u)" = 0 ]; then as="setpriv --bounding-set -dac_override,-dac_read_search"; fi\n'
-      .. "$as env " .. child.vm .. " ask.lua; chmod 700 sessions")
-    assert.equal("", problem)
     assert.equal("not_read\tcannot read sessions/tmp: Permission denied\n"
       .. "not_read\tcannot read sessions/tmp: Permission denied\n"
-      .. "not_made\tcannot make the folder sessions/00: Permission denied\n", told)
+      .. "not_made\tcannot make the folder sessions/00: Permission denied\n", run_without_root("chmod 0 sessions", [[
+      for _, err in ipairs { select(2, store:list(10)), select(2, store:due(2 ^ 31, 10)), select(2, store:put("b", nil, "1")) } do
+        print(err.code, err.message)
+      end]]))
+  end)
+
+  it("tells that it may not read a record, in list, and in due if it finds no other", function()
+    local store = open()
+    assert(store:put("a", nil, "1", 1))
+    local path = files()[1]
+    assert(store:put("b", nil, "2", 2))
+    local refused = ("not_read\tcannot read %s: Permission denied\n"):format(path:sub(#folder.path + 2))
+    assert.equal(refused .. "b\n" .. refused, run_without_root("chmod 0 " .. path, [[
+      local function tell(_, err) print(err.code, err.message) end
+      tell(store:list(10))
+      print(table.concat(store:due(2 ^ 31, 10), " "))
+      assert(store:remove("b", select(2, store:get "b")))
+      tell(store:due(2 ^ 31, 10))]]))
+  end)
+
+  it("names the cause if it may not write into its folder", function()
+    assert(open():put("a", nil, "1", 1))
+    assert.equal("not_written\tcannot write in sessions/tmp: Permission denied\n", run_without_root("chmod 500 sessions/tmp", [[
+      local _, err = store:put("b", nil, "1")
+      print(err.code, err.message)]]))
   end)
 
   it("keeps apart what is not a whole record", function()

@@ -18,7 +18,7 @@ static int open_to_lock(const char *path, grid_lock_mode mode)
     int creation = mode == GRID_LOCK_NEW ? O_CREAT | O_EXCL : 0;
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | creation, 0600);
 
-    if (fd < 0 && errno == EACCES)
+    if (fd < 0 && errno == EACCES && !creation)
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     return grid_standard_above(fd);
 }

@@ -151,7 +151,7 @@ static bool create(temporary *new, const char *folder, grid_error *err)
         if (new->fd < 0 && errno == EEXIST)
             continue;
         if (new->fd < 0)
-            return false;
+            return grid_error_of_file(err, "not_written", "cannot write in", folder);
         result = grid_lock_opened(new->fd, NULL, &new->status, err);
         if (result == GRID_LOCK_TAKEN)
             return true;

@@ -258,25 +258,43 @@ local function by_time(a, b)
   return a.name < b.name
 end
 
+-- As `read`, for one of the files of a folder: a file that is not a whole record has no
+-- id, and is passed over. -> id, due | nil: no record | nil, error
+local function read_one_of(self, name)
+  local id, rev, _, due = read(self, name)
+  if id then return id, due end
+  return nil, rev and rev.code ~= "record_corrupt" and rev or nil
+end
+
+-- The files whose times are in the past, ordered by them. -> list | nil, error
+local function all_candidates(self, now_us)
+  local candidates = {}
+  for _, bucket in ipairs(folders.BUCKETS) do
+    local ok, err = scan(self, bucket, now_us / 1e6 + 1e-6, candidates)
+    if not ok then return nil, err end
+  end
+  table.sort(candidates, by_time)
+  return candidates
+end
+
 -- A copy of a file may have an earlier time than `due_at`: the text of the file decides.
+-- A file that cannot be read is an error as soon as no other record is due.
 function File:due(now, limit)
   contract.check_due("store:due", now, limit)
   local exists, err = self.folder:has_records()
   if not exists then return exists == false and {} or nil, err end
   local now_us = tonumber(contract.microseconds(now))
-  local candidates = {}
-  for _, bucket in ipairs(folders.BUCKETS) do
-    local ok
-    ok, err = scan(self, bucket, now_us / 1e6 + 1e-6, candidates)
-    if not ok then return nil, err end
-  end
-  table.sort(candidates, by_time)
+  local candidates
+  candidates, err = all_candidates(self, now_us)
+  if not candidates then return nil, err end
   local found, ids = {}, {}
   for _, candidate in ipairs(candidates) do
     if #found >= limit then break end
-    local id, _, _, due = read(self, candidate.name)
-    if id and due and due <= now_us then found[#found + 1] = { name = id, time = due } end
+    local id, due = read_one_of(self, candidate.name)
+    if not id then err = err or due
+    elseif due and due <= now_us then found[#found + 1] = { name = id, time = due } end
   end
+  if #found == 0 and err then return nil, err end
   table.sort(found, by_time)
   for i, record in ipairs(found) do ids[i] = record.name end
   return ids
@@ -293,8 +311,10 @@ function File:list(limit, after)
     names, err = errors.core_result(core.file_names(self.folder:path(bucket)))
     if not names then return nil, err end
     for _, name in ipairs(names) do
-      local id = is_name(name) and (self.ids[name] or read(self, name)) or nil
-      known[name], ids[#ids + 1] = id, id
+      local id = is_name(name) and self.ids[name]
+      if is_name(name) and not id then id, err = read_one_of(self, name) end
+      if not id and err then return nil, err end
+      if id then known[name], ids[#ids + 1] = id, id end
     end
   end
   self.ids = known
