@@ -19,6 +19,18 @@ local function keep_loaded()
   require "ngx.semaphore"
 end
 
+--- How many timers of ngx.timer.every there are, which end with the worker.
+inside.lasting_timers = 0
+
+local function count_lasting_timers()
+  local every = ngx.timer.every
+  function ngx.timer.every(...) -- luacheck: ignore 122
+    local ok, problem = every(...)
+    if ok then inside.lasting_timers = inside.lasting_timers + 1 end
+    return ok, problem
+  end
+end
+
 --- A busted helper writes the name of each test that begins to this file of the worker.
 function inside.current()
   return ngx.config.prefix() .. "/current"
@@ -27,6 +39,7 @@ end
 --- busted's command line -> exit code. Output goes to the worker's standard output.
 function inside.run(arguments)
   keep_loaded()
+  count_lasting_timers()
   ffi.C.signal(SIGCHLD, nil) -- specs wait for their own children, and nginx would be interrupted by them
   arg = arguments -- luacheck: ignore 121
   local code = 0

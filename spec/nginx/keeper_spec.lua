@@ -326,6 +326,44 @@ describe("keeper:start in nginx", function()
     assert.is_true(scene.nginx:has_replaced(before))
   end)
 
+  it("begins once nginx has a free timer, if there was none for some time", function()
+    expected = "lua_max_running_timers are not enough"
+    scene = scenes.start {
+      locations = "location = /now { content_by_lua_block { is_time = true } }",
+      http = [[
+        lua_max_running_timers 1;
+        init_worker_by_lua_block {
+          ngx.timer.at(0, function() while not is_time do ngx.sleep(0.01) end end)
+          assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 })
+        }
+      ]],
+    }
+    assert.is_true(nginx.wait_for(10, function() return select(2, scene.nginx:log():gsub(expected, "")) >= 2 end))
+    scene.nginx:get "/now"
+    await_generations("2", { scene:add() })
+  end)
+
+  it("goes on after an ngx.exit where no further timer could be pending when it began", function()
+    scene = scenes.start {
+      init = [[
+        require("spec.nginx.keeper_app").new {
+          on_event = function(event) if event.id == "s1" then ngx.exit(500) end end,
+        }
+      ]],
+      http = [[
+        lua_max_pending_timers 2;
+        init_worker_by_lua_block {
+          ngx.timer.at(0.1, function() end)
+          assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 })
+        }
+      ]],
+    }
+    local ids = { scene:add() }
+    await_generations("2", ids)
+    ids[2] = scene:add()
+    await_generations("2 2", ids)
+  end)
+
   it("tells where to call it, in init_by_lua, which has no timers", function()
     scene = scenes.start {
       init = 'start_result, start_error = require("spec.nginx.keeper_app").keeper:start()',

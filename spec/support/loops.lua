@@ -33,30 +33,10 @@ local loops = {
 
 local ngx = rawget(_G, "ngx")
 
--- The timers of `every`, which may be pending for a minute after the loop that they check
--- has ended.
-local counted = { pending = 0 }
-
-local function count_checks()
-  local host = require "grid.host.nginx"
-  if host.every == counted.every then return counted end
-  local every = host.every
-  function counted.every(seconds, f, ...)
-    counted.pending = counted.pending + 1
-    every(seconds, function(...)
-      local is_wanted = f(...)
-      if not is_wanted then counted.pending = counted.pending - 1 end
-      return is_wanted
-    end, ...)
-  end
-  host.every = counted.every
-  return counted
-end
-
 -- Where it runs there is no other loop: that one would block it. All waits are those of
 -- the host, which knows what cqueues leaves behind in ngx_lua.
 local function inside_nginx()
-  local host, checks = require "grid.host.nginx", count_checks()
+  local host, inside = require "grid.host.nginx", require "spec.nginx.inside"
   local alive, problem = 0, nil
   local function sleep(seconds) host.condition():wait(seconds) end
   local function run_thread(work)
@@ -70,7 +50,7 @@ local function inside_nginx()
       assert(host.spawn(run_thread, work))
     end,
     run = function()
-      while alive + ngx.timer.running_count() + ngx.timer.pending_count() - checks.pending > 0 do sleep(0.001) end
+      while alive + ngx.timer.running_count() + ngx.timer.pending_count() - inside.lasting_timers > 0 do sleep(0.001) end
       if problem then error(problem, 0) end
     end,
   }

@@ -1,6 +1,7 @@
 -- Runs functions inside nginx in the threads of a timer, which belongs to no request: an
 -- aborted request does not end them.
--- Owns: one timer for each Lua VM, and for some time the one before it.
+-- Owns: one timer for each Lua VM, and for some time the one before it; the timers of
+-- `every`.
 -- Does not know: the functions.
 
 local conditions = require "grid.host.nginx_condition"
@@ -56,12 +57,34 @@ local function linger(self)
   end
 end
 
+-- Seconds -> { checks: what is called, has_timer }. A clock has a timer of
+-- ngx.timer.every, which begins the next one before the running timers are counted: one
+-- that nginx drops is not the last. Such a timer cannot be stopped, so a clock is used
+-- again.
+local clocks = {}
+
+local function strike(is_premature, clock)
+  if is_premature then return end
+  local checks = clock.checks
+  for i = #checks, 1, -1 do
+    local check = checks[i]
+    if not check.f(unpack(check, 1, check.count)) then table.remove(checks, i) end
+  end
+end
+
+local function start_clocks()
+  for seconds, clock in pairs(clocks) do
+    clock.has_timer = clock.has_timer or not ngx.worker.exiting() and ngx.timer.every(seconds, strike, clock) ~= nil
+  end
+end
+
 local LONGEST_WAIT = 60 -- seconds
 
 -- The callback of ngx.timer.at.
 local function run_timer(_, self)
   if self.is_running then return end
   self.is_running, self.witness = true, witnesses.of_timer(LONGEST_WAIT)
+  start_clocks() -- one more timer may be pending than when this one was
   repeat
     start_threads(self)
     if #self.tasks == 0 and self.alive > 0 then conditions.wait_for(self.semaphore, LONGEST_WAIT) end
@@ -131,14 +154,12 @@ function timers.spawn(f, ...)
   return true
 end
 
-local function call(is_premature, seconds, f, ...)
-  if not is_premature and f(...) then timers.every(seconds, f, ...) end
-end
-
---- Calls f(...) every so many seconds, as long as it returns true, and nginx has a free
---- timer. Each call has a timer of its own, which no spawned function can end.
+--- Calls f(...) every so many seconds, as long as it returns true. If nginx has no free
+--- timer, the calls begin with the next function that is spawned.
 function timers.every(seconds, f, ...)
-  if not ngx.worker.exiting() then ngx.timer.at(seconds, call, seconds, f, ...) end
+  clocks[seconds] = clocks[seconds] or { checks = {}, has_timer = false }
+  table.insert(clocks[seconds].checks, { f = f, count = select("#", ...), ... })
+  start_clocks()
 end
 
 return timers
