@@ -173,12 +173,30 @@ describe("grid.keeper", function()
     local status = assert(keeper:status "me")
     assert.same({ "fresh", 1, false, false, 0 },
       { status.state, status.generation, status.refreshing, status.suspended, status.failures })
-    assert.is_true(math.abs(status.expires_at - session.expires_at) <= 1 and status.refresh_at < status.expires_at)
+    assert.is_true(status.expires_at == session.expires_at and status.refresh_at < status.expires_at)
     assert.equal("none: the records end with the process", status.durability)
     server.faults[1] = function() return rig.response(500, "") end
     assert.is_nil(keeper:refresh "me")
     status = assert(keeper:status "me")
     assert.same({ true, 1, "http_500" }, { status.suspended, status.failures, status.last_error })
+  end)
+
+  it("gives in status the expiry that get gives, and no attempt in the past", function()
+    start()
+    local now = os.time() + 0.5
+    clock.wall = function() return math.floor(now) end
+    clock.boot = function() return now end
+    local session = assert(keeper:add("me", rig.TOKENS))
+    for _ = 1, 5 do
+      now = now + 0.25
+      assert.equal(session.expires_at, assert(keeper:status "me").expires_at)
+    end
+    server.faults[1] = function() return rig.response(503, "", "Retry-After: 1\r\n") end
+    assert.is_nil(keeper:refresh "me")
+    now = now + 0.9
+    assert.is_true(assert(keeper:status "me").backoff_until > now - 1)
+    clock.wall = function() return math.floor(now) + 600 end
+    assert.is_true(assert(keeper:status "me").expires_at >= session.expires_at + 599) -- by the clock that was set
   end)
 
   it("replays at once with the same key, where the server honours it", function()

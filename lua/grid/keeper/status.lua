@@ -20,7 +20,7 @@ local status = {}
 ---@field refresh_at integer? seconds since 1970: the beginning of the advisory window; nil: the session is dead
 ---@field refreshing boolean a refresh is under way, here or in another process
 ---@field suspended boolean a refresh had an unknown outcome, and is not repeated yet
----@field backoff_until integer? seconds since 1970
+---@field backoff_until integer? seconds since 1970, rounded up: no request before it
 ---@field failures integer in a row
 ---@field last_error string? code of the last failure, or why the session is dead
 ---@field durability string of the store
@@ -32,9 +32,13 @@ local function is_refreshing(keeper, record, env)
   return owner.judge(intent.owner, env.me, env.clock, observation.of(keeper, record, env.me, false)) == "alive"
 end
 
--- Whole seconds since 1970: os.date of Lua 5.4 raises for a float with a fraction.
-local function time_after(env, seconds)
-  return math.floor(env.clock.wall + seconds)
+local WALL_RESOLUTION = 1 -- seconds
+
+-- Seconds since 1970 when the session began. If the wall clock was not set meanwhile,
+-- this is the number that `get` counts from.
+local function born_at(record, age, env)
+  local born = env.clock.wall - age
+  return math.abs(born - record.obtained.wall) <= WALL_RESOLUTION and record.obtained.wall or born
 end
 
 local function state_of(record, schedule, age)
@@ -50,14 +54,15 @@ function status.of(keeper, id)
   local schedule = timing.schedule(id, record.gen, record.life)
   local age = timing.since(record.obtained, env.clock, env.me)
   local pause = merge.backoff_left(record, env)
-  local state = state_of(record, schedule, age)
+  local state, born = state_of(record, schedule, age), born_at(record, age, env)
   return {
     state = state,
     generation = record.gen,
-    expires_at = time_after(env, schedule.life - age),
-    refresh_at = state ~= "dead" and time_after(env, schedule.advisory - age) or nil,
+    -- Whole seconds: os.date of Lua 5.4 raises for a float with a fraction.
+    expires_at = math.floor(born + schedule.life),
+    refresh_at = state ~= "dead" and math.floor(born + schedule.advisory) or nil,
     refreshing = is_refreshing(keeper, record, env), suspended = intents.is_held(record.intent, env),
-    backoff_until = pause > 0 and time_after(env, pause) or nil, failures = backoff and backoff.failures or 0,
+    backoff_until = pause > 0 and math.ceil(env.clock.wall + pause) or nil, failures = backoff and backoff.failures or 0,
     last_error = record.dead and record.dead.code or backoff and backoff.code,
     durability = access.durability(keeper),
   }
