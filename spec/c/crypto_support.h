@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "crypto/hpke.h"
 #include "crypto/key.h"
 #include "text/base64.h"
 
@@ -87,6 +88,28 @@ static inline bool refused_as(bool failed, const grid_error *err, const char *co
         printf("    kind %s, code %s, message %s, queue %lx\n", grid_kind_name(err->kind), err->code, err->message,
                ERR_peek_error());
     return ok;
+}
+
+/* What the service does: seals the authorization key to the recipient, and appends the
+ * two base64 texts of its answer. */
+static inline bool seal_authorization(const grid_public_key *recipient, const grid_key *authorization,
+                                      grid_buffer *encapsulated_key, grid_buffer *ciphertext)
+{
+    grid_buffer text, enc, sealed;
+    grid_error err;
+    bool done;
+
+    grid_buffer_init(&text, GRID_KEY_TEXT_MAX);
+    grid_buffer_init(&enc, GRID_HPKE_ENC_SIZE);
+    grid_buffer_init(&sealed, GRID_KEY_TEXT_MAX + GRID_HPKE_TAG_SIZE);
+    done = grid_key_export(authorization, &text, &err) &&
+           grid_hpke_seal(recipient, NULL, nothing, nothing, slice_buffer(&text), &enc, &sealed, &err) &&
+           grid_base64_encode(slice_buffer(&enc), encapsulated_key, &err) &&
+           grid_base64_encode(slice_buffer(&sealed), ciphertext, &err);
+    grid_buffer_clear(&text);
+    grid_buffer_clear(&enc);
+    grid_buffer_clear(&sealed);
+    return done;
 }
 
 /* The RFC's key, the one that most tests open with. */

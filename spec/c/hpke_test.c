@@ -309,7 +309,7 @@ static void an_authorization_key_comes_back_as_it_was_sealed(void)
 
     grid_buffer_init(&enc, 1024);
     grid_buffer_init(&ciphertext, 1024);
-    CHECK(grid_authorization_seal(grid_key_public(recipient), sent, &enc, &ciphertext, &err));
+    CHECK(seal_authorization(grid_key_public(recipient), sent, &enc, &ciphertext));
     got = open_texts(recipient, enc.data, ciphertext.data, &err);
     CHECK(got && memcmp(grid_key_public(got)->point, grid_key_public(sent)->point, GRID_POINT_SIZE) == 0);
     CHECK(refused_as(!open_texts(sent, enc.data, ciphertext.data, &err), &err, "open_failed"));

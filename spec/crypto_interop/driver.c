@@ -122,15 +122,6 @@ static bool aead_seal(call *now)
                           argument(now, 2), argument(now, 3), &now->results[0], &now->err);
 }
 
-/* verify public message signature-text */
-static bool verify(call *now)
-{
-    grid_public_key key;
-
-    return grid_public_key_from_text(argument(now, 0), &key, &now->err) &&
-           grid_signature_verify(&key, argument(now, 1), argument(now, 2), &now->err);
-}
-
 /* canonicalize json -> canonical json */
 static bool canonicalize(call *now)
 {
@@ -143,8 +134,8 @@ static const struct {
 } verbs[] = {
     {"generate", generate}, {"import", import},     {"import_public", import_public},
     {"open", open_message}, {"seal", seal_message}, {"open_authorization", open_authorization},
-    {"sign", sign},         {"verify", verify},     {"canonicalize", canonicalize},
-    {"sign_raw", sign_raw}, {"aead_seal", aead_seal},
+    {"sign", sign},         {"sign_raw", sign_raw}, {"canonicalize", canonicalize},
+    {"aead_seal", aead_seal},
 };
 
 /* ---- The pipe ---------------------------------------------------------------------- */

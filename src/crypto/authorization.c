@@ -30,21 +30,3 @@ grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsul
     grid_buffer_clear(&text);
     return key;
 }
-
-bool grid_authorization_seal(const grid_public_key *recipient, const grid_key *authorization, grid_buffer *encapsulated_key,
-                             grid_buffer *ciphertext, grid_error *err)
-{
-    grid_buffer enc, sealed, text;
-    bool done;
-
-    grid_buffer_init(&enc, GRID_HPKE_ENC_SIZE);
-    grid_buffer_init(&sealed, SEALED_MAX);
-    grid_buffer_init(&text, GRID_KEY_TEXT_MAX);
-    done = grid_key_export(authorization, &text, err) &&
-           grid_hpke_seal(recipient, NULL, nothing, nothing, bytes_of(&text), &enc, &sealed, err) &&
-           grid_base64_encode(bytes_of(&enc), encapsulated_key, err) && grid_base64_encode(bytes_of(&sealed), ciphertext, err);
-    grid_buffer_clear(&enc);
-    grid_buffer_clear(&sealed);
-    grid_buffer_clear(&text);
-    return done;
-}

@@ -12,8 +12,4 @@
  * if the plaintext is no private key. */
 grid_key *grid_authorization_open(const grid_key *recipient, grid_slice encapsulated_key, grid_slice ciphertext, grid_error *err);
 
-/* The service's side, for tests: appends the two base64 texts, with PKCS#8 inside. */
-bool grid_authorization_seal(const grid_public_key *recipient, const grid_key *authorization, grid_buffer *encapsulated_key,
-                             grid_buffer *ciphertext, grid_error *err);
-
 #endif

@@ -1,6 +1,5 @@
 #include "crypto/signature.h"
 
-#include "crypto/decode.h"
 #include "crypto/hmac.h"
 #include "crypto/key_internal.h"
 #include "crypto/library.h"
@@ -52,52 +51,4 @@ bool grid_signature_create_raw(const grid_key *key, grid_slice message,
            BN_bn2binpad(ECDSA_SIG_get0_s(numbers), signature + HALF, HALF) == HALF;
     ECDSA_SIG_free(numbers);
     return done || grid_library_failed(err);
-}
-
-/* X.690 10.1: any encoding but DER is refused. */
-static bool is_der(const grid_buffer *der)
-{
-    const unsigned char *at = (const unsigned char *)der->data;
-    ECDSA_SIG *numbers = d2i_ECDSA_SIG(NULL, &at, (long)der->size);
-    bool same_size = numbers && i2d_ECDSA_SIG(numbers, NULL) == (int)der->size;
-
-    ECDSA_SIG_free(numbers);
-    return same_size;
-}
-
-static bool verify_der(const grid_public_key *key, const unsigned char digest[GRID_HASH_SIZE], const grid_buffer *der,
-                       grid_error *err)
-{
-    EVP_PKEY *pkey = grid_public_key_new_pkey(key, err);
-    EVP_PKEY_CTX *context;
-    int verdict = -1;
-
-    if (!pkey)
-        return false;
-    context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    if (context && EVP_PKEY_verify_init(context) > 0)
-        verdict = EVP_PKEY_verify(context, (const unsigned char *)der->data, der->size, digest, GRID_HASH_SIZE);
-    EVP_PKEY_CTX_free(context);
-    EVP_PKEY_free(pkey);
-    /* For DER, a negative verdict is a failure of OpenSSL; 3.5 does not always name its
-     * cause. */
-    if (verdict < 0)
-        return grid_library_failed(err);
-    return verdict == 1 || grid_library_refused(err, "bad_signature", "the signature is not one of this key for this message");
-}
-
-bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err)
-{
-    unsigned char digest[GRID_HASH_SIZE];
-    grid_buffer der;
-    bool holds;
-
-    if (!grid_sha256(message, digest, err))
-        return false;
-    grid_buffer_init(&der, SIGNATURE_MAX);
-    holds = grid_crypto_decode(signature, "bad_signature", "the signature is not base64", &der, err) &&
-            (is_der(&der) || grid_library_refused(err, "bad_signature", "the signature is not DER")) &&
-            verify_der(key, digest, &der, err);
-    grid_buffer_clear(&der);
-    return holds;
 }

@@ -17,8 +17,4 @@ enum { GRID_SIGNATURE_RAW_SIZE = 64 };
 bool grid_signature_create_raw(const grid_key *key, grid_slice message,
                                unsigned char signature[GRID_SIGNATURE_RAW_SIZE], grid_error *err);
 
-/* True: the signature is valid. Otherwise fails with kind "crypto", code
- * "bad_signature". */
-bool grid_signature_verify(const grid_public_key *key, grid_slice message, grid_slice signature, grid_error *err);
-
 #endif
