@@ -23,6 +23,22 @@ after_each(function()
   rig.finish()
 end)
 
+-- Another keeper begins a refresh, and does not go on. -> what closes that keeper
+local function begin_refresh(id)
+  local other = rig.keeper(server, { store = rig.spoiled(keeper.store, { put = function(put, ...)
+    local rev, err = put(...)
+    coroutine.yield()
+    return rev, err
+  end }) })
+  local thread = coroutine.create(function() other:refresh(id) end)
+  assert(coroutine.resume(thread))
+  return function()
+    thread = nil -- luacheck: ignore
+    for _ = 1, 2 do collectgarbage() end
+    other:close()
+  end
+end
+
 describe("refresh_due", function()
   local function add(id)
     return assert(keeper:add(id, { access_token = "access-0", refresh_token = id .. "-0", expires_in = 3600 }))
@@ -69,22 +85,6 @@ describe("refresh_due", function()
     assert.equal("added removed dropped", rig.names(events))
     assert.is_nil(keeper.store:get "s1")
   end)
-
-  -- Another keeper begins a refresh, and does not go on. -> what closes that keeper
-  local function begin_refresh(id)
-    local other = rig.keeper(server, { store = rig.spoiled(keeper.store, { put = function(put, ...)
-      local rev, err = put(...)
-      coroutine.yield()
-      return rev, err
-    end }) })
-    local thread = coroutine.create(function() other:refresh(id) end)
-    assert(coroutine.resume(thread))
-    return function()
-      thread = nil -- luacheck: ignore
-      for _ = 1, 2 do collectgarbage() end
-      other:close()
-    end
-  end
 
   for _, method in ipairs { "refresh_due", "get", "refresh", "remove" } do
     it(("or %s, removes the tombstone of a session, when the time of its owner is over"):format(method), function()
@@ -250,6 +250,24 @@ describe("events", function()
     rig.pass(100)
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal("added failed suspended replayed refreshed resumed", rig.names(events))
+  end)
+
+  it("tell that a refresh is suspended whose process has died, and no store is read for that again", function()
+    start()
+    assert(keeper:add("s1", { access_token = "access-0", refresh_token = "s1-0", expires_in = 3600 }))
+    rig.pass(3600 - 70)
+    local close = begin_refresh "s1"
+    rig.pass(13)
+    local status = keeper:status "s1"
+    assert.same({ false, true }, { status.refreshing, status.suspended })
+    keeper.store = rig.spoiled(keeper.store, {})
+    for _ = 1, 10 do assert.equal(1, assert(keeper:get "s1").generation) end
+    assert.equal("added suspended", rig.names(events))
+    assert.is_true(keeper.store.calls.get <= 2)
+    rig.pass(60)
+    assert.equal(2, assert(keeper:get "s1").generation)
+    assert.equal("added suspended replayed refreshed resumed", rig.names(events))
+    close()
   end)
 
   it("have no secret in any field, and their handlers may raise", function()

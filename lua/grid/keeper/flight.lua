@@ -200,7 +200,12 @@ local function take_over(keeper, flight, effect)
   if is_live(effect.record) then memory.adopt_after(keeper, effect.record, effect.rev, flight.edits) end
 end
 
-conclude.serve, conclude.hold, conclude.back_off = take_over, take_over, take_over
+conclude.serve, conclude.back_off = take_over, take_over
+
+-- If the record has an owner, it has died.
+function conclude.hold(keeper, flight, effect)
+  memory.adopt_after(keeper, effect.record, effect.rev, flight.edits, true)
+end
 
 function conclude.dead(keeper, flight, effect)
   local record = effect.record

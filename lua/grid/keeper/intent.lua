@@ -58,8 +58,9 @@ end
 --- Had the last attempt an unknown outcome, and does the next one wait for the last
 --- chance?
 ---@param self table?
-function intent.is_held(self, env)
-  return self ~= nil and not self.open and intent.replay(self, env, {}, false) == "hold"
+---@param is_orphaned boolean? the owner has died
+function intent.is_held(self, env, is_orphaned)
+  return self ~= nil and (is_orphaned or not self.open) and intent.replay(self, env, {}, false) == "hold"
 end
 
 --- The key of the next attempt. A new key only at the last chance, where the server never

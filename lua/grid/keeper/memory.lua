@@ -87,12 +87,12 @@ local function age_again(entry, env)
 end
 
 -- Updates the fields that may change within a generation.
-local function update(entry, record, rev, env)
+local function update(entry, record, rev, env, is_orphaned)
   if entry.obtained then age_again(entry, env) end
   entry.rev, entry.checked = rev, env.clock.boot
   entry.dead, entry.has_raws = record.dead, record.raws ~= nil
   if record.state == "dead" then entry.session = nil end
-  entry.is_held = record.state == "live" and intents.is_held(record.intent, env)
+  entry.is_held = record.state == "live" and intents.is_held(record.intent, env, is_orphaned)
   local held_until = entry.is_held and entry.born + entry.life or 0
   local pause = merge.backoff_left(record, env)
   entry.paused_until = math.max(held_until, pause > 0 and env.clock.boot + pause or 0)
@@ -114,8 +114,8 @@ local function is_older(entry, record, now)
   return entry.lineage == record.lineage and record.gen < entry.gen and memory.state(entry, now) ~= "expired"
 end
 
---- Adopts a record that is live or dead. -> the entry
-function memory.adopt(keeper, record, rev)
+-- Adopts a record that is live or dead. -> the entry
+local function adopt(keeper, record, rev, is_orphaned)
   local env = keeper:env()
   local entry = keeper.entries[record.id]
   if entry and is_older(entry, record, env.clock.boot) then
@@ -127,7 +127,7 @@ function memory.adopt(keeper, record, rev)
     entry = new_entry(record, env)
     add_entry(keeper, entry, env.clock.boot)
   end
-  update(entry, record, rev, env)
+  update(entry, record, rev, env, is_orphaned)
   arm(keeper, entry)
   return entry
 end
@@ -140,8 +140,9 @@ end
 
 --- Adopts the record of a read, or of a flight, that began after `edits` edits. If there
 --- were others meanwhile, the next reader compares the entry with the store.
-function memory.adopt_after(keeper, record, rev, edits)
-  local entry = memory.adopt(keeper, record, rev)
+---@param is_orphaned boolean? the owner that the record may have is known to have died
+function memory.adopt_after(keeper, record, rev, edits, is_orphaned)
+  local entry = adopt(keeper, record, rev, is_orphaned)
   if keeper.census.edits ~= edits then
     entry.checked = -math.huge
     arm(keeper, entry)

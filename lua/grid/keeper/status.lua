@@ -55,13 +55,14 @@ function status.of(keeper, id)
   local age = timing.since(record.obtained, env.clock, env.me)
   local pause = merge.backoff_left(record, env)
   local state, born = state_of(record, schedule, age), born_at(record, age, env)
+  local refreshing = is_refreshing(keeper, record, env)
   return {
     state = state,
     generation = record.gen,
     -- Whole seconds: os.date of Lua 5.4 raises for a float with a fraction.
     expires_at = math.floor(born + schedule.life),
     refresh_at = state ~= "dead" and math.floor(born + schedule.advisory) or nil,
-    refreshing = is_refreshing(keeper, record, env), suspended = intents.is_held(record.intent, env),
+    refreshing = refreshing, suspended = intents.is_held(record.intent, env, not refreshing),
     backoff_until = pause > 0 and math.ceil(env.clock.wall + pause) or nil, failures = backoff and backoff.failures or 0,
     last_error = record.dead and record.dead.code or backoff and backoff.code,
     durability = access.durability(keeper),
