@@ -116,6 +116,16 @@ describe("the example gateway", function()
     return statuses
   end
 
+  -- Runs `work` on a gateway whose nginx.conf was changed.
+  local function on_another(change, work)
+    local usual = gateway
+    gateway = start(change)
+    local ok, problem = pcall(work)
+    gateway:stop()
+    gateway = usual
+    assert.is_true(ok, problem)
+  end
+
   local function executions() return grid_side:stats().executions end
 
   it("lets no request pass without a session", function()
@@ -134,7 +144,7 @@ describe("the example gateway", function()
 
   it("says what a log-in lacks", function()
     assert.equal(400, (select(2, post("/login", {}))))
-    assert.equal(400, (select(2, gateway:get "/login")))
+    assert.equal(405, (select(2, gateway:get "/login")))
     assert.equal(401, (select(2, post("/login/verify", { otp_code = "123456" }))))
   end)
 
@@ -279,8 +289,7 @@ describe("the example gateway", function()
   end)
 
   it("forgets the sessions of a browser that logs in again, and each one some time after its log-in", function()
-    local large = gateway
-    gateway = start(function(text)
+    local function change(text)
       return (text:gsub("location / {", [[location = /kept {
         content_by_lua_block {
           local sessions, lines = ngx.shared.grid_sessions, {}
@@ -292,8 +301,8 @@ describe("the example gateway", function()
         }
       }
       %0]]))
-    end)
-    local ok, problem = pcall(function()
+    end
+    on_another(change, function()
       cookie = log_in { key_lifetime = 30, tier = "2" }
       assert.equal(200, (select(2, visit()))) -- and refreshes it
       assert.is_true(nginx.wait_for(10, function() return executions() == 1 end))
@@ -304,23 +313,36 @@ describe("the example gateway", function()
       assert.equal(200, status)
       assert.equal("session 30; ", (gateway:get "/kept"))
     end)
-    gateway:stop()
-    gateway = large
-    assert.is_true(ok, problem)
   end)
 
+  -- A dictionary that is soon full, and a location after which no log-in is kept longer.
+  local function small(text)
+    return (text:gsub("grid_sessions 32m", "grid_sessions 128k"):gsub("location / {", [[location = /expire {
+        content_by_lua_block {
+          local sessions = ngx.shared.grid_sessions
+          for _, key in ipairs(sessions:get_keys(0)) do
+            if key:find "^login:" then sessions:expire(key, 0.001) end
+          end
+          ngx.sleep(0.01)
+        }
+      }
+      %0]]))
+  end
+
+  local function fill()
+    local status, count = 200, 0
+    while status == 200 and count < 1000 do
+      status = select(2, post("/login", { email = "ann@example.com" }))
+      count = count + 1
+    end
+    assert.equal(503, status)
+  end
+
   it("forgets no session while log-ins fill its dictionary", function()
-    local large = gateway
-    gateway = start(function(text) return (text:gsub("grid_sessions 32m", "grid_sessions 128k")) end)
-    local ok, problem = pcall(function()
+    on_another(small, function()
       local idle = log_in { key_lifetime = 900 }
       cookie = log_in { key_lifetime = 30, tier = "2", mode = "idempotent" }
-      local status, count = 200, 0
-      while status == 200 and count < 1000 do
-        status = select(2, post("/login", { email = "ann@example.com" }))
-        count = count + 1
-      end
-      assert.equal(503, status)
+      fill()
       grid_side:fault { kind = "drop", execute = true } -- what its repetition needs makes the record longer
       assert.equal(200, (select(2, visit())))
       assert.is_true(nginx.wait_for(10, function()
@@ -331,8 +353,27 @@ describe("the example gateway", function()
       cookie = idle
       assert.equal(200, (select(2, visit())))
     end)
-    gateway:stop()
-    gateway = large
-    assert.is_true(ok, problem)
+  end)
+
+  it("takes log-ins again when those that have filled its dictionary have expired", function()
+    on_another(small, function()
+      cookie = log_in { key_lifetime = 900 }
+      fill()
+      gateway:get "/expire"
+      assert.equal(200, (select(2, post("/login", { email = "ann@example.com" }))))
+      assert.equal(200, (select(2, visit())))
+    end)
+  end)
+
+  it("logs no user out, and begins no log-in, for a page of another site", function()
+    cookie = log_in { key_lifetime = 900 }
+    for path, body in pairs { ["/logout"] = "{}", ["/login"] = '{"email":"eve@example.com"}' } do
+      local options = ("-D '%s/headers' -d '%s' -H 'Sec-Fetch-Site: cross-site'"):format(gateway.dir, body)
+      assert.equal(403, (select(2, gateway:get(path, options))))
+      assert.falsy(files.read(gateway.dir .. "/headers"):lower():find "set%-cookie")
+    end
+    assert.falsy((select(3, post("/logout", {})))) -- the cookie does not come with the request of an old browser
+    assert.equal(200, (select(2, visit())))
+    assert.equal(200, (select(2, gateway:get("/logout", with_cookie "-d {} -H 'Sec-Fetch-Site: same-origin'"))))
   end)
 end)

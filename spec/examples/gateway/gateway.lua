@@ -55,8 +55,11 @@ local function store(kind, id, record)
   return ok
 end
 
+-- The dict keeps the records that have expired until their space is asked for.
 local function has_room()
-  return sessions:free_space() > RESERVED * sessions:capacity()
+  local reserved = RESERVED * sessions:capacity()
+  if sessions:free_space() <= reserved then sessions:flush_expired() end
+  return sessions:free_space() > reserved
 end
 
 local function random_id()
@@ -176,10 +179,18 @@ local function set_cookie(name, value, seconds)
   ngx.header.set_cookie = ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=Lax"):format(name, value, seconds)
 end
 
+-- A page of another site can send a form, whose answer sets cookies, or removes them.
+local function check_request()
+  local site = ngx.var.http_sec_fetch_site -- nil: not a browser, or an old one
+  if ngx.req.get_method() ~= "POST" then return answer(405, { error = "use POST" }) end
+  if site and site ~= "same-origin" then return answer(403, { error = "the request is of another site" }) end
+end
+
 local function posted(field)
+  check_request()
   ngx.req.read_body()
   local body = cjson.decode(ngx.req.get_body_data() or "")
-  local value = ngx.req.get_method() == "POST" and type(body) == "table" and body[field]
+  local value = type(body) == "table" and body[field]
   if type(value) ~= "string" or value == "" then return answer(400, { error = "POST a JSON object with " .. field }) end
   return value
 end
@@ -219,12 +230,15 @@ function gateway.verify()
   return answer(200, { address = res.data.address })
 end
 
---- content_by_lua of /logout. A POST of another site brings no SameSite cookie.
+--- content_by_lua of /logout. With a POST of another site, which an old browser may not
+--- name, comes no SameSite cookie.
 function gateway.logout()
+  check_request()
   local id = cookie_of(SESSION)
-  if ngx.req.get_method() ~= "POST" then return answer(405, { error = "use POST" }) end
-  if id then sessions:delete("session:" .. id) end
-  set_cookie(SESSION, "", 0)
+  if id then
+    sessions:delete("session:" .. id)
+    set_cookie(SESSION, "", 0)
+  end
   return answer(200, { logged_out = true })
 end
 
