@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size)
+void grid_body_init(grid_body *body, size_t limit)
 {
     grid_buffer_init(&body->bytes, limit);
-    grid_buffer_lend(&body->bytes, memory, size);
     grid_buffer_init(&body->encoded, limit);
     body->is_encoded = false;
 }

@@ -19,8 +19,7 @@ typedef struct grid_body {
     bool is_encoded;
 } grid_body;
 
-/* The memory is used before any is allocated, see grid_buffer_lend. */
-void grid_body_init(grid_body *body, size_t limit, char *memory, size_t size);
+void grid_body_init(grid_body *body, size_t limit);
 
 /* Reads a header line of the answer. After one that names a coding, libcurl's verbose
  * output is enabled, for grid_body_add_encoded. */

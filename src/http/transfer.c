@@ -138,7 +138,8 @@ static void destroy(grid_transfer *transfer)
     grid_free(transfer);
 }
 
-/* Allocates one block for the transfer, the request, and an answer of usual size. */
+/* Allocates one block for the transfer and the request. Memory for the answer is
+ * allocated when the answer begins: most transfers in flight have received nothing. */
 static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exchange)
 {
     size_t request_size = exchange->body ? exchange->body->size : 0;
@@ -146,7 +147,7 @@ static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exc
 
     if (!transfer)
         return NULL;
-    memset(transfer, 0, offsetof(grid_transfer, headers_memory));
+    memset(transfer, 0, offsetof(grid_transfer, request));
     transfer->task.on_finish = on_finish;
     transfer->engine = grid_engine_ref(engine);
     transfer->not_after = exchange->not_after;
@@ -154,8 +155,7 @@ static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exc
     if (request_size)
         memcpy(transfer->request, exchange->body->data, request_size);
     grid_headers_init(&transfer->headers);
-    grid_buffer_lend(&transfer->headers.lines, transfer->headers_memory, sizeof transfer->headers_memory);
-    grid_body_init(&transfer->body, exchange->max_response_bytes, transfer->body_memory, sizeof transfer->body_memory);
+    grid_body_init(&transfer->body, exchange->max_response_bytes);
     return transfer;
 }
 

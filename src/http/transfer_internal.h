@@ -30,8 +30,6 @@ struct grid_transfer {
     grid_timing timing;
     long retry_after;
     char detail[CURL_ERROR_SIZE];
-    char headers_memory[1024]; /* sufficient for most answers; longer ones are allocated */
-    char body_memory[2560];
     size_t request_size;
     char request[]; /* its body */
 };
