@@ -178,6 +178,15 @@ static void begin_lease(grid_connections *connections, CURL *easy, curl_socket_t
     *lease = (grid_lease){.fd = fd, .opened = connection->opened, .user = easy, .received = count_received(easy, fd)};
 }
 
+/* A reused connection that has input before the request is sent is unfit: the peer has
+ * closed the connection, or has sent bytes that answer no request, which libcurl would
+ * read as the answer. libcurl's own check is not sufficient: before 8.0 it omits
+ * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
+ * at most once a second.
+ *
+ * So is one in use that has not negotiated HTTP/2: after an answer that begins with
+ * "HTTP/2" on HTTP/1.1, libcurl up to 7.88 sends several requests on it at once, and
+ * mixes up their answers. */
 bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_share, const grid_ends *ends, grid_lease *lease)
 {
     curl_socket_t fd = find(connections, ends);
@@ -216,6 +225,8 @@ bool grid_connections_speaks_first(const grid_connections *connections, const gr
     return lease->is_first && leased(connections, lease) && count_waiting(lease->fd) > 0;
 }
 
+/* A new TLS connection, and an HTTP/2 connection in use, may have input that is no
+ * answer, so that input does not make them unfit. */
 bool grid_connections_is_early(CURL *easy, const grid_lease *lease)
 {
     uint64_t bytes = 0;

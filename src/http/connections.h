@@ -1,18 +1,5 @@
 /* The table of open connections of an engine, which admits requests only to fit ones.
  *
- * A reused connection that has input before the request is sent is unfit: the peer has
- * closed the connection, or has sent bytes that answer no request, which libcurl would
- * read as the answer. libcurl's own check is not sufficient: before 8.0 it omits
- * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
- * at most once a second.
- *
- * So is one in use that has not negotiated HTTP/2: after an answer that begins with
- * "HTTP/2" on HTTP/1.1, libcurl up to 7.88 sends several requests on it at once, and
- * mixes up their answers.
- *
- * A new TLS connection, and an HTTP/2 connection in use, may have input that is no
- * answer. There the received bytes are counted, and an answer within them is refused.
- *
  * Owns: the set of open sockets, and the number of transfers that use each.
  * Does not know: transfers, and how sockets are polled. */
 #ifndef GRID_HTTP_CONNECTIONS_H

@@ -73,6 +73,7 @@ grid_engine *grid_engine_new(grid_engine **home, grid_error *err)
     engine->forks = grid_fork_count();
     engine->refs = 1;
     grid_deadlines_clear(&engine->deadlines);
+    grid_connections_init(&engine->connections);
     engine->driver = grid_driver_new(&engine->connections, err);
     grid_guard_leave(&guard);
     if (!engine->driver) {
