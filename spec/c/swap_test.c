@@ -1,4 +1,4 @@
-/* Compare-and-swap of files: a file is changed only if it begins as expected, its time
+/* Compare-and-set of files: a file is changed only if it begins as expected, its time
  * is the one that was given, and no temporary file of a dead writer stays. */
 #define _GNU_SOURCE /* mkdtemp, RTLD_NEXT */
 
@@ -40,13 +40,13 @@ static grid_swap_result put(const char *expected, const char *text)
     const grid_swap swap = {path, temporaries, slice_of(expected), slice_of(text), 1234567890.25, true};
 
     memset(&err, 0, sizeof err);
-    return grid_file_replace_if(&swap, &err);
+    return grid_swap_replace(&swap, &err);
 }
 
 static grid_swap_result take_away(const char *expected)
 {
     memset(&err, 0, sizeof err);
-    return grid_file_remove_if(path, slice_of(expected), &err);
+    return grid_swap_remove(path, slice_of(expected), &err);
 }
 
 static bool has_content(const char *expected)
@@ -136,7 +136,7 @@ static void a_temporary_file_stays_as_long_as_its_writer_lives(void)
     close(until[0]);
     close(until[1]);
     CHECK(waitpid(child, NULL, 0) == child);
-    CHECK_INT(grid_file_replace_if(&without_sweep, &err), GRID_SWAP_DONE);
+    CHECK_INT(grid_swap_replace(&without_sweep, &err), GRID_SWAP_DONE);
     CHECK(access(left, F_OK) == 0);
     CHECK_INT(put("one\n", "two\n"), GRID_SWAP_DONE);
     CHECK(access(left, F_OK) != 0);
@@ -189,8 +189,8 @@ static void what_cannot_be_done_has_a_reason(void)
     const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0, true};
     const grid_swap on_another = {path, "/proc/self", slice_of(NULL), slice_of("x"), 0, true};
 
-    CHECK_INT(grid_file_replace_if(&nowhere, &err), GRID_SWAP_FAILED);
-    CHECK_INT(grid_file_replace_if(&on_another, &err), GRID_SWAP_FAILED);
+    CHECK_INT(grid_swap_replace(&nowhere, &err), GRID_SWAP_FAILED);
+    CHECK_INT(grid_swap_replace(&on_another, &err), GRID_SWAP_FAILED);
     CHECK(err.kind == GRID_STORE && err.message[0]);
     CHECK(has_content(NULL));
 }

@@ -245,7 +245,7 @@ static grid_swap_result put(const grid_swap *swap, int *old, grid_error *err)
 
 /* The old file is compared first, so that an existing conflict is found before the
  * write. */
-grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err)
+grid_swap_result grid_swap_replace(const grid_swap *swap, grid_error *err)
 {
     grid_swap_result result;
     int old = -1;
@@ -260,7 +260,7 @@ grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err)
     return result == GRID_SWAP_DONE ? sync_folder_of(swap->path, err) : result;
 }
 
-grid_swap_result grid_file_remove_if(const char *path, grid_slice expected, grid_error *err)
+grid_swap_result grid_swap_remove(const char *path, grid_slice expected, grid_error *err)
 {
     const grid_swap swap = {.path = path, .expected = expected};
     int old = -1;

@@ -1,4 +1,4 @@
-/* Compare-and-swap of files: creates, replaces or removes a file durably, and only if the
+/* Compare-and-set of files: creates, replaces or removes a file durably, and only if the
  * old file begins with the expected bytes. Atomic among all processes that use these
  * functions.
  *
@@ -32,9 +32,9 @@ typedef struct grid_swap {
 
 /* The new file has mode 0600. The temporary file is locked and has the pid in its
  * name. */
-grid_swap_result grid_file_replace_if(const grid_swap *swap, grid_error *err);
+grid_swap_result grid_swap_replace(const grid_swap *swap, grid_error *err);
 
 /* A missing file is a conflict. */
-grid_swap_result grid_file_remove_if(const char *path, grid_slice expected, grid_error *err);
+grid_swap_result grid_swap_remove(const char *path, grid_slice expected, grid_error *err);
 
 #endif

@@ -106,8 +106,8 @@ static grid_swap_result execute(grid_write *write)
 {
     const grid_swap *swap = &write->swap;
 
-    return write->removes ? grid_file_remove_if(swap->path, swap->expected, &write->failure)
-                          : grid_file_replace_if(swap, &write->failure);
+    return write->removes ? grid_swap_remove(swap->path, swap->expected, &write->failure)
+                          : grid_swap_replace(swap, &write->failure);
 }
 
 /* The threads allocate no memory with base/alloc.h, since the gate for tests works on one

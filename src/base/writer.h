@@ -1,5 +1,5 @@
-/* The writer compares and swaps files on threads of its own, so that an event loop does
- * not wait for the disk.
+/* The writer changes files by compare-and-set, on threads of its own, so that an event
+ * loop does not wait for the disk.
  *
  * Owns: the threads, from the first writes until the writer is freed; and the queue.
  * Does not know: the content of files, and the poller of the descriptor. One thread does
@@ -34,7 +34,7 @@ bool grid_writer_is_ours(const grid_writer *writer);
 /* Readable while a finished write has not been taken. */
 int grid_writer_fd(const grid_writer *writer);
 
-/* Submits grid_file_replace_if or grid_file_remove_if; all bytes are copied. The write
+/* Submits grid_swap_replace or grid_swap_remove; all bytes are copied. The write
  * belongs to the writer until grid_writer_take_finished returns it. Fails with kind
  * "request": "out_of_memory", "no_thread", "forked". */
 grid_write *grid_writer_replace_if(grid_writer *writer, const grid_swap *swap, grid_error *err);

@@ -39,7 +39,7 @@ static int file_replace_if(lua_State *L)
 {
     const grid_swap swap = gridL_check_swap(L, 1);
     grid_error err;
-    grid_swap_result result = grid_file_replace_if(&swap, &err);
+    grid_swap_result result = grid_swap_replace(&swap, &err);
 
     return gridL_push_swapped(L, result, &err);
 }
@@ -49,7 +49,7 @@ static int file_remove_if(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     grid_error err;
-    grid_swap_result result = grid_file_remove_if(path, gridL_check_expected(L, 2), &err);
+    grid_swap_result result = grid_swap_remove(path, gridL_check_expected(L, 2), &err);
 
     return gridL_push_swapped(L, result, &err);
 }

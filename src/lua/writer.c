@@ -1,4 +1,4 @@
-/* grid.core.writer: compares and swaps files on threads.
+/* grid.core.writer: changes files by compare-and-set, on threads.
  *
  * Owns: the C writer, until it is closed or collected; both wait until the submitted
  * writes are done.
