@@ -27,6 +27,11 @@ bool grid_error_of_file(grid_error *err, const char *code, const char *what, con
     return grid_error_set(err, GRID_STORE, code, "%s %.120s: %s", what, path, strerror(errno));
 }
 
+bool grid_error_not_read(grid_error *err, const char *path)
+{
+    return grid_error_of_file(err, "not_read", "cannot read", path);
+}
+
 const char *grid_kind_name(grid_kind kind)
 {
     static const char *const names[] = {

@@ -36,6 +36,9 @@ bool grid_error_out_of_memory(grid_error *err);
 /* "`what` `path`: the text of errno", of the kind GRID_STORE. Returns false. */
 bool grid_error_of_file(grid_error *err, const char *code, const char *what, const char *path);
 
+/* The same with code "not_read" and "cannot read". */
+bool grid_error_not_read(grid_error *err, const char *path);
+
 /* The kind's name in the public interface: "request", "network", … */
 const char *grid_kind_name(grid_kind kind);
 

@@ -47,11 +47,6 @@ void grid_file_free(grid_file *file)
     grid_free(file);
 }
 
-static bool not_read(grid_error *err, const char *path)
-{
-    return grid_error_of_file(err, "not_read", "cannot read", path);
-}
-
 enum { CHUNK = 4096 };
 
 /* Reads from the beginning of the file, independent of the descriptor's offset. */
@@ -67,7 +62,7 @@ static bool read_up_to(int fd, const char *path, size_t limit, grid_buffer *out,
             return false;
         got = pread(fd, out->data + out->size, size, (off_t)done);
         if (got < 0 && errno != EINTR)
-            return not_read(err, path);
+            return grid_error_not_read(err, path);
         out->size += got > 0 ? (size_t)got : 0;
         done += got > 0 ? (size_t)got : 0;
     }
@@ -78,7 +73,7 @@ bool grid_file_read(const grid_file *file, size_t limit, grid_buffer *out, grid_
 {
     if (file->lock.fd < 0) {
         errno = ENOENT;
-        return not_read(err, file->replacement.target);
+        return grid_error_not_read(err, file->replacement.target);
     }
     return read_up_to(file->lock.fd, file->replacement.target, limit, out, err);
 }
@@ -91,7 +86,7 @@ bool grid_file_read_whole(const char *path, size_t limit, grid_buffer *out, grid
 
     if (fd < 0)
         return errno == ENOENT ? grid_error_set(err, GRID_STORE, "not_found", "%.120s does not exist", path)
-                               : not_read(err, path);
+                               : grid_error_not_read(err, path);
     done = read_up_to(fd, path, limit + 1, out, err);
     close(fd);
     if (done && out->size - before > limit)

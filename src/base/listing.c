@@ -6,15 +6,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static bool not_read(grid_error *err, const char *path)
-{
-    return grid_error_of_file(err, "not_read", "cannot read", path);
-}
-
 bool grid_listing_open(grid_listing *listing, const char *path, grid_error *err)
 {
     listing->stream = opendir(path);
-    return listing->stream || not_read(err, path);
+    return listing->stream || grid_error_not_read(err, path);
 }
 
 void grid_listing_close(grid_listing *listing)
@@ -31,7 +26,7 @@ bool grid_listing_next(grid_listing *listing, const char *path, const char **nam
     errno = 0;
     entry = readdir(listing->stream);
     *name = entry ? entry->d_name : NULL;
-    return entry || errno == 0 || not_read(err, path);
+    return entry || errno == 0 || grid_error_not_read(err, path);
 }
 
 bool grid_listing_file_modified(const grid_listing *listing, const char *name, double *seconds)
@@ -49,7 +44,7 @@ bool grid_listing_modified(const grid_listing *listing, const char *path, double
     struct stat status;
 
     if (fstat(dirfd(listing->stream), &status) != 0)
-        return not_read(err, path);
+        return grid_error_not_read(err, path);
     *seconds = grid_status_seconds(status.st_mtim);
     return true;
 }

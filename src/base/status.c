@@ -4,17 +4,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-static bool not_read(grid_error *err, const char *path)
-{
-    return grid_error_of_file(err, "not_read", "cannot read", path);
-}
-
 bool grid_status_exists(const char *path, bool *exists, grid_error *err)
 {
     struct stat status;
 
     *exists = lstat(path, &status) == 0;
-    return *exists || errno == ENOENT || errno == ENOTDIR || not_read(err, path);
+    return *exists || errno == ENOENT || errno == ENOTDIR || grid_error_not_read(err, path);
 }
 
 bool grid_status_modified(const char *path, double *seconds, grid_error *err)
@@ -22,7 +17,7 @@ bool grid_status_modified(const char *path, double *seconds, grid_error *err)
     struct stat status;
 
     if (stat(path, &status) != 0)
-        return not_read(err, path);
+        return grid_error_not_read(err, path);
     *seconds = grid_status_seconds(status.st_mtim);
     return true;
 }
@@ -32,7 +27,7 @@ bool grid_status_stamp(const char *path, char stamp[GRID_STAMP_SIZE], double *ch
     struct stat status;
 
     if (stat(path, &status) != 0)
-        return not_read(err, path);
+        return grid_error_not_read(err, path);
     snprintf(stamp, GRID_STAMP_SIZE, "%llx.%llx.%llx.%llx.%lx", (unsigned long long)status.st_dev,
              (unsigned long long)status.st_ino, (unsigned long long)status.st_size,
              (unsigned long long)status.st_ctim.tv_sec, (unsigned long)status.st_ctim.tv_nsec);
