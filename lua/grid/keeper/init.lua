@@ -12,10 +12,10 @@ local due = require "grid.keeper.due"
 local editing = require "grid.keeper.editing"
 local exchanges = require "grid.exchange.contract"
 local flights = require "grid.keeper.flights"
-local hosts = require "grid.host"
 local http = require "grid.http"
 local memory = require "grid.keeper.memory"
 local metrics = require "grid.keeper.metrics"
+local options = require "grid.http.options"
 local schema = require "grid.schema"
 local spool = require "grid.keeper.spool"
 local status = require "grid.keeper.status"
@@ -74,14 +74,8 @@ keeper.options = {
 }
 
 local function resolve(given)
-  schema.check(WHAT, keeper.options, given)
+  local resolved = options.resolve(WHAT, keeper.options, given)
   exchanges.check_optional(WHAT .. ": exchange", given.exchange)
-  if given.host then hosts.check(WHAT, given.host) end
-  local resolved = {}
-  for name, field in pairs(keeper.options) do
-    resolved[name] = given[name]
-    if resolved[name] == nil then resolved[name] = field.default end
-  end
   local seal_keys = given.seal_keys and { unpack(given.seal_keys) }
   resolved.seal_keys = function() return seal_keys end -- a dump of the keeper does not show them
   return resolved

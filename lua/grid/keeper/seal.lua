@@ -56,7 +56,7 @@ end
 
 --- Opens a sealed record with the first key that fits.
 ---@param id string the id with which the record was read
----@return string? plaintext, table|grid.Error envelope lineage and writes
+---@return string? plaintext, grid.Error?
 function seal.open(blob, id, keys)
   local envelope = ENVELOPE.read(blob:sub(#seal.HEADER + 1))
   if not envelope then return nil, failure("record_corrupt", "the sealed record is damaged: restore it from a backup") end
@@ -65,7 +65,7 @@ function seal.open(blob, id, keys)
     local key, nonce = secrets_of(seal_key, envelope.salt)
     if not key then return nil, nonce end
     local plaintext = core.aead_open(key, nonce, aad, envelope.box)
-    if plaintext then return plaintext, envelope end
+    if plaintext then return plaintext end
   end
   return nil, failure("record_not_opened",
     "no seal key opens the record, or the record was changed: add the key that sealed it to seal_keys (seal_key_files)")
