@@ -313,6 +313,16 @@ describe("a keeper", function()
     end))
   end)
 
+  it("keeps no large record, as those are with answers that could not be read", function()
+    start()
+    assert(keeper:add("me", { access_token = "a", refresh_token = "me-0", id_token = ("x"):rep(40000), expires_in = 3600 }))
+    for _ = 1, 2 do
+      assert.equal(1, calls_of(records, "unpack", function() assert(keeper:status "me") end))
+    end
+    assert.equal(1, calls_of(records, "unpack", function() assert(keeper:refresh "me") end))
+    assert.equal(0, calls_of(records, "unpack", function() assert(keeper:refresh "me") end)) -- it is small now
+  end)
+
   it("keeps a limited number of decoded records, and none of a session that was removed", function()
     start()
     for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end

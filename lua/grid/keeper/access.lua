@@ -15,13 +15,23 @@ local access = {}
 -- by its table of entries.
 local remembered = setmetatable({}, { __mode = "k" })
 local MOST_REMEMBERED = 1000 -- of a keeper; each of them takes about 2 KB
+-- Bytes. A record with answers that could not be read may have megabytes.
+local LARGEST_REMEMBERED = 32 * 1024
 
-local function remember(keeper, id, rev, record, blob)
+local function forget(keeper, id)
+  local known = remembered[keeper.entries]
+  if not known or not known.by_id[id] then return end
+  known.count, known.by_id[id] = known.count - 1, nil
+end
+
+-- Without `record`, the blob is decoded when it is needed.
+local function remember(keeper, id, rev, blob, record)
+  if #blob > LARGEST_REMEMBERED then return forget(keeper, id) end
   local known = remembered[keeper.entries]
   if not known or known.count >= MOST_REMEMBERED then known = { count = 0, by_id = {} } end
   remembered[keeper.entries] = known
   known.count = known.count + (known.by_id[id] and 0 or 1)
-  known.by_id[id] = { rev = rev, record = record, blob = blob }
+  known.by_id[id] = { rev = rev, record = record, blob = not record and blob or nil }
 end
 
 local function last_of(keeper, id, rev)
@@ -38,12 +48,6 @@ function access.recall(keeper, id, rev)
   return last.record
 end
 
-local function forget(keeper, id)
-  local known = remembered[keeper.entries]
-  if not known or not known.by_id[id] then return end
-  known.count, known.by_id[id] = known.count - 1, nil
-end
-
 --- The record of an id and its rev | nil: none | nil, error. "same": the rev is still
 --- `known_rev`
 ---@return table|"same"|nil record, any rev_or_error
@@ -55,14 +59,14 @@ function access.read(keeper, id, known_rev)
   if not blob then return nil, rev and failure.of_store(rev) or nil end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then
-    if not last_of(keeper, id, rev) then remember(keeper, id, rev, nil, blob) end
+    if not last_of(keeper, id, rev) then remember(keeper, id, rev, blob) end
     return "same", rev
   end
   local last = access.recall(keeper, id, rev)
   if last then return last, rev end
   local record, err = records.unpack(blob, id, keeper.seal_keys())
   if not record then return nil, err end
-  remember(keeper, id, rev, record)
+  remember(keeper, id, rev, blob, record)
   return record, rev
 end
 
@@ -111,7 +115,7 @@ function access.put(keeper, record, expected_rev, due_at)
   local blob, err = pack(keeper, record)
   if not blob then return "error", nil, err end
   local result, rev, problem = access.put_blob(keeper, keeper.store, record.id, expected_rev, blob, due_at)
-  if result == "ok" then remember(keeper, record.id, rev, record) end
+  if result == "ok" then remember(keeper, record.id, rev, blob, record) end
   return result, rev, problem
 end
 
