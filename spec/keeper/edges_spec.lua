@@ -663,6 +663,27 @@ describe("A store of a user", function()
     folder:remove()
   end)
 
+  it("may be a spool that may lose an answer: it gets that once more, before the caller gets it", function()
+    local folder = child.folder()
+    start { spool = folder.path .. "/spool" }
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      keeper.store = rig.spoiled(keeper.store, { put = function() return nil, "full" end })
+      return execute(self, request)
+    end
+    local durable, put = 0, volatile(1).put
+    keeper.spool = rig.spoiled(keeper.spool, { put = function(...)
+      local rev, problem = put(...)
+      durable = durable + (rev and 1 or 0)
+      return rev, problem
+    end })
+    keeper.spool.prepare = function() return true end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal("added spooled", rig.names(events))
+    assert.same({ 1, 1 }, { durable, #keeper.spool:list(10) })
+    folder:remove()
+  end)
+
   it("may tell in its errors what it was to put: the caller is shown no token", function()
     start { store = rig.spoiled(grid.store.memory(), { put = function(_, _, _, blob) error("syntax error near " .. blob) end }) }
     local _, err = keeper:add("me", rig.TOKENS)

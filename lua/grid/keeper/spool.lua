@@ -60,8 +60,10 @@ function spool.save(keeper, record, kind)
   local blob = ok and records.pack(record, keeper.seal_keys())
   if not blob then return nil end
   local text = ("%s %d:%s%s"):format(kind, #record.id, record.id, blob)
-  local result = access.put_blob(keeper, keeper.spool, name, nil, text)
-  if result ~= "error" then return name end -- after a conflict: an entry with that name has that answer
+  -- An entry of that name has that answer, but after an error the spool may lose it.
+  local entry, rev = keeper.spool:get(name)
+  local result = access.put_blob(keeper, keeper.spool, name, entry and rev, text)
+  return result == "ok" and name or nil
 end
 
 --- Removes an entry whose answer is in the store now, or is dropped. One that cannot be
