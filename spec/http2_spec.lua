@@ -178,17 +178,27 @@ describe("an HTTP/2 stream", function()
   -- libcurl may find that the connection has ended before it reports that the answer has.
   it("has its answer, if the connection ends behind as many bytes as the answer said", function()
     local head = { "headers", 200, { ["content-type"] = "application/json", ["content-length"] = tostring(#BODY) } }
+    -- Inside nginx the driver keeps the connection, which must have ended before the next
+    -- request.
+    local function close()
+      local ended = core.now() + 0.1
+      client:close()
+      rig.await(function() return core.now() >= ended end)
+    end
     for _, ending in ipairs { END, { "sever" } } do
       for _, data in ipairs { DATA, LAST_DATA } do
-        assert.equal(BODY, assert(post { head, data, CUT, LITTLE, ending }).body)
-        client:close()
+        local ends = { { head, data, ending }, { head, data, CUT, LITTLE, ending }, { head, CUT, LITTLE, data, ending } }
+        for _, frames in ipairs(ends) do
+          assert.equal(BODY, assert(post(frames)).body)
+          close()
+        end
       end
-      assert.equal(BODY, assert(post { head, LAST_DATA, ending }).body)
-      client:close()
       local _, err = post { head, { "data", BODY:sub(2) }, CUT, LITTLE, ending }
       rig.assert_error(err, { kind = "network", sent = "yes", status = 200, body = BODY:sub(2) })
-      client:close()
+      close()
     end
+    local _, err = post { head, DATA, { "rst", CANCEL } }
+    rig.assert_error(err, { kind = "network", sent = "yes", status = 200 })
   end)
 
   -- The body of a request does not fit into the window that the server gives, which

@@ -100,11 +100,14 @@ static bool is_refused_without_text(const grid_stream *stream, CURL *easy, const
 }
 
 /* "stream 3 closed" up to 8.0, "HTTP/2 stream 3 was reset" in 8.0, of a reset with
- * NO_ERROR. */
+ * NO_ERROR; "HTTP/2 stream 3 was not closed cleanly before end of the underlying stream",
+ * of the end of the connection. */
 static bool is_close(const char *line)
 {
+    bool is_long = begins(line, "HTTP/2 stream ");
+
     return (begins(line, "stream ") && strstr(line, " closed")) ||
-           (begins(line, "HTTP/2 stream ") && strstr(line, " was reset"));
+           (is_long && (strstr(line, " was reset") || strstr(line, " before end of the underlying stream")));
 }
 
 /* Skips most lines early, which show a field of the request. */

@@ -22,7 +22,7 @@ typedef struct grid_stream {
     uint64_t written;    /* bytes on the connection before the request */
     bool is_unwritten;   /* the request may be held, see grid_stream_is_held */
     bool is_refused;
-    bool is_closed; /* by the server, without an error, before the request ended */
+    bool is_closed; /* by the server, without an error, or with the connection */
 } grid_stream;
 
 /* Called before the request is sent on the connection: enables libcurl's verbose text. */
@@ -46,8 +46,8 @@ bool grid_stream_refuse(grid_stream *stream, unsigned connection, long last);
  * before it has read the whole request (RFC 9113 8.1): it closes the stream without an
  * error, or does not read the rest. libcurl before 8.1 reports both as failures. A server
  * may close the connection after an answer: libcurl 7.81, and 8.14 and later, report that
- * they could not read or write further. The answer is complete if Content-Length is equal
- * to the received size of the body. */
+ * they could not read or write further, or that the stream was not closed. The answer is
+ * complete if Content-Length is equal to the received size of the body. */
 bool grid_stream_has_answer(const grid_stream *stream, CURL *easy, CURLcode code, size_t body_size);
 
 /* The status of an answer that libcurl 7.88 to 8.0 has read and dropped, because an
