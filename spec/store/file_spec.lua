@@ -266,6 +266,19 @@ describe("a store in a folder", function()
     assert.same({ ("x"):rep(100), rev }, { store:get "a" })
   end)
 
+  it("lists records that are due at some time, in whichever order their folder names its entries", function()
+    local store, ids = open(), {}
+    assert(store:prepare())
+    folder:run "for bucket in sessions/??; do touch $bucket/older; done"
+    for i = 1, 50 do
+      ids[i] = ("a%02d"):format(i)
+      assert(store:put(ids[i], nil, "1", i))
+    end
+    assert.same(ids, store:list(100))
+    assert.same(ids, open():list(100))
+    assert.same(ids, store:due(100, 100))
+  end)
+
   it("passes over files that are not its own", function()
     local store = open()
     assert(store:put("a", nil, "1", 5))

@@ -258,12 +258,12 @@ local function by_time(a, b)
   return a.name < b.name
 end
 
--- As `read`, for one of the files of a folder: a file that is not a whole record has no
--- id, and is passed over. -> id, due | nil: no record | nil, error
+-- As `read`, for one of the files of a folder: a file that is not a whole record is
+-- passed over. -> id, due, nil | nil, nil, error | nil: no record
 local function read_one_of(self, name)
-  local id, rev, _, due = read(self, name)
+  local id, problem, _, due = read(self, name)
   if id then return id, due end
-  return nil, rev and rev.code ~= "record_corrupt" and rev or nil
+  return nil, nil, problem and problem.code ~= "record_corrupt" and problem or nil
 end
 
 -- The files whose times are in the past, ordered by them. -> list | nil, error
@@ -290,9 +290,9 @@ function File:due(now, limit)
   local found, ids = {}, {}
   for _, candidate in ipairs(candidates) do
     if #found >= limit then break end
-    local id, due = read_one_of(self, candidate.name)
-    if not id then err = err or due
-    elseif due and due <= now_us then found[#found + 1] = { name = id, time = due } end
+    local id, due, problem = read_one_of(self, candidate.name)
+    if id and due and due <= now_us then found[#found + 1] = { name = id, time = due } end
+    err = err or problem
   end
   if #found == 0 and err then return nil, err end
   table.sort(found, by_time)
@@ -300,22 +300,31 @@ function File:due(now, limit)
   return ids
 end
 
--- The name of a file never gets another id, so that each file is opened once.
+-- Appends the ids of a bucket to `ids`, and notes them in `known`. The name of a file
+-- never gets another id, so that each file is opened once. -> true | nil, error
+local function list_bucket(self, bucket, known, ids)
+  local names, err = errors.core_result(core.file_names(self.folder:path(bucket)))
+  if not names then return nil, err end
+  for _, name in ipairs(names) do
+    if is_name(name) then
+      local id, _, problem = self.ids[name], nil, nil
+      if not id then id, _, problem = read_one_of(self, name) end
+      if problem then return nil, problem end
+      known[name], ids[#ids + 1] = id, id
+    end
+  end
+  return true
+end
+
 function File:list(limit, after)
   contract.check_list("store:list", limit, after)
   local exists, err = self.folder:has_records()
   if not exists then return exists == false and {} or nil, err end
   local known, ids = {}, {}
   for _, bucket in ipairs(folders.BUCKETS) do
-    local names
-    names, err = errors.core_result(core.file_names(self.folder:path(bucket)))
-    if not names then return nil, err end
-    for _, name in ipairs(names) do
-      local id = is_name(name) and self.ids[name]
-      if is_name(name) and not id then id, err = read_one_of(self, name) end
-      if not id and err then return nil, err end
-      if id then known[name], ids[#ids + 1] = id, id end
-    end
+    local ok
+    ok, err = list_bucket(self, bucket, known, ids)
+    if not ok then return nil, err end
   end
   self.ids = known
   return contract.page(ids, limit, after)
