@@ -57,6 +57,17 @@ describe("grid.core", function()
       end
     end)
 
+    -- The peer has not accepted the connection when the table and the body are collected.
+    it("keeps its body when nothing else does", function()
+      local transfer = start(engine, exchange("/echo", { method = "POST", body = ("abc"):rep(40000), max_response_bytes = 2 ^ 20 }))
+      collect()
+      local others = {}
+      for i = 1, 20 do others[i] = ("xyz"):rep(40000) .. i end
+      assert.equal(20, #others)
+      local answer = finish(engine, transfer)
+      assert.truthy(answer.body:find('"body":"' .. ("616263"):rep(40000) .. '"', 1, true))
+    end)
+
     it("keeps its own URL while others begin", function()
       local echo = assert(start(engine, exchange "/echo"))
       local ok = assert(start(engine, exchange "/ok"))

@@ -13,7 +13,7 @@ typedef struct grid_exchange {
     const char *url;
     const grid_slice *headers; /* "Name: value" lines; each must pass grid_header_check */
     size_t header_count;
-    const grid_slice *body; /* NULL: none */
+    const grid_slice *body; /* NULL: none. Its bytes are not copied, see transfer.h */
     double timeout;         /* seconds, for the whole exchange */
     double connect_timeout; /* seconds, for name, connection and TLS together */
     double not_after;       /* on grid_machine_boottime; later no request is sent; 0: no limit */

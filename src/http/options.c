@@ -152,15 +152,17 @@ static bool takes_content(const char *method)
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 }
 
-static void set_request(CURL *easy, const grid_exchange *exchange, const grid_url *url, const char *body, CURLcode *code)
+static void set_request(CURL *easy, const grid_exchange *exchange, const grid_url *url, CURLcode *code)
 {
+    grid_slice body = exchange->body ? *exchange->body : (grid_slice){"", 0};
+
     SET(CURLOPT_URL, exchange->url);
     if (grid_url_parts(url))
         SET(CURLOPT_CURLU, grid_url_parts(url));
     if (exchange->body || takes_content(exchange->method)) {
         SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(exchange->body ? exchange->body->size : 0));
-        SET(CURLOPT_POSTFIELDS, body);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
+        SET(CURLOPT_POSTFIELDS, body.data);
     }
     /* No content coding is accepted. libcurl decodes a body that has one nevertheless. */
     SET(CURLOPT_ACCEPT_ENCODING, "identity");
@@ -170,15 +172,14 @@ static void set_request(CURL *easy, const grid_exchange *exchange, const grid_ur
         SET(CURLOPT_CUSTOMREQUEST, exchange->method);
 }
 
-CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines,
-                          const char *body)
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines)
 {
     CURLcode code = CURLE_OK;
 
     set_limits(easy, exchange, &code);
     set_connection(easy, exchange, &code);
     set_proxy(easy, exchange, &code);
-    set_request(easy, exchange, url, body, &code);
+    set_request(easy, exchange, url, &code);
     set_header_lines(easy, lines, &code);
     return code;
 }

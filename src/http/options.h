@@ -23,10 +23,9 @@
             (code) = set_code;                                       \
     } while (0)
 
-/* The lines and `body`, the bytes of exchange->body, must outlive the handle. Returns the
- * code of an option that could not be set. */
-CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines,
-                          const char *body);
+/* The lines and the bytes of exchange->body must outlive the handle. Returns the code of
+ * an option that could not be set. */
+CURLcode grid_options_set(CURL *easy, const grid_exchange *exchange, const grid_url *url, const grid_header_lines *lines);
 
 /* Called before a transfer is added: the transfer shares connections only with transfers
  * of the same series. */

@@ -10,7 +10,6 @@
 #include "http/transfer_internal.h"
 
 #include <stddef.h>
-#include <string.h>
 
 static grid_transfer *transfer_of(grid_task *task)
 {
@@ -27,7 +26,7 @@ static bool prepare(grid_transfer *transfer, const grid_exchange *exchange, grid
     task->easy = curl_easy_init();
     if (!transfer->url || !task->easy)
         return grid_error_out_of_memory(err);
-    transfer->code = grid_options_set(task->easy, exchange, transfer->url, &transfer->header_lines, transfer->request);
+    transfer->code = grid_options_set(task->easy, exchange, transfer->url, &transfer->header_lines);
     grid_transfer_set_callbacks(transfer);
     if (transfer->code != CURLE_OK) {
         grid_failure_describe(err, &(grid_ending){.code = transfer->code, .detail = ""});
@@ -52,8 +51,6 @@ static void release_request(grid_transfer *transfer)
     grid_url_unref(transfer->url);
     transfer->url = NULL;
     grid_header_lines_clear(&transfer->header_lines);
-    grid_wipe(transfer->request, transfer->request_size);
-    transfer->request_size = 0;
 }
 
 static void describe_failure(grid_transfer *transfer)
@@ -138,22 +135,17 @@ static void destroy(grid_transfer *transfer)
     grid_free(transfer);
 }
 
-/* Allocates one block for the transfer and the request. Memory for the answer is
- * allocated when the answer begins: most transfers in flight have received nothing. */
+/* Memory for the answer is allocated when the answer begins: most transfers in flight
+ * have received nothing. */
 static grid_transfer *new_transfer(grid_engine *engine, const grid_exchange *exchange)
 {
-    size_t request_size = exchange->body ? exchange->body->size : 0;
-    grid_transfer *transfer = grid_malloc(sizeof *transfer + request_size);
+    grid_transfer *transfer = grid_calloc(sizeof *transfer);
 
     if (!transfer)
         return NULL;
-    memset(transfer, 0, offsetof(grid_transfer, request));
     transfer->task.on_finish = on_finish;
     transfer->engine = grid_engine_ref(engine);
     transfer->not_after = exchange->not_after;
-    transfer->request_size = request_size;
-    if (request_size)
-        memcpy(transfer->request, exchange->body->data, request_size);
     grid_headers_init(&transfer->headers);
     grid_body_init(&transfer->body, exchange->max_response_bytes);
     return transfer;

@@ -30,8 +30,6 @@ struct grid_transfer {
     grid_timing timing;
     long retry_after;
     char detail[CURL_ERROR_SIZE];
-    size_t request_size;
-    char request[]; /* its body */
 };
 
 /* Sets the callbacks of the easy handle; a failure is in transfer->code. */

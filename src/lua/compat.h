@@ -16,6 +16,15 @@
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
 #define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
+
+/* The environment of a userdata must be a table. */
+static inline void lua_setiuservalue(lua_State *L, int index, int n)
+{
+    lua_createtable(L, 1, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, n);
+    lua_setfenv(L, index);
+}
 #define GRID_LUA_HAS_INTEGERS 0
 #else
 #define GRID_LUA_HAS_INTEGERS 1

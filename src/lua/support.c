@@ -7,7 +7,7 @@ static const char BUFFER[] = "grid.core.buffer";
 
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name)
 {
-    void *object = lua_newuserdatauv(L, size, 0);
+    void *object = lua_newuserdatauv(L, size, 1);
 
     memset(object, 0, size);
     luaL_getmetatable(L, class_name);

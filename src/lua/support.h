@@ -11,8 +11,8 @@
 #include "base/slice.h"
 #include "lua/compat.h"
 
-/* Pushes a userdata of `size` zero bytes with its metatable. The object is closed until
- * the caller acquires its resource. */
+/* Pushes a userdata of `size` zero bytes with its metatable, and place for one user
+ * value. The object is closed until the caller acquires its resource. */
 void *gridL_new_object(lua_State *L, size_t size, const char *class_name);
 
 /* Registers a class: methods, metamethods (__gc, __close and "close" are `close`),

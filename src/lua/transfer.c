@@ -1,7 +1,7 @@
 /* grid.core.transfer: one exchange, whose request and answer are Lua tables.
  *
  * Owns: the C transfer, until it is closed or collected; both cancel a transfer in
- * flight.
+ * flight. It references the request's body.
  * Does not know: the meaning of a status or a body. Tables of the caller are neither
  * referenced after the call nor changed. */
 #include "lua/transfer.h"
@@ -47,12 +47,17 @@ static size_t read_headers(lua_State *L, int index, grid_slice *headers)
     return kept;
 }
 
-static const grid_slice *read_body(lua_State *L, int index, grid_slice *body)
+/* The object references the string, whose bytes libcurl reads during the transfer. */
+static const grid_slice *read_body(lua_State *L, int index, int object, grid_slice *body)
 {
     lua_getfield(L, index, "body");
-    body->data = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &body->size) : NULL;
-    lua_pop(L, 1);
-    return body->data ? body : NULL;
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return NULL;
+    }
+    body->data = lua_tolstring(L, -1, &body->size);
+    lua_setiuservalue(L, object, 1);
+    return body;
 }
 
 static const char *string_field(lua_State *L, int index, const char *name)
@@ -72,14 +77,14 @@ static size_t size_field(lua_State *L, int index, const char *name)
     return number < (double)(SIZE_MAX / 4) ? (size_t)number : SIZE_MAX / 4;
 }
 
-static void read_request(lua_State *L, int index, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
+static void read_request(lua_State *L, int index, int object, grid_exchange *exchange, grid_slice *headers, grid_slice *body)
 {
     luaL_checktype(L, index, LUA_TTABLE);
     exchange->method = string_field(L, index, "method");
     exchange->url = string_field(L, index, "url");
     exchange->headers = headers;
     exchange->header_count = read_headers(L, index, headers);
-    exchange->body = read_body(L, index, body);
+    exchange->body = read_body(L, index, object, body);
     lua_getfield(L, index, "not_after");
     exchange->not_after = lua_tonumber(L, -1);
     lua_pop(L, 1);
@@ -106,7 +111,7 @@ int gridL_transfer_start(lua_State *L)
     grid_exchange exchange;
     grid_error err;
 
-    read_request(L, 2, &exchange, headers, &body);
+    read_request(L, 2, lua_gettop(L), &exchange, headers, &body);
     read_settings(L, 3, &exchange);
     exchange.timeout = luaL_checknumber(L, 4);
     exchange.connect_timeout = luaL_checknumber(L, 5);
