@@ -184,7 +184,7 @@ describe("grid.http", function()
     rig.assert_misuse(function() http:send({ method = "GET", url = "/x" }, { timeout = 0 }) end, "'timeout' must be")
     rig.assert_misuse(function() grid.http.new { api_key = "k" } end, "unknown field 'api_key'")
     http:close()
-    rig.assert_misuse(function() http:send { method = "GET", url = "/x" } end, "the object is closed")
+    rig.assert_misuse(function() http:send { method = "GET", url = "/x" } end, "http:send: the HTTP client is closed")
   end)
 
   it("serves two services of one process beside a Grid client", function()

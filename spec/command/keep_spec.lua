@@ -145,13 +145,14 @@ describe("grid keep", function()
     for words, expected in pairs {
       ["get ann --field id_token"] = { 1, "the session 'ann' has no id_token" },
       ["get ann --field acces_token"] = { 2, "no field 'acces_token', did you mean 'access_token'?" },
+      ["get ann --field refresh_token"] = { 2, "no field 'refresh_token': `grid keep get --help` lists the fields" },
       ["get ann --field scope --header"] = { 2, "give --field or --header, not both" },
       ["get ann --header --json"] = { 2, "--json shows no secret" },
       ["get ann --timeout -1"] = { 2, "--timeout must be a number of seconds, 0 or more" },
       ["run --every 0"] = { 2, "--every must be greater than 0" },
       ["run --metrics no/such/folder"] = { 1, "cannot write the metrics: no/such/folder.tmp: No such file" },
       ["add <secret"] = { 2, "ID is missing" },
-      ["add ann </dev/null"] = { 1, "standard input holds no tokens" },
+      ["add ann </dev/null"] = { 1, "standard input is empty: give the tokens of a log-in there" },
       ["add ann <secret"] = { 1, "bad_tokens" },
       ["add --session ann.json"] = { 2, "--session is of Grid, and keeper.json has no 'grid'" },
       ["get " .. ("n"):rep(256)] = { 2, "ID must have 1 to 255 bytes" },
@@ -463,7 +464,7 @@ describe("grid keep", function()
     add("ann", 0.001)
     local code, out, err = shell "mkdir c; mv sessions/tmp c; touch sessions/tmp; chmod -R a-w sessions; keep get ann"
     assert.same({ 1, "" }, { code, out })
-    assert.matches("^grid: timeout error %(session_expired%): .- in time: .- %(not_locked%)\n$", err)
+    assert.matches("^grid: timeout error %(session_expired%): .- in time: .- %(not_written%)\n$", err)
     assert.equal(0, server:counts().executions)
     folder:run "chmod -R u+w sessions"
   end)

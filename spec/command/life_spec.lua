@@ -218,6 +218,18 @@ describe("the command", function()
     assert.is_false(facts.authorization_key.opens)
   end)
 
+  it("names where a key that cannot be read was found", function()
+    login()
+    run.folder:write("garbage", "not a key\n")
+    run.folder:write("odd.json", (run.folder:read("s.json"):gsub('"private_key":"[^"]*"', '"private_key":"not a key"')))
+    for words, where in pairs {
+      ["s.json --key garbage"] = "the file of --key", ["odd.json"] = "private_key of the session file",
+    } do
+      local code, _, err = run:grid("inspect " .. words)
+      assert.same({ 1, "grid: crypto error (bad_key): " .. where .. ": the key is not base64\n" }, { code, err })
+    end
+  end)
+
   it("signs what the service prepared, as the service wants it", function()
     login()
     local file = run:json "s.json"

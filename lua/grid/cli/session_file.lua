@@ -164,8 +164,12 @@ function Session:pair(key_text, may_make)
   end
   self.has_named_key = key_text ~= nil
   local pair, err = grid.keypair(key_text or self.private_key)
-  if pair and key_text and not self.bare then self.private_key = pair:export() end
-  return pair, err
+  if not pair then
+    err.message = (key_text and "the file of --key" or "private_key of the session file") .. ": " .. err.message
+    return nil, err
+  end
+  if key_text and not self.bare then self.private_key = pair:export() end
+  return pair
 end
 
 --- Replaces the kms_payload by the one to store after a refresh.

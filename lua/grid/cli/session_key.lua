@@ -12,7 +12,7 @@ local session_key = {}
 --- The declaration of --key.
 session_key.option = {
   value = "FILE",
-  help = "the private key that opens this session's keys, where the session file holds none",
+  help = "holds the private key that opens this session's keys, in place of the session file's own",
 }
 
 --- The text of the file that --key names | nil: the option is not given

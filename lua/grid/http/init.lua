@@ -234,7 +234,7 @@ end
 function Http:send(request, given)
   local what = "http:send"
   if getmetatable(self) ~= Http then argument.raise("%s: call it with a colon, on an object of grid.http.new", what) end
-  if self.closed then argument.raise("%s: the object is closed", what) end
+  if self.closed then argument.raise("%s: the HTTP client is closed", what) end
   return self:perform(self:compose(what, request, given == nil and {} or given))
 end
 

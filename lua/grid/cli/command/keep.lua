@@ -17,7 +17,7 @@ return {
 Keeps sessions with rotating refresh tokens usable: programs that ask at once share one
 refresh, and new tokens are durable before a program gets them. The verbs:
 
-  add      takes the tokens of a log-in from standard input
+  add      adds the tokens of a log-in, from standard input
   get      prints a token, or a header for `curl -H @-`; refreshes first if that is due
   status   shows the state of a session
   list     prints the ids of the sessions

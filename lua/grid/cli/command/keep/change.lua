@@ -18,11 +18,11 @@ change.add = {
     config = keeper_config.option,
     session = { value = "FILE", help = "takes the session of Grid from FILE; ID defaults to its name without .json" },
     key = session_key.option,
-    replace = { help = "over a session of that id, a dead one too" },
+    replace = { help = "replace a session of that id, also a dead one" },
   },
   text = [[
-Takes the tokens of a log-in into the store, as the session ID. They are read from standard
-input: what the token endpoint answered (JSON with access_token and refresh_token); of Grid
+Adds the tokens of a log-in to the store, as the session ID. They are read from standard
+input: the answer of the token endpoint (JSON with access_token and refresh_token); for Grid
 a session file.
 
 With --session, a session file of `grid login` is imported. It is not changed, and must not be
@@ -44,7 +44,9 @@ end
 local function from_standard_input(output)
   if output.is_interactive() then output:note "grid: reading tokens from standard input" end
   local text = io.read "*a"
-  if not text or text == "" then exit.failed "grid: standard input holds no tokens" end
+  if not text or text == "" then
+    exit.failed "grid: standard input is empty: give the tokens of a log-in there, as in `<tokens.json`"
+  end
   return text
 end
 
@@ -70,8 +72,8 @@ change.refresh = {
   arguments = { ids.argument },
   options = { config = keeper_config.option },
   text = [[
-Refreshes the session ID now, or waits for the program that does so. After a failure it does
-so from the next attempt on, whose time `grid keep status` tells.
+Refreshes the session ID now, or waits for the program that does so. After a failed refresh
+it sends nothing before the time of the next attempt, which `grid keep status` shows.
 ]],
 }
 

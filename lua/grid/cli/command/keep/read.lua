@@ -20,7 +20,7 @@ read.get = {
   arguments = { ids.argument },
   options = {
     config = keeper_config.option,
-    field = { value = "FIELD", help = "prints access_token, id_token, token_type, scope, expires_at, kms_payload_json …" },
+    field = { value = "FIELD", help = "prints this field, such as access_token or expires_at; see below" },
     header = { help = "prints `Authorization: Bearer TOKEN`, which `curl -H @-` reads" },
     timeout = { value = "SECONDS", number = true, help = "to wait for a refresh of another program; default 5" },
     ["min-ttl"] = { value = "SECONDS", number = true, help = "refreshes first if the session ends before that" },
@@ -28,6 +28,9 @@ read.get = {
   text = [[
 Prints a part of the session ID. If its refresh is due, refreshes it first, or waits for the
 program that does so. Without --field and --header, shows when it expires, and no secret.
+
+Fields: access_token, token_type, scope and id_token of OAuth 2.0; kms_payload_json of Grid;
+generation, expires_at and obtained_at (seconds since 1970). No command prints a refresh token.
 ]],
 }
 
@@ -37,7 +40,9 @@ local function check_get(given)
     exit.usage "keep get: --json shows no secret: give it without --field and --header"
   end
   if given.field and not FIELDS[given.field] then
-    exit.usage("keep get: a session has no field '%s'%s", given.field, argument.suggest(given.field, FIELDS))
+    local hint = argument.suggest(given.field, FIELDS)
+    exit.usage("keep get: a session has no field '%s'%s", given.field,
+      hint ~= "" and hint or ": `grid keep get --help` lists the fields")
   end
   for _, name in ipairs { "timeout", "min-ttl" } do
     local value = given[name]
