@@ -4,11 +4,35 @@
 #include "http_support.h"
 #include "remote.h"
 
+#include <curl/curl.h>
+
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 enum { TRANSFERS = 6, MOST_LEFT = 10 };
 
 static remote server;
+static int refused_files; /* the number of files that are not opened */
+
+/* Called by OpenSSL, in place of the functions of the C library. */
+#pragma GCC visibility push(default)
+FILE *fopen(const char *path, const char *mode)
+{
+    if (refused_files > 0) {
+        refused_files--;
+        errno = EMFILE;
+        return NULL;
+    }
+    return mode[0] == 'r' ? fdopen(open(path, O_RDONLY | O_CLOEXEC), mode) : NULL;
+}
+
+FILE *fopen64(const char *path, const char *mode);
+FILE *fopen64(const char *path, const char *mode)
+{
+    return fopen(path, mode);
+}
+#pragma GCC visibility pop
 
 /* As many as that can be opened. */
 static void leave(int descriptors)
@@ -89,6 +113,22 @@ static void a_lack_is_told_from_a_fault_of_the_network(bool http1_only)
     }
 }
 
+/* The file could not be opened, and connections that were closed since have released
+ * descriptors. */
+static void a_lack_is_seen_when_it_has_passed(int files)
+{
+    char url[128];
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+
+    snprintf(url, sizeof url, "%s/ok", server.https);
+    refused_files = files;
+    CHECK(!succeeds(engine, start_at(engine, url, true, &err)));
+    refused_files = 0;
+    CHECK_INT(run(engine, url, true), TRANSFERS);
+    grid_engine_unref(engine);
+}
+
 /* A name is looked up on a thread, which tells of it through a pair of descriptors. */
 static void so_it_is_where_a_name_is_looked_up(void)
 {
@@ -126,6 +166,9 @@ int main(void)
     grid_engine_unref(grid_engine_new(NULL, &(grid_error){0}));
     a_lack_is_told_from_a_fault_of_the_network(true);
     a_lack_is_told_from_a_fault_of_the_network(false);
+    a_lack_is_seen_when_it_has_passed(1);
+    if (LIBCURL_VERSION_NUM >= 0x075700) /* reads a file again */
+        a_lack_is_seen_when_it_has_passed(2);
     so_it_is_where_a_name_is_looked_up();
 #ifndef GRID_NO_EPOLL
     an_engine_needs_one_too();

@@ -2,6 +2,7 @@
 
 #include "http/descriptors.h"
 #include "http/libcurl.h"
+#include "http/tls.h"
 
 #include <string.h>
 
@@ -115,13 +116,25 @@ static bool is_about_the_answer(const grid_ending *ending)
     return ending->is_sent && (is_either || is_unparsable(ending));
 }
 
+/* libcurl could not read a CA file, and now the file can be read: descriptors have become
+ * free since. The texts are "error setting certificate file: PATH" and, in 8.22, "error
+ * adding trust anchors from file: PATH". The code may be that of a failed handshake,
+ * since libcurl 7.88 and later read the file again, and go on if they can. */
+static bool lacked_descriptor(const grid_ending *ending)
+{
+    static const char end[] = " file: ";
+    const char *file = strncmp(ending->detail, "error ", 6) == 0 ? strstr(ending->detail, end) : NULL;
+
+    return file && grid_tls_reads_authorities(file + sizeof end - 1);
+}
+
 /* Has libcurl failed to open a socket, a CA file, or a descriptor for the resolver? */
 static bool lacks_descriptors(const grid_ending *ending)
 {
     const failure *known = find(ending->code);
 
     return !ending->is_sent && (known->of_opening || known->kind == GRID_NETWORK) &&
-           grid_descriptors_are_used_up();
+           (grid_descriptors_are_used_up() || lacked_descriptor(ending));
 }
 
 /* libcurl connects once more by itself if a reused connection is lost before an answer,

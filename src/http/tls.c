@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include <string.h>
 
@@ -136,6 +137,15 @@ void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit)
         return;
     BIO_set_callback_arg(bio, (char *)(void *)limit);
     BIO_set_callback_ex(bio, on_read);
+}
+
+bool grid_tls_reads_authorities(const char *file)
+{
+    X509_STORE *store = X509_STORE_new();
+    bool ok = store && X509_STORE_load_file(store, file) == 1;
+
+    X509_STORE_free(store);
+    return ok;
 }
 
 void grid_tls_clear_errors(void)

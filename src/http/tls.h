@@ -54,6 +54,9 @@ void grid_read_limit_end(grid_read_limit *limit);
  * the connection. No effect without TLS, and if libcurl uses another TLS library. */
 void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit);
 
+/* Does the file hold authorities that OpenSSL can read? */
+bool grid_tls_reads_authorities(const char *file);
+
 /* Empties this thread's queue of OpenSSL errors. */
 void grid_tls_clear_errors(void);
 
