@@ -2,6 +2,7 @@
 -- metrics; a store that takes no answer.
 
 local child = require "spec.support.child"
+local flights = require "grid.keeper.flights"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local records = require "grid.keeper.record"
@@ -140,6 +141,27 @@ describe("refresh_due", function()
     end })
     assert.equal(1, assert(keeper:refresh_due { concurrency = 1, stop_when = function() return is_over end }).refreshed)
     assert.equal(1, server.executions)
+  end)
+
+  it("keeps no refresh that has ended, however long the round goes on", function()
+    start()
+    local kept, offer, most = setmetatable({}, { __mode = "k" }), flights.offer, 0
+    flights.offer = function(...)
+      local flight = offer(...)
+      kept[flight] = true
+      return flight
+    end
+    for i = 1, 30 do add("s" .. i) end
+    rig.pass(3600 - 30)
+    local counts = keeper:refresh_due { concurrency = 2, stop_when = function()
+      for _ = 1, 2 do collectgarbage() end
+      local count = 0
+      for _ in pairs(kept) do count = count + 1 end
+      most = math.max(most, count)
+    end }
+    flights.offer = offer
+    assert.equal(30, counts.refreshed)
+    assert.is_true(most < 10)
   end)
 
   it("tells a store that cannot be read", function()

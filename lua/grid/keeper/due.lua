@@ -84,18 +84,20 @@ end
 -- At most `concurrency` flights at once.
 local function refresh_all(keeper, ids, concurrency, stop_when)
   local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }
-  local under_way, first = {}, 1
+  local under_way, first, last = {}, 1, 0
   local function await_first()
-    flights.await(keeper, under_way[first])
-    count(keeper, counts, under_way[first])
-    first = first + 1
+    local flight = under_way[first]
+    under_way[first], first = nil, first + 1
+    flights.await(keeper, flight)
+    count(keeper, counts, flight)
   end
   for _, id in ipairs(ids) do
     if keeper.closed or stop_when and stop_when() then break end
-    under_way[#under_way + 1] = flights.offer(keeper, id, {})
-    if #under_way - first + 1 >= concurrency then await_first() end
+    last = last + 1
+    under_way[last] = flights.offer(keeper, id, {})
+    if last - first + 1 >= concurrency then await_first() end
   end
-  while first <= #under_way do await_first() end
+  while first <= last do await_first() end
   return counts
 end
 
