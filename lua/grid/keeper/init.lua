@@ -16,6 +16,7 @@ local http = require "grid.http"
 local memory = require "grid.keeper.memory"
 local metrics = require "grid.keeper.metrics"
 local options = require "grid.http.options"
+local rounds = require "grid.keeper.rounds"
 local schema = require "grid.schema"
 local spool = require "grid.keeper.spool"
 local status = require "grid.keeper.status"
@@ -266,13 +267,13 @@ local START = { every = { type = "number", check = schema.seconds } }
 ---@param given? { every?: number } seconds from one call to the next, 5
 ---@return true?, grid.Error?
 function Keeper:start(given)
-  return due.start(self, check_options(self, "keeper:start", START, given))
+  return rounds.start(self, check_options(self, "keeper:start", START, given))
 end
 
 --- Ends what keeper:start has begun. Idempotent.
 function Keeper:stop()
   check_self(self, "keeper:stop")
-  due.stop(self)
+  rounds.stop(self)
 end
 
 local RUN = { every = START.every, stop_when = STOP_WHEN }
@@ -282,7 +283,7 @@ local RUN = { every = START.every, stop_when = STOP_WHEN }
 ---@param given? { every?: number, stop_when?: fun(): any }
 ---@return true?, grid.Error?
 function Keeper:run(given)
-  return due.run(self, check_options(self, "keeper:run", RUN, given))
+  return rounds.run(self, check_options(self, "keeper:run", RUN, given))
 end
 
 --- Counters and gauges of this keeper, in Prometheus' text format.
@@ -299,7 +300,7 @@ function Keeper:close()
   if self.closed then return end
   self.closed = true
   memory.close(self)
-  due.stop(self)
+  rounds.stop(self)
   demand.close(self)
   self:on_landed()
 end
