@@ -306,6 +306,26 @@ describe("a store in a shared dictionary", function()
     assert.is_string((store:put("more", nil, ("x"):rep(2000))))
   end)
 
+  -- The intent of a refresh makes a record longer, and its answer makes it shorter again.
+  it("takes shorter records in place of those whose growth has filled the dictionary", function()
+    local store, ids, err = shdict.over(dictionary.new(2 ^ 16), "sessions"), {}, nil
+    repeat
+      local id = ("id %03d"):format(#ids + 1)
+      local rev = store:put(id, nil, ("x"):rep(500))
+      ids[#ids + 1] = rev and id
+    until not rev
+    local size = 500
+    repeat
+      size = size + 10
+      for _, id in ipairs(ids) do
+        local rev, problem = store:put(id, select(2, store:get(id)), ("y"):rep(size))
+        err = not rev and problem or err
+      end
+    until err
+    assert.equal("full", err.code)
+    for _, id in ipairs(ids) do assert.is_string(store:put(id, select(2, store:get(id)), ("z"):rep(500))) end
+  end)
+
   it("leaves the record as it was, whichever call of the dictionary finds no memory", function()
     for failing = 1, 4 do
       local dict = dictionary.new()

@@ -17,7 +17,7 @@ Shdict.__index = Shdict
 local OPTIONS = { dict = { type = "string", required = true, check = schema.plain } }
 
 local RESERVED = 1 / 16 -- of the dictionary: no record is added to it
-local RESERVED_TO_REMOVE = 1 / 64 -- no record is replaced in it
+local RESERVED_TO_SHRINK = 1 / 32 -- no record is replaced in it by a longer one
 
 local rev_of = pages.rev_of
 
@@ -67,6 +67,14 @@ local function put_record(self, bucket, id, expected_rev, record)
   return nil, err
 end
 
+-- Is there room for a blob in place of `old`, the record of an id? What makes records
+-- longer, as the intents of refreshes do, must leave room for what makes them shorter
+-- again, as the answers do: else neither goes on.
+local function has_room(self, old, blob)
+  if not old then return self.pages:has_room(RESERVED) end
+  return self.pages:has_room(RESERVED_TO_SHRINK) or #blob <= self.pages:size_of(old)
+end
+
 function Shdict:put(id, expected_rev, blob, due_at)
   contract.check_put("store:put", id, expected_rev, blob, due_at)
   local bucket, err = self.pages:bucket_of(id)
@@ -74,8 +82,9 @@ function Shdict:put(id, expected_rev, blob, due_at)
   local page
   page, err = self.pages:current(bucket)
   if not page then return nil, err end
-  if rev_of(page.records[id]) ~= expected_rev then return nil, "conflict" end
-  if not self.pages:has_room(expected_rev and RESERVED_TO_REMOVE or RESERVED) then return nil, self.pages:full() end
+  local old = page.records[id]
+  if rev_of(old) ~= expected_rev then return nil, "conflict" end
+  if not has_room(self, old, blob) then return nil, self.pages:full() end
   local token, added
   token, err = self.pages:new_token()
   if not token then return nil, err end

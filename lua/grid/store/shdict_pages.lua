@@ -165,6 +165,11 @@ function pages:read(bucket, id)
   return nil, self:busy()
 end
 
+--- The length of the blob of a record.
+function pages:size_of(record)
+  return #(self.dict:get("b" .. record.token) or "")
+end
+
 -- ---- Changes --------------------------------------------------------------------------
 
 --- Stores the blob of a change. -> true | nil, error
