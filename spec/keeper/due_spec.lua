@@ -143,6 +143,21 @@ describe("refresh_due", function()
     assert.equal(1, server.executions)
   end)
 
+  it("goes on with others while the server keeps one waiting", function()
+    server = rig.process()
+    keeper, events = rig.keeper(server)
+    local request = keeper.exchange.request
+    keeper.exchange.request = function(grant)
+      local method, url, headers, body = request(grant)
+      return method, grant.refresh_token == "slow-0" and url .. "?delay=1" or url, headers, body
+    end
+    assert(keeper:add("slow", { access_token = "access-0", refresh_token = "slow-0", expires_in = 3000 })) -- due first
+    for i = 1, 9 do add("s" .. i) end
+    rig.pass(3600 - 30)
+    assert.equal(10, assert(keeper:refresh_due { concurrency = 2 }).refreshed)
+    assert.equal("slow", events[#events].id)
+  end)
+
   it("keeps no refresh that has ended, however long the round goes on", function()
     start()
     local kept, offer, most = setmetatable({}, { __mode = "k" }), flights.offer, 0

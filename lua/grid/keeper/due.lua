@@ -63,7 +63,7 @@ end
 function due.save_pending(keeper)
   local ids = {}
   for id in pairs(keeper.pending) do ids[#ids + 1] = id end
-  for _, id in ipairs(ids) do flights.await(keeper, flights.offer(keeper, id, {})) end
+  for _, id in ipairs(ids) do flights.await_one(keeper, { flights.offer(keeper, id, {}) }) end
   spool.commit(keeper)
 end
 
@@ -82,20 +82,17 @@ end
 -- At most `concurrency` flights at once.
 local function refresh_all(keeper, ids, concurrency, stop_when)
   local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }
-  local under_way, first, last = {}, 1, 0
-  local function await_first()
-    local flight = under_way[first]
-    under_way[first], first = nil, first + 1
-    flights.await(keeper, flight)
-    count(keeper, counts, flight)
+  local under_way = {}
+  local function await_one()
+    local i = flights.await_one(keeper, under_way)
+    count(keeper, counts, table.remove(under_way, i))
   end
   for _, id in ipairs(ids) do
     if keeper.closed or stop_when and stop_when() then break end
-    last = last + 1
-    under_way[last] = flights.offer(keeper, id, {})
-    if last - first + 1 >= concurrency then await_first() end
+    under_way[#under_way + 1] = flights.offer(keeper, id, {})
+    if #under_way >= concurrency then await_one() end
   end
-  while first <= last do await_first() end
+  while #under_way > 0 do await_one() end
   return counts
 end
 

@@ -95,17 +95,21 @@ local function begin(keeper, id, want, waits_until)
   return flight
 end
 
--- With `most_keeps`, also until the store has not taken the answer more often.
-local function wait_for(keeper, flight, deadline, most_keeps)
-  local host, now = keeper.host, clock.boot()
+-- Carries out a flight that the loop has not begun in time. -> seconds until the next
+-- check
+local function ensure_begun(keeper, flight)
+  if flight.has_begun then return LONGEST_WAIT end
+  if core.now() < flight.created + SPAWN_TIMEOUT then return SPAWN_TIMEOUT end
+  flight.can_persist = false
+  carry_out(keeper, flight)
+  return 0
+end
+
+local function wait_for(keeper, flight, deadline)
+  local now = clock.boot()
   while flights.current(keeper, flight.id) == flight and now < deadline and not keeper.closed do
-    if most_keeps and flight.keeps > most_keeps then return end
-    if not flight.has_begun and core.now() >= flight.created + SPAWN_TIMEOUT then
-      flight.can_persist = false
-      carry_out(keeper, flight)
-    else
-      waiting.wait(host, flight.waiters, math.min(deadline - now, flight.has_begun and LONGEST_WAIT or SPAWN_TIMEOUT))
-    end
+    local seconds = ensure_begun(keeper, flight)
+    if seconds > 0 then waiting.wait(keeper.host, flight.waiters, math.min(deadline - now, seconds)) end
     now = clock.boot()
   end
 end
@@ -132,10 +136,22 @@ end
 
 local MOST_KEEPS = 3 -- in 0.7 s
 
---- Waits until a flight has ended, or the keeper is closed, but not for a store that does
---- not take the answer: it may refuse that of one session only.
-function flights.await(keeper, flight)
-  if waiting.is_possible(keeper.host) then wait_for(keeper, flight, math.huge, MOST_KEEPS) end
+local function is_settled(keeper, flight)
+  return keeper.closed or flight.keeps > MOST_KEEPS or flights.current(keeper, flight.id) ~= flight
+end
+
+--- Waits until one of the flights has ended, or the keeper is closed, but not for a store
+--- that does not take the answer: it may refuse that of one session only. -> its index
+function flights.await_one(keeper, list)
+  while waiting.is_possible(keeper.host) do
+    local seconds, waiters = LONGEST_WAIT, {}
+    for i, flight in ipairs(list) do
+      if is_settled(keeper, flight) then return i end
+      seconds, waiters[i] = math.min(seconds, ensure_begun(keeper, flight)), flight.waiters
+    end
+    if seconds > 0 then waiting.wait_any(keeper.host, waiters, seconds) end
+  end
+  return 1 -- each of them was carried out by the caller
 end
 
 return flights

@@ -44,12 +44,17 @@ function waiting.is_ending(host)
   return host.is_ending ~= nil and host.is_ending()
 end
 
+--- Waits on a condition that each table of `list` holds meanwhile, at most `seconds`.
+function waiting.wait_any(host, list, seconds)
+  local condition = host.condition()
+  for _, waiters in ipairs(list) do waiters[condition] = true end
+  condition:wait(seconds)
+  for _, waiters in ipairs(list) do waiters[condition] = nil end
+end
+
 --- Waits on a condition that `waiters` holds meanwhile, at most `seconds`.
 function waiting.wait(host, waiters, seconds)
-  local condition = host.condition()
-  waiters[condition] = true
-  condition:wait(seconds)
-  waiters[condition] = nil
+  waiting.wait_any(host, { waiters }, seconds)
 end
 
 --- Ends all waits on these conditions. A coroutine that was closed during its wait is not
