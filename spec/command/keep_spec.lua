@@ -404,7 +404,7 @@ describe("grid keep", function()
   it("sends nothing again at a strict server while the session of another machine is valid", function()
     configure(nil, { timeout = 1 })
     leave(3500)
-    assert.same({ 0, "", "" }, { shell "sleep 4; keep run --once" })
+    assert.same({ 0, "suspended ann, generation 1\n", "" }, { shell "sleep 4; keep run --once" })
     shell "rm -r sessions"
     leave(3600)
     local code, out, err = shell "sleep 4; keep run --once"
