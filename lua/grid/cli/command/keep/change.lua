@@ -5,6 +5,7 @@
 local exit = require "grid.cli.exit"
 local ids = require "grid.cli.command.keep.ids"
 local keeper_config = require "grid.cli.keeper_config"
+local open_keeper = require "grid.cli.open_keeper"
 local read = require "grid.cli.command.keep.read"
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
@@ -58,12 +59,12 @@ end
 
 function change.add.run(given, output)
   local id = check_add(given)
-  keeper_config.use(given, output, function(keeper)
+  open_keeper.use(given, output, function(keeper)
     if given.session and keeper.exchange.name ~= "grid" then
       exit.usage("keep add: --session is of Grid, and %s has no 'grid'", given.config)
     end
     local tokens = given.session and from_session_file(given) or from_standard_input(output)
-    read.show(output, keeper_config.assert(keeper:add(id, tokens, { replace = given.replace })))
+    read.show(output, open_keeper.assert(keeper:add(id, tokens, { replace = given.replace })))
   end)
   return 0
 end
@@ -79,7 +80,7 @@ it sends nothing before the time of the next attempt, which `grid keep status` s
 
 function change.refresh.run(given, output)
   local id = ids.check("keep refresh", given[1])
-  keeper_config.use(given, output, function(keeper) read.show(output, keeper_config.assert(keeper:refresh(id))) end)
+  open_keeper.use(given, output, function(keeper) read.show(output, open_keeper.assert(keeper:refresh(id))) end)
   service.exit_if_interrupted()
   return 0
 end
@@ -95,7 +96,7 @@ change.remove = {
 
 function change.remove.run(given, output)
   local id = ids.check("keep remove", given[1])
-  keeper_config.use(given, output, function(keeper) keeper_config.assert(keeper:remove(id, { revoke = given.revoke })) end)
+  open_keeper.use(given, output, function(keeper) open_keeper.assert(keeper:remove(id, { revoke = given.revoke })) end)
   output:line("%-20s%s", "removed", id)
   output:object { id = id, removed = true }
   return 0

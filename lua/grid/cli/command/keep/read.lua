@@ -6,6 +6,7 @@ local argument = require "grid.argument"
 local exit = require "grid.cli.exit"
 local ids = require "grid.cli.command.keep.ids"
 local keeper_config = require "grid.cli.keeper_config"
+local open_keeper = require "grid.cli.open_keeper"
 local service = require "grid.cli.service"
 local times = require "grid.cli.times"
 
@@ -83,8 +84,8 @@ read.show = show
 function read.get.run(given, output)
   check_get(given)
   local id = ids.check("keep get", given[1])
-  keeper_config.use(given, output, function(keeper)
-    local session = keeper_config.assert(keeper:get(id, { timeout = given.timeout, min_ttl = given["min-ttl"] }))
+  open_keeper.use(given, output, function(keeper)
+    local session = open_keeper.assert(keeper:get(id, { timeout = given.timeout, min_ttl = given["min-ttl"] }))
     if given.field then
       output:write(field_of(session, given.field), "\n")
     elseif given.header then
@@ -122,8 +123,8 @@ end
 
 function read.status.run(given, output)
   local id = ids.check("keep status", given[1])
-  keeper_config.use(given, output, function(keeper)
-    local status = keeper_config.assert(keeper:status(id))
+  open_keeper.use(given, output, function(keeper)
+    local status = open_keeper.assert(keeper:status(id))
     output:rows(status_rows(id, status))
     status.id = id
     output:object(status)
@@ -140,10 +141,10 @@ read.list = {
 local PAGE = 1000
 
 function read.list.run(given, output)
-  keeper_config.use(given, output, function(keeper)
+  open_keeper.use(given, output, function(keeper)
     local after
     repeat
-      local page = keeper_config.assert(keeper:list { limit = PAGE, after = after })
+      local page = open_keeper.assert(keeper:list { limit = PAGE, after = after })
       for _, id in ipairs(page) do
         output:line("%s", id)
         output:object { id = id }

@@ -6,6 +6,7 @@ local core = require "grid.core"
 local display = require "grid.display"
 local exit = require "grid.cli.exit"
 local keeper_config = require "grid.cli.keeper_config"
+local open_keeper = require "grid.cli.open_keeper"
 local schema = require "grid.schema"
 local waiting = require "grid.keeper.waiting"
 
@@ -82,7 +83,7 @@ local ALL = 1000000 -- sessions of a round: each one has its turn, although thos
 local function run_once(keeper)
   local has_failed = false
   local function refresh()
-    local counts = keeper_config.assert(keeper:refresh_due { limit = ALL, stop_when = core.signal_caught })
+    local counts = open_keeper.assert(keeper:refresh_due { limit = ALL, stop_when = core.signal_caught })
     has_failed = has_failed or counts.failed > 0
     return counts
   end
@@ -96,7 +97,7 @@ local function run_once(keeper)
 end
 
 local function run_until_signal(keeper, every, write)
-  keeper_config.assert(keeper:run { every = every, stop_when = function() write(false) return false end })
+  open_keeper.assert(keeper:run { every = every, stop_when = function() write(false) return false end })
 end
 
 -- -> seconds from one round to the next
@@ -115,8 +116,8 @@ function run.run(given, output)
     output:object(event)
     output:flush()
   end
-  keeper_config.use(given, output, function(keeper)
-    keeper_config.assert(keeper:list { limit = 1 })
+  open_keeper.use(given, output, function(keeper)
+    open_keeper.assert(keeper:list { limit = 1 })
     local write = metrics_writer(keeper, given.metrics, every, output)
     if write(true) then exit.failed "grid: keep run: --metrics names a file that cannot be written" end
     local ok, problem = pcall(given.once and run_once or run_until_signal, keeper, every, write)
