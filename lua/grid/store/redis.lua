@@ -29,13 +29,17 @@ return record]],
 
 -- A put that has been executed already succeeds, since a client may send it twice. A
 -- reply contains the rev, so that a reply to another command, which a program has left on
--- the connection, is not mistaken for it.
+-- the connection, is not mistaken for it. A record that does not get longer is replaced
+-- where the server has no memory left, too: it then refuses HSET as the first write of a
+-- script only. So an answer is saved there, which makes its record shorter.
 local PUT = {
-  sha = "e0261f0b71557009b0f2472061c5b734d357b523",
+  sha = "c18542aa078bd260216ad86bcf4063a0ec3aa697",
   text = [[
 local rev = redis.call('HGET', KEYS[1], 'rev') or ''
 if rev == ARGV[3] then return rev end
 if rev ~= ARGV[2] then return 'conflict ' .. ARGV[3] end
+local old = redis.call('HGET', KEYS[1], 'blob')
+if old and #ARGV[5] <= #old then redis.call('ZREM', KEYS[2], ARGV[1]) end
 redis.call('HSET', KEYS[1], 'rev', ARGV[3], 'blob', ARGV[5])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 if ARGV[4] == '' then redis.call('ZREM', KEYS[2], ARGV[1])
