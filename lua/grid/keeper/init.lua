@@ -103,7 +103,7 @@ function keeper.new(given)
   self.spool_fault = nil -- why the spool cannot be used
   self.committed = {} -- names of entries that the spool does not remove -> true
   self.instance = core.uuid()
-  self.endpoints = { are_known = false } -- of the issuer, see sending.lua
+  self.endpoints = { are_known = false } -- of the issuer, see discovery.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua
   self.census = { entries = sweeps.new(), watches = sweeps.new(), edits = 0 } -- edits: adds and removals
   self.flights = {}  -- id -> flight under way
