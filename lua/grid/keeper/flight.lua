@@ -25,9 +25,9 @@ local waiting = require "grid.keeper.waiting"
 
 local runner = {}
 
--- Flight -> grant and opener of the exchange; pending answer -> last state of its flight.
--- They are not in the tables themselves, which a dump of the keeper shows.
-local inside = setmetatable({}, { __mode = "k" })
+-- Pending answer -> last state of its flight. It is not in the answer itself, which a
+-- dump of the keeper shows.
+local states = setmetatable({}, { __mode = "k" })
 
 local function emit(flight, name, fields)
   fields = fields or {}
@@ -40,12 +40,11 @@ local function collector_of(flight)
 end
 
 -- The part of a new intent that the exchange makes. -> true | nil: sets flight.err
-local function prepare_grant(keeper, flight, record)
-  inside[flight] = { grant = {} }
+local function prepare_grant(keeper, flight, record, env)
   if not keeper.exchange.grant then return true end
   local ok, grant, opener = pcall(keeper.exchange.grant, record.tokens)
   if ok and type(grant) == "table" then
-    inside[flight] = { grant = grant, opener = opener }
+    env.grant, env.opener = grant, opener
     return true
   end
   flight.err = ok and errors.is_error(opener) and opener
@@ -64,7 +63,7 @@ local function recall(keeper, flight)
 end
 
 -- No event: the record in memory is not that of the store, or that is unknown.
-function perform.read(keeper, flight, state)
+function perform.read(keeper, flight, state, _, env)
   local record, rev = recall(keeper, flight)
   flight.is_recalled = record ~= nil
   if not record then
@@ -77,7 +76,7 @@ function perform.read(keeper, flight, state)
     return { name = "read", is_error = true }
   end
   local is_new = state.step == "look" and record and record.state == "live" and not record.intent
-  if is_new and not prepare_grant(keeper, flight, record) then return { name = "read", is_error = true } end
+  if is_new and not prepare_grant(keeper, flight, record, env) then return { name = "read", is_error = true } end
   flight.skew = record and record.skew
   return { name = "read", record = record, rev = rev, facts = observation.of(keeper, record, flight.me, false) }
 end
@@ -135,7 +134,7 @@ end
 -- The next flight for the id continues with the answer, if this one does not complete.
 local function set_pending(keeper, flight, state, name)
   local pending = { spooled = name }
-  keeper.pending[flight.id], inside[pending] = pending, state
+  keeper.pending[flight.id], states[pending] = pending, state
 end
 
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
@@ -239,21 +238,20 @@ function conclude.dropped(keeper, flight, effect)
   if effect.entry then sending.revoke(keeper, effect.entry.tokens, effect.entry.skew) end
 end
 
-local function note_held(keeper, flight, before)
+local function note_held(keeper, flight, was_held)
   local entry = keeper.entries[flight.id]
   if not entry then return end
-  local was_held = before ~= nil and before.is_held
   if entry.is_held and not was_held then emit(flight, "suspended", { generation = entry.gen }) end
   if was_held and not entry.is_held and entry.session then emit(flight, "resumed", { generation = entry.gen }) end
 end
 
 local function finish(keeper, flight, effect)
   local entry = keeper.entries[flight.id]
-  local before = entry and { is_held = entry.is_held }
+  local was_held = entry ~= nil and entry.is_held
   keeper.pending[flight.id] = nil
   flight.outcome, flight.seconds = effect.outcome, effect.seconds
   conclude[effect.outcome](keeper, flight, effect)
-  note_held(keeper, flight, before)
+  note_held(keeper, flight, was_held)
   if flight.spooled then spool.remove(keeper, flight.spooled) end
   local record = effect.record
   flight.code = record and record.backoff and record.backoff.code
@@ -269,21 +267,13 @@ local lazy_random = setmetatable({}, {
   __index = function(_, name) return name == "unit" and random.unit() or core.uuid() end,
 })
 
-local function env_of(keeper, flight)
-  local made = inside[flight] or {}
-  return {
-    me = flight.me, clock = clock.read(), exchange = keeper.rules, grant = made.grant, opener = made.opener,
-    random = lazy_random,
-  }
-end
-
 -- Begins, or continues with an answer that the store has not taken yet.
 local function begin(keeper, flight)
   local pending = keeper.pending[flight.id]
   if not keeper.has_opened_spool then spool.commit(keeper, nil, collector_of(flight)) end
   if not pending then return protocol.begin(flight.want, keeper.watches[flight.id]) end
   flight.spooled = pending.spooled
-  return protocol.resume(inside[pending])
+  return protocol.resume(states[pending])
 end
 
 -- The outcome of a flight that ends because an effect returned no event.
@@ -291,13 +281,15 @@ local UNFINISHED = { keep = "kept", wait = "elsewhere", read = "changed", put = 
 
 local function run_once(keeper, flight)
   local state, effect = begin(keeper, flight)
+  local env = { me = flight.me, clock = false, exchange = keeper.rules, grant = {}, opener = nil, random = lazy_random }
   while effect.act ~= "done" do
-    local event = perform[effect.act](keeper, flight, state, effect)
+    local event = perform[effect.act](keeper, flight, state, effect, env)
     if not event then
       flight.outcome = UNFINISHED[effect.act]
       return
     end
-    state, effect = protocol.next(state, event, env_of(keeper, flight))
+    env.clock = clock.read()
+    state, effect = protocol.next(state, event, env)
     memory.note_watch(keeper, flight.id, state.watch)
     if state.step == "save" then set_pending(keeper, flight, state, flight.spooled) end
   end

@@ -49,13 +49,17 @@ local function grant_of(intent, skew)
   return grant
 end
 
+local function stamp_now(keeper)
+  return timing.stamp(clock.identity(keeper.instance), clock.read())
+end
+
 -- The request, and a second one if the server has refused the first one for want of a
--- DPoP nonce. -> result, error, answer, when the last request was sent
+-- DPoP nonce. -> result, error, answer, the stamp of the last request
 local function exchange(keeper, effect, skew)
-  local sent = keeper:env()
+  local sent = stamp_now(keeper)
   local result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
   if result.kind ~= "refused" or not result.nonce then return result, err, answer, sent end
-  sent = keeper:env()
+  sent = stamp_now(keeper)
   result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)
   return result, err, answer, sent
 end
@@ -65,15 +69,14 @@ end
 function sending.attempt(keeper, effect, skew)
   local ok, err = discovery.fetch(keeper, math.min(effect.deadline, effect.not_after))
   if not ok then
-    local now = keeper:env()
     local result = { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after }
-    return { name = "answer", result = result, sent = timing.stamp(now.me, now.clock) }, err
+    return { name = "answer", result = result, sent = stamp_now(keeper) }, err
   end
   local result, problem, answer, sent = exchange(keeper, effect, skew)
   local date = answer and answer.headers.date
   return {
-    name = "answer", result = result, sent = timing.stamp(sent.me, sent.clock),
-    skew = date and lifetime.skew(date, sent.clock.wall, clock.wall()) or nil,
+    name = "answer", result = result, sent = sent,
+    skew = date and lifetime.skew(date, sent.wall, clock.wall()) or nil,
   }, problem
 end
 
