@@ -172,11 +172,12 @@ local function token_request(options, client, state, grant)
   return method, url, headers, body
 end
 
-local GRANT = { refresh_token = { type = "string", required = true, check = schema.not_empty } }
+local REFRESH_TOKEN = { type = "string", check = schema.not_empty }
 
 local function check_grant(what, grant)
   if type(grant) ~= "table" then argument.raise_type(grant, "%s: the grant must be a table", what) end
-  schema.check(what, GRANT, { refresh_token = grant.refresh_token }, "grant")
+  if grant.refresh_token == nil then argument.raise("%s: field 'refresh_token' is missing", what) end
+  schema.check_field(what, "refresh_token", REFRESH_TOKEN, grant.refresh_token)
 end
 
 -- For an issuer without token_url: before the first request, the URLs are fetched in turn

@@ -181,11 +181,13 @@ local function locate(self, what, given)
   return url, self.located.path
 end
 
+local AGENT = "user-agent"
+
 local function lines_of(self, headers)
   local lines, has_agent = {}, false
   for name, value in pairs(headers) do
     lines[#lines + 1] = name .. ": " .. value
-    has_agent = has_agent or ascii.lower(name) == "user-agent"
+    has_agent = has_agent or #name == #AGENT and ascii.lower(name) == AGENT
   end
   if not has_agent then lines[#lines + 1] = "User-Agent: " .. self.options.user_agent end
   return lines

@@ -21,6 +21,8 @@ function request.none()
   return failure.of_answer { kind = "refused", code = "no_request", message = "the exchange gave no request" }
 end
 
+local NO_OPTIONS = {}
+
 --- A request as Http:perform takes it | nil, error | nil: the exchange has none.
 function request.compose(keeper, timeout, not_after, method, url, headers, body)
   if not method then
@@ -28,11 +30,12 @@ function request.compose(keeper, timeout, not_after, method, url, headers, body)
     return nil, request.none()
   end
   local ok, composed = pcall(keeper.http.compose, keeper.http, "exchange.request",
-    { method = method, url = url, headers = headers, body = body }, { timeout = timeout, retries = 0 })
+    { method = method, url = url, headers = headers, body = body }, NO_OPTIONS)
   if not ok then
     local problem = tostring(composed):match "grid: (.*)$" or tostring(composed) -- behind the caller's line
     return nil, failure.of_answer { kind = "refused", code = "bad_request", message = problem }
   end
+  composed.timeout, composed.retries = timeout, 0
   composed.idempotent, composed.not_after, composed.judge = false, not_after, judge
   return composed
 end
