@@ -142,7 +142,7 @@ describe("grid.http", function()
     rig.assert_misuse(function() http:send { method = "GET", url = "/x", headers = { "X-A: 1" } } end, "the name of a field")
     local view = setmetatable({}, { __index = { ["X-A"] = "1" } }) -- whose fields cannot be enumerated
     rig.assert_misuse(function() http:send { method = "GET", url = "/x", headers = view } end,
-      "headers: a table with members of its own is expected")
+      "headers: copy the members into a plain table")
     rig.assert_misuse(function() http:send { method = "GET", url = "/x", headers = { ["X-A"] = 1 } } end,
       "'X-A' must be a string, got number")
     assert.equal(0, #raw.requests)

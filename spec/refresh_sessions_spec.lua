@@ -230,7 +230,7 @@ describe("client:refresh_sessions", function()
     assert_misuse(function() client:refresh_sessions "text" end, "a list of requests is expected, got string")
     assert_misuse(function() client:refresh_sessions(one) end, "a list of requests is expected")
     local view = setmetatable({}, { __index = { one } }) -- whose length is 0
-    assert_misuse(function() client:refresh_sessions(view) end, "requests: a table with members of its own is expected")
+    assert_misuse(function() client:refresh_sessions(view) end, "requests: copy the members into a plain table")
     for _, value in ipairs { 0, -1, 1.5, "8", 0 / 0, math.huge } do
       assert_misuse(function() client:refresh_sessions({ one }, { concurrency = value }) end, "'concurrency' must be")
     end

@@ -21,9 +21,9 @@ local errors = {}
 ---@field details table? of the answer
 ---@field headers table<string, string>? lower-case name to value
 ---@field retry_after integer? seconds, 0 to a year
----@field attempts integer? tries in total
+---@field attempts integer? attempts in total
 ---@field idempotency_key string? as sent
----@field cause grid.Error? of an invalid answer: the decoder's; of a call cancelled between two tries: that of the last try
+---@field cause grid.Error? of an invalid answer: the decoder's; of a call cancelled between two attempts: that of the last attempt
 ---@field body string? the raw bytes of the answer that were received; not listed by pairs
 ---@field cookies string[]? the Set-Cookie values of the answer; not listed by pairs
 local Error = { __name = "grid.error" }
@@ -67,7 +67,7 @@ function errors.kind_of_status(status)
   return STATUS_KINDS[status] or "api"
 end
 
---- The error of a call that ends before its first try.
+--- The error of a call that ends before its first attempt.
 function errors.untried(err)
   err.attempts = 0
   return err
@@ -84,8 +84,8 @@ function errors.core_result(value, kind, code, message)
   return value
 end
 
---- Combines the error of a call's last try with `earlier`, the error of the previous try,
---- which includes the tries before.
+--- Combines the error of a call's last attempt with `earlier`, the error of the previous
+--- attempt, which includes the attempts before.
 function errors.add_earlier(err, earlier)
   local is_doubtful, is_cancelled = earlier.outcome == "unknown", err.kind == "cancelled"
   err.outcome = outcome.of(err.sent, err.status, earlier.outcome)
@@ -93,8 +93,8 @@ function errors.add_earlier(err, earlier)
   if is_doubtful or is_cancelled then err.cause = err.cause or earlier end
 end
 
---- The error of a call whose client was closed. `sent`: that of the try in flight; "no":
---- none is in flight
+--- The error of a call whose client was closed. `sent`: that of the attempt in flight;
+--- "no": none is in flight
 function errors.cancelled(sent)
   return errors.new { kind = "cancelled", code = "client_closed", message = "the client was closed", sent = sent }
 end
@@ -104,7 +104,7 @@ end
 function errors.forked()
   return errors.new {
     kind = "cancelled", code = "forked", sent = "unknown",
-    message = "the process forked: the call goes on in the parent, and ends here",
+    message = "the process forked: the call ends in this child, and continues in the parent",
   }
 end
 

@@ -24,10 +24,10 @@ function outcome.is_success(status)
   return status ~= nil and status >= 200 and status < 300
 end
 
---- The outcome of a failed try.
+--- The outcome of a failed attempt.
 ---@param sent "no"|"yes"|"unknown"
 ---@param status? integer of the answer, if its status line was received
----@param earlier? grid.Outcome of the previous tries: a later try does not revoke their effect
+---@param earlier? grid.Outcome of the previous attempts: a later attempt does not revoke their effect
 ---@return grid.Outcome
 function outcome.of(sent, status, earlier)
   if sent == "no" or NOT_EXECUTED[status] then return earlier == "unknown" and "unknown" or "none" end

@@ -98,7 +98,7 @@ end
 function schema.refuse_view(what, noun, given)
   local metatable = getmetatable(given)
   if next(given) ~= nil or type(metatable) ~= "table" or not (metatable.__index or metatable.__pairs) then return end
-  argument.raise("%s: %s: a table with members of its own is expected, got a view of another one", what, noun)
+  argument.raise("%s: %s: copy the members into a plain table: those behind __index or __pairs are not read", what, noun)
 end
 
 -- Checks for several schemas.

@@ -320,7 +320,7 @@ describe("grid keep", function()
     server:fault { kind = "status", status = 503 }
     code, out, err = shell "sleep 1; keep run --once --metrics grid.prom"
     assert.same({ 1, "failed eve: api (service_unavailable)\n" }, { code, out })
-    assert.equal("grid: keep run: not each due session was refreshed: `grid keep status ID` tells why\n", err)
+    assert.equal("grid: keep run: a due session was not refreshed: `grid keep status ID` shows its last error\n", err)
     assert.matches('\ngrid_keeper_events_total{event="failed"} 1\n', folder:read "grid.prom")
     code, out, err = shell "keep run --once --every 3"
     assert.same({ 2, "", "grid: keep run: --once and --every exclude each other\n" }, { code, out, err })

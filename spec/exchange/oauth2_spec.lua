@@ -312,7 +312,7 @@ describe("the options of the OAuth 2.0 exchange", function()
     misuse(with(BASIC, { idempotency_header = "a b" }), "name of a field")
     misuse(with(BASIC, { idempotency_header = "authorization" }), "'idempotency_header'")
     misuse(with(BASIC, { parameters = { "x" } }), "must be strings")
-    misuse(with(BASIC, { parameters = { client_secret = "x" } }), "'client_secret' is written by the exchange")
+    misuse(with(BASIC, { parameters = { client_secret = "x" } }), "'client_secret' is set by the exchange")
   end)
 
   it("raise without the key where that cannot be read", function()

@@ -1,6 +1,6 @@
 -- Builds the account operations of Grid's API, and signs prepared transactions.
 -- Owns: paths, fields and bodies of /accounts; which payloads a key may sign.
--- Does not know: connections, tries and hosts.
+-- Does not know: connections, attempts and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
@@ -68,7 +68,7 @@ function accounts.update(what, address, changes, admin)
   local path = path_of(what, address)
   schema.check(what, CHANGES, changes, "changes")
   local fields = with_lists(changes)
-  if next(fields) == nil then argument.raise("%s: nothing to change is given", what) end
+  if next(fields) == nil then argument.raise("%s: 'changes' is empty: give a field, such as signers or threshold", what) end
   return operations.new {
     method = "PATCH", path = path .. (admin and "?admin=true" or ""), fields = fields, check = check_prepared,
   }

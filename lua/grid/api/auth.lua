@@ -1,7 +1,7 @@
 -- Builds the operations of /auth in Grid's API.
 -- Owns: paths, fields and bodies of /auth, and the checks of the answers. Each builder
 -- returns an operation | nil, error.
--- Does not know: connections, tries and hosts.
+-- Does not know: connections, attempts and hosts.
 
 local core = require "grid.core"
 local errors = require "grid.errors"

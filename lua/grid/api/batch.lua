@@ -1,7 +1,7 @@
 -- Runs the handlers and stores the results of many refreshes.
 -- Owns: the position of the next request, the requests that have not started, the
 -- results, and the calls of the handlers.
--- Does not know: clients, connections and tries. `prepare` makes a call from an
+-- Does not know: clients, connections and attempts. `prepare` makes a call from an
 -- operation, and the scheduler reads the calls one by one.
 
 local auth = require "grid.api.auth"

@@ -1,6 +1,6 @@
 -- The client: the methods of Grid's API for one API key.
 -- Owns: the options of a client, and its public methods.
--- Does not know: tries and waits, which are in grid.http; the fields of an operation.
+-- Does not know: attempts and waits, which are in grid.http; the fields of an operation.
 
 local argument = require "grid.argument"
 local auth = require "grid.api.auth"

@@ -15,7 +15,7 @@ local operation = {}
 ---@field check? fun(data: any): string? the fault of the answer's data; nil: accepted
 ---@field session_at? (string|integer)[] names and positions that lead to the session in the answer's data
 ---@field session_sent? string the kms_payload in the body, byte for byte
----@field again? fun(err: grid.Error): number? requests one more try: its delay in seconds
+---@field again? fun(err: grid.Error): number? requests one more attempt: its delay in seconds
 
 --- Makes `given` an operation: its fields, or in place of `body` a table `fields` to be
 --- sent as JSON. -> operation | nil, error

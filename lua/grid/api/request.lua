@@ -1,6 +1,6 @@
 -- Makes the HTTP request of an operation.
 -- Owns: the headers of Grid's API, and the idempotency key.
--- Does not know: connections, tries, and the meaning of an answer.
+-- Does not know: connections, attempts, and the meaning of an answer.
 
 local ascii = require "grid.ascii"
 local core = require "grid.core"

@@ -1,7 +1,7 @@
 -- Makes a result or an error from an HTTP answer.
 -- Owns: the forms of success and error bodies that the service documents.
 -- Pure: `answer` is a grid.http.Answer, `request` the grid.http.Request that was sent.
--- Does not know: tries and connections.
+-- Does not know: attempts and connections.
 
 local answers = require "grid.http.answer"
 local errors = require "grid.errors"
@@ -22,7 +22,7 @@ local response = {}
 ---@field status integer
 ---@field request_id string?
 ---@field idempotency_key string? as sent
----@field attempts integer tries in total
+---@field attempts integer attempts in total
 ---@field cookies string[] values of Set-Cookie
 ---@field headers table<string, string> lower-case name to value
 ---@field body string the raw bytes of the answer; not listed by pairs

@@ -77,7 +77,7 @@ local function check_parameters(parameters)
       argument.raise("%s: parameters: names and values must be strings", WHAT)
     end
     for _, written in ipairs(WRITTEN) do
-      if name == written then argument.raise("%s: parameters: '%s' is written by the exchange", WHAT, name) end
+      if name == written then argument.raise("%s: parameters: '%s' is set by the exchange", WHAT, name) end
     end
   end
 end

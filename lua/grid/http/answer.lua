@@ -13,7 +13,7 @@ local answer = {}
 ---@field cookies? string[] values of Set-Cookie
 ---@field bytes? integer size of the body
 ---@field content? grid.core.bytes|string the body
----@field attempts integer tries so far, including the one of this answer
+---@field attempts integer attempts so far, including the one of this answer
 ---@field seconds number
 ---@field connect_seconds number 0 on a reused connection
 ---@field retry_after? integer

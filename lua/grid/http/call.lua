@@ -1,5 +1,5 @@
--- Executes one request within one deadline, in one or more tries.
--- Owns: the decision to start a further try, and its delay.
+-- Executes one request within one deadline, in one or more attempts.
+-- Owns: the decision to start a further attempt, and its delay.
 -- Does not know: how the program waits (the scheduler runs calls); the meaning of an
 -- answer, which `judge` of the request decides.
 
@@ -15,23 +15,23 @@ local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 local SHORTEST_TRY = 0.1 -- seconds
 
 --- The request of a call. method, url, headers and body are the arguments of
---- engine:start, and are the same in each try.
+--- engine:start, and are the same in each attempt.
 ---@class grid.http.Request
 ---@field method string
 ---@field url string
 ---@field path string for events, which omit its query: a query may contain secrets
 ---@field headers (string|false)[] "Name: value"
 ---@field body? string
----@field not_after? number on core.boottime: later no try sends the request
+---@field not_after? number on core.boottime: later no attempt sends the request
 ---@field idempotent? boolean the request may be repeated after an unknown outcome; default: true for safe methods
 ---@field judge fun(answer: grid.http.Answer, request: grid.http.Request): any, grid.Error?
 ---@field idempotency_key? string the one in the headers; a field of events and errors
----@field again? fun(err: grid.Error): number? requests one more try: its delay in seconds
+---@field again? fun(err: grid.Error): number? requests one more attempt: its delay in seconds
 ---@field timeout? number default: the option
 ---@field retries? integer default: the option
 ---@field detached? boolean
 
---- A call that has not started. The deadline is set when the first try starts.
+--- A call that has not started. The deadline is set when the first attempt starts.
 ---@param http grid.Http
 ---@param request grid.http.Request
 function call.new(http, request)
@@ -41,9 +41,9 @@ function call.new(http, request)
     timeout = request.timeout or http.options.timeout,
     retries = request.retries or http.options.retries,
     deadline = false,
-    needed = 0, -- least seconds before the deadline to start a further try
+    needed = 0, -- least seconds before the deadline to start a further attempt
     attempts = 0,
-    scheduler = false, transfer = false, id = false, -- those of the try in flight
+    scheduler = false, transfer = false, id = false, -- those of the attempt in flight
     res = nil, err = nil, -- set when the call has ended
   }, Call)
 end
@@ -57,14 +57,15 @@ local function emit(self, name, fields)
   pcall(self.http.options.on_event, fields)
 end
 
---- Stores the error of the last try, or of a call that ends between two tries.
+--- Stores the error of the last attempt, or of a call that ends between two attempts.
 function call:fail(err)
   err.attempts, err.idempotency_key = self.attempts, self.request.idempotency_key
   if self.err then errors.add_earlier(err, self.err) end
   self.res, self.err = nil, err
 end
 
---- Starts a try. -> transfer, id | nil: the call has ended with `self.res` or `self.err`
+--- Starts an attempt. -> transfer, id | nil: the call has ended with `self.res` or
+--- `self.err`
 function call:start(engine, now)
   if self.attempts > 0 and self.deadline - now < self.needed then return nil end
   local http, request = self.http, self.request
@@ -80,12 +81,12 @@ function call:start(engine, now)
   self:give_up(errors.from_core(id, code, message))
 end
 
---- Stores the transfer of the try, which is in flight in this scheduler.
+--- Stores the transfer of the attempt, which is in flight in this scheduler.
 function call:set_transfer(scheduler, transfer, id)
   self.scheduler, self.transfer, self.id = scheduler, transfer, id
 end
 
---- `sent` of a try that is cancelled in flight. "no": the request was not executed
+--- `sent` of an attempt that is cancelled in flight. "no": the request was not executed
 function call:sent_so_far()
   return self.transfer:sent() == "no" and "no" or "unknown"
 end
@@ -97,9 +98,9 @@ local function is_idempotent(request)
   return SAFE[request.method] or false
 end
 
--- A request error is not retried, since a further try would fail too; the exception is a
--- lack of descriptors. A protocol error is not retried, since the service would send the
--- same answer.
+-- A request error is not retried, since a further attempt would fail, too; the exception
+-- is a lack of descriptors. A protocol error is not retried, since the service would send
+-- the same answer.
 local function may_repeat(self, err)
   if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
   return err.outcome == "unknown" and is_idempotent(self.request) and err.kind ~= "protocol"
@@ -120,7 +121,7 @@ local function jittered(delay)
   return delay * (0.5 + random.unit() / 2)
 end
 
--- Seconds until the next try | nil: no further try
+-- Seconds until the next attempt | nil: no further attempt
 local function delay_before_next(self, retryable, retry_after)
   local again = self.request.again
   local requested = again and self.err and again(self.err)
@@ -144,14 +145,14 @@ local function emit_response(self, answer)
   })
 end
 
---- Ends the call during a try.
+--- Ends the call during an attempt.
 function call:give_up(err)
   self:fail(err)
   if self.http.options.on_event then emit_response(self, {}) end
 end
 
---- Reads the answer of a try. -> the time of the next try | nil: the call has ended with
---- `self.res` or `self.err`
+--- Reads the answer of an attempt. -> the time of the next attempt | nil: the call has
+--- ended with `self.res` or `self.err`
 function call:conclude(now)
   local answer = self.transfer:answer()
   answer.attempts = self.attempts
@@ -167,9 +168,9 @@ function call:conclude(now)
   local on_event = self.http.options.on_event
   if on_event then emit_response(self, answer) end
   if res and not retryable then return nil end
-  -- No further try starts unless the time left suffices for a connection and an answer: a
-  -- try that ends at the deadline has an unknown outcome, where that of the refusal was
-  -- known.
+  -- No further attempt starts unless the time left suffices for a connection and an
+  -- answer: an attempt that ends at the deadline has an unknown outcome, and that of the
+  -- refusal is known.
   self.needed = math.max(SHORTEST_TRY, expected)
   local delay = not self.scheduler.is_abandoned and delay_before_next(self, retryable, answer.retry_after)
   if not delay or self.deadline - (now + delay) < self.needed then return nil end

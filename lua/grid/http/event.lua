@@ -1,4 +1,4 @@
--- Builds the events that on_event receives for each try of a call.
+-- Builds the events that on_event receives for each attempt of a call.
 -- Owns: the fields of an event; the result or error of an abandoned call, which `pairs`
 -- does not list.
 -- Does not know: the order of events.
@@ -13,7 +13,7 @@ local event = {}
 ---@field bytes integer? of the body, sent or received
 ---@field seconds number? of the exchange
 ---@field connect_seconds number? the part of `seconds` until connected; 0 on a reused connection
----@field delay number? seconds until the next try
+---@field delay number? seconds until the next attempt
 ---@field status integer?
 ---@field kind string? of the error, as in grid.Error
 ---@field code string?

@@ -75,7 +75,7 @@ local function engine_of(self)
 end
 
 --- Stores the times of the connection and of the answer. -> expected seconds of the next
---- try; 0: no answer has been received yet
+--- attempt; 0: no answer has been received yet
 function Http:note_times(answer)
   local times = self.times
   if answer.connect_seconds > 0 then times.connect = answer.connect_seconds end
@@ -198,8 +198,8 @@ end
 ---@field headers table<string, string> lower-case name to value
 ---@field cookies string[] values of Set-Cookie
 ---@field body string
----@field seconds number of the last try
----@field attempts integer tries in total
+---@field seconds number of the last attempt
+---@field attempts integer attempts in total
 
 -- A complete answer is a result, independent of its status.
 local function judge(answer)
@@ -228,7 +228,7 @@ function Http:compose(what, request, given)
   }
 end
 
---- Sends one request. Each try executes it at most once. -> the complete answer,
+--- Sends one request. Each attempt executes it at most once. -> the complete answer,
 --- independent of its status | nil, error: no complete answer was received
 ---@param request grid.HttpRequest
 ---@param given? grid.HttpCallOptions

@@ -64,9 +64,9 @@ end
 
 ---@class (exact) grid.HttpOptions
 ---@field base_url? string prepended to each url that begins with "/"
----@field timeout? number seconds for a whole call, including all tries and delays; 10
+---@field timeout? number seconds for a whole call, including all attempts and delays; 10
 ---@field connect_timeout? number seconds for one connection, including TLS; 3
----@field retries? integer further tries after the first; 2
+---@field retries? integer further attempts after the first; 2
 ---@field ca_file? string PEM file of trusted certificate authorities; default: the system's
 ---@field proxy? string URL; "" for none; default: from the environment variables that libcurl reads
 ---@field user_agent? string "lua-grid/0.1.0-dev"

@@ -89,7 +89,7 @@ local function attend_abandoned(driver, run)
   if next(driver.abandoned) then finish_abandoned(driver, now, run) end
 end
 
--- Schedulers that wait for their next try need the driver for find_abandoned.
+-- Schedulers that wait for their next attempt need the driver for find_abandoned.
 local function is_needed(driver, engine)
   if engine:in_flight() > 0 or next(driver.abandoned) then return true end
   for scheduler in pairs(driver.waiting) do

@@ -1,6 +1,6 @@
--- Runs calls to their end: starts tries, reads the answers of finished transfers, and
+-- Runs calls to their end: starts attempts, reads the answers of finished transfers, and
 -- waits in between.
--- Owns: the set of calls in flight, and the times of further tries.
+-- Owns: the set of calls in flight, and the times of further attempts.
 -- Does not know: HTTP, the decisions of a call, and how a host waits, which is in the
 -- reactor.
 
@@ -23,7 +23,7 @@ function scheduler.new(http, limit, on_done)
     active = 0,
     calls = {},    -- transfer id -> call in flight
     finished = {},   -- calls whose transfer has finished, and whose answer has not been read
-    sleeping = {}, -- call -> time of its next try
+    sleeping = {}, -- call -> time of its next attempt
     condition = false, -- see condition_of
     waiter = false,    -- see watch
     is_abandoned = false,
@@ -119,7 +119,7 @@ end
 
 -- Reads one answer. An error that is raised meanwhile ("not enough memory", a debug hook)
 -- ends this call only: the answers of the other finished calls are still read. -> time of
--- the next try | nil, the error
+-- the next attempt | nil, the error
 local function conclude(call, now)
   local ok, result = pcall(call.conclude, call, now)
   call.transfer:close()
@@ -150,7 +150,7 @@ function scheduler:read()
   return true
 end
 
--- Starts the tries that are due. -> seconds until the next try | nil
+-- Starts the attempts that are due. -> seconds until the next attempt | nil
 function scheduler:start_due()
   local now, soonest = self.host.now(), nil
   for call, due in pairs(self.sleeping) do
@@ -186,7 +186,7 @@ local function ignore() end
 
 --- The waiting coroutine has been closed or killed. `source` and `on_done` are not called
 --- any more, since nginx reuses the stack of an ended thread, which holds their upvalues.
---- No further try starts.
+--- No further attempt starts.
 function scheduler:mark_abandoned()
   self.is_abandoned = true
   self.source, self.on_done = false, ignore
@@ -205,7 +205,7 @@ end
 -- wakeup per minute is negligible.
 local LONGEST_WAIT = 60
 
---- Starts tries and reads answers until the scheduler has to wait. Does not step the
+--- Starts attempts and reads answers until the scheduler has to wait. Does not step the
 --- engine. -> seconds to wait at most | nil: all calls have ended
 function scheduler:advance()
   while true do

@@ -26,7 +26,7 @@ function failure.exists(id)
 end
 
 function failure.conflict(id)
-  return new("store", "conflict", "other processes change the session '%s' all the time: try again", named(id))
+  return new("store", "conflict", "other processes kept changing the session '%s': repeat the call", named(id))
 end
 
 function failure.cancelled()

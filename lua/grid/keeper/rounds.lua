@@ -90,7 +90,7 @@ function rounds.start(keeper, given)
   keeper.ticker = false
   return nil, errors.new {
     kind = "request", code = "no_background",
-    message = ("nothing runs in the background with the host '%s' here: call keeper:run, or keeper:refresh_due now and then; "
+    message = ("the host '%s' cannot run code in the background here: call keeper:run, or keeper:refresh_due at intervals; "
       .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name),
   }
 end

@@ -50,7 +50,7 @@ function pages:full()
 end
 
 function pages:busy()
-  return failed("busy", "other workers change the dictionary '%s' all the time: try again", self.name)
+  return failed("busy", "other workers kept changing the dictionary '%s': repeat the call", self.name)
 end
 
 function pages:damaged()

@@ -63,7 +63,8 @@ end
 local function header_of(session)
   local token = field_of(session, "access_token")
   if (session.token_type or "Bearer"):lower() ~= "bearer" then
-    exit.failed(("grid: --header makes headers for tokens of type Bearer, and that of '%s' is of another type"):format(session.id))
+    exit.failed(("grid: --header needs a token of type Bearer, and '%s' has one of another type: use --field access_token"):format(
+      session.id))
   end
   if token:find "[^\33-\126]" then
     exit.failed(("grid: the access token of '%s' holds characters that a header cannot hold"):format(session.id))

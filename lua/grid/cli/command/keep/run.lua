@@ -93,7 +93,7 @@ local function run_once(keeper)
     waiting.sleep(keeper.host, NAP)
     counts = refresh()
   end
-  if has_failed then exit.failed "grid: keep run: not each due session was refreshed: `grid keep status ID` tells why" end
+  if has_failed then exit.failed "grid: keep run: a due session was not refreshed: `grid keep status ID` shows its last error" end
 end
 
 local function run_until_signal(keeper, every, write)
