@@ -55,17 +55,8 @@ describe("an answer with tokens", function()
     end
   end)
 
-  it("may have the digits of a number as text, as some servers send them", function()
-    local tokens = { access_token = "a", refresh_token = "r", expires_in = "3599", expires_at = "1795988835" }
-    assert.same({ access_token = "a", refresh_token = "r", expires_in = 3599, expires_at = 1795988835 }, read(200, tokens))
-    for _, odd in ipairs { "", "-5", "1e3", "0x10", " 7", "7.5", "seven" } do
-      tokens.expires_in, tokens.expires_at = odd, odd
-      assert.same({ access_token = "a", refresh_token = "r" }, read(200, tokens), odd)
-    end
-  end)
-
   it("is not lost for a member of a wrong type", function()
-    local odd = { access_token = "a", refresh_token = "r", expires_in = "soon", expires_at = {}, token_type = 7, scope = { "x" },
+    local odd = { access_token = "a", refresh_token = "r", expires_in = "3600", expires_at = {}, token_type = 7, scope = { "x" },
       id_token = false, error = "x" }
     assert.same({ access_token = "a", refresh_token = "r" }, read(200, odd))
   end)

@@ -40,11 +40,8 @@ local function shown(body, secrets_of, status)
   return code, message
 end
 
--- A number | nil. RFC 6749 requires a JSON number; some servers send a string of digits
--- (Entra 1.0: https://github.com/MicrosoftDocs/azure-docs/issues/54997).
-local function number_of(value)
+local function number_or_nil(value)
   if type(value) == "number" then return value end
-  return json.text(value) and tonumber(value:match "^%d+$")
 end
 
 --- The tokens in a decoded answer | nil: no access token, or a refresh token that is no
@@ -58,7 +55,7 @@ function token_answer.tokens(value)
   return {
     access_token = value.access_token, refresh_token = json.text(refresh_token),
     token_type = json.text(value.token_type), scope = json.text(value.scope), id_token = json.text(value.id_token),
-    expires_in = number_of(value.expires_in), expires_at = number_of(value.expires_at),
+    expires_in = number_or_nil(value.expires_in), expires_at = number_or_nil(value.expires_at),
   }
 end
 

@@ -38,11 +38,8 @@ end
 --- before, so that they end at their `expires_at` or `exp` at the latest; 0: they have
 --- ended.
 function lifetime.of_login(tokens, now)
-  local answer = {
-    expires_in = tonumber(tokens.expires_in), expires_at = tonumber(tokens.expires_at), access_token = tokens.access_token,
-  }
-  local life = lifetime.of(answer, now, 0)
-  for _, ends in ipairs { answer.expires_at or 0, jwt.expiry(tokens.access_token) } do
+  local life = lifetime.of(tokens, now, 0)
+  for _, ends in ipairs { tonumber(tokens.expires_at) or 0, jwt.expiry(tokens.access_token) } do
     if ends > 0 then life = math.max(0, math.min(life, ends - now)) end
   end
   return life
