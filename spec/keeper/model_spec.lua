@@ -83,6 +83,7 @@ describe("the protocol, in every interleaving,", function()
   it("sends and gives away nothing that the store may lose", function()
     is_safe { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } }
     is_safe { server = "idempotent", pauses = "none", faults = { volatile = 2, power = 1 } }
+    is_safe { server = "idempotent", pauses = "none", faults = { volatile = 1, store = 1, power = 1 } }
   end)
 
   it("loses nothing when an answer cannot be read", function()
