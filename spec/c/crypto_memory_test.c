@@ -117,7 +117,7 @@ static void *openssl_realloc(void *block, size_t size, const char *file, int lin
 
 /* ---- The work: each piece either succeeds, or fails with an error that says so ----- */
 
-static char private_text[512], public_text[512], enc_text[512], ciphertext_text[512], signature_text[512];
+static char private_text[512], enc_text[512], ciphertext_text[512], signature_text[512];
 static grid_key *recipient;
 
 static bool keep(grid_buffer *from, char *to)
@@ -139,7 +139,6 @@ static bool prepare(void)
     grid_buffer_init(&out, 511);
     grid_buffer_init(&second, 511);
     return recipient && grid_key_export(recipient, &out, &err) && keep(&out, private_text) &&
-           grid_public_key_to_text(grid_key_public(recipient), &out, &err) && keep(&out, public_text) &&
            grid_signature_create(recipient, slice_text("message"), &out, &err) && keep(&out, signature_text) &&
            seal_authorization(grid_key_public(recipient), recipient, &out, &second) && keep(&out, enc_text) &&
            keep(&second, ciphertext_text);
@@ -168,7 +167,8 @@ static bool write_a_key(grid_error *err)
     bool done;
 
     grid_buffer_init(&out, 1024);
-    done = grid_key_export(recipient, &out, err) && grid_public_key_fingerprint(grid_key_public(recipient), fingerprint, err);
+    done = grid_key_export(recipient, &out, err) && grid_public_key_to_text(grid_key_public(recipient), &out, err) &&
+           grid_public_key_fingerprint(grid_key_public(recipient), fingerprint, err);
     grid_buffer_clear(&out);
     return done;
 }
@@ -177,7 +177,7 @@ static bool read_a_public_key(grid_error *err)
 {
     grid_public_key key;
 
-    return grid_public_key_from_text(slice_text(public_text), &key, err);
+    return grid_public_key_from_point((grid_slice){(const char *)grid_key_public(recipient)->point, GRID_POINT_SIZE}, &key, err);
 }
 
 static bool open_a_key(grid_error *err)

@@ -53,15 +53,6 @@ static bool import(call *now)
     return answer_key(now, grid_key_new_from_text(argument(now, 0), &now->err));
 }
 
-/* import_public text -> public text */
-static bool import_public(call *now)
-{
-    grid_public_key key;
-
-    return grid_public_key_from_text(argument(now, 0), &key, &now->err) &&
-           grid_public_key_to_text(&key, &now->results[0], &now->err);
-}
-
 /* open private enc info aad ciphertext -> plaintext */
 static bool open_message(call *now)
 {
@@ -73,12 +64,12 @@ static bool open_message(call *now)
     return done;
 }
 
-/* seal public info aad plaintext -> enc, ciphertext */
+/* seal point info aad plaintext -> enc, ciphertext */
 static bool seal_message(call *now)
 {
     grid_public_key key;
 
-    return grid_public_key_from_text(argument(now, 0), &key, &now->err) &&
+    return grid_public_key_from_point(argument(now, 0), &key, &now->err) &&
            grid_hpke_seal(&key, NULL, argument(now, 1), argument(now, 2), argument(now, 3), &now->results[0], &now->results[1],
                           &now->err);
 }
@@ -132,10 +123,9 @@ static const struct {
     const char *name;
     bool (*run)(call *now);
 } verbs[] = {
-    {"generate", generate}, {"import", import},     {"import_public", import_public},
+    {"generate", generate}, {"import", import},     {"aead_seal", aead_seal},
     {"open", open_message}, {"seal", seal_message}, {"open_authorization", open_authorization},
     {"sign", sign},         {"sign_raw", sign_raw}, {"canonicalize", canonicalize},
-    {"aead_seal", aead_seal},
 };
 
 /* ---- The pipe ---------------------------------------------------------------------- */

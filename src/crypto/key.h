@@ -32,10 +32,6 @@ typedef struct grid_public_key {
 /* SEC 1 2.3.4: 65 bytes uncompressed, or 33 compressed. */
 bool grid_public_key_from_point(grid_slice point, grid_public_key *key, grid_error *err);
 
-/* Base64 of SPKI DER with the point in either form: 91 or 59 bytes. Blanks and line
- * breaks are skipped. */
-bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error *err);
-
 /* Appends the base64 of the 91-byte SPKI DER. */
 bool grid_public_key_to_text(const grid_public_key *key, grid_buffer *out, grid_error *err);
 

@@ -23,7 +23,7 @@ _Static_assert(sizeof pkcs8_head + GRID_SCALAR_SIZE == SDK_SIZE, "the SDK's form
 
 static bool bad_key(grid_error *err)
 {
-    return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not DER of SPKI, PKCS#8 or ECPrivateKey");
+    return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not DER of PKCS#8 or ECPrivateKey");
 }
 
 static bool wrong_curve(grid_error *err)
@@ -126,17 +126,6 @@ static bool take_algorithm(grid_slice *input, grid_error *err)
     if (!equals(name, ec_public_key, sizeof ec_public_key))
         return grid_error_set(err, GRID_CRYPTO, "bad_key", "the key is not an elliptic curve key");
     return check_curve(algorithm, err);
-}
-
-bool grid_der_read_spki(grid_slice der, grid_slice *point, grid_error *err)
-{
-    grid_slice info, bits;
-
-    if (!take_last(&der, SEQUENCE, &info))
-        return bad_key(err);
-    if (!take_algorithm(&info, err))
-        return false;
-    return (take_last(&info, BIT_STRING, &bits) && whole_bytes(bits, point)) || bad_key(err);
 }
 
 /* The field `parameters` (RFC 5915 3), which may be absent. */

@@ -1,5 +1,5 @@
-/* P-256 keys as DER: SPKI (RFC 5480), PKCS#8 (RFC 5208 and 5958), ECPrivateKey (RFC
- * 5915).
+/* P-256 keys as DER: PKCS#8 (RFC 5208 and 5958), ECPrivateKey (RFC 5915), and SPKI (RFC
+ * 5480), which is only written.
  *
  * Owns: lengths, tags and object identifiers. Reading is strict DER: shortest lengths, no
  * bytes left over. The results are slices of the caller's bytes.
@@ -18,8 +18,6 @@ typedef struct grid_private_der {
     grid_slice scalar; /* 1 to 32 bytes, big-endian */
     grid_slice points[2];
 } grid_private_der;
-
-bool grid_der_read_spki(grid_slice der, grid_slice *point, grid_error *err);
 
 /* PKCS#8, or the SDK's form of it, which ends after the scalar. */
 bool grid_der_read_pkcs8(grid_slice der, grid_private_der *key, grid_error *err);

@@ -212,16 +212,3 @@ grid_key *grid_key_new_from_text(grid_slice text, grid_error *err)
     grid_buffer_clear(&der);
     return key;
 }
-
-bool grid_public_key_from_text(grid_slice text, grid_public_key *key, grid_error *err)
-{
-    grid_slice point;
-    grid_buffer der;
-    bool done;
-
-    grid_buffer_init(&der, GRID_KEY_TEXT_MAX);
-    done = decode(text, &der, err) && grid_der_read_spki((grid_slice){der.data, der.size}, &point, err) &&
-           grid_public_key_from_point(point, key, err);
-    grid_buffer_clear(&der);
-    return done;
-}
