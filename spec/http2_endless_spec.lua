@@ -162,6 +162,38 @@ describe("an HTTP/2 stream", function()
     assert.equal(4, #peer:executions(case))
   end)
 
+  -- Eight calls at once, each other one of which begins while those before are served.
+  local function run_batch(count, steps)
+    local engine, case, live, started, answered = core.engine(), peer:case(), {}, 0, 0
+    repeat
+      while started < count and started < answered + 8 do
+        started = started + 1
+        live[peer:start(engine, ('{"case":"%s","do":[%s]}'):format(case, steps:format(5 + started % 7)), 3)] = true
+      end
+      engine:wait(1)
+      engine:step()
+      for one in pairs(live) do
+        if one:is_finished() then
+          assert.is_nil(one:answer().message)
+          one:close()
+          live[one], answered = nil, answered + 1
+        end
+      end
+    until answered == count
+    engine:close()
+    return #peer:executions(case)
+  end
+
+  local BATCHES = {
+    ["any longer"] = '["settings",3,0],["cut"],["wait",%d],["headers",200,{}],["data","{}",true]',
+    ["for some time"] = '["settings",3,0],["cut"],["wait",%d],["settings",3,100],["headers",200,{}],["data","{}",true]',
+  }
+  for name, steps in pairs(BATCHES) do
+    it("that the connection of a batch does not allow " .. name .. " is opened on another one, and once", function()
+      assert.equal(64, run_batch(64, steps))
+    end)
+  end
+
   it("that was answered in time counts, although one step does not read all that has come", function()
     local COUNT, SECONDS = 90, 3
     local engine, transfers = core.engine(), {}

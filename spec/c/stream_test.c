@@ -13,7 +13,7 @@ static grid_stream begin(void)
 {
     grid_stream stream = {0};
 
-    grid_stream_begin(&stream, easy, &(grid_lease){.opened = CONNECTION});
+    grid_stream_begin(&stream, easy, &(grid_lease){.opened = CONNECTION}, 1);
     return stream;
 }
 

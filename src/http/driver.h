@@ -51,6 +51,9 @@ bool grid_driver_is_ready(grid_driver *driver);
 /* The number of calls so far that let libcurl run transfers. */
 unsigned grid_driver_entry(const grid_driver *driver);
 
+/* In this entry, some bytes of TLS could not be written to their socket yet. */
+bool grid_driver_is_blocked(const grid_driver *driver);
+
 /* Sleeps until a socket is ready or a timer is due, at most `seconds`; a signal ends the
  * sleep early. */
 void grid_driver_wait(grid_driver *driver, double seconds);

@@ -246,6 +246,11 @@ unsigned grid_driver_entry(const grid_driver *driver)
     return driver->entry;
 }
 
+bool grid_driver_is_blocked(const grid_driver *driver)
+{
+    return driver->reads.is_blocked;
+}
+
 double grid_driver_timeout(const grid_driver *driver)
 {
     double due = driver->resume_at;

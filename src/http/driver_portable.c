@@ -98,6 +98,11 @@ unsigned grid_driver_entry(const grid_driver *driver)
     return driver->entry;
 }
 
+bool grid_driver_is_blocked(const grid_driver *driver)
+{
+    return driver->reads.is_blocked;
+}
+
 bool grid_driver_step(grid_driver *driver)
 {
     driver->entry++;

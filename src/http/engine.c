@@ -29,7 +29,7 @@ struct grid_engine {
     grid_task_list running;
     grid_task_list finished; /* oldest first */
     bool has_answer;   /* a part of an answer was received in this step */
-    bool has_unserved; /* a task is running whose HTTP/2 stream was refused, or may be held */
+    bool has_refused;  /* a task is running whose HTTP/2 stream was refused */
     double stepped;    /* start of the last step, on grid_clock_now */
 };
 
@@ -181,8 +181,7 @@ bool grid_engine_take_connection(grid_engine *engine, grid_task *task, const gri
     grid_driver_limit_reads(engine->driver, task->easy);
     task->is_sent = true;
     if (task->may_share)
-        grid_stream_begin(&task->stream, task->easy, &task->lease);
-    engine->has_unserved |= task->stream.is_unwritten;
+        grid_stream_begin(&task->stream, task->easy, &task->lease, grid_driver_entry(engine->driver));
     return true;
 }
 
@@ -198,7 +197,7 @@ static void refuse_streams(grid_engine *engine, unsigned connection, long last)
 {
     for (grid_task *task = engine->running.first; task; task = task->next)
         if (grid_stream_refuse(&task->stream, connection, last))
-            engine->has_unserved = true;
+            engine->has_refused = true;
 }
 
 void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *detail, grid_slice text)
@@ -208,14 +207,33 @@ void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *det
     if (grid_stream_read(stream, task->easy, detail, grid_driver_entry(engine->driver), text))
         refuse_streams(engine, stream->connection, stream->last);
     if (stream->is_refused)
-        engine->has_unserved = true;
+        engine->has_refused = true;
+}
+
+/* Restarts the task on another connection. A connection with other users is kept for
+ * them. False: it is, and what it could not write yet may be the request. */
+static bool withdraw(grid_engine *engine, grid_task *task)
+{
+    bool is_ended = grid_connections_end_unused(&engine->connections, &task->lease);
+
+    if (!is_ended && grid_driver_is_blocked(engine->driver))
+        return false;
+    grid_connections_release(&engine->connections, &task->lease);
+    task->lease.is_refused = !is_ended;
+    task->stream = (grid_stream){0};
+    task->is_sent = false;
+    task->is_unfit = true;
+    return true;
 }
 
 bool grid_engine_on_progress(grid_engine *engine, grid_task *task)
 {
     double now = grid_clock_now();
+    unsigned entry = grid_driver_entry(engine->driver);
 
-    task->stream.progressed = grid_driver_entry(engine->driver);
+    if (grid_stream_is_held(&task->stream, task->easy, entry) && withdraw(engine, task))
+        return true;
+    task->stream.progressed = entry;
     return now > task->deadline && now > engine->stepped + STEP_SECONDS;
 }
 
@@ -267,31 +285,16 @@ static void collect_done(grid_engine *engine)
             finish(engine, task, code);
 }
 
-/* Restarts a task after its connection was shut down before the request was sent. */
-static void withdraw(grid_engine *engine, grid_task *task)
-{
-    grid_connections_release(&engine->connections, &task->lease);
-    task->stream = (grid_stream){0};
-    task->is_sent = false;
-    task->is_unfit = true;
-    if (!restart(engine, task))
-        finish(engine, task, CURLE_SEND_ERROR);
-}
-
-/* Ends tasks whose HTTP/2 stream was refused, before libcurl sends the request again, and
- * restarts those whose stream is held, unless the connection has other users. */
-static void end_unserved(grid_engine *engine)
+/* Ends tasks whose HTTP/2 stream was refused, before libcurl sends the request again. */
+static void end_refused(grid_engine *engine)
 {
     grid_task *task, *next;
 
-    engine->has_unserved = false;
+    engine->has_refused = false;
     for (task = engine->running.first; task; task = next) {
         next = task->next;
         if (task->stream.is_refused)
             finish(engine, task, CURLE_HTTP2_STREAM);
-        else if (grid_stream_is_held(&task->stream, task->easy) &&
-                 grid_connections_end_unused(&engine->connections, &task->lease))
-            withdraw(engine, task);
     }
 }
 
@@ -327,8 +330,8 @@ void grid_engine_step(grid_engine *engine)
     more = grid_driver_step(engine->driver);
     grid_engine_ref(engine); /* a finishing task releases its reference */
     collect_done(engine);
-    if (engine->has_unserved)
-        end_unserved(engine);
+    if (engine->has_refused)
+        end_refused(engine);
     if (grid_deadlines_are_due(&engine->deadlines, engine->driver, more, engine->has_answer))
         end_overdue(engine);
     grid_engine_unref(engine);

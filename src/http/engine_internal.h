@@ -37,8 +37,9 @@ void grid_engine_on_answer(grid_engine *engine, const grid_task *task);
  * CURLOPT_ERRORBUFFER. */
 void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *detail, grid_slice text);
 
-/* CURLOPT_XFERINFOFUNCTION. True: the deadline has passed during a long step, and the
- * transfer must be aborted. */
+/* CURLOPT_XFERINFOFUNCTION. True: the transfer must be aborted. The deadline has passed
+ * during a long step; or, if task->is_unfit, the server allows no stream on the
+ * connection, and the engine restarts the task on another one. */
 bool grid_engine_on_progress(grid_engine *engine, grid_task *task);
 
 /* Records whether the answer of the task used HTTP/2. */

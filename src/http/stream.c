@@ -23,11 +23,12 @@
 /* CURLOPT_VERBOSE can be set while a transfer runs. Before the request it would cost time
  * for text that is not used: certificates, and each TLS record of a connection that is
  * opened with the option. */
-void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease)
+void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease, unsigned entry)
 {
     stream->connection = lease->opened;
     stream->last = -1;
-    stream->is_unwritten = lease->was_idle && grid_tls_count_written(easy, &stream->written);
+    stream->begun = entry;
+    stream->is_unwritten = !lease->is_first && grid_tls_count_written(easy, &stream->written);
     curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
 }
 
@@ -37,12 +38,13 @@ void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease)
 enum { LEAST_REQUEST_BYTES = 9 + 5 };
 
 /* If an HTTP/2 server allows no stream (MAX_CONCURRENT_STREAMS of 0, RFC 9113 5.1.2),
- * libcurl before 8.22 reuses the idle connection nevertheless, and nghttp2 holds the
- * request back. libcurl writes a request in the entry in which it chooses the connection:
- * if the connection has carried fewer bytes since, the request was not sent. */
-bool grid_stream_is_held(grid_stream *stream, CURL *easy)
+ * libcurl before 8.22 uses the connection nevertheless, and nghttp2 holds the request
+ * back. libcurl writes a request when it has chosen the connection: if the connection has
+ * carried fewer bytes since, the request was not sent. When the transfer is aborted,
+ * libcurl resets the stream, and nghttp2 removes a request that it holds. */
+bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry)
 {
-    bool is_unwritten = stream->is_unwritten && stream->connection;
+    bool is_unwritten = stream->is_unwritten && stream->begun == entry;
 
     stream->is_unwritten = false;
     return is_unwritten && grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);

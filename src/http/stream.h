@@ -20,17 +20,20 @@ typedef struct grid_stream {
     long last;           /* stream of the latest GOAWAY that was read; -1: none */
     unsigned progressed; /* the entry in which libcurl reported progress last */
     uint64_t written;    /* bytes on the connection before the request */
+    unsigned begun;      /* the entry in which the request is written */
     bool is_unwritten;   /* the request may be held, see grid_stream_is_held */
     bool is_refused;
     bool is_closed; /* by the server, without an error, or with the connection */
 } grid_stream;
 
-/* Called before the request is sent on the connection: enables libcurl's verbose text. */
-void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease);
+/* Called before the request is sent on the connection: enables libcurl's verbose text.
+ * `entry` as in grid_driver_entry. */
+void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease, unsigned entry);
 
-/* Called once after the entry into libcurl that began the stream. True: the request was
- * not sent, since the server allows no stream. */
-bool grid_stream_is_held(grid_stream *stream, CURL *easy);
+/* Called when libcurl reports progress for the transfer in `entry`; the first time, it
+ * has just sent the request. True: the request was not sent, since the server allows no
+ * stream. It is never sent if the transfer is aborted now. */
+bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry);
 
 /* Reads a line of libcurl's text for this transfer. `detail` is the CURLOPT_ERRORBUFFER,
  * `entry` as in grid_driver_entry. True: the line is a GOAWAY with a new last stream,

@@ -106,12 +106,14 @@ static bool is_granted(grid_read_limit *limit, const void *connection)
 
 /* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
  * by BIO_read. */
-static long on_read(BIO *bio, int operation, const char *data, size_t size, int number,
+static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
                     long longer, int result, size_t *processed)
 {
     grid_read_limit *limit = (grid_read_limit *)(void *)BIO_get_callback_arg(bio);
 
-    (void)data, (void)size, (void)number, (void)longer, (void)processed;
+    (void)data, (void)number, (void)longer;
+    if (operation == (BIO_CB_WRITE | BIO_CB_RETURN))
+        limit->is_blocked |= result > 0 ? *processed < size : BIO_should_retry(bio) != 0;
     if (operation != BIO_CB_READ || limit->until == 0 || is_granted(limit, bio))
         return result;
     BIO_set_retry_read(bio);
@@ -136,7 +138,7 @@ void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit)
     if (!bio)
         return;
     BIO_set_callback_arg(bio, (char *)(void *)limit);
-    BIO_set_callback_ex(bio, on_read);
+    BIO_set_callback_ex(bio, on_bio);
 }
 
 bool grid_tls_reads_authorities(const char *file)

@@ -42,6 +42,7 @@ typedef struct grid_read_limit {
     int granted;            /* reads of each connection that have no limit */
     const void *connection; /* the one that has read last */
     int count;              /* of its reads */
+    bool is_blocked;        /* some bytes could not be written to their socket */
 } grid_read_limit;
 
 /* Limits the reads of the entry into libcurl that follows, and ends that limit. */
