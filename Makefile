@@ -209,7 +209,7 @@ inside-nginx:
 .PHONY: demo sandbox bench bench-peers bench-nginx clean help
 demo: export GRID_SESSION_FILE := $(SESSION)
 demo: export GRID_KEY_FILE := $(KEY)
-demo:  ## from nothing to a refreshed session, on the sandbox server; SESSION=file does it for real
+demo:  ## a log-in and a refresh on the sandbox server; SESSION=file refreshes that session at the service
 	@spec/support/setup run
 	@$(MAKE) -s $(B)/lua5.4/grid/core.so
 	@$(call lua_env,lua5.4) lua5.4 spec/demo/demo.lua

@@ -37,7 +37,7 @@ describe("the demo #slow", function()
       local moment = "%d+%-%d%d%-%d%d %d%d:%d%d:%d%d UTC, in "
       assert.matches(("  expires +%s[^ ]+ [^ ]+ +%s[^ ]+ [^ ]+\n"):format(moment, moment), out)
       assert.matches("\nrequest id +%x+%-[%x-]+\n", out)
-      assert.matches("\nstatus, tries +200, 1\n", out)
+      assert.matches("\nstatus, attempts +200, 1\n", out)
     end)
 
     it("prints no token", function()
@@ -146,7 +146,7 @@ describe("the demo #slow", function()
         local script = "unset MAKEFLAGS MFLAGS MAKELEVEL LUA_PATH LUA_CPATH; make demo " .. words
         local code, out, err = run.folder:run(script, run:env { DIR = run.folder.path }, child.root)
         assert.same({ 0, "" }, { code, err })
-        assert.matches("for real", out)
+        assert.matches("a session is refreshed at the service", out)
         assert.equal("new", (select(3, row(out, "refresh token"))))
       end
       assert.equal(2, run.server:stats().tier2)

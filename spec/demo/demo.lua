@@ -38,7 +38,7 @@ local function compare(before, after)
   for _, name in ipairs { "authorization_key", "user_token", "access_token", "refresh_token" } do
     local old, new = before[name] or {}, after[name] or {}
     local is_same = old.fingerprint == new.fingerprint
-    row(name:gsub("_", " "), old.fingerprint or "none", new.fingerprint or "none", is_same and "as it was" or "new")
+    row(name:gsub("_", " "), old.fingerprint or "none", new.fingerprint or "none", is_same and "unchanged" or "new")
     if old.expires_at or new.expires_at then row("  expires", expiry(old), expiry(new), "") end
   end
   output:line ""
@@ -62,7 +62,7 @@ local function refresh_file(client, path, key_path)
   output:rows {
     { "request id", res.request_id or "none given" },
     { "idempotency key", res.idempotency_key },
-    { "status, tries", ("%d, %d"):format(res.status, res.attempts) },
+    { "status, attempts", ("%d, %d"):format(res.status, res.attempts) },
   }
 end
 
@@ -109,7 +109,7 @@ end
 local function real_demo(path, key_path)
   if (os.getenv "GRID_API_KEY" or "") == "" then exit.usage "a session file needs an API key too: set GRID_API_KEY" end
   local client = service.client {}
-  output:line "lua-grid: a session is refreshed, for real\n"
+  output:line "lua-grid: a session is refreshed at the service\n"
   output:line("Grid switches this endpoint off: %s.", times.text(SERVICE_ENDS))
   output:line("%-20s%s", "service", tostring(client):gsub("^grid%.client: ", ""))
   refresh_file(client, path, key_path)

@@ -1,4 +1,4 @@
-/* What the file system tells of a file, without opening it.
+/* Reads the attributes of a file without opening it.
  *
  * Owns: nothing. Does not know: the content of files. All functions fail with kind
  * "store", code "not_read" and the text of strerror. */

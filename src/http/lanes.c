@@ -145,8 +145,8 @@ grid_task *grid_lanes_next_done(grid_lanes *lanes, CURLcode *code)
 
 /* Moves unsent tasks, which would otherwise wait for one of few shared connections. They
  * stay in their lane if libcurl (8.22) has no descriptor for another multi handle. A task
- * that cannot be added, for want of memory, ends at its deadline, and is counted in its
- * previous lane. */
+ * that cannot be added, since memory is exhausted, ends at its deadline, and is counted
+ * in its previous lane. */
 static void move_unsent(grid_lanes *lanes, uint64_t origin, const grid_task_list *running)
 {
     bool has_failed = false;

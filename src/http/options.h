@@ -1,5 +1,5 @@
-/* Sets the options of an easy handle for an exchange, and tells which connection these
- * choose: shared or not, in the clear or not.
+/* Sets the options of an easy handle for an exchange, and returns which kind of
+ * connection they choose: shared or not, over TLS or not.
  *
  * Owns: nothing; the handle belongs to the caller.
  * Does not know: how header lines are built, callbacks, and the result of the

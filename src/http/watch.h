@@ -31,7 +31,7 @@ curl_socket_t grid_watch_open(grid_watch *watch, const struct curl_sockaddr *add
 int grid_watch_close(grid_watch *watch, curl_socket_t fd);
 
 /* Polls for EPOLLIN, EPOLLOUT, or both, for the multi handle of that lane. False:
- * epoll_ctl failed for want of memory. */
+ * epoll_ctl failed since memory is exhausted. */
 bool grid_watch_want(grid_watch *watch, curl_socket_t fd, uint32_t events, int lane);
 
 /* The data of an epoll event. */

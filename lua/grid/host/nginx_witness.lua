@@ -1,7 +1,7 @@
 -- Shows whether nginx has ended a thread. nginx ends a request, or a timer, with all its
--- threads when the client goes away, or when one of the threads calls ngx.exit, without a
--- report to Lua code. A witness is one more thread, which only waits: its condition is
--- abandoned then. ngx.thread.kill ends one thread, whose status the witness reads.
+-- threads, without a report to Lua code, when the client disconnects, or when one of the
+-- threads calls ngx.exit. A witness is one more thread, which only waits: then its
+-- condition is abandoned. ngx.thread.kill ends one thread; the witness reads its status.
 -- Owns: the thread of each witness.
 -- Does not know: the work of the other thread.
 

@@ -25,8 +25,8 @@ local function fetch_metadata(keeper, url, deadline)
   }
 end
 
---- Fetches the endpoints, unless they are known. Of the errors at the URLs, one that
---- tells when to try again is returned. -> true | nil, error
+--- Fetches the endpoints, unless they are known. Of the errors at the URLs, one with
+--- `retry_after` is returned. -> true | nil, error
 function discovery.fetch(keeper, deadline)
   local declared, last = keeper.exchange.discovery, nil
   if not declared or keeper.endpoints.are_known then return true end

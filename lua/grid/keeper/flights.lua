@@ -22,8 +22,8 @@ local function is_closed(thread)
 end
 
 -- The coroutine that carries out a flight may be closed while it waits, or be dropped:
--- then the collector takes it. On LuaJIT, which closes none, its status does not tell:
--- nginx calls those of other requests dead, and uses those that it has ended again.
+-- then the collector frees it. On LuaJIT, which closes no coroutine, the status does not
+-- show this: nginx reports coroutines of other requests as dead, and reuses ended ones.
 local function is_dropped(flight)
   local carrier = flight.carrier
   if flight.witness and flight.witness:is_ended() then return true end

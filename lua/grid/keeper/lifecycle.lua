@@ -11,9 +11,9 @@ local timing = require "grid.keeper.timing"
 local lifecycle = {}
 
 --- The record of a new session, to replace `current`, which the store has. A removed
---- record may be replaced, and with `is_replaced` each record; its generations go on.
+--- record may be replaced, and with `is_replaced` each record; its generations continue.
 ---@param entry table tokens, answer, life, obtained, skew
----@param lineage string random: tells answers of this session from those of another
+---@param lineage string random: distinguishes answers of this session from those of another
 ---@return table? record, "exists"?
 function lifecycle.add(current, id, entry, lineage, is_replaced)
   if current and current.state ~= "removed" and not is_replaced then return nil, "exists" end

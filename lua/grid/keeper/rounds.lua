@@ -30,7 +30,7 @@ local function pause(keeper, seconds, is_over)
   end
 end
 
--- One round of a loop. An error of the store is told once, not in each round.
+-- One round of a loop. An error of the store is reported once, not in each round.
 -- -> the error | nil, is more due than the round had room for?
 local function round(keeper, before, is_over)
   local ok, counts, err = pcall(due.refresh, keeper, { stop_when = is_over })

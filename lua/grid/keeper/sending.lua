@@ -53,8 +53,8 @@ local function stamp_now(keeper)
   return timing.stamp(clock.identity(keeper.instance), clock.read())
 end
 
--- The request, and a second one if the server has refused the first one for want of a
--- DPoP nonce. -> result, error, answer, the stamp of the last request
+-- The request, and a second one if the server has refused the first one because it had
+-- no DPoP nonce. -> result, error, answer, the stamp of the last request
 local function exchange(keeper, effect, skew)
   local sent = stamp_now(keeper)
   local result, err, answer = send(keeper, grant_of(effect.intent, skew), effect)

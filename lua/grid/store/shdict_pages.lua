@@ -239,8 +239,8 @@ end
 
 -- ---- Room -----------------------------------------------------------------------------
 
--- The pages of the dictionary, and the keys of changes whose process has gone. A process
--- that has gone changes no page after it is found gone. -> { key, bucket, version } each,
+-- The pages of the dictionary, and the keys of changes whose process has ended. A process
+-- changes no page after it was found to have ended. -> { key, bucket, version } each,
 -- set of keys
 local function find_keys(dict)
   local found, keys, is_gone = {}, {}, {}
