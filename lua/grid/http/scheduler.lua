@@ -208,12 +208,11 @@ local LONGEST_WAIT = 60
 --- Starts attempts and reads answers until the scheduler has to wait. Does not step the
 --- engine. -> seconds to wait at most | nil: all calls have ended
 function scheduler:advance()
-  while true do
+  while not self:is_over() do
     if self.source then self:fill() end
     local obstacle = self:obstacle()
     if obstacle == errors.cancelled then self:read() end -- answers received before are results
     if obstacle then self:cancel(obstacle) end
-    if self:is_over() then return nil end
     local moved = self:read()
     local pause = next(self.sleeping) and not self.http.closed and self:start_due()
     if not moved and #self.finished == 0 and self.active > 0 and not self.http.closed then
