@@ -59,12 +59,11 @@ json.slice = core.json_slice
 json.members = core.json_members
 
 --- The value at a path of names and positions in a decoded value | nil: none, or null
-function json.at(value, ...)
-  for i = 1, select("#", ...) do
-    if type(value) ~= "table" then return nil end
-    value = value[(select(i, ...))]
-  end
+function json.at(value, step, ...)
+  if type(value) ~= "table" then return nil end
+  value = value[step]
   if value == json.null then return nil end
+  if ... then return json.at(value, ...) end
   return value
 end
 
