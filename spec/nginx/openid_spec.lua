@@ -314,6 +314,8 @@ describe("the example gateway for OpenID Connect", function()
     assert.equal(200, (ask "/logged-out"))
     assert_ended(value)
     assert.equal(303, (ask("/logout", "POST")))
+    status, _, headers = ask("/logout", "POST") -- without the cookie, which no form of another site brings
+    assert.same({ 303 }, { status, headers["set-cookie"] })
   end)
 
   it("logs out from a page of its own that sends no referrer, so that browsers hide its origin", function()

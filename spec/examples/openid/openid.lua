@@ -151,7 +151,7 @@ function openid.logout()
   local is_ours = site == "same-origin" or not site and (not origin or origin == options.redirect_uri:match "^%a+://[^/]+")
   if not is_ours then return answer(403, "the request is of another site") end
   if value and not remove(nil, id_of(value)) then return answer(503, "try again") end
-  return redirect("/logged-out", 303, cookie(SESSION, "", 0))
+  return redirect("/logged-out", 303, value and cookie(SESSION, "", 0))
 end
 
 --- access_by_lua of the locations behind the gateway. No cookie of the gateway goes on.
