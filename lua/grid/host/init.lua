@@ -142,6 +142,17 @@ local function obstacle_of(given)
   end
 end
 
+--- Does the process end soon, so that no new work may begin?
+function host.is_ending(used)
+  return used.is_ending ~= nil and used.is_ending()
+end
+
+--- Seconds for which a coroutine that serves others continues without work, since a new
+--- one may cost more than a wait.
+function host.linger_of(used)
+  return not host.is_ending(used) and used.linger or 0
+end
+
 --- The host of a client: `given`, completed; without it nginx or blocking.
 function host.choose(given)
   if not given then return nginx or blocking end

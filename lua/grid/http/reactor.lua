@@ -6,6 +6,7 @@
 -- `condition`, `poller` and `spawn`.
 
 local core = require "grid.core"
+local hosts = require "grid.host"
 
 local reactor = {}
 
@@ -99,20 +100,15 @@ local function is_needed(driver, engine)
   return next(driver.abandoned) ~= nil
 end
 
--- Seconds for which the driver continues after the last transfer, if a new coroutine
--- costs more than a wait. It does not continue for long, since its reference keeps idle
--- connections open.
-local function linger_of(host)
-  return not (host.is_ending and host.is_ending()) and host.linger or 0
-end
-
--- Seconds until the next step at the latest | nil: the driver ends
+-- Seconds until the next step at the latest | nil: the driver ends. After the last
+-- transfer it does not continue for long, since its reference keeps idle connections
+-- open.
 local function pause_of(driver, engine)
   local now, longest = core.now(), ROUND
   if is_needed(driver, engine) then
     driver.used_at = now
   else
-    longest = driver.used_at + linger_of(driver.host) - now
+    longest = driver.used_at + hosts.linger_of(driver.host) - now
   end
   return longest > 0 and math.min(engine:timeout() or ROUND, longest) or nil
 end

@@ -5,6 +5,7 @@
 -- Does not know: stores, records.
 
 local core = require "grid.core"
+local hosts = require "grid.host"
 local waiting = require "grid.keeper.waiting"
 
 local disk = {}
@@ -60,10 +61,9 @@ local function take_results(writer)
   return writer.count < count
 end
 
--- Seconds for which the coroutine of the writer continues after the last write, if a new
--- coroutine costs more than a wait.
+-- Seconds for which the coroutine of the writer continues after the last write.
 local function linger_of(keeper)
-  return not keeper.closed and not waiting.is_ending(keeper.host) and keeper.host.linger or 0
+  return keeper.closed and 0 or hosts.linger_of(keeper.host)
 end
 
 -- Where it begins late, the waiters have taken the results themselves, and its wait would

@@ -14,6 +14,7 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local errors = require "grid.errors"
 local failure = require "grid.keeper.failure"
+local hosts = require "grid.host"
 local memory = require "grid.keeper.memory"
 local merge = require "grid.keeper.merge"
 local observation = require "grid.keeper.observation"
@@ -141,7 +142,7 @@ local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
 local LAST_KEEPS = 8 -- of a keeper that was closed, or of a process that ends
 
 local function may_wait_for_store(keeper, flight, pause)
-  local is_ending = keeper.closed or waiting.is_ending(keeper.host)
+  local is_ending = keeper.closed or hosts.is_ending(keeper.host)
   if flight.can_persist and not (is_ending and flight.keeps > LAST_KEEPS) then return true end
   return clock.boot() + pause <= flight.waits_until
 end

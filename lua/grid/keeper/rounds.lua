@@ -7,6 +7,7 @@ local due = require "grid.keeper.due"
 local errors = require "grid.errors"
 local events = require "grid.keeper.events"
 local failure = require "grid.keeper.failure"
+local hosts = require "grid.host"
 local random = require "grid.random"
 local waiting = require "grid.keeper.waiting"
 
@@ -53,7 +54,7 @@ end
 local function tick(keeper, ticker)
   if ticker.has_begun then return end
   ticker.has_begun, ticker.witness = true, keeper.host.witness and keeper.host.witness()
-  local function is_over() return keeper.ticker ~= ticker or waiting.is_ending(keeper.host) end
+  local function is_over() return keeper.ticker ~= ticker or hosts.is_ending(keeper.host) end
   pause(keeper, ticker.delay, is_over)
   loop(keeper, ticker.every, is_over)
 end

@@ -39,11 +39,6 @@ function waiting.sleep(host, seconds)
   end
 end
 
---- Does the process end soon, so that no new work may begin?
-function waiting.is_ending(host)
-  return host.is_ending ~= nil and host.is_ending()
-end
-
 --- Waits on a condition that each table of `list` holds meanwhile, at most `seconds`.
 function waiting.wait_any(host, list, seconds)
   local condition = host.condition()
