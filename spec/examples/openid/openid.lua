@@ -121,8 +121,9 @@ end
 -- -> true, unless the session is still in the store
 local function remove(_, id)
   local ok, err = keeper:remove(id, { revoke = true })
-  if not ok then ngx.log(ngx.WARN, "a session was not removed or not revoked: ", tostring(err)) end
-  return ok or err.kind ~= "store" or err.code == "not_found"
+  if ok or err.code == "not_found" then return true end
+  ngx.log(ngx.WARN, "a session was not removed or not revoked: ", tostring(err))
+  return err.kind ~= "store"
 end
 
 --- content_by_lua of the redirect_uri.
