@@ -1,7 +1,9 @@
 -- README.md and doc name each option, method, kind of error, field, file and link of the
 -- code, and no other.
 
+local child = require "spec.support.child"
 local grid = require "grid"
+local harness = require "spec.command.harness"
 local http_options = require "grid.http.options"
 local keeper_module = require "grid.keeper"
 local oauth2 = require "grid.exchange.oauth2"
@@ -9,6 +11,7 @@ local options = require "grid.api.options"
 local pages = require "spec.support.pages"
 
 local README, HTTP, KEEPER = pages.read "README.md", pages.read "doc/http.md", pages.read "doc/keeper.md"
+local COMMAND = pages.read "doc/command.md"
 local REFERENCE = README .. HTTP .. KEEPER
 
 -- The part of a page below that heading, up to the next one of its level.
@@ -147,6 +150,40 @@ describe("the documentation", function()
   it("names every field of a result and of an event, and no other", function()
     assert.same(fields_of("lua/grid/api/response.lua", "grid.Result"), row_names(section "## Results"))
     assert.same(fields_of("lua/grid/http/event.lua", "grid.Event"), row_names(section("## Events", HTTP)))
+  end)
+
+  -- The rows of the table of commands, and of `grid keep` its verbs.
+  local function command_rows()
+    local rows = {}
+    for names, listed in section("## Commands", COMMAND):gmatch "\n| (`[^|]*) | ([^|]*) |" do
+      for name in names:gmatch "`([%l-]+ ?[%l]*)[^`]*`" do
+        rows[name:gsub(" $", "")] = row_names("\n| " .. listed .. " |")
+      end
+    end
+    return rows
+  end
+
+  local function options_of(declared)
+    local names = {}
+    for name in pairs(declared.options) do names["--" .. name] = true end
+    return names
+  end
+
+  it("names every command, with its options, and every exit code", function()
+    local rows, expected = command_rows(), {}
+    local overview = child.capture("cd " .. child.path "" .. " && " .. harness.GRID .. " --help")
+    for name in overview:match "\n\n(.-)\n\n":gmatch "  ([%l-]+) +%l[^\n]*" do
+      local declared = require("grid.cli.command." .. name:gsub("-", "_"))
+      if not declared.verbs then expected[name] = options_of(declared) end
+      for verb, of_verb in pairs(declared.verbs or {}) do expected[name .. " " .. verb] = options_of(of_verb) end
+    end
+    assert.same(expected, rows)
+    for name in child.capture("cd " .. child.path "" .. " && " .. harness.GRID .. " login --help"):gmatch "\n  (%-%-[%l-]+)" do
+      assert.is_truthy(COMMAND:find("`" .. name .. "`", 1, true), name)
+    end
+    for code, meaning in overview:gmatch "\n  (%d+) +(%l+)" do
+      assert.is_truthy(COMMAND:find(("\n| %s | %s"):format(code, meaning), 1, true), code)
+    end
   end)
 
   it("names only files and headings that exist", function()
