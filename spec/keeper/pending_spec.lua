@@ -1,0 +1,322 @@
+-- Answers that the store of a keeper does not take: they wait in memory or in the spool,
+-- and are saved later.
+
+local child = require "spec.support.child"
+local grid = require "grid"
+local raw_rig = require "spec.support.rig"
+local records = require "grid.keeper.record"
+local rig = require "spec.keeper.keeper_rig"
+
+local server, keeper, events, folder
+
+local function start(given)
+  server = rig.server()
+  keeper, events = rig.keeper(server, given)
+end
+
+before_each(rig.begin)
+
+after_each(function()
+  rig.close(keeper, server)
+  if folder then folder:remove() end
+  keeper, server, events, folder = nil, nil, nil, nil
+  rig.finish()
+end)
+
+describe("an answer that the store does not take", function()
+  local is_down, answers
+
+  -- The store fails from the moment at which the answer goes out.
+  local function start_failing(given)
+    is_down, answers = false, 0
+    local options = { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_down then error "no space left" end
+      return put(...)
+    end }) }
+    for name, value in pairs(given or {}) do options[name] = value end
+    start(options)
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      is_down, answers = true, answers + 1
+      return execute(self, request)
+    end
+  end
+
+  it("stays in memory until the store is back, and is given to no caller before", function()
+    start_failing()
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    is_down = false
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+    assert.equal("added refreshed", rig.names(events))
+  end)
+
+  it("is saved when the folder of the store is back, and served before as one whose store fails", function()
+    folder = child.folder()
+    local directory, away = folder.path .. "/sessions", folder.path .. "/away"
+    start { store = grid.store.file { directory = directory } }
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function(self, request, execute)
+      assert(os.rename(directory, away))
+      return execute(self, request)
+    end
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    raw_rig.assert_error(err, { kind = "store", code = "folder_gone" })
+    rig.pass(6)
+    assert.equal("access-0", assert(keeper:get "me").access_token)
+    assert(os.rename(away, directory))
+    rig.pass(6)
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.same({ 1, 0 }, { server.executions, server.reuses })
+    assert.equal("added refreshed", rig.names(events))
+  end)
+
+  it("is saved by close", function()
+    start_failing()
+    keeper:refresh("me", { timeout = 0 })
+    is_down = false
+    local store = keeper.store
+    keeper:close()
+    keeper = rig.keeper(server, { store = store })
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  for _, keys in ipairs { "plain", "sealed" } do
+    it("goes to the spool, " .. keys .. ", and is committed by the next keeper that opens the spool", function()
+      folder = child.folder()
+      local path = folder.path .. "/spool"
+      local seal_keys = keys == "sealed" and { ("k"):rep(32) } or nil
+      start_failing { spool = path, seal_keys = seal_keys }
+      assert.equal("access-1", assert(keeper:refresh "me").access_token)
+      assert.equal("added spooled", rig.names(events))
+      local text = child.capture("cat " .. child.quote(path) .. "/*/* 2>/dev/null; true")
+      assert.equal(keys == "plain", text:find("refresh-1", 1, true) ~= nil)
+      rig.pass(6)
+      assert.equal("access-1", assert(keeper:get "me").access_token) -- the store has the one before
+      is_down = false
+      local other, told = rig.keeper(server, { store = keeper.store, spool = path, seal_keys = seal_keys })
+      assert.equal(1, other:status "me".generation)
+      other:refresh_due()
+      assert.equal("adopted", rig.names(told))
+      assert.equal("access-1", assert(other:get "me").access_token)
+      other:close()
+      assert.same({}, keeper.spool:list(10))
+      rig.pass(6)
+      assert.equal("access-1", assert(keeper:get "me").access_token)
+      assert.same({ 1, 0 }, { server.executions, server.reuses })
+    end)
+  end
+
+  it("finds a spool that it can use, or the keeper tells once that there is none", function()
+    folder = child.folder()
+    folder:write("file", "")
+    start { spool = folder.path .. "/file/spool" }
+    assert(keeper:add("me", rig.TOKENS))
+    keeper:refresh_due()
+    assert(keeper:refresh "me")
+    assert.same({ "added failed refreshed", "store", "spool_not_read" }, { rig.names(events), events[2].kind, events[2].code })
+    folder:run "rm file && mkdir file"
+    keeper:refresh_due()
+    assert.matches("tmp", folder:list "file/spool", 1, true)
+    assert.equal("added failed refreshed", rig.names(events))
+  end)
+
+  it("is committed with the first refresh of another keeper, of whichever session", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path })
+    assert(other:add("you", { access_token = "access-0", refresh_token = "you-0", expires_in = 3600 }))
+    assert(other:refresh "you")
+    assert.equal("added adopted refreshed", rig.names(told))
+    other:close()
+  end)
+
+  it("is looked for in the spool before another process takes the refresh over", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    local other = rig.keeper(server, { store = keeper.store, spool = path })
+    assert.equal("access-0", assert(other:get "me").access_token)
+    assert.is_nil(other:refresh("none"))
+    other.has_opened_spool = true
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    is_down = false
+    rig.pass(4000)
+    assert.equal("access-2", assert(other:get "me").access_token)
+    assert.same({ 2, 0 }, { server.executions, server.reuses })
+    other:close()
+  end)
+
+  it("is dropped from memory and spool, if the session was removed meanwhile", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    keeper:refresh_due()
+    assert.equal("added spooled removed dropped", rig.names(events))
+    assert.same({}, keeper.spool:list(10))
+  end)
+
+  it("is revoked by the keeper that finds it, if the session was removed meanwhile", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    local revoked, store = 0, rig.spoiled(keeper.store, {})
+    store.name = function() end -- no name
+    local other, told = rig.keeper(server, { store = store, spool = folder.path .. "/spool" })
+    other.exchange.revoke = function() revoked = revoked + 1 end
+    other:refresh_due()
+    assert.same({ "dropped", 1 }, { rig.names(told), revoked })
+    assert.same({}, keeper.spool:list(10))
+    assert.is_nil(keeper:get "me")
+    other:close()
+  end)
+
+  it("is revoked later, if the server does not answer the first revocation of several", function()
+    folder = child.folder()
+    local port, close = raw_rig.silent_port()
+    local path, revocation_url = folder.path .. "/spool", ("http://127.0.0.1:%d/revoke"):format(port)
+    start_failing { spool = path }
+    for i = 1, 3 do
+      is_down = false
+      assert(keeper:add("s" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
+      server.faults[1] = function(self, request, execute)
+        is_down = true
+        return execute(self, request)
+      end
+      assert(keeper:refresh("s" .. i))
+    end
+    is_down = false
+    for i = 1, 3 do assert.is_true(keeper:remove("s" .. i)) end
+    local exchange = rig.exchange(server, { revocation_url = revocation_url })
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path, exchange = exchange, timeout = 0.2 })
+    assert(other:refresh "me")
+    assert.equal("dropped refreshed", rig.names(told))
+    assert.equal(2, #other.spool:list(10))
+    exchange.revoke = nil
+    other:refresh_due()
+    assert.equal("dropped refreshed dropped dropped", rig.names(told))
+    assert.same({}, other.spool:list(10))
+    other:close()
+    close()
+  end)
+
+  it("is not revoked, if it brought no new refresh token", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    server.faults[1] = function()
+      is_down = true
+      return rig.response(200, '{"access_token":"access-1"}')
+    end
+    assert(keeper:refresh "me")
+    is_down = false
+    assert.is_true(keeper:remove "me")
+    local revoked = 0
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other.exchange.revoke = function() revoked = revoked + 1 end
+    other:refresh_due()
+    assert.same({ "dropped", 0 }, { rig.names(told), revoked })
+    assert.same({}, keeper.spool:list(10))
+    other:close()
+  end)
+
+  it("goes to the spool also if another keeper has saved another answer to the same token meanwhile", function()
+    folder = child.folder()
+    server, is_down = rig.server(), false
+    local function given(options)
+      options.exchange = rig.exchange(server, { reuse = "grace", reuse_seconds = 1000 })
+      return options
+    end
+    local memory = grid.store.memory()
+    local store = rig.spoiled(memory, { put = function(put, ...)
+      if is_down then error "no space left" end
+      local rev, problem = put(...)
+      is_down = problem == "conflict"
+      return rev, problem
+    end })
+    keeper, events = rig.keeper(server, given { store = store, spool = folder.path .. "/spool" })
+    local other = rig.keeper(server, given { store = memory, spool = folder.path .. "/spool" })
+    assert(keeper:add("me", rig.TOKENS))
+    local exchange, read = keeper.exchange, keeper.exchange.read
+    exchange.read = function(...)
+      exchange.read = read
+      rig.pass(13)
+      assert(other:refresh "me")
+      return read(...)
+    end
+    for i, name in ipairs { "first", "second" } do
+      server.faults[i] = function()
+        return rig.response(200, ('{"access_token":"%s","refresh_token":"%s-0","expires_in":3600}'):format(name, name))
+      end
+    end
+    assert.equal("second", assert(keeper:refresh "me").access_token)
+    assert.equal("added spooled", rig.names(events))
+    other:refresh_due()
+    local record = assert(records.unpack(memory:get "me", "me"))
+    assert.same({ 2, "second-0", 1 }, { record.gen, record.tokens.refresh_token, #record.spares })
+    assert.equal("first-0", record.spares[1].tokens.refresh_token)
+    other:close()
+    is_down = false
+  end)
+
+  it("is committed once from a spool that removes nothing, and keeps no refresh from its end", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other.spool = rig.spoiled(other.spool, { remove = function() error "the file system is read-only" end })
+    other.spool.prepare = function() return true end
+    for _ = 1, 2 do other:refresh_due() end
+    server.faults[1] = function() return rig.response(502, "") end
+    assert.is_nil(other:refresh "me")
+    rig.pass(70)
+    assert.equal("access-2", assert(other:refresh "me").access_token)
+    assert.equal("adopted failed suspended replayed refreshed resumed", rig.names(told))
+    other:close()
+  end)
+
+  it("is found behind a thousand others that stay in the spool", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    for i = 1, 1000 do assert(keeper.spool:put(("\0%d"):format(i), nil, "not to be read")) end
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
+    other:refresh_due()
+    assert.equal("adopted", rig.names(told))
+    other:close()
+  end)
+
+  it("stays in the spool, until its own keeper comes, if keepers of other stores use that folder", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    for _, given in ipairs {
+      { store = grid.store.file { directory = folder.path .. "/sessions" } },
+      { exchange = grid.exchange.oauth2 { token_url = "https://auth.example.org/token", client_id = "app", client_auth = "none" } },
+    } do
+      given.spool = folder.path .. "/spool"
+      local other, told = rig.keeper(server, given)
+      assert(other:add("me", rig.TOKENS))
+      assert(other:refresh_due())
+      assert.equal("added", rig.names(told))
+      assert.equal(1, #keeper.spool:list(10))
+      other:close()
+    end
+    is_down = false
+    keeper:refresh_due()
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal(2, keeper:status "me".generation)
+    assert.same({}, keeper.spool:list(10))
+  end)
+end)
