@@ -11,9 +11,9 @@ local keygen = {
   options = {
     out = {
       value = "FILE",
-      help = "where the private key goes, 0600; default standard output, unless that is a terminal",
+      help = "receives the private key, mode 0600; default: standard output, if it is no terminal",
     },
-    force = { help = "replace FILE: what was sealed to the old key cannot be opened any more" },
+    force = { help = "replace FILE: sessions of the old key can then no longer be opened" },
   },
   text = [[
 Makes a P-256 key pair, which receives authorization keys. The private key is written as one

@@ -14,9 +14,9 @@ local login = {
     force = { help = "replace FILE if it exists" },
   },
   text = [[
-Has the service send a one-time password, reads it from standard input, and saves the
-session, with a new private key, in a session file (see `grid refresh --help`). On a terminal
-a mistyped password may be entered again.
+Requests a one-time password by e-mail, reads it from standard input, and saves the session,
+with a new private key, in a session file (see `grid refresh --help`). On a terminal a wrong
+password may be entered again.
 ]],
 }
 

@@ -22,23 +22,24 @@ local move_signer = {
   arguments = { { name = "FILE", optional = true } },
   options = {
     to = { value = "ADDRESS", help = "the new signer, which gets the role and permissions of the old one" },
-    signers = { value = "FILE", help = "instead: the whole new list, as a JSON array" },
+    signers = { value = "FILE", help = "in place of --to: the complete new list of signers, as a JSON array" },
     from = { value = "ADDRESS", help = "the signer to replace, if the session holds several" },
     address = { value = "ADDRESS", help = "the account; default the one that the session file names" },
-    email = { value = "ADDRESS", help = "log in first, with a one-time password, and save the session in FILE, if given" },
+    email = { value = "ADDRESS", help = "log in first, with a one-time password, and save the session in FILE if it is given" },
     force = { help = "with --email: replace FILE if it exists" },
     key = session_key.option,
-    ["dry-run"] = { help = "stop before the transaction is submitted: the account stays as it is" },
-    yes = { help = "do not ask; required without a terminal" },
-    unverified = { help = "sign although the transaction names no account or wallet that can be recognised" },
+    ["dry-run"] = { help = "stop before the transaction is submitted: the account is not changed" },
+    yes = { help = "do not ask for confirmation; required without a terminal" },
+    unverified = { help = "sign a transaction in which no account or wallet can be recognised" },
   },
   text = [[
-Replaces the signer of an account whose key Grid holds by one of your own, with the session in
-FILE or a new log-in. Shows the signers before and after, has the service prepare the
-transaction, checks that it is for this account and for signers of this session only, signs it,
-asks, submits it, and shows the signers of the account. It changes nothing before that.
+Replaces the signer of an account, whose key Grid holds, by one of your own. Uses the session
+in FILE or a new log-in. The command shows the signers before and after the change, requests the
+prepared transaction, checks that it is for this account and only for signers of this session,
+signs it, asks for confirmation, submits it, and shows the signers of the account. The account
+is not changed before the transaction is submitted.
 
-Test the key of the new signer first: an account whose signer's key is lost, is lost.
+First test that the new key can sign: if the key of the only signer is lost, so is the account.
 ]],
 }
 

@@ -17,20 +17,22 @@ local refresh = {
     key = session_key.option,
     ["new-key"] = { help = "if the session file holds none: make one, and save it there" },
     ["idempotency-key"] = {
-      value = "KEY", help = "that of an earlier refresh with an unknown outcome: asks for its answer again",
+      value = "KEY", help = "key of an earlier refresh of unknown outcome, to request its answer again",
     },
   },
   text = [[
-Refreshes the session in FILE, which is replaced whole, synced to the disk, and 0600, or not
-changed. FILE is a session file as `grid login` writes it, a JSON object
+Refreshes the session in FILE. FILE is replaced atomically, synced to the disk, and gets the
+mode 0600; after a failure it is not changed. FILE is a session file as `grid login` writes it,
+a JSON object
   { "address": account, "saved_at": time, "private_key": base64 of PKCS#8,
     "kms_payload": as the service sent it, byte for byte }
 whose other members are kept; or it is a bare kms_payload, and stays one if its private key is
 named with --key.
 
-Nothing is sent before FILE is locked and a temporary file shows that it can be replaced. An
-answer that cannot be saved there is saved in another file, which is named. No other program
-may refresh the same session meanwhile: a refresh token is valid for one use.
+Before the request is sent, FILE is locked, and a temporary file shows that FILE can be
+replaced. If the answer still cannot be saved in FILE, it is saved in another file, whose name
+is printed. No other program may refresh the same session at the same time: a refresh token is
+valid for one use.
 ]],
 }
 

@@ -22,18 +22,18 @@ local refresh_all = {
     ["new-key"] = { help = "make a private key for session files that hold none, and save it there" },
   },
   text = [[
-Refreshes each DIR/*.json, in the form that `grid refresh --help` describes; the failure of one
-does not stop the others. Sessions are written to temporary files, which replace theirs up to 64
-at a time, at most 0.1 s after the first of them was written: synced, then renamed, then the
-folder synced. So each file is the old or the new one, whole, even after a loss of power. A
-program that dies in between leaves new sessions in FILE.XXXXXX beside their files, and loses
-the answers in flight. Of several files with one session, by a link or as a copy, the first is
-refreshed; the others count as failed.
+Refreshes each DIR/*.json, in the form that `grid refresh --help` describes. If a file fails,
+the command continues with the others. New sessions are written to temporary files. At most
+0.1 s after the first was written, up to 64 of them are synced to the disk and renamed, and
+the folder is synced: after a loss of power each file has the old or the new content,
+complete. If the command is killed before it renames, new sessions are in files named
+FILE.XXXXXX in DIR, and the answers of calls in flight are lost. If several files have the same
+session, by a link or as a copy, the first is refreshed, and the others count as failed.
 ]],
   exit_codes = [[
 exit codes:
   0    every file is refreshed, or there was none
-  1 to 100  so many files failed; 100: or more
+  1 to 100  number of files that failed; 100: 100 or more
   101  failure: the folder cannot be read or synced, or standard output cannot be written
   102  usage error; nothing was done
   103  interrupted (^C, SIGTERM, SIGHUP), after the calls in flight had ended and were saved

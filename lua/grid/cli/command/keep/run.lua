@@ -18,16 +18,15 @@ local run = {
   arguments = {},
   options = {
     config = keeper_config.option,
-    every = { value = "SECONDS", number = true, help = "from one look for due sessions to the next; default 5" },
-    once = { help = "refresh what is due now, and end: for cron" },
-    metrics = { value = "FILE", help = "written every time, for node_exporter's textfile collector: NAME.prom" },
+    every = { value = "SECONDS", number = true, help = "from one round to the next; default 5" },
+    once = { help = "refresh the sessions that are due now, and end: for cron" },
+    metrics = { value = "FILE", help = "written after each round, for node_exporter's textfile collector: NAME.prom" },
   },
   text = [[
-Refreshes the sessions that are due, again and again, whether programs ask for them or not;
-with --once only those that are due now.
-Prints an event a line. SIGTERM, SIGINT (^C) or SIGHUP end it in order: refreshes under way
-come to their end and are saved. Several of them on one store are safe: each refresh is done
-once.
+Refreshes the sessions that are due, in rounds, also those that no program asks for; with
+--once only those that are due now. Prints an event a line. After SIGTERM, SIGINT (^C) or
+SIGHUP it ends when the refreshes in flight have ended and their answers are saved. Several
+commands may run on one store: each refresh is sent once.
 ]],
   exit_codes = [[
 exit codes:
