@@ -65,7 +65,7 @@ describe("a compare-and-set", function()
   end)
 
   it("says why it cannot be done", function()
-    assert_error("not_found", core.file_replace_if(path "nowhere/file", path "nowhere", nil, "x", 0))
+    assert_error("not_written", core.file_replace_if(path "nowhere/file", path "nowhere", nil, "x", 0))
     assert_error("not_written", core.file_replace_if(path "nowhere/file", path "tmp", nil, "x", 0))
     assert_error("not_read", core.file_replace_if(folder.path, path "tmp", "x", "x", 0))
     assert_error("not_read", core.file_remove_if(folder.path, "x"))
