@@ -175,6 +175,38 @@ describe("an HTTP/2 stream", function()
     end)
   end)
 
+  -- nghttp2 ends the connection with a GOAWAY of its own.
+  local REFUSED_FRAMES = {
+    ["DATA of an idle stream"] = { "frame", 0, 0, ABOVE, "00" },
+    ["DATA of the connection"] = { "frame", 0, 0, "zero", "00" },
+    ["CONTINUATION without HEADERS"] = { "frame", 9, 4, THIS, "88" },
+    ["a PING of two bytes"] = { "frame", 6, 0, "zero", "0000" },
+    ["a GOAWAY of one byte"] = { "frame", 7, 0, "zero", "00" },
+    ["WINDOW_UPDATE of nothing"] = { "frame", 8, 0, "zero", "00000000" },
+  }
+  for name, frame in pairs(REFUSED_FRAMES) do
+    it("is opened on another connection, if an idle one has received " .. name, function()
+      local case = peer:case()
+      local script = { case = case, times = 1, ["do"] = { HEADERS, LAST_DATA, CUT, frame } }
+      client = peer:client()
+      assert(client:request("POST", "/x", script))
+      os.execute "sleep 0.05"
+      assert(client:request("POST", "/x", script))
+      local executions = peer:executions(case)
+      assert.equal(2, #executions)
+      assert.not_equal(executions[1].connection, executions[2].connection)
+    end)
+
+    it("may have been executed, if its connection has received " .. name .. " after it was sent", function()
+      local case = peer:case()
+      client = peer:client()
+      assert(client:request("GET", "/ok"))
+      local _, err = client:request("POST", "/x", { case = case, ["do"] = { frame, END } })
+      rig.assert_error(err, { sent = "unknown" })
+      assert.equal(1, #peer:executions(case))
+    end)
+  end
+
   -- libcurl may find that the connection has ended before it reports that the answer has.
   it("has its answer, if the connection ends behind as many bytes as the answer said", function()
     local head = { "headers", 200, { ["content-type"] = "application/json", ["content-length"] = tostring(#BODY) } }

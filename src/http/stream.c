@@ -37,6 +37,12 @@ void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease,
  * RST_STREAM of the previous request, which libcurl 7.88 writes here, takes less. */
 enum { LEAST_REQUEST_BYTES = 9 + 5 };
 
+static bool is_unwritten(const grid_stream *stream, CURL *easy, unsigned entry)
+{
+    return stream->is_unwritten && stream->begun == entry &&
+           grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);
+}
+
 /* If an HTTP/2 server allows no stream (MAX_CONCURRENT_STREAMS of 0, RFC 9113 5.1.2),
  * libcurl before 8.22 uses the connection nevertheless, and nghttp2 holds the request
  * back. libcurl writes a request when it has chosen the connection: if the connection has
@@ -44,10 +50,10 @@ enum { LEAST_REQUEST_BYTES = 9 + 5 };
  * libcurl resets the stream, and nghttp2 removes a request that it holds. */
 bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry)
 {
-    bool is_unwritten = stream->is_unwritten && stream->begun == entry;
+    bool is_held = is_unwritten(stream, easy, entry);
 
     stream->is_unwritten = false;
-    return is_unwritten && grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);
+    return is_held;
 }
 
 static bool begins(const char *line, const char *beginning)
@@ -115,7 +121,7 @@ static bool is_close(const char *line)
 /* Skips most lines early, which show a field of the request. */
 static bool is_relevant(const grid_stream *stream, grid_slice text)
 {
-    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCs", text.data[0]) != NULL);
+    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCsn", text.data[0]) != NULL);
 }
 
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
@@ -131,6 +137,8 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
     if (begins(line, "REFUSED_STREAM, retrying") ||
         (begins(line, "HTTP/2 stream ") && strstr(line, " refused by server, try again")))
         stream->is_refused = true;
+    if (begins(line, "nghttp2 shuts down connection"))
+        stream->is_unsent = is_unwritten(stream, easy, entry);
     if (is_close(line))
         stream->is_closed = true;
     if (begins(line, "Connection died, retrying")) {
