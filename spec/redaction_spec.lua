@@ -4,6 +4,7 @@
 
 local core = require "grid.core"
 local json = require "grid.json"
+local refresh_body = require "grid.api.refresh_body"
 local secrets = require "grid.http.redact"
 
 local function shown(text, sent)
@@ -104,7 +105,7 @@ describe("foreign text", function()
 
   it("is shown without the long words of a body that is too deep to be read, or has a name twice", function()
     local deepest = ('{"a":'):rep(63) .. '{"refresh_token":"canary-token-1234"}' .. ("}"):rep(63) -- as deep as a payload may be
-    local body = core.refresh_body("QUJD", deepest)
+    local body = refresh_body.new("QUJD", deepest)
     assert.equal("no [redacted]!", shown("no canary-token-1234!", { body = body }))
     assert.equal("[redacted] [redacted]", shown("canary-token-1234 canary-token-5678",
       { body = '{"token":"canary-token-1234","token":"canary-token-5678"}' }))

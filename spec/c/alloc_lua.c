@@ -64,7 +64,6 @@ static const char script[] =
     "good(core.json_encode({('x'):rep(5000)}, array))\n"
     "good(core.json_slice(text, 'a', 2, 'b'))\n"
     "good(core.fields_encode({ 'map', 'text' }, { a = ('x'):rep(50000), b = '' }, 'prefix'))\n"
-    "good(core.refresh_body('key', text))\n"
     "good(core.canonicalize(text))\n"
     "assert(core.visible('a\\n' .. text) == 'a ' .. text)\n"
     "assert(core.visible_json(text .. '\\127') == text .. '\\\\u007f')\n"

@@ -229,7 +229,6 @@ describe("grid.core", function()
     end)
   end)
 
-  describe("writes a refresh body", function()
   it("gives the exact bytes of the member that names lead to, beside the decoded value", function()
     local function exact(text, ...) return (select(2, core.json_decode(text, {}, ...))) end
     assert.equal('{ "b" : [1, 2.50] }', exact('{"x":{},"a":{"c":{ "b" : [1, 2.50] } } }', "a", "c"))
@@ -246,53 +245,5 @@ describe("grid.core", function()
     assert.equal("2", exact('{"a":{"b":1},"a":{"b":2}}', "a", "b"))
     assert.is_nil(exact('{"a":{"b":1},"a":{}}', "a", "b"))
     assert.is_nil(exact('{"a":{"b":1},"a":3}', "a", "b"))
-  end)
-
-    it("with the payload byte for byte", function()
-      local payload = ' {"provider":"privy", "big":12345678901234567890, "empty":[], "e":1.0, "u":"\\u00e9\195\169"} '
-      assert.equal('{"encryption_public_key":"k\\"\\n","kms_payload":' .. payload .. "}", core.refresh_body('k"\n', payload))
-    end)
-
-    it("without a payload for the cookie flow", function()
-      assert.equal('{"encryption_public_key":"key"}', core.refresh_body "key")
-      assert.equal('{"encryption_public_key":"key"}', core.refresh_body("key", nil))
-    end)
-
-    it("from nothing that could not be refreshed", function()
-      local cases = {
-        { "key", "", "bad_payload" }, { "key", "[]", "bad_payload" }, { "key", "null", "bad_payload" },
-        { "key", "{} {}", "bad_payload" }, { "key", '"\255"', "bad_payload" },
-        { "key", ('{"a":'):rep(65) .. "1" .. ("}"):rep(65), "bad_payload" },
-        { "key", '{"session":{"Turnkey":{}}}', "turnkey_session" }, { "key", '{"session":{"\\u0054urnkey":1}}', "turnkey_session" },
-        { "\255", "{}", "bad_utf8" },
-        { "key", '{"private_key":"MIGH","kms_payload":{"session":{}}}', "private_key" },
-        { "key", '{"private\\u005fkey":"MIGH"}', "private_key" },
-      }
-      for _, case in ipairs(cases) do
-        local body, kind, code, message = core.refresh_body(case[1], case[2])
-        assert.is_nil(body)
-        assert.equal("request", kind)
-        assert.equal(case[3], code)
-        assert.equal("string", type(message))
-      end
-      assert.equal("string", type((core.refresh_body("key", '{"session":{"Turnkey":null,"Privy":{}}}'))))
-    end)
-
-    it("of any size", function()
-      for _, size in ipairs { 0, 3000, 4000, 4005, 4010, 4015, 4020, 4025, 4030, 4035, 4040, 5000, 100000 } do
-        local payload = '{"a":"' .. ("x"):rep(size) .. '"}'
-        for _, key in ipairs { "k", ('"'):rep(5), ("\1"):rep(300), ("k"):rep(5000) } do
-          local quoted = assert(core.json_encode(key, {}))
-          local expected = '{"encryption_public_key":' .. quoted .. ',"kms_payload":' .. payload .. "}"
-          assert.equal(expected, core.refresh_body(key, payload))
-        end
-      end
-    end)
-
-    it("from strings only", function()
-      assert.is_false(pcall(core.refresh_body))
-      assert.is_false(pcall(core.refresh_body, {}, "{}"))
-      assert.is_false(pcall(core.refresh_body, "key", {}))
-    end)
   end)
 end)

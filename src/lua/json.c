@@ -1,5 +1,4 @@
-/* grid.core: slices of JSON texts, and the body of a refresh, which is assembled from
- * text.
+/* grid.core: slices of JSON texts.
  *
  * Owns: nothing. Does not know: Lua tables, which encode.c reads and decode.c builds. */
 #include "lua/json.h"
@@ -7,7 +6,6 @@
 #include "lua/decode.h"
 #include "lua/encode.h"
 #include "text/json.h"
-#include "text/refresh.h"
 
 /* json_slice(text, step, …) -> the exact bytes of a value and their position | no value:
  * not found. A step is a member's name or an element's position. */
@@ -65,29 +63,11 @@ static int json_members(lua_State *L)
     return 1;
 }
 
-static bool write_refresh_body(lua_State *L, grid_buffer *out, grid_error *err)
-{
-    grid_slice key = gridL_check_slice(L, 1), payload = {NULL, 0};
-    bool has_payload = !lua_isnoneornil(L, 2), is_checked = lua_toboolean(L, 3);
-
-    if (has_payload)
-        payload = gridL_check_slice(L, 2);
-    return grid_refresh_body(key, has_payload ? &payload : NULL, is_checked, out, err);
-}
-
-/* refresh_body(encryption_public_key, kms_payload | nil, is_checked) -> body | nil, kind,
- * code, message */
-static int refresh_body(lua_State *L)
-{
-    return gridL_return_text(L, write_refresh_body);
-}
-
 void gridL_open_json(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"json_slice", json_slice},
         {"json_members", json_members},
-        {"refresh_body", refresh_body},
         {NULL, NULL},
     };
 

@@ -3,10 +3,10 @@
 -- returns an operation | nil, error.
 -- Does not know: connections, attempts and hosts.
 
-local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
 local operations = require "grid.api.operation"
+local refresh_body = require "grid.api.refresh_body"
 local session = require "grid.api.session"
 local schema = require "grid.schema"
 
@@ -30,20 +30,6 @@ local REFRESH = {
   encryption_public_key = { type = "string", required = true, check = schema.not_empty },
   kms_payload = { type = { "string", "table" }, or_null = true },
 }
-
--- The body, and the text of its payload. grid.core validates a text of the caller. A text
--- that json.encode wrote is valid; only its table is checked for a Turnkey session.
--- -> body, text | nil, kind, code, message
-local function refresh_body(key, payload)
-  local is_checked = false
-  if type(payload) == "table" then
-    local text, kind, code, message = json.encode(payload)
-    if not text then return nil, kind, code, message end
-    payload, is_checked = text, not session.is_turnkey(payload)
-  end
-  local body, kind, code, message = core.refresh_body(key, payload, is_checked)
-  return body, body and payload or kind, code, message
-end
 
 -- The texts that grid.keypair and grid.authorization_key accept: PEM, "wallet-auth:", and
 -- base64 of DER that begins with a version, 0 (PKCS#8) or 1 (SEC 1). The DER of a public
@@ -73,11 +59,8 @@ function auth.refresh_session(what, request)
   schema.check(what, REFRESH, request, "request")
   local problem = check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
-  local body, sent, code, message = refresh_body(request.encryption_public_key, json.at(request, "kms_payload"))
-  if not body then
-    if code == "bad_utf8" then message = "encryption_public_key: " .. message end -- of a payload: "bad_payload"
-    return nil, errors.from_core(sent, code, message)
-  end
+  local body, sent = refresh_body.new(request.encryption_public_key, json.at(request, "kms_payload"))
+  if not body then return nil, sent end
   return operations.new {
     method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed,
     session_at = REFRESHED_SESSION, session_sent = sent,

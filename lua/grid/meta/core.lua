@@ -165,13 +165,6 @@ function core.json_slice(text, ...) end
 ---@return string[]? members, string? kind, string? code, string? message
 function core.json_members(text) end
 
---- The body of a refresh. The payload is copied byte for byte.
----@param encryption_public_key string
----@param kms_payload? string JSON text
----@param is_checked? boolean the payload is known to be JSON without a Turnkey session, and is not validated again
----@return string? body, string? kind, string? code, string? message
-function core.refresh_body(encryption_public_key, kms_payload, is_checked) end
-
 --- A new random pair.
 ---@return grid.core.key? key, string? kind, string? code, string? message
 function core.key_new() end
