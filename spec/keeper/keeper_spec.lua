@@ -44,8 +44,27 @@ describe("grid.keeper", function()
     raw_rig.assert_misuse(function() keeper.get({}, "a") end, "with a colon")
     local given = { exchange = keeper.exchange, store = keeper.store, seal_keys = { "x" } }
     raw_rig.assert_misuse(function() grid.keeper(given) end, "32 bytes")
+    given = { exchange = keeper.exchange, store = grid.store.file { directory = "/a" }, spool = "/a/" }
+    raw_rig.assert_misuse(function() grid.keeper(given) end, "'spool' must be another folder than that of the store")
     keeper:close()
     raw_rig.assert_misuse(function() keeper:get "a" end, "closed")
+  end)
+
+  it("says that a request was not sent, where its time is too short", function()
+    start()
+    local late = 0
+    for i = 1, 20 do -- some requests may go out in time
+      local hasty = rig.keeper(server, { timeout = 1e-9 * i })
+      assert(hasty:add("me", rig.TOKENS))
+      local _, err = hasty:refresh "me"
+      if err and err.code == "too_late" then
+        late = late + 1
+        raw_rig.assert_error(err, { kind = "request", outcome = "none" })
+        assert.matches("the request was not sent: the timeout had passed before", err.message, 1, true)
+      end
+      hasty:close()
+    end
+    assert.is_true(late > 0)
   end)
 
   it("says that a session exists, and replaces it on demand", function()

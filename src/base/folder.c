@@ -68,7 +68,7 @@ bool grid_folder_check(const char *path, grid_error *err)
         return grid_error_of_file(err, "not_read", "cannot read the folder", path);
     }
     if (status.st_mode & (S_IWGRP | S_IWOTH))
-        return not_private(err, path, "other users may write to it; chmod go-w takes that from them");
+        return not_private(err, path, "other users may write to it; remove that permission (chmod go-w)");
     if (status.st_uid != 0 && status.st_uid != geteuid() && geteuid() != 0)
         return not_private(err, path, "it belongs to another user; chown gives it to the user of this process");
     return true;

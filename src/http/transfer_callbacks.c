@@ -19,7 +19,7 @@ static bool may_send(grid_transfer *transfer, const grid_ends *ends)
         return grid_transfer_refuse(transfer, GRID_NETWORK, "connection_lost", "the connection was lost before an answer came");
     if (transfer->not_after > 0 && grid_machine_boottime() >= transfer->not_after)
         return grid_transfer_refuse(transfer, GRID_REQUEST, "too_late",
-                                    "not sent: its time had passed when the connection was ready");
+                                    "the request was not sent: the timeout had passed before the connection was ready");
     if (grid_engine_take_connection(transfer->engine, task, ends))
         return true;
     return !task->is_unfit && grid_transfer_refuse(transfer, GRID_PROTOCOL, "bad_http", "the peer sent bytes before the request");

@@ -95,10 +95,13 @@ end
 function keeper.new(given)
   local self = resolve(given)
   local exchange = self.exchange
+  self.spool = self.spool and spool.open(self.spool)
+  if self.spool and spool.is_store(self.spool, self.store) then
+    argument.raise("%s: 'spool' must be another folder than that of the store", WHAT)
+  end
   self.http = http.new(transport_of(self, self.host))
   self.host = self.http.host
   self.rules = { reuse = exchange.reuse or "strict", reuse_seconds = exchange.reuse_seconds, timeout = self.timeout }
-  self.spool = self.spool and spool.open(self.spool)
   self.has_opened_spool = not self.spool
   self.spool_fault = nil -- why the spool cannot be used
   self.committed = {} -- names of entries that the spool does not remove -> true

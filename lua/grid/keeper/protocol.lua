@@ -138,7 +138,7 @@ local function act_on(flight, record, env, facts)
 end
 
 -- Failures of an attempt that sent no request.
-local LATE = { kind = "refused", code = "too_late" }
+local LATE = { kind = "refused", code = "too_late", message = "the request was not sent: the timeout had passed before" }
 local STORE_FAILED = { kind = "store", code = "store_failed" }
 
 --- Seconds for which the caller has seen the same rev. The caller keeps `watch` { rev,

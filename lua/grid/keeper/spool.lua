@@ -30,6 +30,11 @@ function spool.open(directory)
   return files.new { directory = directory }
 end
 
+--- Is the spool the folder of this store, whose sessions would be mixed with entries?
+function spool.is_store(opened, store)
+  return getmetatable(store) == getmetatable(opened) and tostring(store) == tostring(opened)
+end
+
 local NAME_SIZE = 32
 
 local function hash(text)
