@@ -186,15 +186,21 @@ describe("the skew of a server", function()
   end)
 
   it("is nothing where there is no date", function()
-    for _, date in ipairs { "", "tomorrow", "Thu, 01 Foo 1970 02:00:00 GMT", "Thursday, 01-Jan-70 02:00:00 GMT" } do
+    for _, date in ipairs { "", "tomorrow", "Thu, 01 Foo 1970 02:00:00 GMT", "7", "02:00:00" } do
       assert.equal(0, lifetime.skew(date, 0, 1))
     end
     assert.equal(0, lifetime.skew(nil, 0, 1))
   end)
 
+  it("reads the two obsolete forms of a date, too", function()
+    for _, date in ipairs { "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994" } do
+      near(3600, lifetime.skew(date, 784111777 - 3600, 784111777 - 3599))
+    end
+  end)
+
   it("reads each date of the calendar", function()
     for seconds = 0, 4e9, 86400 * 13 + 3671 do
-      assert.equal(seconds, lifetime.http_date(os.date("!%a, %d %b %Y %H:%M:%S GMT", seconds)))
+      assert.equal(seconds, core.http_date(os.date("!%a, %d %b %Y %H:%M:%S GMT", seconds)))
     end
   end)
 end)

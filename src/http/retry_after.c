@@ -1,10 +1,7 @@
 #include "http/retry_after.h"
 
 #include "base/ascii.h"
-
-#include <curl/curl.h>
-
-#include <string.h>
+#include "http/date.h"
 
 static void skip(grid_slice *rest)
 {
@@ -56,19 +53,10 @@ static long read_list_of_seconds(grid_slice rest)
     }
 }
 
-/* Every form of RFC 9110 section 5.6.7 begins with a weekday and has a time; curl_getdate
- * accepts more. */
 static long read_date(grid_slice value, time_t now)
 {
-    char text[64];
-    time_t date;
+    time_t date = grid_date_parse(value);
 
-    if (value.size < 1 || value.size >= sizeof text || !grid_ascii_is_letter(value.data[0]) ||
-        !memchr(value.data, ':', value.size))
-        return -1;
-    memcpy(text, value.data, value.size);
-    text[value.size] = '\0';
-    date = curl_getdate(text, NULL);
     if (date == -1)
         return -1;
     if (date <= now)

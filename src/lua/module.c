@@ -9,6 +9,7 @@
 #include "lua/bytes.h"
 #include "lua/command.h"
 #include "lua/crypto.h"
+#include "lua/date.h"
 #include "lua/engine.h"
 #include "lua/fields.h"
 #include "lua/file.h"
@@ -69,6 +70,7 @@ int luaopen_grid_core(lua_State *L)
     gridL_open_bytes(L);
     gridL_open_transfer(L);
     gridL_open_crypto(L);
+    gridL_open_date(L);
     gridL_open_engine(L);
     gridL_open_fields(L);
     gridL_open_file(L);

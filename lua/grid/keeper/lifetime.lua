@@ -1,9 +1,10 @@
 -- Computes the life of a session, and the skew between the server's clock and this one.
 -- Pure.
 -- Owns: the order in which `expires_in`, `expires_at`, the previous life and the `exp` of
--- a JWT are used; the reading of an HTTP date.
+-- a JWT are used.
 -- Does not know: windows and states, which are in timing.lua; records; exchanges.
 
+local core = require "grid.core"
 local jwt = require "grid.jwt"
 
 local lifetime = {}
@@ -45,28 +46,6 @@ function lifetime.of_login(tokens, now)
   return life
 end
 
-local MONTHS = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
-
--- Days from 1970-01-01 to a date of the Gregorian calendar; the year begins in March.
-local function days(year, month, day)
-  local y = month > 2 and year or year - 1
-  local m = (month + 9) % 12
-  return 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
-    + math.floor((153 * m + 2) / 5) + day - 719469
-end
-
---- IMF-fixdate (RFC 9110 5.6.7) as seconds since 1970 | nil.
-function lifetime.http_date(text)
-  if type(text) ~= "string" then return nil end
-  local day, name, year, hour, minute, second =
-    text:match "^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$"
-  local month = MONTHS[name]
-  if not month then return nil end
-  return days(tonumber(year), month, tonumber(day)) * 86400 + hour * 3600 + minute * 60 + second
-end
-
 --- Seconds that the clock of the server is ahead of this one. `date` is cut to whole
 --- seconds and was written between sending and receiving: a difference within these
 --- bounds is no skew.
@@ -75,7 +54,7 @@ end
 ---@param received_wall number
 ---@return number
 function lifetime.skew(date, sent_wall, received_wall)
-  local server = lifetime.http_date(date)
+  local server = date and core.http_date(date)
   if not server then return 0 end
   local least, most = server - received_wall, server + 1 - sent_wall
   if least <= 0 and most >= 0 then return 0 end

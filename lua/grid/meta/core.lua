@@ -36,6 +36,11 @@ function core.overlaps(text, size, ...) end
 ---@return string
 function core.uuid() end
 
+--- A date of HTTP (RFC 9110 section 5.6.7) as seconds since 1970; no value: it is none.
+---@param text string
+---@return integer?
+function core.http_date(text) end
+
 --- Seconds since boot, including suspension (CLOCK_BOOTTIME).
 ---@return number
 function core.boottime() end
