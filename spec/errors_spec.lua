@@ -192,9 +192,9 @@ describe("an error", function()
       server:fault { kind = "drop", execute = true }
       local _, err = client:request("POST", "/anything", {})
       assert.equal("unknown", err.outcome)
-      assert.matches("; whether it was executed is unknown$", tostring(err))
+      assert.matches("; it is unknown whether the request was executed$", tostring(err))
       assert.equal("grid: api error, status 500 (http_500): the service answered with status 500; "
-        .. "whether it was executed is unknown", (tostring(answered(500, "")):gsub(" %[request .*", "")))
+        .. "it is unknown whether the request was executed", (tostring(answered(500, "")):gsub(" %[request .*", "")))
       for _, status in ipairs { 400, 401, 410, 429, 503 } do
         assert.is_nil(tostring(answered(status, "")):find("unknown", 1, true), status)
       end

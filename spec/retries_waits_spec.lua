@@ -142,7 +142,7 @@ describe("a call", function()
         local err = tries("GET", first)
         assert_error(err, { kind = "network", code = "connect_failed", sent = first == 0 and "unknown" or "yes",
           outcome = "unknown", attempts = 2 })
-        assert.matches("; whether it was executed is unknown$", tostring(err))
+        assert.matches("; it is unknown whether the request was executed$", tostring(err))
         while err.cause do err = err.cause end
         assert_error(err, { status = first > 0 and first or nil, outcome = "unknown" })
       end

@@ -38,7 +38,7 @@ function Error:__tostring()
   local parts = { "grid: ", self.kind, " error" }
   if self.status then parts[#parts + 1] = (", status %d"):format(self.status) end
   parts[#parts + 1] = (" (%s): %s"):format(self.code, self.message)
-  if self.outcome == "unknown" then parts[#parts + 1] = "; whether it was executed is unknown" end
+  if self.outcome == "unknown" then parts[#parts + 1] = "; it is unknown whether the request was executed" end
   if self.request_id then parts[#parts + 1] = (" [request %s]"):format(self.request_id) end
   return table.concat(parts)
 end

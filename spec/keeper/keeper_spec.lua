@@ -67,6 +67,19 @@ describe("grid.keeper", function()
     assert.is_true(late > 0)
   end)
 
+  it("says what an answer without tokens lacks", function()
+    start()
+    for body, message in pairs {
+      ["<html>"] = "the token endpoint answered with status 200 and no tokens",
+      ['{"error":"bad_refresh_token"}'] = "the token endpoint answered with status 200: bad_refresh_token",
+    } do
+      assert(keeper:add("me", rig.TOKENS, { replace = true }))
+      server.faults[1] = function() return rig.response(200, body) end
+      local _, err = keeper:refresh "me"
+      assert.equal(message, err.message)
+    end
+  end)
+
   it("says that a session exists, and replaces it on demand", function()
     start()
     assert(keeper:add("me", rig.TOKENS))

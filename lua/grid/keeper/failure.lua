@@ -129,7 +129,7 @@ function failure.of_answer(result)
   local status = result.status
   local sent = status and (result.kind == "unreadable" and "unknown" or "yes") or result.kind == "refused" and "no" or "unknown"
   local err = errors.new {
-    kind = kind_of(result), code = result.code or "refused", message = result.message or "the server gave no tokens",
+    kind = kind_of(result), code = result.code or "refused", message = result.message or "the answer of the server has no tokens",
     sent = sent, status = status, retry_after = result.retry_after,
   }
   err.outcome = outcome_of(result, err.outcome)

@@ -31,8 +31,11 @@ local function kept_headers(headers)
   return kept
 end
 
-local function raw_result(status, headers, body, code)
-  return { kind = "unreadable", code = code, status = status, headers = kept_headers(headers), answer = body }
+local function raw_result(status, headers, body, problem)
+  return {
+    kind = "unreadable", code = problem.code, message = problem.message,
+    status = status, headers = kept_headers(headers), answer = body,
+  }
 end
 
 local function tokens_result(tokens, texts, body)
@@ -48,7 +51,8 @@ local function has_tokens(tokens)
   return (access ~= nil or refresh ~= nil) and is_text_or_nil(access) and is_text_or_nil(refresh)
 end
 
-local FAILED = { kind = "unknown", code = "exchange_failed" }
+local FAILED = { kind = "unknown", code = "exchange_failed", message = "the exchange failed to read the answer" }
+local NOT_STORABLE = { kind = "unknown", code = "bad_tokens", message = "the exchange returned tokens that cannot be stored" }
 
 -- The result of an exchange, which may be one of the user, for an answer.
 -- -> result | nil, failure
@@ -56,7 +60,7 @@ local function read_tokens(keeper, answer, grant)
   local tokens, problem = keeper.exchange.read(answer, grant)
   if type(tokens) ~= "table" then return nil, result.is_failure(problem) and problem or FAILED end
   local texts = has_tokens(tokens) and records.texts(tokens)
-  if not texts then return nil, { kind = "unknown", code = "bad_tokens" } end
+  if not texts then return nil, NOT_STORABLE end
   return tokens_result(tokens, texts, answer.body)
 end
 
@@ -73,7 +77,7 @@ function result.of_answer(keeper, answer, grant)
   local made, problem = result.of_tokens(keeper, answer, grant)
   if made then return made end
   if problem.kind ~= "reject" and problem.kind ~= "refused" and outcome.is_success(answer.status) then
-    return raw_result(answer.status, answer.headers, answer.body, problem.code)
+    return raw_result(answer.status, answer.headers, answer.body, problem)
   end
   return {
     kind = problem.kind or "unknown", code = problem.code or "http_" .. answer.status, message = problem.message,
@@ -87,7 +91,7 @@ function result.of_error(err)
   if err.outcome == "none" then return { kind = "refused", code = err.code, status = err.status, retry_after = err.retry_after } end
   local body = err.body
   if outcome.is_success(err.status) and body and body ~= "" and #body <= LONGEST_RAW then
-    return raw_result(err.status, err.headers or {}, body, err.code)
+    return raw_result(err.status, err.headers or {}, body, err)
   end
   return { kind = "unknown", code = err.code, status = err.status }
 end
