@@ -258,6 +258,28 @@ for name, new_program in pairs(loops) do
       assert.equal(2, keeper:status(me .. "refused").generation)
     end)
 
+    it("tells a caller whose time is over why the store has not taken the answer", function()
+      local puts, errs = 0, {}
+      local me = start { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+        puts = puts + 1
+        if puts > 2 and not errs[2] then return nil, "no space" end -- after the log-in and the intent
+        return put(...)
+      end }) }
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        errs[1] = select(2, keeper:refresh(me, { timeout = 0.3 }))
+        rig.pass(4000)
+        errs[2] = select(2, keeper:get(me, { timeout = 0.3 }))
+      end)
+      program.run()
+      for i, code in ipairs { "refresh_under_way", "session_expired" } do
+        raw_rig.assert_error(errs[i], { kind = "timeout", code = code })
+        assert.matches("no space", errs[i].message)
+      end
+      assert.equal("store", errs[1].cause.kind)
+      assert.equal(2, keeper:status(me).generation)
+    end)
+
     it("begins the rounds of `start` at a random time, since many workers start together", function()
       local unit, store, rounds = random.unit, grid.store.memory(), {}
       start { store = store }

@@ -72,7 +72,9 @@ end
 local function error_of(call, flight)
   local seconds = flight.seconds or 0
   local cause = flight.err
-  if not flight.is_over or flight.outcome == "elsewhere" then cause = failure.under_way(call.id) end
+  if not flight.is_over or flight.outcome == "elsewhere" then
+    cause = failure.under_way(call.id, flight.keeps > 0 and cause or nil)
+  end
   if not cause and flight.outcome == "back_off" then cause = failure.backing_off(call.id, flight.code, seconds) end
   return cause, seconds
 end

@@ -94,9 +94,11 @@ function failure.backing_off(id, code, seconds)
   return err
 end
 
-function failure.under_way(id)
-  local err = new("timeout", "refresh_under_way", "the refresh of the session '%s' has not ended in time", named(id))
-  err.retryable = true
+--- `cause`: why its answer has not been saved yet | nil
+function failure.under_way(id, cause)
+  local err = new("timeout", "refresh_under_way", "the refresh of the session '%s' has not ended in time%s",
+    named(id), because(cause))
+  err.retryable, err.cause = true, cause
   return err
 end
 
