@@ -25,7 +25,7 @@ function lifecycle.add(current, id, entry, lineage, is_replaced)
 end
 
 --- How to remove a record: "remove" from the store immediately, or "put" a tombstone,
---- when an exchange is under way and its owner's deadline has not passed.
+--- when an exchange is in flight and its owner's deadline has not passed.
 ---@return "remove"|"put"|"missing" act, table? tombstone
 function lifecycle.remove(current, env, facts)
   if not current or current.state == "removed" then return "missing" end

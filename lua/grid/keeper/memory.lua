@@ -161,7 +161,7 @@ function memory.forget(keeper, id)
 end
 
 --- Forgets a session that the store does not have, and removes its tombstone, if there is
---- one, once no exchange for it can be under way. The owner may run on another machine:
+--- one, once no exchange for it can be in flight. The owner may run on another machine:
 --- then it counts for how long the tombstone has been seen.
 ---@param tombstone table?
 function memory.clear(keeper, id, tombstone, rev)

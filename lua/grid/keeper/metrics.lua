@@ -56,7 +56,7 @@ function metrics.text(keeper)
   text:metric("sessions", "gauge", "Sessions that this process has in memory, by state.")
   local counts = sessions_by_state(keeper)
   for _, state in ipairs(STATES) do text:value(('sessions{state="%s"}'):format(state), counts[state] or 0) end
-  text:metric("refreshes_in_flight", "gauge", "Refreshes under way in this process.")
+  text:metric("refreshes_in_flight", "gauge", "Refreshes in flight in this process.")
   text:value("refreshes_in_flight", flights.count(keeper))
   text:metric("answers_pending", "gauge", "Answers that the store has not taken yet.")
   text:value("answers_pending", size(keeper.pending))

@@ -10,7 +10,7 @@ local observation = {}
 
 --- The facts of grid.keeper.owner about the owner in a record, without same_rev_for.
 ---@param record table?
----@param is_in_flight boolean a flight of this keeper is under way for the record
+---@param is_in_flight boolean this keeper has a flight for the record
 function observation.of(keeper, record, me, is_in_flight)
   local facts = { is_local = keeper.store.is_local == true, in_flight = is_in_flight }
   local held = record and (record.owner or record.intent and record.intent.owner)

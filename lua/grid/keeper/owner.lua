@@ -12,7 +12,7 @@ local owner = {}
 -- duration of the exchange and its commit, and `deadline`, the end of that on its
 -- CLOCK_BOOTTIME: both in whole milliseconds, as text.
 -- Facts are what the caller has observed of an owner:
---   in_flight     a flight of this keeper is under way for the record
+--   in_flight     this keeper has a flight for the record
 --   is_local      the store serves one host
 --   process       { state, start_time } of core.process, for the pid of `process_of`
 --   same_rev_for  seconds on the caller's CLOCK_BOOTTIME since it first saw this rev

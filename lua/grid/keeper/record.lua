@@ -73,10 +73,10 @@ local BACKOFF = codec.struct {
 -- from           { parent, attempt, key } of the answer | nil: the session was added
 -- spares         other answers to the parent of `from`, which are not used yet
 -- raws           answers that could not be read, each with the key that opens it
--- intent         of a refresh under way, or with an unknown outcome: see intent.lua
+-- intent         of a refresh in flight, or with an unknown outcome: see intent.lua
 -- backoff        { failures, seconds, since, code }: no attempt before that time
 -- dead           { code, after_unknown }
--- owner          of an exchange that was under way when the session was removed
+-- owner          of an exchange that was in flight when the session was removed
 local RECORD = codec.struct {
   { "id", text }, { "lineage", text }, { "gen", integer }, { "writes", integer }, { "state", text },
   { "tokens", codec.map, "optional" }, { "answer", text, "optional" }, { "life", seconds, "optional" },

@@ -18,7 +18,7 @@ local status = {}
 ---@field generation integer
 ---@field expires_at integer seconds since 1970
 ---@field refresh_at integer? seconds since 1970: the beginning of the advisory window; nil: the session is dead
----@field refreshing boolean a refresh is under way, here or in another process
+---@field refreshing boolean a refresh is in flight, here or in another process
 ---@field suspended boolean a refresh had an unknown outcome, and is not repeated yet
 ---@field backoff_until integer? seconds since 1970, rounded up: no request before it
 ---@field failures integer in a row
