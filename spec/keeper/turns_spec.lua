@@ -6,6 +6,7 @@ local errors = require "grid.errors"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
+local waiting = require "grid.keeper.waiting"
 
 local server, keeper
 
@@ -227,6 +228,44 @@ describe("The rounds of refresh_due", function()
       assert.equal(5 * round, server.stats().executions)
     end
   end)
+
+  -- A wait for the scheduler would have no end.
+  local function without_long_waits(work)
+    local wait_any, count = waiting.wait_any, 0
+    waiting.wait_any = function(...)
+      count = count + 1
+      assert(count < 5, "waits for a coroutine that does not run")
+      return wait_any(...)
+    end
+    local ok, problem = pcall(work)
+    waiting.wait_any = wait_any
+    assert(ok, problem)
+  end
+
+  for method, id in pairs { get = "me", refresh_due = false } do
+    it(("do not wait for a coroutine of the program, which has called %s"):format(method), function()
+      if rawget(_G, "ngx") then return end -- nginx is the scheduler there
+      server = rig.process()
+      keeper = rig.keeper(server)
+      assert(keeper:add("me", rig.TOKENS))
+      local store, has_yielded = keeper.store, false
+      keeper.store = rig.spoiled(store, { put = function(put, ...)
+        if not has_yielded then
+          has_yielded = true
+          coroutine.yield()
+        end
+        return put(...)
+      end })
+      rig.pass(3590)
+      local thread = coroutine.create(function() return keeper[method](keeper, id or nil) end)
+      assert(coroutine.resume(thread))
+      without_long_waits(function()
+        assert.same({ due = 1, refreshed = 0, adopted = 0, failed = 0, elsewhere = 1 }, assert(keeper:refresh_due()))
+      end)
+      assert(coroutine.resume(thread))
+      assert.same({ "dead", 1 }, { coroutine.status(thread), server.stats().executions })
+    end)
+  end
 
   it("close the keeper whole, if a handler of events has closed it", function()
     server = rig.process()

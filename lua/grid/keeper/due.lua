@@ -75,7 +75,7 @@ local COUNTED = {
 local function count(keeper, counts, flight)
   keeper.deferred[flight.id] = not flight.has_put and clock.boot() or nil
   if flight.outcome == "dead" and not flight.has_put then return end -- it was dead before
-  local name = COUNTED[flight.outcome or "kept"] -- without an outcome it waits for the store
+  local name = COUNTED[flight.outcome or flight.keeps > 0 and "kept" or "elsewhere"]
   if name then counts[name] = counts[name] + 1 end
 end
 
@@ -105,7 +105,8 @@ local function refresh_in_own_loop(keeper, ...)
   keeper.event_loop = loop
   keeper.event_loop_http = keeper.event_loop_http or keeper:new_http(loop.host)
   local inside = setmetatable({
-    host = loop.host, http = keeper.event_loop_http, may_persist = false, on_landed = function() keeper:on_landed() end,
+    loop = loop, host = loop.host, http = keeper.event_loop_http, may_persist = false,
+    on_landed = function() keeper:on_landed() end,
   }, { __index = keeper })
   local counts
   loop.host.spawn(function(...) counts = refresh_all(inside, ...) end, ...)

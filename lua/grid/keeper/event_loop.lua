@@ -17,10 +17,11 @@ Condition.__index = Condition
 --- Waits until `signal`, at most `seconds`.
 function Condition:wait(seconds)
   if not self.is_signalled then
-    self.thread, self.deadline = coroutine.running(), core.now() + seconds
-    self.waiting[self] = true
+    local thread = coroutine.running()
+    self.thread, self.deadline = thread, core.now() + seconds
+    self.waiting[self], self.threads[thread] = true, true
     coroutine.yield(WAIT)
-    self.waiting[self] = nil
+    self.waiting[self], self.threads[thread] = nil, nil
   end
   self.is_signalled = false
 end
@@ -35,7 +36,7 @@ end
 
 --- A loop without coroutines. Its `host` is one for grid.http.
 function event_loop.new()
-  local self = setmetatable({ waiting = {}, problem = nil }, Loop)
+  local self = setmetatable({ waiting = {}, threads = {}, problem = nil }, Loop)
   self.host = {
     name = "event_loop", now = core.now, can_yield = core.is_yieldable,
     spawn = function(f, ...)
@@ -43,7 +44,9 @@ function event_loop.new()
       return true
     end,
     condition = function()
-      return setmetatable({ waiting = self.waiting, thread = false, deadline = 0, is_signalled = false }, Condition)
+      return setmetatable({
+        waiting = self.waiting, threads = self.threads, thread = false, deadline = 0, is_signalled = false,
+      }, Condition)
     end,
   }
   return self
@@ -64,6 +67,12 @@ end
 
 function event_loop:resume(thread, ...)
   take(self, thread, coroutine.resume(thread, ...))
+end
+
+--- Does the coroutine wait for this loop? Another one waits for a scheduler of the
+--- program, which does not run as long as this loop does.
+function event_loop:is_waiting(thread)
+  return self.threads[thread] == true
 end
 
 local LONGEST_WAIT = 60 -- seconds, so that a wrong clock delays a coroutine by a minute at most

@@ -136,12 +136,20 @@ end
 
 local MOST_KEEPS = 3 -- in 0.7 s
 
+-- In the event loop of a keeper: is the flight one that this loop does not resume?
+local function is_out_of_reach(keeper, flight)
+  local carrier = flight.carrier
+  return keeper.loop and not (carrier and keeper.loop:is_waiting(carrier.thread))
+end
+
 local function is_settled(keeper, flight)
   return keeper.closed or flight.keeps > MOST_KEEPS or flights.current(keeper, flight.id) ~= flight
+    or is_out_of_reach(keeper, flight)
 end
 
 --- Waits until one of the flights has ended, or the keeper is closed, but not for a store
---- that does not take the answer: it may refuse that of one session only. -> its index
+--- that does not take the answer: it may refuse that of one session only; and not for a
+--- coroutine that cannot go on meanwhile. -> its index
 function flights.await_one(keeper, list)
   while waiting.is_possible(keeper.host) do
     local seconds, waiters = LONGEST_WAIT, {}

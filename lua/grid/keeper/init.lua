@@ -119,6 +119,7 @@ function keeper.new(given)
   self.pulse = {}    -- conditions of keeper:start and keeper:run
   self.ticker = false -- the loop of keeper:start
   self.event_loop, self.event_loop_http = false, false -- for concurrent refreshes in plain Lua
+  self.loop = false -- in such refreshes, the loop that runs them
   self.may_persist = true -- a flight in a coroutine may wait for the store without end
   self.closed = false
   return setmetatable(self, Keeper)
