@@ -82,6 +82,28 @@ describe("a request", function()
     end
   end
 
+  local FOREIGN = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+  local CHUNKS = "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\n[1,\r\n0A\r\n\"two\",null\r\n1\r\n]\r\n0\r\n"
+  local FRAMES = {
+    ["of chunks"] = CHUNKS .. "\r\n",
+    ["of chunks with a trailer"] = CHUNKS .. "Trailer: 3\r\n\r\n",
+    ["of chunks, and what follows them"] = CHUNKS .. "\r\n" .. FOREIGN,
+    ["and what follows it"] = "Content-Length: 14\r\n\r\n[1,\"two\",null]" .. FOREIGN,
+  }
+  for name, frame in pairs(FRAMES) do
+    it("whose answer cannot be decoded keeps that without the framing " .. name, function()
+      for _, coding in ipairs { "gzip", "utf-8" } do
+        local raw = rig.raw_server(("HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n%s"):format(coding, frame))
+        local client = grid.new { api_key = "key", base_url = raw.url, host = raw.host, retries = 0 }
+        local _, err = client:request("POST", "/x", "{}")
+        rig.assert_error(err, { kind = "protocol", code = "bad_encoding", sent = "yes", status = 200 })
+        assert.equal('[1,"two",null]', err.body)
+        client:close()
+        raw.close()
+      end
+    end)
+  end
+
   it("calls an answer that cannot be decoded one that makes no sense", function()
     local client = client_of()
     for _, query in ipairs { "coding=unheard-of", "coding=gzip&cut=20" } do

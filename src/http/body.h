@@ -17,6 +17,7 @@ typedef struct grid_body {
     grid_buffer bytes;
     grid_buffer encoded;
     bool is_encoded;
+    bool is_chunked; /* `encoded` has the framing of chunks, too */
 } grid_body;
 
 void grid_body_init(grid_body *body, size_t limit);
@@ -33,9 +34,10 @@ bool grid_body_add(grid_body *body, grid_slice bytes, grid_error *err);
 void grid_body_add_encoded(grid_body *body, grid_slice bytes);
 
 /* The answer has ended with `code`, or was aborted by the caller. If libcurl could not
- * decode the bytes, the encoded bytes become the body; otherwise they are cleared.
- * Returns CURLE_BAD_CONTENT_ENCODING in the first case, `code` in the second. */
-CURLcode grid_body_end(grid_body *body, CURLcode code, bool is_aborted);
+ * decode the bytes, the encoded bytes become the body, without the framing of chunks and
+ * what follows its end; otherwise they are cleared. Returns CURLE_BAD_CONTENT_ENCODING in
+ * the first case, `code` in the second. */
+CURLcode grid_body_end(grid_body *body, CURL *easy, CURLcode code, bool is_aborted);
 
 void grid_body_clear(grid_body *body);
 

@@ -117,7 +117,7 @@ static void on_finish(grid_task *task, CURLcode code)
     if (code == CURLE_OPERATION_TIMEDOUT)
         transfer->timing.total = grid_clock_now() - task->started;
     report_connection(transfer, code);
-    code = grid_body_end(&transfer->body, code, transfer->has_failure);
+    code = grid_body_end(&transfer->body, task->easy, code, transfer->has_failure);
     transfer->code = check_answer(transfer, code);
     transfer->is_finished = true;
     if (transfer->code != CURLE_OK && (!transfer->has_failure || grid_transfer_is_refused(transfer)))
