@@ -44,6 +44,27 @@ describe("The keeper", function()
     assert.equal(1, #server.raw.requests)
   end)
 
+  it("pauses the readers' refreshes of a valid session where the store takes no intent", function()
+    local is_full = false
+    local store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_full then return nil, "full" end
+      return put(...)
+    end })
+    start { store = store, recheck = 1e9 }
+    assert(keeper:add("me", rig.TOKENS))
+    is_full = true
+    for _, seconds in ipairs { 3500, 2, 60 } do -- twice in the advisory window, and in the mandatory one
+      rig.pass(seconds)
+      local before = store.calls.put
+      for _ = 1, 20 do assert.equal("access-0", assert(keeper:get "me").access_token) end
+      assert.equal(before + 1, store.calls.put)
+    end
+    rig.pass(2)
+    is_full = false
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+    assert.equal("added failed failed failed refreshed", rig.names(events))
+  end)
+
   it("refreshes tokens that had expired when they were added", function()
     start()
     local past = os.time() - 100

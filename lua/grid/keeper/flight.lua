@@ -220,6 +220,7 @@ function conclude.failed(keeper, flight, effect)
   flight.err = flight.err or failure.of_answer(problem)
   emit(flight, "failed", { kind = flight.err.kind, code = flight.err.code })
   if effect.record and effect.rev then memory.adopt_after(keeper, effect.record, effect.rev, flight.edits) end
+  if flight.err.kind == "store" then memory.pause(keeper, flight.id) end
 end
 
 function conclude.missing(keeper, flight, effect)

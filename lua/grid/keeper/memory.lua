@@ -132,6 +132,17 @@ local function adopt(keeper, record, rev, is_orphaned)
   return entry
 end
 
+local STORE_PAUSE = 1 -- seconds
+
+--- Pauses the refreshes that readers of a valid session begin, after the store has taken
+--- no intent: else each reader would begin one.
+function memory.pause(keeper, id)
+  local entry = keeper.entries[id]
+  if not entry then return end
+  entry.paused_until = math.max(entry.paused_until, clock.boot() + STORE_PAUSE)
+  arm(keeper, entry)
+end
+
 --- Counts an edit: a session was added or removed, so records that were read before may
 --- be outdated.
 function memory.note_edit(keeper)
