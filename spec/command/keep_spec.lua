@@ -83,7 +83,8 @@ describe("grid keep", function()
     assert.same({ 0, "bob\n", "" }, { shell "keep list" })
     local err
     code, out, err = shell "keep get ann"
-    local told = "grid: store error (not_found): the store has no session 'ann': add the tokens of a log-in (grid keep add)\n"
+    local told = "grid: the store is grid.store.file: sessions\n"
+      .. "grid: store error (not_found): the store has no session 'ann': add the tokens of a log-in (grid keep add)\n"
     assert.same({ 1, "", told }, { code, out, err })
   end)
 

@@ -2,6 +2,7 @@
 -- Owns: the wait for a store that takes no answer, and the report of what is lost.
 -- Does not know: the configuration, and the verbs of the command.
 
+local errors = require "grid.errors"
 local exit = require "grid.cli.exit"
 local keeper_config = require "grid.cli.keeper_config"
 local output = require "grid.cli.output"
@@ -37,6 +38,13 @@ function open_keeper.assert(value, err)
   exit.failed(err, err.cause and { cause = output.describe_error(err.cause) })
 end
 
+-- With another folder or prefix in the configuration, each session is missing: the
+-- command names the store.
+local function name_store(problem, keeper)
+  local err = exit.is_exit(problem) and problem.message
+  if errors.is_error(err, "store") and err.code == "not_found" then problem.remark = "the store is " .. tostring(keeper.store) end
+end
+
 -- -> on_event of a keeper, which also prints why its spool cannot be used
 local function spool_reporter(holder, out, on_event)
   return function(event)
@@ -59,7 +67,10 @@ function open_keeper.use(given, out, work, on_event)
   save_pending(keeper, out)
   keeper:close()
   if not is_saved(keeper) then exit.failed(LOST, nil, not ok and problem_text(value) or nil) end
-  if not ok then error(value, 0) end
+  if not ok then
+    name_store(value, keeper)
+    error(value, 0)
+  end
   return value
 end
 
