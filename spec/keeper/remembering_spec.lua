@@ -300,7 +300,7 @@ describe("a keeper", function()
   end)
 
   it("reads no record of the many that it remembers for a refresh", function()
-    start { store = grid.store.memory() }
+    start { store = grid.store.memory(), recheck = 7200 }
     for i = 1, 1000 do assert(keeper:add("session " .. i, rig.TOKENS)) end
     assert.equal(0, calls_of(keeper.store, "get", function() assert(keeper:refresh "session 1") end))
   end)
