@@ -29,7 +29,7 @@ static bytes member(grid_slice object, const char *name)
 {
     grid_slice raw = {"\"\"", 2};
 
-    CHECK(grid_json_member(object, name, &raw));
+    CHECK(grid_json_member(object, slice_text(name), &raw));
     return unhex_n(raw.data + 1, raw.size - 2);
 }
 
@@ -93,7 +93,7 @@ static void one_encryption(const grid_hpke_context *context, grid_slice encrypti
     grid_error err;
     uint64_t sequence;
 
-    CHECK(grid_json_member(encryption, "sequence_number", &number));
+    CHECK(grid_json_member(encryption, slice_text("sequence_number"), &number));
     sequence = strtoull(number.data, NULL, 10);
     grid_hpke_compute_nonce(context, sequence, nonce);
     CHECK_MEM(nonce, sizeof nonce, wanted_nonce.data, wanted_nonce.size);
@@ -115,7 +115,7 @@ static void the_encryptions_give_the_values_of_the_rfc(void)
     grid_error err;
     size_t count = 0;
 
-    CHECK(grid_json_member(vector, "encryptions", &encryptions));
+    CHECK(grid_json_member(vector, slice_text("encryptions"), &encryptions));
     CHECK(grid_hpke_key_schedule(secret.data, slice(&info), &context, &err));
     for (; grid_json_element(encryptions, count, &encryption); count++)
         one_encryption(&context, encryption);
@@ -130,7 +130,7 @@ static void the_single_shot_gives_the_first_encryption_of_the_rfc(void)
     grid_buffer enc, out;
     grid_error err;
 
-    CHECK(grid_json_member(vector, "encryptions", &encryptions) && grid_json_element(encryptions, 0, &first));
+    CHECK(grid_json_member(vector, slice_text("encryptions"), &encryptions) && grid_json_element(encryptions, 0, &first));
     plaintext = member(first, "pt"), aad = member(first, "aad"), wanted = member(first, "ct");
     grid_buffer_init(&enc, 1024);
     grid_buffer_init(&out, 1024);

@@ -55,7 +55,6 @@ static void walk(grid_slice text)
     grid_json_reader_init(&reader, text);
     while ((token = grid_json_next(&reader, &raw)) != GRID_JSON_END) {
         must(raw.size > 0 && raw.data >= text.data && raw.data + raw.size <= text.data + text.size);
-        must(grid_json_type(raw) == token);
         if (token == GRID_JSON_STRING)
             requote(raw);
         depth += token == GRID_JSON_OBJECT_BEGIN || token == GRID_JSON_ARRAY_BEGIN;
@@ -93,7 +92,7 @@ static void cut_members(grid_slice object)
         tried++;
         grid_buffer_init(&name, raw.size);
         must(grid_json_unquote(raw, &name, &err) && grid_buffer_reserve(&name, 0, &err));
-        if (grid_json_member(object, name.data, &value))
+        if (grid_json_member(object, content(&name), &value))
             must(grid_json_validate(value, &err));
         grid_buffer_clear(&name);
     }

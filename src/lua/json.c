@@ -20,7 +20,7 @@ static int json_slice(lua_State *L)
     for (i = 2; i <= steps; i++) {
         bool found = lua_type(L, i) == LUA_TNUMBER
                          ? grid_json_element(value, (size_t)lua_tointeger(L, i) - 1, &value)
-                         : grid_json_member_named(value, gridL_check_slice(L, i), &value);
+                         : grid_json_member(value, gridL_check_slice(L, i), &value);
         if (!found)
             return 0;
     }

@@ -99,14 +99,6 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw)
     return token;
 }
 
-grid_json_token grid_json_type(grid_slice value)
-{
-    const char *start = value.size ? value.data : "";
-    const char *at = grid_scan_blanks(start, start + value.size);
-
-    return at < start + value.size ? token_of(*at) : GRID_JSON_END;
-}
-
 /* `at` is after the bracket that opens an object or array; the result is after the one
  * that closes it. Outside of strings only brackets are counted. */
 static const char *skip_container(const char *at, const char *end)
@@ -179,7 +171,7 @@ bool grid_json_next_member(grid_json_reader *reader, grid_slice *name, grid_slic
     return grid_json_next(reader, name) == GRID_JSON_STRING && next_value(reader, value);
 }
 
-bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value)
+bool grid_json_member(grid_slice object, grid_slice name, grid_slice *value)
 {
     grid_json_reader reader;
     grid_slice raw, candidate;
@@ -195,11 +187,6 @@ bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *valu
         }
     }
     return found;
-}
-
-bool grid_json_member(grid_slice object, const char *name, grid_slice *value)
-{
-    return grid_json_member_named(object, (grid_slice){name, strlen(name)}, value);
 }
 
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value)

@@ -58,15 +58,10 @@ grid_json_token grid_json_next(grid_json_reader *reader, grid_slice *raw);
 /* For a reader that has just read OBJECT_BEGIN: the next member, name with quotes. */
 bool grid_json_next_member(grid_json_reader *reader, grid_slice *name, grid_slice *value);
 
-/* The type of a value, by its first byte; the slice may begin with blanks. */
-grid_json_token grid_json_type(grid_slice value);
-
 /* The exact bytes of a value, without the blanks around it. False: no such member, or not
  * an object/array. If a name occurs twice, the last one counts, as in lua-cjson. Names
- * are compared unescaped. */
-bool grid_json_member(grid_slice object, const char *name, grid_slice *value);
-/* The same for a name that may contain U+0000. */
-bool grid_json_member_named(grid_slice object, grid_slice name, grid_slice *value);
+ * are compared unescaped, and may contain U+0000. */
+bool grid_json_member(grid_slice object, grid_slice name, grid_slice *value);
 bool grid_json_element(grid_slice array, size_t index, grid_slice *value);
 
 /* Appends the value of a raw string (with quotes) as UTF-8; a lone surrogate becomes
