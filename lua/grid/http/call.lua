@@ -12,7 +12,7 @@ local call = {}
 local Call = { __index = call }
 
 local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
-local SHORTEST_TRY = 0.1 -- seconds
+local SHORTEST_ATTEMPT = 0.1 -- seconds
 
 --- The request of a call. method, url, headers and body are the arguments of
 --- engine:start, and are the same in each attempt.
@@ -111,8 +111,8 @@ end
 local function is_retryable(self, answer, err)
   if err then return may_repeat(self, err) end
   if answer.status < 400 then return false end
-  local try_outcome = outcome.of(answer.sent, answer.status)
-  return try_outcome == "none" or try_outcome == "unknown" and is_idempotent(self.request)
+  local attempt_outcome = outcome.of(answer.sent, answer.status)
+  return attempt_outcome == "none" or attempt_outcome == "unknown" and is_idempotent(self.request)
 end
 
 -- A random delay between half of `delay` and `delay`, so that clients that failed
@@ -171,7 +171,7 @@ function call:conclude(now)
   -- No further attempt starts unless the time left suffices for a connection and an
   -- answer: an attempt that ends at the deadline has an unknown outcome, and that of the
   -- refusal is known.
-  self.needed = math.max(SHORTEST_TRY, expected)
+  self.needed = math.max(SHORTEST_ATTEMPT, expected)
   local delay = not self.scheduler.is_abandoned and delay_before_next(self, retryable, answer.retry_after)
   if not delay or self.deadline - (now + delay) < self.needed then return nil end
   if on_event then

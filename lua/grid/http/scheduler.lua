@@ -138,10 +138,10 @@ function scheduler:read()
     if self:obstacle() == errors.forked then return true end -- in the handler of the previous call
     self.calls[call.id] = nil
     reactor.remove(call.id)
-    local next_try, problem = conclude(call, self.host.now())
+    local next_attempt, problem = conclude(call, self.host.now())
     raised = raised or problem
-    if next_try then
-      self.sleeping[call] = next_try
+    if next_attempt then
+      self.sleeping[call] = next_attempt
     else
       self:done(call)
     end

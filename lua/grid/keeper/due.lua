@@ -82,17 +82,17 @@ end
 -- At most `concurrency` flights at once.
 local function refresh_all(keeper, ids, concurrency, stop_when)
   local counts = { due = #ids, refreshed = 0, adopted = 0, failed = 0, elsewhere = 0 }
-  local under_way = {}
+  local in_flight = {}
   local function await_one()
-    local i = flights.await_one(keeper, under_way)
-    count(keeper, counts, table.remove(under_way, i))
+    local i = flights.await_one(keeper, in_flight)
+    count(keeper, counts, table.remove(in_flight, i))
   end
   for _, id in ipairs(ids) do
     if keeper.closed or stop_when and stop_when() then break end
-    under_way[#under_way + 1] = flights.offer(keeper, id, {})
-    if #under_way >= concurrency then await_one() end
+    in_flight[#in_flight + 1] = flights.offer(keeper, id, {})
+    if #in_flight >= concurrency then await_one() end
   end
-  while #under_way > 0 do await_one() end
+  while #in_flight > 0 do await_one() end
   return counts
 end
 
