@@ -275,7 +275,7 @@ describe("an answer that the store does not take", function()
     is_down = false
     local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
     other.spool = rig.spoiled(other.spool, { remove = function() error "the file system is read-only" end })
-    other.spool.prepare = function() return true end
+    other.spool.prepare, other.spool.list_readable = function() return true end, other.spool.list
     for _ = 1, 2 do other:refresh_due() end
     server.faults[1] = function() return rig.response(502, "") end
     assert.is_nil(other:refresh "me")
@@ -294,6 +294,20 @@ describe("an answer that the store does not take", function()
     local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
     other:refresh_due()
     assert.equal("adopted", rig.names(told))
+    other:close()
+  end)
+
+  it("is committed although the spool has entries that cannot be read", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    assert(keeper:refresh "me")
+    is_down = false
+    folder:run(("mkdir %s/00/%s %s/ff/%s"):format(path, ("00"):rep(32), path, ("ff"):rep(32)))
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path })
+    other:refresh_due()
+    assert.equal("adopted", rig.names(told))
+    assert.same({}, (keeper.spool:list_readable(10)))
     other:close()
   end)
 

@@ -166,7 +166,7 @@ function spool.commit(keeper, only_id, tell)
   prepare(keeper, pass.tell)
   local count, after = 0, nil
   repeat
-    local names = keeper.spool:list(PAGE, after) or {}
+    local names = keeper.spool:list_readable(PAGE, after) -- what cannot be read stays, too
     for _, name in ipairs(names) do
       local ok, is_done = pcall(commit_entry, keeper, name, only_id, pass)
       if ok and is_done then count = count + 1 end

@@ -301,33 +301,41 @@ function File:due(now, limit)
 end
 
 -- Appends the ids of a bucket to `ids`, and notes them in `known`. The name of a file
--- never gets another id, so that each file is opened once. -> true | nil, error
+-- never gets another id, so that each file is opened once. -> error of what cannot be
+-- read | nil
 local function list_bucket(self, bucket, known, ids)
   local names, err = errors.core_result(core.file_names(self.folder:path(bucket)))
-  if not names then return nil, err end
+  if not names then return err end
+  local first_problem
   for _, name in ipairs(names) do
     if is_name(name) then
       local id, _, problem = self.ids[name], nil, nil
       if not id then id, _, problem = read_one_of(self, name) end
-      if problem then return nil, problem end
       known[name], ids[#ids + 1] = id, id
+      first_problem = first_problem or problem
     end
   end
-  return true
+  return first_problem
+end
+
+--- `list` that passes over what cannot be read. -> ids, error of the first of these | nil
+function File:list_readable(limit, after)
+  contract.check_list("store:list", limit, after)
+  local exists, err = self.folder:has_records()
+  if not exists then return {}, err end
+  local known, ids = {}, {}
+  for _, bucket in ipairs(folders.BUCKETS) do
+    local problem = list_bucket(self, bucket, known, ids)
+    err = err or problem
+  end
+  self.ids = known
+  return contract.page(ids, limit, after), err
 end
 
 function File:list(limit, after)
-  contract.check_list("store:list", limit, after)
-  local exists, err = self.folder:has_records()
-  if not exists then return exists == false and {} or nil, err end
-  local known, ids = {}, {}
-  for _, bucket in ipairs(folders.BUCKETS) do
-    local ok
-    ok, err = list_bucket(self, bucket, known, ids)
-    if not ok then return nil, err end
-  end
-  self.ids = known
-  return contract.page(ids, limit, after)
+  local ids, err = self:list_readable(limit, after)
+  if err then return nil, err end
+  return ids
 end
 
 function File:__tostring()
