@@ -336,6 +336,23 @@ describe("grid keep", function()
     assert.matches("\nrefreshed ann, generation 2\n", out)
   end)
 
+  it("refreshes what is due, although a file of the store cannot be read, and names that file", function()
+    local path = "sessions/00/" .. ("0"):rep(64)
+    local problem = ("grid: store error (not_read): cannot read %s: Is a directory\n"):format(path)
+    add("ann", 0.001)
+    folder:run("mkdir " .. path)
+    assert.same({ 1, "refreshed ann, generation 2\n", problem }, { shell "sleep 1; keep run --once" })
+    assert.same({ 1, "", problem }, { shell "keep run --once" })
+    add("ben", 0.001)
+    local code, out, err = shell [[
+      sleep 1; KEEP run --config keeper.json --every 0.1 >out & executed 2; kill $!; wait $!; echo $?; cat out]]
+    assert.equal(0, code)
+    assert.matches("^0\n.*refreshed ben, generation 2\n", out)
+    assert.equal(problem, err)
+    shell "keep remove ann; keep remove ben"
+    assert.same({ 1, "", problem }, { shell "keep run" })
+  end)
+
   -- A hundred sessions that are due, of log-ins that the server does not know, or knows.
   local function add_hundred(tokens)
     local keeper = grid.keeper {

@@ -92,7 +92,18 @@ local function run_once(keeper)
     waiting.sleep(keeper.host, NAP)
     counts = refresh()
   end
+  open_keeper.assert(keeper:list { limit = 1 }) -- refresh_due reports no unreadable record if others are due
   if has_failed then exit.failed "grid: keep run: a due session was not refreshed: `grid keep status ID` shows its last error" end
+end
+
+-- Ends the command if the store cannot be used. An unreadable record must not keep the
+-- others from their refresh.
+local function check_store(keeper, output)
+  local ids, err = keeper:list { limit = 1 }
+  local store = keeper.store
+  local has_others = err and store.list_readable and store:list_readable(1)[1]
+  if has_others then return output:note("%s", tostring(err)) end
+  open_keeper.assert(ids, err)
 end
 
 local function run_until_signal(keeper, every, write)
@@ -116,7 +127,7 @@ function run.run(given, output)
     output:flush()
   end
   open_keeper.use(given, output, function(keeper)
-    open_keeper.assert(keeper:list { limit = 1 })
+    if not given.once then check_store(keeper, output) end
     local write = metrics_writer(keeper, given.metrics, every, output)
     if write(true) then exit.failed "grid: keep run: --metrics names a file that cannot be written" end
     local ok, problem = pcall(given.once and run_once or run_until_signal, keeper, every, write)
