@@ -251,7 +251,7 @@ describe("grid keep", function()
   it("tells that its spool cannot be used before the spool is needed", function()
     configure(nil, { spool = "secret/spool" })
     add("ann", 0.001)
-    local told = "grid: the spool takes no tokens if the store fails: cannot read the folder secret/spool: Not a directory\n"
+    local told = "grid: the spool, or an entry in it, cannot be used: cannot read the folder secret/spool: Not a directory\n"
     local code, out, err = shell "keep get ann --field token_type"
     assert.same({ 0, "Bearer\n", told }, { code, out, err })
     code, out, err = shell [[

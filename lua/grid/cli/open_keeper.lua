@@ -50,7 +50,7 @@ local function spool_reporter(holder, out, on_event)
   return function(event)
     if on_event then on_event(event) end
     local fault = event.name == "failed" and not event.id and holder.keeper.spool_fault
-    if fault then out:note("grid: the spool takes no tokens if the store fails: %s", fault.message) end
+    if fault then out:note("grid: the spool, or an entry in it, cannot be used: %s", fault.message) end
   end
 end
 

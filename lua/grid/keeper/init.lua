@@ -103,7 +103,7 @@ function keeper.new(given)
   self.host = self.http.host
   self.rules = { reuse = exchange.reuse or "strict", reuse_seconds = exchange.reuse_seconds, timeout = self.timeout }
   self.has_opened_spool = not self.spool
-  self.spool_fault = nil -- why the spool cannot be used
+  self.spool_fault = nil -- why the spool, or an entry in it, cannot be used
   self.committed = {} -- names of entries that the spool does not remove -> true
   self.instance = core.uuid()
   self.endpoints = { are_known = false } -- of the issuer, see discovery.lua

@@ -148,9 +148,9 @@ local function commit_entry(keeper, name, only_id, pass)
   return true
 end
 
--- Creates the folder before an answer needs it; reports once that it cannot be used.
-local function prepare(keeper, tell)
-  local before, _, err = keeper.spool_fault, keeper.spool:prepare()
+-- Reports once why the spool, or an entry in it, cannot be used.
+local function report(keeper, err, tell)
+  local before = keeper.spool_fault
   keeper.spool_fault = err
   if err and not (before and before.code == err.code) then
     tell(keeper, { name = "failed", kind = err.kind, code = "spool_" .. err.code })
@@ -163,16 +163,18 @@ function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
   local pass = { tell = tell or events.emit, may_drop = true }
-  prepare(keeper, pass.tell)
+  local _, err = keeper.spool:prepare() -- creates the folder before an answer needs it
   local count, after = 0, nil
   repeat
-    local names = keeper.spool:list_readable(PAGE, after) -- what cannot be read stays, too
+    local names, problem = keeper.spool:list_readable(PAGE, after)
+    err = err or problem
     for _, name in ipairs(names) do
       local ok, is_done = pcall(commit_entry, keeper, name, only_id, pass)
       if ok and is_done then count = count + 1 end
     end
     after = names[PAGE]
   until not after
+  report(keeper, err, pass.tell)
   return count
 end
 
