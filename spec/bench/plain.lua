@@ -11,6 +11,7 @@ local common = require "spec.bench.common"
 local core = require "grid.core"
 local json = require "grid.json"
 local measure = require "spec.bench.measure"
+local refresh_body = require "grid.api.refresh_body"
 local sandbox = require "spec.support.sandbox"
 local version = require "grid.version"
 
@@ -35,7 +36,7 @@ local function write_requests(server)
   local payloads, bodies = {}, {}
   for i, session in ipairs(server:sessions { encryption_public_key = KEY, count = CALLS }) do
     payloads[i] = json.encode(json.decode(session.kms_payload_json))
-    bodies[i] = core.refresh_body(KEY, payloads[i])
+    bodies[i] = assert(refresh_body.new(KEY, payloads[i]))
   end
   common.write("key", KEY)
   common.write("payloads", table.concat(payloads, "\n"))
