@@ -186,6 +186,13 @@ describe("the documentation", function()
     end
   end)
 
+  it("names every member of the object of a command that failed", function()
+    local names = pages.read("lua/grid/cli/output.lua"):match "SHOWN = (%b{})"
+    for name in (names .. '"error" "rescued_to"'):gmatch '"([%l_]+)"' do
+      assert.is_truthy(section("## Commands", COMMAND):find("`" .. name .. "`", 1, true), name)
+    end
+  end)
+
   it("names only files and headings that exist", function()
     for _, page in ipairs(pages.documents()) do
       pages.check_links(page.text, page.path:match "^(.*/)" or "")
