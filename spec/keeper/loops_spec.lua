@@ -14,8 +14,9 @@ for name, new_program in pairs(loops) do
 
     setup(function()
       server = rig.process()
+      local first = new_program()
       if name == "luv" then require "luv".new_timer():close() end -- the loop opens files
-      new_program().run()
+      first.run()
     end)
     teardown(function() server.close() end)
 
