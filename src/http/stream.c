@@ -129,6 +129,7 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
 {
     char line[128];
 
+    stream->is_unsent = false;
     if (!stream->connection || !is_relevant(stream, text))
         return false;
     snprintf(line, sizeof line, "%.*s", (int)text.size, text.data);

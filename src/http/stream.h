@@ -39,8 +39,8 @@ bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry);
 /* Reads a line of libcurl's text for this transfer. `detail` is the CURLOPT_ERRORBUFFER,
  * `entry` as in grid_driver_entry. True: the line is a GOAWAY with a new last stream,
  * which is stored in stream->last.
- * stream->is_unsent: nghttp2 has ended the connection before it has written the
- * request. */
+ * stream->is_unsent: the line says that nghttp2 has ended the connection before it has
+ * written the request. */
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text);
 
