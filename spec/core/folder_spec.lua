@@ -118,6 +118,27 @@ describe("a folder", function()
     assert_error("not_durable", core.folder_sync(path "nowhere"))
   end)
 
+  it("has the same place by each of its paths, also before it is made", function()
+    folder:run "ln -s tmp link && ln -s nowhere/folder dangling && ln -s loop loop"
+    for _, paths in ipairs {
+      { "tmp", "/tmp//", "./tmp/.", "tmp/../tmp", "link", "link/../link/" },
+      { "new", "new/", "/new", "tmp/../new", "link/../new", "new/." },
+      { "nowhere/folder", "dangling", "dangling/.", "nowhere//./folder" },
+      { "link/new/more", "tmp/new//more" },
+      { "loop" },
+      { "file" },
+    } do
+      local expected = core.folder_place(path(paths[1]))
+      for _, name in ipairs(paths) do assert.equal(expected, core.folder_place(path(name)), name) end
+      for _, other in ipairs { "tmp/file", "tmp/new/file", "more", "", "dangling/file" } do
+        assert.not_equal(expected, core.folder_place(path(other)), other)
+      end
+    end
+    assert.equal(core.folder_place "/", core.folder_place "//..")
+    assert.equal(core.folder_place "/new", core.folder_place(("../"):rep(50) .. "new"))
+    assert_error("not_read", core.folder_place("/" .. ("x/"):rep(3000)))
+  end)
+
   it("that others can write to is refused", function()
     for _, mode in ipairs { "g+w", "o+w" } do
       folder:run("chmod 700 tmp && chmod " .. mode .. " tmp")

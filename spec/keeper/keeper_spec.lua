@@ -44,8 +44,10 @@ describe("grid.keeper", function()
     raw_rig.assert_misuse(function() keeper.get({}, "a") end, "with a colon")
     local given = { exchange = keeper.exchange, store = keeper.store, seal_keys = { "x" } }
     raw_rig.assert_misuse(function() grid.keeper(given) end, "32 bytes")
-    given = { exchange = keeper.exchange, store = grid.store.file { directory = "/a" }, spool = "/a/" }
-    raw_rig.assert_misuse(function() grid.keeper(given) end, "'spool' must be another folder than that of the store")
+    for _, path in ipairs { "/a/", "//a", "/./a", "/tmp/../a" } do
+      given = { exchange = keeper.exchange, store = grid.store.file { directory = "/a" }, spool = path }
+      raw_rig.assert_misuse(function() grid.keeper(given) end, "'spool' must be another folder than that of the store")
+    end
     keeper:close()
     raw_rig.assert_misuse(function() keeper:get "a" end, "closed")
   end)

@@ -8,6 +8,7 @@
 
 #include "base/folder.h"
 #include "base/listing.h"
+#include "base/place.h"
 #include "base/status.h"
 
 static const char LISTING[] = "grid.core.listing";
@@ -129,6 +130,19 @@ static int file_exists(lua_State *L)
     return 1;
 }
 
+/* folder_place(path) -> a text that is the same for all paths of that folder, which need
+ * not exist | nil, kind, code, message */
+static int folder_place(lua_State *L)
+{
+    char place[GRID_PLACE_SIZE];
+    grid_error err;
+
+    if (!grid_place_of(luaL_checkstring(L, 1), place, &err))
+        return gridL_fail(L, &err);
+    lua_pushstring(L, place);
+    return 1;
+}
+
 /* Calls a function of folder.h with the path -> true | nil, kind, code, message */
 static int call(lua_State *L, bool (*function)(const char *path, grid_error *err))
 {
@@ -165,6 +179,7 @@ void gridL_open_folder(lua_State *L)
         {"folder_make", folder_make},
         {"folder_sync", folder_sync},
         {"folder_check", folder_check},
+        {"folder_place", folder_place},
         {NULL, NULL},
     };
 

@@ -32,7 +32,7 @@ end
 
 --- Is the spool the folder of this store, whose sessions would be mixed with entries?
 function spool.is_store(opened, store)
-  return getmetatable(store) == getmetatable(opened) and tostring(store) == tostring(opened)
+  return getmetatable(store) == getmetatable(opened) and opened:shares_folder(store)
 end
 
 local NAME_SIZE = 32

@@ -273,6 +273,12 @@ function core.folder_sync(path) end
 ---@return true? ok, string? kind, string? code, string? message
 function core.folder_check(path) end
 
+--- A text that is the same for all paths of a folder, which may not exist yet: device and
+--- inode of the last folder on the way that exists, and the names of the others.
+---@param path string
+---@return string? place, string? kind, string? code, string? message
+function core.folder_place(path) end
+
 --- Commits and closes up to 64 written files. -> position of a file that failed to its
 --- kind, code and message
 ---@param files grid.core.file[]

@@ -97,6 +97,9 @@ local function path_of(self, name)
   return self.folder:path(name:sub(1, 2) .. "/" .. name)
 end
 
+--- Are the files of both stores in the same folder?
+function File:shares_folder(other) return self.folder:is_same(other.folder) end
+
 --- Creates the folder, as the first put does. -> true | nil, error
 function File:prepare() return self.folder:prepare() end
 

@@ -35,6 +35,12 @@ local function has_layout(self)
   return false
 end
 
+--- Is that the same folder, by whichever path? Neither needs to exist.
+function folders:is_same(other)
+  local place = core.folder_place(self.directory)
+  return place ~= nil and place == core.folder_place(other.directory)
+end
+
 --- A record was read or written in the folder.
 function folders:note_use()
   self.is_known = true
