@@ -7,6 +7,7 @@
 #include "crypto/random.h"
 #include "http/clock.h"
 #include "lua/bytes.h"
+#include "lua/claim.h"
 #include "lua/command.h"
 #include "lua/crypto.h"
 #include "lua/date.h"
@@ -68,6 +69,7 @@ int luaopen_grid_core(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     gridL_open_buffer(L);
     gridL_open_bytes(L);
+    gridL_open_claim(L);
     gridL_open_transfer(L);
     gridL_open_crypto(L);
     gridL_open_date(L);

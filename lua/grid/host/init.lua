@@ -22,6 +22,7 @@ local host = {}
 ---@field can_yield? fun(): boolean
 ---@field witness? fun(): table? { is_ended, close }: shows whether the running coroutine was ended, if nothing else shows that
 ---@field every? fun(seconds: number, f: function, ...) calls f(...) again and again while it returns true (threads may be ended)
+---@field background_obstacle? fun(): string? why this Lua VM may not use `every`; nil: it may
 ---@field loop? fun(): any the running event loop, if a program may have several
 ---@field linger? number seconds that a coroutine which serves others continues without work
 ---@field grace? number seconds that a call of an abandoned waiter continues
@@ -39,6 +40,7 @@ local HOST = {
   can_yield = { type = "function" },
   witness = { type = "function" },
   every = { type = "function" },
+  background_obstacle = { type = "function" },
   loop = { type = "function" },
   grace = { type = "number" },
   linger = { type = "number" },
@@ -107,7 +109,7 @@ end
 local nginx = is_nginx() and require "grid.host.nginx" or nil
 
 -- Fields of a host that has `condition`; any other host is completed, and lacks them.
-local WITH_CONDITION = { "can_yield", "every", "grace", "linger", "loop", "poller", "witness" }
+local WITH_CONDITION = { "background_obstacle", "can_yield", "every", "grace", "linger", "loop", "poller", "witness" }
 
 --- Raises unless `given` is a valid host. `what` is the function that received it.
 function host.check(what, given)

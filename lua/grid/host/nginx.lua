@@ -17,6 +17,7 @@ local witnesses = require "grid.host.nginx_witness"
 local nginx = {
   name = "nginx", now = core.now, grace = 5, linger = 0.1,
   condition = conditions.new, witness = witnesses.of_thread, spawn = timers.spawn, every = timers.every,
+  background_obstacle = timers.background_obstacle,
 }
 
 local WAITING_PHASES = {

@@ -63,6 +63,11 @@ end
 -- again.
 local clocks = {}
 
+-- ngx_lua keeps a Lua VM while one of its timers is pending, and a clock always has one.
+-- Without lua_code_cache, each request has a VM of its own: only one VM of a worker may
+-- have clocks, for each subsystem.
+local claim
+
 local function strike(is_premature, clock)
   if is_premature then return end
   local checks = clock.checks
@@ -134,6 +139,14 @@ end
 
 -- ngx.timer.at raises an error in these phases.
 local WITHOUT_TIMERS = { init = true, exit_worker = true }
+
+--- -> nil: this Lua VM may use `every` | the cause
+function timers.background_obstacle()
+  local phase = ngx.get_phase()
+  if WITHOUT_TIMERS[phase] then return ("nginx has no timers in the phase '%s'"):format(phase) end
+  claim = claim or core.claim(ngx.config.subsystem == "stream" and 2 or 1)
+  return not claim and "another Lua VM of this worker does so already (lua_code_cache off makes one for each request)" or nil
+end
 
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass

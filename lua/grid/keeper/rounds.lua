@@ -77,23 +77,29 @@ local function check_often(host, ticker)
   if host.every then host.every(math.max(SHORTEST_CHECK, math.min(ticker.every, LONGEST_CHECK)), revive, ticker) end
 end
 
+local function no_background(host, obstacle)
+  return errors.new {
+    kind = "request", code = "no_background",
+    message = ("the host '%s' cannot run code in the background here%s: call keeper:run, or keeper:refresh_due at intervals; "
+      .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name, obstacle and ", since " .. obstacle or ""),
+  }
+end
+
 --- Begins the rounds in the background, the first one at a random time, since the workers
 --- of an nginx start together. -> true | nil, error
 function rounds.start(keeper, given)
   local host, every = keeper.host, given.every or EVERY
   local ticker = { keeper = keeper, every = every, delay = every * random.unit(), has_begun = false, witness = nil }
   rounds.stop(keeper)
+  local obstacle = host.background_obstacle and host.background_obstacle()
+  if obstacle then return nil, no_background(host, obstacle) end
   keeper.ticker = ticker
   if host.spawn and host.spawn(tick, keeper, ticker) then
     check_often(host, ticker)
     return true
   end
   keeper.ticker = false
-  return nil, errors.new {
-    kind = "request", code = "no_background",
-    message = ("the host '%s' cannot run code in the background here: call keeper:run, or keeper:refresh_due at intervals; "
-      .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name),
-  }
+  return nil, no_background(host)
 end
 
 --- Ends the rounds.

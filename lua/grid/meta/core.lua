@@ -232,6 +232,12 @@ function core.writer(most_threads) end
 ---@return grid.core.notifier? notifier, string? kind, string? code, string? message
 function core.notifier(secret) end
 
+--- What one Lua VM of this process may have, for each number: 1 or 2. It ends when it is
+--- collected, at the latest with its VM.
+---@param number integer
+---@return userdata? claim nil: there is one
+function core.claim(number) end
+
 --- The names in a folder, in no order.
 ---@param folder string
 ---@return string[]? names, string? kind, string? code, string? message
