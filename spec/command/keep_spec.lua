@@ -419,6 +419,25 @@ describe("grid keep", function()
     assert.same({ 0, "replayed ann, generation 1\nrefreshed ann, generation 2\n", "" }, { code, out, err })
   end)
 
+  it("tells once that a record cannot be read, in rounds, or while it waits for another machine", function()
+    server:set { mode = "idempotent" }
+    configure({ reuse = "idempotent", idempotency_header = "Idempotency-Key" }, { timeout = 1 })
+    leave(3600)
+    assert(grid.store.file { directory = folder.path .. "/sessions" }:put("bad", nil, "no record", 1))
+    local code, out = shell "sleep 4; keep run --once"
+    assert.equal(1, code)
+    assert.equal("failed bad: store (record_corrupt)\nreplayed ann, generation 1\nrefreshed ann, generation 2\n", out)
+    local store = grid.store.file { directory = folder.path .. "/sessions" }
+    local _, rev = store:get "bad"
+    assert(store:put("bad", rev, "grid-keeper-record 9\n", 1))
+    add("ben", 0.001)
+    code, out = shell [[
+      KEEP run --config keeper.json --every 0.1 --metrics grid.prom >out & executed 2; sleep 0.5; kill $!; wait $!; cat out]]
+    assert.same({ 0, "failed bad: store (record_version)\nrefreshed ben, generation 2\n" }, { code, out })
+    local failures = folder:read "grid.prom":match '{event="failed"} (%d+)\n'
+    assert.is_true(tonumber(failures) > 1, failures)
+  end)
+
   it("sends nothing again at a strict server while the session of another machine is valid", function()
     configure(nil, { timeout = 1 })
     leave(3500)

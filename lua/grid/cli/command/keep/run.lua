@@ -46,6 +46,16 @@ local function event_line(event)
   return table.concat(parts)
 end
 
+-- The store fails in each round, without a pause, where a record cannot be read: that is
+-- printed once, and again if it changes, or after another event of the session. `last`:
+-- id -> code of the failure that was its last event.
+local function is_repeated(last, event)
+  local key, code = event.id or "", event.name == "failed" and event.kind == "store" and event.code or nil
+  local before = last[key]
+  last[key] = code
+  return code ~= nil and code == before
+end
+
 -- Replaces the file by a rename, so that a reader sees a whole one. It has the mode of
 -- new files, since the reader is another user; it holds no secret.
 local function write_metrics(path, text)
@@ -120,8 +130,9 @@ local function check(given)
 end
 
 function run.run(given, output)
-  local every = check(given)
+  local every, last = check(given), {}
   local function on_event(event)
+    if is_repeated(last, event) then return end
     output:line("%s", event_line(event))
     output:object(event)
     output:flush()
