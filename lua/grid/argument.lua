@@ -55,8 +55,8 @@ local function plain(name)
   return (ascii.lower(name):gsub("_", ""))
 end
 
---- ", did you mean 'x'?" | "": no known name is similar
-function argument.suggest(name, known)
+--- ", did you mean 'x'?" | `otherwise`: no known name is similar
+function argument.suggest(name, known, otherwise)
   local best, best_distance = nil, 3
   for candidate in pairs(known) do
     local d = #name < 64 and distance(plain(name), plain(candidate)) or best_distance
@@ -64,7 +64,7 @@ function argument.suggest(name, known)
       best, best_distance = candidate, d
     end
   end
-  return best and (", did you mean '%s'?"):format(best) or ""
+  return best and (", did you mean '%s'?"):format(best) or otherwise
 end
 
 return argument

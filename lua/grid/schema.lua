@@ -62,7 +62,7 @@ local FEW = 8 -- names that a message lists
 -- The end of a message about an unknown name: the name that is most similar, else all
 -- names if they are few.
 local function hint(name, declared)
-  local suggestion = type(name) == "string" and argument.suggest(name, declared) or ""
+  local suggestion = type(name) == "string" and argument.suggest(name, declared, "") or ""
   local names = schema.sorted_names(declared)
   if suggestion ~= "" or #names == 0 or #names > FEW then return suggestion end
   return "; its fields are " .. table.concat(names, ", ")

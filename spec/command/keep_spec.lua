@@ -146,7 +146,7 @@ describe("grid keep", function()
     for words, expected in pairs {
       ["get ann --field id_token"] = { 1, "the session 'ann' has no id_token" },
       ["get ann --field acces_token"] = { 2, "no field 'acces_token', did you mean 'access_token'?" },
-      ["get ann --field refresh_token"] = { 2, "no field 'refresh_token': `grid keep get --help` lists the fields" },
+      ["get ann --field refresh_token"] = { 2, "no field 'refresh_token'; `grid keep get --help` lists the fields" },
       ["get ann --field scope --header"] = { 2, "give --field or --header, not both" },
       ["get ann --header --json"] = { 2, "--json shows no secret" },
       ["get ann --timeout -1"] = { 2, "--timeout must be a number of seconds, 0 or more" },
@@ -181,6 +181,8 @@ describe("grid keep", function()
       assert.equal(out, select(2, shell("grid help keep " .. verb)))
     end
     assert.same({ 2, "", "grid: keep: there is no verb 'gte', did you mean 'get'?\n" }, { shell "grid keep gte" })
+    assert.same({ 2, "", "grid: keep: there is no verb 'frobnicate'; `grid keep --help` lists the verbs\n" },
+      { shell "grid keep frobnicate" })
     assert.same({ 2, "", "grid: keep: no verb is given; `grid keep --help` lists them\n" }, { shell "grid keep" })
     assert.same({ 2, "", "grid: keep get: option '--config' is missing\n" }, { shell "grid keep get ann" })
   end)

@@ -37,6 +37,7 @@ describe("the command", function()
   it("refuses what it does not know with 2, and names what was meant", function()
     local code, out, err = run:grid "refrehs x.json"
     assert.same({ 2, "", "grid: there is no command 'refrehs', did you mean 'refresh'?\n" }, { code, out, err })
+    assert.equal("grid: there is no command 'frobnicate'; `grid --help` lists the commands\n", select(3, run:grid "frobnicate"))
     for _, words in ipairs { "help refrehs", "--help refrehs" } do
       assert.same({ 2, "", err }, { run:grid(words) })
     end
@@ -56,7 +57,7 @@ describe("the command", function()
   it("tells scripts of wrong words too", function()
     for words, message in pairs {
       ["refresh --json"] = "refresh: FILE is missing", ["--json"] = "options follow the name of a command: grid COMMAND --json",
-      ["refresh x.json --emial --json"] = "refresh: there is no option '--emial'",
+      ["refresh x.json --emial --json"] = "refresh: there is no option '--emial'; `grid refresh --help` lists the options",
     } do
       local code, out, err = run:grid(words)
       assert.same({ 2, message }, { code, harness.objects(out)[1].error.message })

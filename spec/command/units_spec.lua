@@ -41,7 +41,7 @@ describe("the words of a command", function()
 
   it("are refused with the name that was meant", function()
     assert.equal("grid: try: there is no option '--emial', did you mean '--email'?", refusal("a", "--emial", "x"))
-    assert.equal("grid: try: there is no option '--zzzzzzz'", refusal("a", "--zzzzzzz"))
+    assert.equal("grid: try: there is no option '--zzzzzzz'; `grid try --help` lists the options", refusal("a", "--zzzzzzz"))
   end)
 
   it("are refused when they are too few, too many, or given twice", function()

@@ -301,7 +301,8 @@ describe("the options of the OAuth 2.0 exchange", function()
   end)
 
   it("raise where they do not fit each other", function()
-    misuse({ token_url = URL, client_id = "app" }, "'client_secret' is missing", 'client_auth = "basic"')
+    misuse({ token_url = URL, client_id = "app" }, "'client_secret' is missing", 'client_auth = "basic"',
+      'a client without a secret has client_auth = "none"')
     misuse(with(NONE, { client_secret = "canary-s" }), "'client_secret' is not used", 'client_auth = "none"')
     misuse(with(BASIC, { private_key = PRIVATE }), "'private_key' is not used")
     misuse({ token_url = URL, client_id = "app", client_auth = "private_key_jwt" }, "'private_key' is missing")

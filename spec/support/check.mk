@@ -73,19 +73,19 @@ SUITES = model faults tools steps slow c lua5.4 luajit nginx inside-nginx portab
           $(FUZZERS:%=fuzz-%) crypto-interop rock bench
 
 .PHONY: check check-all
-check-all:  ## the same, each check that takes one VM on both, and clang-tidy with its analyzer, on the tests, too
-	@$(MAKE) BOTH=1 check
-
 # The tests wait more than they compute, so the build with sanitizers runs meanwhile. The checks start in
 # this order, the long ones first; -o: asan-build is done, and without that make would start a target that
 # depends on it last.
-check:  ## all that CI runs: the tests, then every check below
+check:  ## all that CI runs: the tests, then the checks
 	spec/support/setup check
 	@$(MAKE) -s asan-build & $(MAKE) test; wait
 	@echo; echo 'Now the checks, three at a time; each shows its output when it ends.'
 	@$(MAKE) -k -j3 -Otarget -o asan-build valgrind gc sanitize faults model rock-test slow tools steps portable lint fuzz crypto-interop layers || true
 	@$(MAKE) bench-quick || true
 	@$(SUITE) sum $(SUITES)
+
+check-all:  ## the same, each check that takes one VM on both, and clang-tidy with its analyzer, on the tests, too
+	@$(MAKE) BOTH=1 check
 
 # The specs that wait for connections; the other parts of the core are the same in both builds.
 WAITS := $(HOSTILE) spec/core spec/regress spec/keeper/loops_spec.lua $(addprefix spec/,$(addsuffix _spec.lua,\

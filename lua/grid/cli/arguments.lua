@@ -40,7 +40,8 @@ end
 
 local function refuse_unknown(command, options, name)
   if SECRETS[name] then exit.usage("%s", SECRETS[name]) end
-  local hint = argument.suggest(name, options):gsub("'(.*)'", "'--%1'")
+  local otherwise = ("; `grid %s --help` lists the options"):format(command.name)
+  local hint = argument.suggest(name, options, otherwise):gsub("'(.*)'", "'--%1'")
   exit.usage("%s: there is no option '--%s'%s", command.name, name, hint)
 end
 

@@ -100,13 +100,14 @@ local function choose(words)
   local name = words[1]
   if name:find "^%-" then exit.usage("options follow the name of a command: grid COMMAND %s", name:match "^[^=]*") end
   if not modules[name] then
-    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules))
+    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules, "; `grid --help` lists the commands"))
   end
   local declared, verb = require(modules[name]), words[2]
   if not declared.verbs or GENERAL_WORDS[verb] then return complete(declared, name), words end
   if not verb then exit.usage("%s: no verb is given; `grid %s --help` lists them", name, name) end
   if not declared.verbs[verb] then
-    exit.usage("%s: there is no verb '%s'%s", name, verb, argument.suggest(verb, declared.verbs))
+    local otherwise = ("; `grid %s --help` lists the verbs"):format(name)
+    exit.usage("%s: there is no verb '%s'%s", name, verb, argument.suggest(verb, declared.verbs, otherwise))
   end
   return complete(declared.verbs[verb], name .. " " .. verb), { unpack(words, 2) }
 end

@@ -75,8 +75,10 @@ function client_auth.add(method, client, audience, now, fields, headers)
   return add_to[method](client, audience, now, fields, headers)
 end
 
--- The option that each method requires, and the options that it reads.
+-- The option that each method requires, what to do without it, and the options that each
+-- method reads.
 local NEEDED = { basic = "client_secret", post = "client_secret", private_key_jwt = "private_key" }
+local REMEDY = { client_secret = "; a client without a secret has client_auth = \"none\"", private_key = "" }
 local READ = {
   basic = { client_secret = true }, post = { client_secret = true }, none = {},
   private_key_jwt = { private_key = true, key_id = true },
@@ -87,7 +89,7 @@ local READ = {
 local function check(what, method, given)
   local needed = NEEDED[method]
   if needed and given[needed] == nil then
-    argument.raise("%s: field '%s' is missing: client_auth = \"%s\" needs it", what, needed, method)
+    argument.raise("%s: field '%s' is missing: client_auth = \"%s\" needs it%s", what, needed, method, REMEDY[needed])
   end
   for _, name in ipairs { "client_secret", "private_key", "key_id" } do
     if given[name] ~= nil and not READ[method][name] then

@@ -21,7 +21,7 @@ read.get = {
   arguments = { ids.argument },
   options = {
     config = keeper_config.option,
-    field = { value = "FIELD", help = "prints this field, such as access_token or expires_at; see below" },
+    field = { value = "FIELD", help = "prints this field, such as access_token or expires_at" },
     header = { help = "prints `Authorization: Bearer TOKEN`, which `curl -H @-` reads" },
     timeout = { value = "SECONDS", number = true, help = "to wait for a refresh of another program; default 5" },
     ["min-ttl"] = { value = "SECONDS", number = true, help = "refreshes first if the session ends before that" },
@@ -41,9 +41,8 @@ local function check_get(given)
     exit.usage "keep get: --json shows no secret: give it without --field and --header"
   end
   if given.field and not FIELDS[given.field] then
-    local hint = argument.suggest(given.field, FIELDS)
     exit.usage("keep get: a session has no field '%s'%s", given.field,
-      hint ~= "" and hint or ": `grid keep get --help` lists the fields")
+      argument.suggest(given.field, FIELDS, "; `grid keep get --help` lists the fields"))
   end
   for _, name in ipairs { "timeout", "min-ttl" } do
     local value = given[name]
