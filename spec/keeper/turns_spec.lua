@@ -267,6 +267,37 @@ describe("The rounds of refresh_due", function()
     end)
   end
 
+  it("do not wait for a coroutine that another round has resumed, and that waits for the program", function()
+    if rawget(_G, "ngx") then return end -- nginx is the scheduler there
+    server = rig.process()
+    keeper = rig.keeper(server)
+    for _, id in ipairs { "first", "second" } do
+      assert(keeper:add(id, { access_token = "a", refresh_token = id .. "-0", expires_in = id == "first" and 60 or 90 }))
+    end
+    local yields = { second1 = true, first2 = true } -- the intent of one, the answer of the other
+    local puts = { first = 0, second = 0 }
+    keeper.store = rig.spoiled(keeper.store, {
+      put = function(put, id, ...)
+        puts[id] = puts[id] + 1
+        if yields[id .. puts[id]] then coroutine.yield(id) end
+        return put(id, ...)
+      end,
+      due = function(_, _, limit) return { "first", limit > 1 and "second" or nil } end,
+    })
+    rig.pass(100)
+    local one = coroutine.create(function() return keeper:refresh_due() end)
+    local other = coroutine.create(function() return keeper:refresh_due { limit = 1 } end)
+    assert.equal("second", select(2, assert(coroutine.resume(one))))
+    assert.equal("first", select(2, assert(coroutine.resume(other))))
+    local began = core.now()
+    assert(coroutine.resume(one))
+    assert.equal("dead", coroutine.status(one))
+    assert.is_true(core.now() < began + 0.5, core.now() - began)
+    assert(coroutine.resume(other))
+    assert.same({ "dead", 2 }, { coroutine.status(other), server.stats().executions })
+    assert.equal(2, keeper:status "first".generation)
+  end)
+
   it("close the keeper whole, if a handler of events has closed it", function()
     server = rig.process()
     keeper = rig.keeper(server, { on_event = function(event)

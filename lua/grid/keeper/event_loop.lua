@@ -36,7 +36,7 @@ end
 
 --- A loop without coroutines. Its `host` is one for grid.http.
 function event_loop.new()
-  local self = setmetatable({ waiting = {}, threads = {}, problem = nil }, Loop)
+  local self = setmetatable({ waiting = {}, threads = {}, observers = {}, problem = nil }, Loop)
   self.host = {
     name = "event_loop", now = core.now, can_yield = core.is_yieldable,
     spawn = function(f, ...)
@@ -54,15 +54,18 @@ end
 
 -- Any other yield is that of a store or a handler, for a scheduler of the program: the
 -- caller of `run` yields in its place. Outside of a coroutine there is no scheduler, and
--- the coroutine is resumed immediately.
-local function pass_on(...)
-  if core.is_yieldable() then return coroutine.yield(...) end
+-- the coroutine is resumed immediately. The waits on `observers` end, since it is out of
+-- the reach of another `run` now.
+local function pass_on(self, ...)
+  if not core.is_yieldable() then return end
+  for condition in pairs(self.observers) do condition:signal() end
+  return coroutine.yield(...)
 end
 
 local function take(self, thread, ok, first, ...)
   if not ok then self.problem = self.problem or first end
   if not ok or first == WAIT or coroutine.status(thread) == "dead" then return end
-  return take(self, thread, coroutine.resume(thread, pass_on(first, ...)))
+  return take(self, thread, coroutine.resume(thread, pass_on(self, first, ...)))
 end
 
 function event_loop:resume(thread, ...)

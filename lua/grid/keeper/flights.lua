@@ -157,6 +157,7 @@ function flights.await_one(keeper, list)
       if is_settled(keeper, flight) then return i end
       seconds, waiters[i] = math.min(seconds, ensure_begun(keeper, flight)), flight.waiters
     end
+    waiters[#waiters + 1] = keeper.loop and keeper.loop.observers or nil
     if seconds > 0 then waiting.wait_any(keeper.host, waiters, seconds) end
   end
   return 1 -- each of them was carried out by the caller
