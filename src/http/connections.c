@@ -193,12 +193,11 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_s
     const grid_connection *connection = fd == CURL_SOCKET_BAD ? NULL : &connections->table[fd];
     bool is_http1 = !may_share || grid_tls_lacks_http2(easy);
     bool is_first = !is_reused(easy), is_busy = is_in_use(connection, is_http1);
-    bool is_idle = !is_first && !is_busy;
 
     *lease = (grid_lease){.is_refused = is_busy && is_http1};
     if (lease->is_refused)
         return false;
-    if (is_idle && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
+    if (!is_first && !is_busy && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
         if (connection)
             end(fd);
         return false;
@@ -206,7 +205,6 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_s
     if (connection)
         begin_lease(connections, easy, fd, lease);
     lease->is_first = is_first;
-    lease->was_idle = is_idle;
     return true;
 }
 

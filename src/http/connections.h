@@ -37,7 +37,6 @@ typedef struct grid_lease {
     curl_socket_t fd;
     unsigned opened; /* the number of the socket, since descriptors are reused */
     CURL *user;      /* handle of the transfer */
-    bool was_idle;   /* the connection was open, and no other transfer used it */
     bool is_first;   /* the connection was opened for this request */
     bool is_refused; /* none was begun: the connection carries a request of HTTP/1.1 */
     uint64_t received; /* bytes of TLS before the request; 0: not known */

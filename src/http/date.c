@@ -1,5 +1,7 @@
 #include "http/date.h"
 
+#include "base/ascii.h"
+
 #include <curl/curl.h>
 
 #include <string.h>

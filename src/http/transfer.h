@@ -4,7 +4,7 @@
  * Owns: copies of the request's headers, the answer's bytes (all wiped when freed), and
  * one easy handle while in flight. The caller keeps the bytes of the request's body until
  * the transfer has finished or is freed.
- * Does not know: Lua, JSON, and further tries. A request is executed at most once: if
+ * Does not know: Lua, JSON, and further attempts. A request is executed at most once: if
  * libcurl would send it again, the transfer is aborted with code "connection_lost". The
  * caller that started a transfer frees it; freeing cancels a transfer in flight. */
 #ifndef GRID_HTTP_TRANSFER_H
