@@ -9,6 +9,7 @@ local pasted = require "grid.pasted"
 local rescue = require "grid.cli.rescue"
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
+local text_file = require "grid.cli.text_file"
 
 local authentication = {}
 
@@ -58,7 +59,7 @@ end
 --- Begins the file for a new session. An existing one is replaced only with `force`.
 function authentication.begin(path, force)
   exit.if_exists(path, force)
-  return exit.assert(session_file.begin(path))
+  return exit.assert(text_file.begin(path))
 end
 
 --- The session of a log-in, saved in `file` if there is one.

@@ -14,7 +14,7 @@ local pasted = require "grid.pasted"
 local redis_store = require "grid.cli.redis_store"
 local schema = require "grid.schema"
 local service = require "grid.cli.service"
-local session_file = require "grid.cli.session_file"
+local text_file = require "grid.cli.text_file"
 
 local keeper_config = {}
 
@@ -84,7 +84,7 @@ local function path_from(base, path)
 end
 
 local function text_of(base, path)
-  return exit.assert(session_file.read_text(path_from(base, path)))
+  return exit.assert(text_file.read(path_from(base, path)))
 end
 
 local function secret_of(base, path)
@@ -140,7 +140,7 @@ local function seal_keys(base, paths)
 end
 
 local function read(path)
-  local value, _, _, fault = json.decode(exit.assert(session_file.read_text(path)))
+  local value, _, _, fault = json.decode(exit.assert(text_file.read(path)))
   if type(value) ~= "table" or json.is_array(value) then
     exit.usage("%s holds no JSON object%s", path, value == nil and ": " .. fault or "")
   end

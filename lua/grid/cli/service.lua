@@ -8,7 +8,7 @@ local core = require "grid.core"
 local exit = require "grid.cli.exit"
 local grid = require "grid"
 local pasted = require "grid.pasted"
-local session_file = require "grid.cli.session_file"
+local text_file = require "grid.cli.text_file"
 
 local service = {}
 
@@ -43,7 +43,7 @@ end
 local function read_api_key(path)
   if not path then return nil end
   local text
-  if path == "-" then text = io.read "*l" else text = exit.assert(session_file.read_text(path)) end
+  if path == "-" then text = io.read "*l" else text = exit.assert(text_file.read(path)) end
   local key = first_line(text)
   if key == "" then exit.usage "--api-key-file: its first line is empty" end
   return check_api_key("--api-key-file", key)

@@ -1,15 +1,15 @@
 -- Session files: a JSON object { address, kms_payload, private_key, saved_at }, or a bare
 -- kms_payload.
--- Owns: the form, the lock and the atomic replacement of a file. The bytes of kms_payload
--- and of each member that is not known here are kept.
+-- Owns: the form, and when the replacement of a file begins and ends. The bytes of
+-- kms_payload and of each member that is not known here are kept.
 -- Does not know: the service. The text of a file holds a private key, and is never sent.
 
 local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
-local pasted = require "grid.pasted"
 local sessions = require "grid.api.session"
+local text_file = require "grid.cli.text_file"
 
 local session_file = {}
 
@@ -27,31 +27,8 @@ local session_file = {}
 local Session = { __name = "grid.cli.session" }
 Session.__index = Session
 
-local MAX_BYTES = 1024 * 1024 -- far more than a session has
-
 local function fail(code, format, ...)
   return nil, errors.new { kind = "store", code = code, message = format:format(...) }
-end
-
-local function check_text(text, path)
-  if not text or text == "" then return fail("not_read", "%s is empty", path) end
-  if #text > MAX_BYTES then return fail("not_read", "%s is larger than %d bytes", path, MAX_BYTES) end
-  return pasted.without_mark(text)
-end
-
---- The text of a file | nil, error.
-function session_file.read_text(path)
-  local file, problem = io.open(path, "rb")
-  local text
-  if file then
-    text, problem = file:read(MAX_BYTES + 1)
-    file:close()
-  end
-  if problem then
-    if not problem:find(path, 1, true) then problem = path .. ": " .. problem end
-    return fail("not_read", "cannot read %s", problem)
-  end
-  return check_text(text, path)
 end
 
 --- A session that was read from no file.
@@ -100,27 +77,7 @@ end
 
 --- The session in a file | nil, error.
 function session_file.read(path)
-  local text, err = session_file.read_text(path)
-  if not text then return nil, err end
-  return session_file.parse(text, path)
-end
-
---- Locks the file and creates a temporary file in its folder, which shows that the file
---- can be replaced. -> file with `commit(text)` and `close` | nil, error
-function session_file.begin(path)
-  return errors.core_result(core.file_begin(path))
-end
-
---- Replaces the whole file, or creates it. -> true | nil, error
-function session_file.replace(path, text)
-  local file, err = session_file.begin(path)
-  if not file then return nil, err end
-  return errors.core_result(file:commit(text))
-end
-
-local function read_begun(file, path)
-  local text, err = errors.core_result(file:read(MAX_BYTES + 1))
-  if text then text, err = check_text(text, path) end
+  local text, err = text_file.read(path)
   if not text then return nil, err end
   return session_file.parse(text, path)
 end
@@ -128,10 +85,11 @@ end
 --- The session in a file whose replacement has begun, so that an answer can be saved.
 --- `save` or `close` ends the replacement. -> grid.cli.Session | nil, error
 function session_file.open(path)
-  local file, err = session_file.begin(path)
+  local file, err = text_file.begin(path)
   if not file then return nil, err end
-  local session
-  session, err = read_begun(file, path)
+  local text, session
+  text, err = text_file.read_begun(file, path)
+  if text then session, err = session_file.parse(text, path) end
   if not session then
     file:close()
     return nil, err
@@ -148,7 +106,7 @@ local function new_pair(self)
   self.bare, self.private_key = false, pair:export()
   local saved
   saved, err = self:save()
-  if saved then self.file, err = session_file.begin(self.path) end
+  if saved then self.file, err = text_file.begin(self.path) end
   if err then return nil, err end
   return pair
 end

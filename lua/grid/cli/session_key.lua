@@ -3,9 +3,9 @@
 -- Does not know: where a session file keeps its key, which is in session_file.lua.
 
 local exit = require "grid.cli.exit"
-local session_file = require "grid.cli.session_file"
 local sessions = require "grid.api.session"
 local times = require "grid.cli.times"
+local text_file = require "grid.cli.text_file"
 
 local session_key = {}
 
@@ -17,7 +17,7 @@ session_key.option = {
 
 --- The text of the file that --key names | nil: the option is not given
 function session_key.text(given)
-  return given.key and exit.assert(session_file.read_text(given.key))
+  return given.key and exit.assert(text_file.read(given.key))
 end
 
 --- The opened authorization key of a session. The command ends if `pair` does not open

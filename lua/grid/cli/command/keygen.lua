@@ -4,7 +4,7 @@
 local core = require "grid.core"
 local exit = require "grid.cli.exit"
 local grid = require "grid"
-local session_file = require "grid.cli.session_file"
+local text_file = require "grid.cli.text_file"
 
 local keygen = {
   arguments = {},
@@ -24,7 +24,7 @@ line, base64 of PKCS#8 DER. The public key is printed: send it as encryption_pub
 local function write_file(given, output, pair)
   local path = given.out
   exit.if_exists(path, given.force)
-  exit.assert(session_file.replace(path, pair:export() .. "\n"))
+  exit.assert(text_file.replace(path, pair:export() .. "\n"))
   local fingerprint = pair.key:fingerprint()
   output:rows {
     { "public key", pair.public_key }, { "fingerprint", fingerprint }, { "private key", "in " .. path },

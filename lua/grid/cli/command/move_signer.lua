@@ -16,6 +16,7 @@ local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
 local session_key = require "grid.cli.session_key"
 local sessions = require "grid.api.session"
+local text_file = require "grid.cli.text_file"
 
 local move_signer = {
   service = true,
@@ -72,7 +73,7 @@ end
 
 local function read_signers(path)
   if not path then return nil end
-  local list = json.decode(exit.assert(session_file.read_text(path)))
+  local list = json.decode(exit.assert(text_file.read(path)))
   local problem = plans.check_signers(list)
   for i, signer in ipairs(problem and {} or list) do
     if not decode.address(signer.address) then problem = ("signer %d has no address"):format(i) end

@@ -8,6 +8,7 @@ local json = require "grid.json"
 local pasted = require "grid.pasted"
 local session_file = require "grid.cli.session_file"
 local session_key = require "grid.cli.session_key"
+local text_file = require "grid.cli.text_file"
 
 local sign = {
   arguments = { { name = "FILE" }, { name = "PREPARED.json", optional = true } },
@@ -23,7 +24,7 @@ input. A payload for a signer that the session does not hold is refused. Nothing
 local function read_prepared(path)
   local text
   if path and path ~= "-" then
-    text = exit.assert(session_file.read_text(path))
+    text = exit.assert(text_file.read(path))
   else
     text, path = pasted.without_mark(io.read "*a" or ""), "standard input"
   end
