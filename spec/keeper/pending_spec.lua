@@ -167,6 +167,7 @@ describe("an answer that the store does not take", function()
   it("is revoked by the keeper that finds it, if the session was removed meanwhile", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:add("you", { access_token = "a", refresh_token = "you-0", expires_in = 3600 }))
     assert(keeper:refresh "me")
     is_down = false
     assert.is_true(keeper:remove "me")
@@ -210,9 +211,30 @@ describe("an answer that the store does not take", function()
     close()
   end)
 
+  it("is neither dropped nor revoked by a keeper whose store is empty, since it may not be mounted yet", function()
+    folder = child.folder()
+    start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:refresh "me")
+    is_down = false
+    local revoked, is_mounted = 0, false
+    local other, told = rig.keeper(server, { spool = folder.path .. "/spool", store = rig.spoiled(keeper.store, {
+      get = function(get, ...) if is_mounted then return get(...) end end,
+      due = function(due, ...) return is_mounted and due(...) or {} end,
+      list = function(list, ...) return is_mounted and list(...) or {} end,
+    }) })
+    other.exchange.revoke = function() revoked = revoked + 1 end
+    assert(other:refresh_due())
+    is_mounted = true
+    assert(other:refresh_due())
+    assert.same({ "adopted", 0 }, { rig.names(told), revoked })
+    assert.equal("access-1", assert(other:get "me").access_token)
+    other:close()
+  end)
+
   it("is not revoked, if it brought no new refresh token", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }
+    assert(keeper:add("you", { access_token = "a", refresh_token = "you-0", expires_in = 3600 }))
     server.faults[1] = function()
       is_down = true
       return rig.response(200, '{"access_token":"access-1"}')

@@ -106,6 +106,13 @@ local function drop(keeper, record, kind, pass)
   pass.may_drop = not err or err.status ~= nil
 end
 
+-- Has the store any session? The file system of one without any may not be mounted yet,
+-- and then shows no removal.
+local function has_sessions(keeper)
+  local ids = access.ids(keeper, "list", 1)
+  return ids ~= nil and #ids > 0
+end
+
 -- Puts an answer into the record as the store has it. A record that has the answer is put
 -- once more: after an error of the put before, the store may lose it. Where the folder is
 -- that of several stores, only its lineage shows that an answer is for this one: else it
@@ -117,8 +124,9 @@ local function commit_record(keeper, record, kind, may_drop, pass)
     if not current and rev then return false end
     local act, new = merged(keeper, current, record, kind)
     if act == "drop" then
-      if may_drop then drop(keeper, record, kind, pass) end
-      return may_drop
+      local is_dropped = may_drop and (current ~= nil or has_sessions(keeper))
+      if is_dropped then drop(keeper, record, kind, pass) end
+      return is_dropped
     end
     new = new or merge.derive(current, {})
     local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
