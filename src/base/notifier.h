@@ -10,7 +10,6 @@
 #define GRID_BASE_NOTIFIER_H
 
 #include "base/error.h"
-#include "base/slice.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,6 @@
 
 #include "crypto/decode.h"
 #include "crypto/hpke.h"
-#include "text/base64.h"
 
 enum { SEALED_MAX = GRID_KEY_TEXT_MAX + GRID_HPKE_TAG_SIZE };
 

@@ -1,6 +1,6 @@
 /* Parses Retry-After (RFC 9110 section 10.2.3): seconds, or a date.
  *
- * Owns: nothing. Does not know: tries, and the time of day. */
+ * Owns: nothing. Does not know: attempts, and the time of day. */
 #ifndef GRID_HTTP_RETRY_AFTER_H
 #define GRID_HTTP_RETRY_AFTER_H
 

@@ -1,5 +1,5 @@
-/* Accesses the OpenSSL session of a libcurl connection. Only this module includes OpenSSL
- * outside of src/crypto.
+/* Accesses the OpenSSL session of a libcurl connection, and reads authorities as OpenSSL
+ * does. Only this module includes OpenSSL outside of src/crypto.
  * Owns: nothing. Does not know: transfers. */
 #ifndef GRID_HTTP_TLS_H
 #define GRID_HTTP_TLS_H

@@ -7,6 +7,7 @@
 #include "http/guard.h"
 #include "http/options.h"
 #include "http/retry_after.h"
+#include "http/timing.h"
 #include "http/transfer_internal.h"
 
 #include <stddef.h>

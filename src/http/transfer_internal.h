@@ -9,7 +9,6 @@
 #include "http/body.h"
 #include "http/header_lines.h"
 #include "http/task.h"
-#include "http/timing.h"
 #include "http/transfer.h"
 #include "http/url.h"
 

@@ -1,5 +1,4 @@
-/* grid.core: makes folders, lists the names in them, and returns what the file system
- * tells of files.
+/* grid.core: makes folders, lists the names in them, and reads the attributes of files.
  *
  * Owns: the listing of a folder while it is read; the collector closes it if an error is
  * thrown.

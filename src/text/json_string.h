@@ -6,7 +6,6 @@
 #define GRID_TEXT_JSON_STRING_H
 
 #include "base/buffer.h"
-#include "base/slice.h"
 #include "text/utf8.h"
 
 #include <stdint.h>
