@@ -109,8 +109,8 @@ function keeper.new(given)
   self.endpoints = { are_known = false } -- of the issuer, see discovery.lua
   self.entries = {}  -- id -> what is known of its session, see memory.lua
   self.census = { entries = sweeps.new(), watches = sweeps.new(), edits = 0 } -- edits: adds and removals
-  self.flights = {}  -- id -> flight in flight
-  self.pending = {}  -- id -> flight whose answer the store has not taken
+  self.flights = {}  -- id -> flight that has not ended
+  self.pending = {}  -- id -> answer that the store has not taken, see flight.lua
   self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` requested

@@ -1,7 +1,7 @@
 -- The sessions that a keeper has in memory.
 -- Owns: the entries, one for each id, and how many there are; until when an entry serves
 -- without any work.
--- Does not know: flights.
+-- Does not know: the steps of a flight.
 
 local access = require "grid.keeper.access"
 local clock = require "grid.keeper.clock"

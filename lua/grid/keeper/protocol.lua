@@ -1,7 +1,7 @@
 -- The protocol of the keeper: one refresh of a session as a state machine. Pure: the
 -- caller executes each effect, and passes its result as the next event.
 -- Owns: the steps of a refresh, and the order of put, send and save. The intent in the
--- record is the lease.
+-- record takes the place of a lock.
 -- Does not know: stores, exchanges, hosts, waiters.
 
 local intents = require "grid.keeper.intent"

@@ -1,7 +1,7 @@
 -- Makes the results of a refresh, as grid.keeper.protocol takes them, from its answers.
 -- Owns: which answers are saved raw; what an exchange, which may be one of the user, may
 -- return.
--- Does not know: requests, records, stores.
+-- Does not know: requests, stores, and the fields of a record.
 
 local outcome = require "grid.outcome"
 local records = require "grid.keeper.record"

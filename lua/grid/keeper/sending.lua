@@ -1,6 +1,7 @@
 -- Sends the requests of an exchange: the attempts of a refresh, and revocations.
 -- Owns: the second request if the server requires a DPoP nonce.
--- Does not know: records, stores, when a request may be sent.
+-- Does not know: records, stores; until when a request may be sent, which is in
+-- protocol.lua.
 
 local clock = require "grid.keeper.clock"
 local discovery = require "grid.keeper.discovery"

@@ -1,6 +1,6 @@
 -- The state of a session, for keeper:status.
 -- Owns: its fields.
--- Does not know: refreshes.
+-- Does not know: how a session is refreshed. Sends and writes nothing.
 
 local access = require "grid.keeper.access"
 local failure = require "grid.keeper.failure"

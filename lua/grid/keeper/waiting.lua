@@ -1,4 +1,4 @@
--- The waits of a keeper: for some time, or for a flight of another coroutine.
+-- The waits of a keeper: for some time, or until another coroutine wakes them.
 -- Owns: the conditions of waits, which end with them.
 -- Does not know: flights, records; how a program waits, which is in its host.
 
