@@ -125,13 +125,17 @@ describe("an HTTP/2 stream", function()
   -- The scripts of frame_server.mjs, each met by the first of five calls.
   local NONE, SOME = { "settings", 3, 0 }, { "settings", 3, 100 } -- MAX_CONCURRENT_STREAMS
   local ANSWER, LAST = { "headers", 200, {} }, { "data", "{}", true }
+  local PING = { "frame", 6, 0, "zero", ("00"):rep(8) }
   local WITHOUT_STREAMS = {
     ["from its first answer on"] = { NONE, ANSWER, LAST },
     ["behind its first answer"] = { ANSWER, LAST, NONE },
     ["after its first answer"] = { ANSWER, LAST, { "cut" }, NONE },
     ["a little after its first answer"] = { ANSWER, LAST, { "cut" }, { "wait", 30 }, NONE },
     ["until later"] = { ANSWER, LAST, NONE, { "cut" }, { "wait", 1000 }, SOME },
-    ["and sends PINGs"] = { ANSWER, LAST, NONE, { "cut" }, { "frame", 6, 0, "zero", ("00"):rep(8) }, { "forever", 10 } },
+    ["and sends PINGs"] = { ANSWER, LAST, NONE, { "cut" }, PING, { "forever", 10 } },
+    ["and sends one PING behind its first answer"] = { ANSWER, LAST, NONE, PING },
+    ["and sends one PING after its first answer"] = { ANSWER, LAST, { "cut" }, NONE, PING },
+    ["and says so twice"] = { ANSWER, LAST, { "cut" }, NONE, NONE },
   }
 
   -- Calls until `count` are answered, each in less than its time.

@@ -178,11 +178,17 @@ static void begin_lease(grid_connections *connections, CURL *easy, curl_socket_t
     *lease = (grid_lease){.fd = fd, .opened = connection->opened, .user = easy, .received = count_received(easy, fd)};
 }
 
+static bool holds_input(const grid_connection *connection, curl_socket_t fd, CURL *easy, bool is_http1)
+{
+    return (connection && has_input(fd)) || grid_tls_has_input(easy) || (!is_http1 && grid_tls_has_read(easy));
+}
+
 /* A reused connection that has input before the request is sent is unfit: the peer has
  * closed the connection, or has sent bytes that answer no request, which libcurl would
  * read as the answer. libcurl's own check is not sufficient: before 8.0 it omits
  * HTTP/1.1, it does not include input that OpenSSL has buffered, and from 8.22 on it runs
- * at most once a second.
+ * at most once a second. Of HTTP/2, 8.14 has read the input by then: nghttp2 may write
+ * its answer to it, such as a GOAWAY, in place of the request or with it.
  *
  * So is one in use that has not negotiated HTTP/2: after an answer that begins with
  * "HTTP/2" on HTTP/1.1, libcurl up to 7.88 sends several requests on it at once, and
@@ -197,7 +203,7 @@ bool grid_connections_take(grid_connections *connections, CURL *easy, bool may_s
     *lease = (grid_lease){.is_refused = is_busy && is_http1};
     if (lease->is_refused)
         return false;
-    if (!is_first && !is_busy && ((connection && has_input(fd)) || grid_tls_has_input(easy))) {
+    if (!is_first && !is_busy && holds_input(connection, fd, easy, is_http1)) {
         if (connection)
             end(fd);
         return false;

@@ -200,17 +200,6 @@ static void refuse_streams(grid_engine *engine, unsigned connection, long last)
             engine->has_refused = true;
 }
 
-/* Called before the request has been sent. */
-static void leave_connection(grid_engine *engine, grid_task *task)
-{
-    grid_connections_release(&engine->connections, &task->lease);
-    task->stream = (grid_stream){0};
-    task->is_sent = false;
-}
-
-/* If an idle connection has received frames that nghttp2 refuses, libcurl 8.14 reads them
- * when it chooses the connection. nghttp2 then writes a GOAWAY in place of the request,
- * which libcurl sends on another connection. */
 void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *detail, grid_slice text)
 {
     grid_stream *stream = &task->stream;
@@ -219,10 +208,6 @@ void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *det
         refuse_streams(engine, stream->connection, stream->last);
     if (stream->is_refused)
         engine->has_refused = true;
-    if (stream->is_unsent && !grid_driver_is_blocked(engine->driver)) {
-        grid_connections_end_unused(&engine->connections, &task->lease);
-        leave_connection(engine, task);
-    }
 }
 
 /* Restarts the task on another connection. A connection with other users is kept for
@@ -233,7 +218,9 @@ static bool withdraw(grid_engine *engine, grid_task *task)
 
     if (!is_ended && grid_driver_is_blocked(engine->driver))
         return false;
-    leave_connection(engine, task);
+    grid_connections_release(&engine->connections, &task->lease);
+    task->stream = (grid_stream){0};
+    task->is_sent = false;
     task->lease.is_refused = !is_ended;
     task->is_unfit = true;
     return true;

@@ -37,12 +37,6 @@ void grid_stream_begin(grid_stream *stream, CURL *easy, const grid_lease *lease,
  * RST_STREAM of the previous request, which libcurl 7.88 writes here, takes less. */
 enum { LEAST_REQUEST_BYTES = 9 + 5 };
 
-static bool is_unwritten(const grid_stream *stream, CURL *easy, unsigned entry)
-{
-    return stream->is_unwritten && stream->begun == entry &&
-           grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);
-}
-
 /* If an HTTP/2 server allows no stream (MAX_CONCURRENT_STREAMS of 0, RFC 9113 5.1.2),
  * libcurl before 8.22 uses the connection nevertheless, and nghttp2 holds the request
  * back. libcurl writes a request when it has chosen the connection: if the connection has
@@ -50,7 +44,8 @@ static bool is_unwritten(const grid_stream *stream, CURL *easy, unsigned entry)
  * libcurl resets the stream, and nghttp2 removes a request that it holds. */
 bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry)
 {
-    bool is_held = is_unwritten(stream, easy, entry);
+    bool is_held = stream->is_unwritten && stream->begun == entry &&
+                   grid_tls_wrote_less(easy, stream->written, LEAST_REQUEST_BYTES);
 
     stream->is_unwritten = false;
     return is_held;
@@ -121,7 +116,7 @@ static bool is_close(const char *line)
 /* Skips most lines early, which show a field of the request. */
 static bool is_relevant(const grid_stream *stream, grid_slice text)
 {
-    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCsn", text.data[0]) != NULL);
+    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCs", text.data[0]) != NULL);
 }
 
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
@@ -129,7 +124,6 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
 {
     char line[128];
 
-    stream->is_unsent = false;
     if (!stream->connection || !is_relevant(stream, text))
         return false;
     snprintf(line, sizeof line, "%.*s", (int)text.size, text.data);
@@ -138,8 +132,6 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
     if (begins(line, "REFUSED_STREAM, retrying") ||
         (begins(line, "HTTP/2 stream ") && strstr(line, " refused by server, try again")))
         stream->is_refused = true;
-    if (begins(line, "nghttp2 shuts down connection"))
-        stream->is_unsent = is_unwritten(stream, easy, entry);
     if (is_close(line))
         stream->is_closed = true;
     if (begins(line, "Connection died, retrying")) {

@@ -22,7 +22,6 @@ typedef struct grid_stream {
     uint64_t written;    /* bytes on the connection before the request */
     unsigned begun;      /* the entry in which the request is written */
     bool is_unwritten;   /* the request may be held, see grid_stream_is_held */
-    bool is_unsent;      /* see grid_stream_read */
     bool is_refused;
     bool is_closed; /* by the server, without an error, or with the connection */
 } grid_stream;
@@ -38,9 +37,7 @@ bool grid_stream_is_held(grid_stream *stream, CURL *easy, unsigned entry);
 
 /* Reads a line of libcurl's text for this transfer. `detail` is the CURLOPT_ERRORBUFFER,
  * `entry` as in grid_driver_entry. True: the line is a GOAWAY with a new last stream,
- * which is stored in stream->last.
- * stream->is_unsent: the line says that nghttp2 has ended the connection before it has
- * written the request. */
+ * which is stored in stream->last. */
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
                       grid_slice text);
 

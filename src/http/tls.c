@@ -104,6 +104,15 @@ static bool is_granted(grid_read_limit *limit, const void *connection)
     return limit->count++ < limit->granted || grid_clock_now() <= limit->until;
 }
 
+/* The number of the entry, as a BIO can keep it. */
+static void *mark_of(const grid_read_limit *limit)
+{
+    void *mark = NULL;
+
+    memcpy(&mark, &limit->entry, sizeof limit->entry);
+    return mark;
+}
+
 /* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
  * by BIO_read. */
 static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
@@ -114,6 +123,8 @@ static long on_bio(BIO *bio, int operation, const char *data, size_t size, int n
     (void)data, (void)number, (void)longer;
     if (operation == (BIO_CB_WRITE | BIO_CB_RETURN))
         limit->is_blocked |= result > 0 ? *processed < size : BIO_should_retry(bio) != 0;
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0)
+        BIO_set_app_data(bio, mark_of(limit));
     if (operation != BIO_CB_READ || limit->until == 0 || is_granted(limit, bio))
         return result;
     BIO_set_retry_read(bio);
@@ -122,7 +133,9 @@ static long on_bio(BIO *bio, int operation, const char *data, size_t size, int n
 
 void grid_read_limit_begin(grid_read_limit *limit, double seconds)
 {
-    *limit = (grid_read_limit){.until = grid_clock_now() + seconds, .granted = GRID_GRANTED_READS};
+    unsigned entry = limit->entry + 1;
+
+    *limit = (grid_read_limit){.entry = entry, .until = grid_clock_now() + seconds, .granted = GRID_GRANTED_READS};
 }
 
 void grid_read_limit_end(grid_read_limit *limit)
@@ -139,6 +152,15 @@ void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit)
         return;
     BIO_set_callback_arg(bio, (char *)(void *)limit);
     BIO_set_callback_ex(bio, on_bio);
+}
+
+bool grid_tls_has_read(CURL *easy)
+{
+    SSL *session = session_of(easy);
+    BIO *bio = session ? SSL_get_rbio(session) : NULL;
+
+    return bio && BIO_get_callback_ex(bio) == on_bio &&
+           BIO_get_app_data(bio) == mark_of((grid_read_limit *)(void *)BIO_get_callback_arg(bio));
 }
 
 bool grid_tls_reads_authorities(const char *file)

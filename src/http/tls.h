@@ -38,6 +38,7 @@ bool grid_tls_wrote_less(CURL *easy, uint64_t before, size_t content);
 enum { GRID_GRANTED_READS = 16 };
 
 typedef struct grid_read_limit {
+    unsigned entry;         /* entries into libcurl so far */
     double until;           /* on grid_clock_now; 0: no limit */
     int granted;            /* reads of each connection that have no limit */
     const void *connection; /* the one that has read last */
@@ -54,6 +55,10 @@ void grid_read_limit_end(grid_read_limit *limit);
  * answer, such as HTTP/2 control frames: 7.88 to 8.0 for seconds. `limit` must outlive
  * the connection. No effect without TLS, and if libcurl uses another TLS library. */
 void grid_tls_limit_reads(CURL *easy, grid_read_limit *limit);
+
+/* True: bytes of this connection, which has a limit, were read in the current entry into
+ * libcurl. */
+bool grid_tls_has_read(CURL *easy);
 
 /* Does the file hold authorities that OpenSSL can read? */
 bool grid_tls_reads_authorities(const char *file);
