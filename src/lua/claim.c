@@ -1,8 +1,7 @@
-/* grid.core.claim: shows whether another Lua VM of this process does something that one
- * VM may do.
+/* grid.core.claim: an object of which this process has one at a time, for each number. Of
+ * several Lua VMs, the one that has it may do what only one may do.
  *
- * Owns: which claim is the valid one, for each number, in this process.
- * Does not know: what is claimed. */
+ * Owns: which object that is. Does not know: what is claimed. */
 #include "lua/claim.h"
 
 static const char CLAIM[] = "grid.core.claim";

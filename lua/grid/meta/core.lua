@@ -232,9 +232,9 @@ function core.writer(most_threads) end
 ---@return grid.core.notifier? notifier, string? kind, string? code, string? message
 function core.notifier(secret) end
 
---- What one Lua VM of this process may have, for each number: 1 or 2. It ends when it is
---- collected, at the latest with its VM.
----@param number integer
+--- An object of which this process has one at a time, for each number. It ends when it is
+--- collected, at the latest with its Lua VM.
+---@param number integer 1 or 2
 ---@return userdata? claim nil: there is one
 function core.claim(number) end
 
