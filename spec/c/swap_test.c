@@ -37,7 +37,7 @@ static grid_slice slice_of(const char *text)
 
 static grid_swap_result put(const char *expected, const char *text)
 {
-    const grid_swap swap = {path, temporaries, slice_of(expected), slice_of(text), 1234567890.25, true};
+    const grid_swap swap = {path, temporaries, slice_of(expected), slice_of(text), 1234567890.25, true, 0};
 
     memset(&err, 0, sizeof err);
     return grid_swap_replace(&swap, &err);
@@ -124,7 +124,7 @@ static pid_t start_writer(grid_lock *lock, const int until[2])
 
 static void a_temporary_file_stays_as_long_as_its_writer_lives(void)
 {
-    const grid_swap without_sweep = {path, temporaries, slice_of("one\n"), slice_of("one\n"), 0, false};
+    const grid_swap without_sweep = {path, temporaries, slice_of("one\n"), slice_of("one\n"), 0, false, 0};
     int until[2] = {-1, -1};
     grid_lock lock;
     pid_t child;
@@ -186,8 +186,8 @@ static void a_file_system_without_locks_is_refused(void)
 
 static void what_cannot_be_done_has_a_reason(void)
 {
-    const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0, true};
-    const grid_swap on_another = {path, "/proc/self", slice_of(NULL), slice_of("x"), 0, true};
+    const grid_swap nowhere = {path, "/nowhere/at/all", slice_of(NULL), slice_of("x"), 0, true, 0};
+    const grid_swap on_another = {path, "/proc/self", slice_of(NULL), slice_of("x"), 0, true, 0};
 
     CHECK_INT(grid_swap_replace(&nowhere, &err), GRID_SWAP_FAILED);
     CHECK_INT(grid_swap_replace(&on_another, &err), GRID_SWAP_FAILED);

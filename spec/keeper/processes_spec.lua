@@ -91,6 +91,33 @@ describe("keepers of several processes #slow", function()
     keeper:close()
   end)
 
+  -- Something else fills the disk between the request and the answer.
+  it("save an answer although the disk has become full", function()
+    if not child.can_mount() then return pending "no mounts of its own for a program here" end
+    local tokens = server:family()
+    program("refresh", "strict", ([[
+      assert(keeper:add("me", { access_token = %q, refresh_token = %q, expires_in = 300 }))
+      local request = keeper.exchange.request
+      function keeper.exchange.request(...)
+        os.execute "cat /dev/zero >sessions/full 2>&-"
+        return request(...)
+      end
+      assert(keeper:refresh("me", { timeout = 1 }))
+      keeper:close()
+      keeper = grid.keeper { exchange = keeper.exchange, store = grid.store.file { directory = "sessions" } }
+      print(keeper:status "me".generation)
+      local _, err = keeper:refresh("me", { timeout = 1 }) -- no space for the next intent
+      print(err.kind, err.code)
+      keeper:close()
+    ]]):format(tokens.access_token, tokens.refresh_token))
+    local code, out, err = folder:run [[
+      mkdir sessions
+      exec unshare -m sh -c 'mount -t tmpfs -o size=64k,mode=700 none sessions && sh ./run refresh']]
+    assert.same({ 0, "", "2\nstore\tnot_written\n" }, { code, err, out })
+    local counts = server:counts()
+    assert.same({ 1, 0 }, { counts.executions, counts.reuses })
+  end)
+
   for _, mode in ipairs { "idempotent", "grace" } do
     it("go on at once with the refresh of one that was killed, where the server is " .. mode, function()
       server:set { mode = mode }

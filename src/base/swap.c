@@ -4,6 +4,7 @@
 #include "base/fork.h"
 #include "base/lock.h"
 #include "base/replacement.h"
+#include "base/reserve.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 typedef struct temporary {
     char path[PATH_MAX]; /* empty after the rename, or if removed */
     int fd;              /* locked until the rename or link */
+    bool is_reserve;
     struct stat status;
 } temporary;
 
@@ -94,7 +96,7 @@ static void unlock(int fd)
 }
 
 /* Removes temporary files whose lock is free, since a writer holds the lock until it
- * ends. */
+ * ends; and old reserves. */
 static void sweep(const char *folder)
 {
     DIR *entries = opendir(folder);
@@ -108,7 +110,8 @@ static void sweep(const char *folder)
         if (entry->d_name[0] == '.' || size < 0 || (size_t)size >= sizeof path)
             continue;
         fd = grid_lock_open(path, GRID_LOCK_EXISTING, &unused);
-        if (fd >= 0 && grid_lock_opened(fd, path, &status, &unused) == GRID_LOCK_TAKEN)
+        if (fd >= 0 && grid_lock_opened(fd, path, &status, &unused) == GRID_LOCK_TAKEN &&
+            !grid_reserve_is_kept(entry->d_name, &status))
             unlink(path);
         unlock(fd);
     }
@@ -159,6 +162,33 @@ static bool create(temporary *new, const char *folder, grid_error *err)
     return false;
 }
 
+/* The reserve that the last replacement of the file has left. */
+static bool take_reserve(temporary *new, const grid_swap *swap)
+{
+    new->fd = grid_reserve_path(swap->temporary_folder, swap->path, new->path) ? grid_reserve_take(new->path, &new->status) : -1;
+    new->is_reserve = new->fd >= 0;
+    return new->is_reserve;
+}
+
+/* A replacement that leaves a reserve does not take that reserve. */
+static bool begin(temporary *new, const grid_swap *swap, grid_error *err)
+{
+    new->is_reserve = false;
+    return (!swap->reserve_size && take_reserve(new, swap)) || create(new, swap->temporary_folder, err);
+}
+
+static bool leave_reserve(const grid_swap *swap, grid_error *err)
+{
+    char reserve[PATH_MAX];
+
+    if (!swap->reserve_size)
+        return true;
+    if (grid_reserve_path(swap->temporary_folder, swap->path, reserve))
+        return grid_reserve_make(reserve, swap->reserve_size, err);
+    errno = ENAMETOOLONG;
+    return grid_error_of_file(err, "not_written", "cannot reserve", swap->path);
+}
+
 /* A file that root writes is given to the owner of the folder, who could not read the
  * file otherwise. */
 static void give_to_owner(const temporary *new, const char *path)
@@ -185,13 +215,19 @@ static struct timespec time_of(double seconds)
     return result;
 }
 
+/* The end of an old content, and space that is not needed, are cut off. */
+static bool write_bytes(const temporary *new, grid_slice bytes)
+{
+    return grid_write_all(new->fd, bytes) && (!new->is_reserve || ftruncate(new->fd, (off_t)bytes.size) == 0);
+}
+
 /* The time is set after the last write, which would change it. */
 static bool fill(const temporary *new, const grid_swap *swap)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(swap->modified)};
 
     give_to_owner(new, swap->path);
-    return grid_write_all(new->fd, swap->bytes) && futimens(new->fd, times) == 0 && fsync(new->fd) == 0;
+    return write_bytes(new, swap->bytes) && futimens(new->fd, times) == 0 && fsync(new->fd) == 0;
 }
 
 /* Unlike rename, link does not replace a file that exists. */
@@ -232,10 +268,12 @@ static grid_swap_result put(const grid_swap *swap, int *old, grid_error *err)
 
     if (swap->sweeps)
         sweep(swap->temporary_folder);
-    if (!create(&new, swap->temporary_folder, err))
+    if (!begin(&new, swap, err))
         return GRID_SWAP_FAILED;
     if (!fill(&new, swap))
         result = failed(err, "not_written", "cannot write", swap->path);
+    else if (!leave_reserve(swap, err))
+        result = GRID_SWAP_FAILED;
     else
         result = swap->expected.data ? put_over(&new, swap, old, err) : put_new(&new, swap->path, err);
     discard(&new);

@@ -28,10 +28,12 @@ typedef struct grid_swap {
     grid_slice bytes;             /* the new content */
     double modified;              /* the new modification time, seconds since 1970 */
     bool sweeps;                  /* first removes temporary files of ended writers */
+    size_t reserve_size;          /* bytes of the reserve that is left for the next replacement; 0: none */
 } grid_swap;
 
-/* The new file has mode 0600. The temporary file is locked and has the pid in its
- * name. */
+/* The new file has mode 0600. The temporary file is locked. It is the reserve that the
+ * last replacement left (see reserve.h), unless this one leaves a reserve itself; else it
+ * has the pid in its name. */
 grid_swap_result grid_swap_replace(const grid_swap *swap, grid_error *err);
 
 /* A missing file is a conflict. */

@@ -238,7 +238,7 @@ static grid_write *new_write(const grid_swap *swap, grid_error *err)
         grid_error_out_of_memory(err);
         return NULL;
     }
-    *write = (grid_write){.size = size, .swap = {.modified = swap->modified, .sweeps = swap->sweeps}};
+    *write = (grid_write){.size = size, .swap = *swap};
     write->swap.path = copy_text(write->content, &used, swap->path);
     write->swap.temporary_folder = copy_text(write->content, &used, folder);
     write->swap.expected = copy(write->content, &used, swap->expected);

@@ -21,6 +21,14 @@ int gridL_push_swapped(lua_State *L, grid_swap_result result, const grid_error *
     return 1;
 }
 
+static size_t check_size(lua_State *L, int argument)
+{
+    lua_Integer bytes = luaL_optinteger(L, argument, 0);
+
+    luaL_argcheck(L, bytes >= 0, argument, "must not be negative");
+    return (size_t)bytes;
+}
+
 grid_swap gridL_check_swap(lua_State *L, int first)
 {
     return (grid_swap){
@@ -30,11 +38,12 @@ grid_swap gridL_check_swap(lua_State *L, int first)
         .bytes = gridL_check_slice(L, first + 3),
         .modified = luaL_checknumber(L, first + 4),
         .sweeps = lua_toboolean(L, first + 5),
+        .reserve_size = check_size(L, first + 6),
     };
 }
 
-/* file_replace_if(path, temporary_folder, expected | nil, text, modified [, sweeps]) ->
- * true | false: conflict | nil, kind, code, message */
+/* file_replace_if(path, temporary_folder, expected | nil, text, modified [, sweeps [,
+ * reserve_size]]) -> true | false: conflict | nil, kind, code, message */
 static int file_replace_if(lua_State *L)
 {
     const grid_swap swap = gridL_check_swap(L, 1);

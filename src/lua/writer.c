@@ -53,8 +53,8 @@ static int push_id(lua_State *L, const grid_write *write, const grid_error *err)
     return 1;
 }
 
-/* writer:replace_if(path, temporary_folder, expected | nil, text, modified [, sweeps]) ->
- * id | nil, kind, code, message */
+/* writer:replace_if(path, temporary_folder, expected | nil, text, modified [, sweeps [,
+ * reserve_size]]) -> id | nil, kind, code, message */
 static int writer_replace_if(lua_State *L)
 {
     grid_writer *writer = check_writer(L);

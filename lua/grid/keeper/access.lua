@@ -101,8 +101,8 @@ end
 
 --- Puts a blob into a store of the keeper: the one of the sessions, or the spool.
 ---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
-function access.put_blob(keeper, store, id, expected_rev, blob, due_at)
-  local ok, rev, problem = pcall(store_put, keeper, store, id, expected_rev, blob, due_at)
+function access.put_blob(keeper, store, id, expected_rev, blob, due_at, leaves_reserve)
+  local ok, rev, problem = pcall(store_put, keeper, store, id, expected_rev, blob, due_at, leaves_reserve)
   if not ok then return "error", nil, failure.of_store(rev) end
   if rev then return "ok", rev end
   if problem == "conflict" then return "conflict" end
@@ -110,11 +110,14 @@ function access.put_blob(keeper, store, id, expected_rev, blob, due_at)
 end
 
 --- Replaces the record with that rev. After an error the record may have been replaced.
+---@param leaves_reserve boolean? see grid.store.file; other stores ignore it
 ---@return "ok"|"conflict"|"error" result, any rev, grid.Error?
-function access.put(keeper, record, expected_rev, due_at)
+function access.put(keeper, record, expected_rev, due_at, leaves_reserve)
   local blob, err = pack(keeper, record)
   if not blob then return "error", nil, err end
-  local result, rev, problem = access.put_blob(keeper, keeper.store, record.id, expected_rev, blob, due_at)
+  local store = keeper.store
+  local result, rev, problem =
+    access.put_blob(keeper, store, record.id, expected_rev, blob, due_at, leaves_reserve and store.leaves_reserve or nil)
   if result == "ok" then remember(keeper, record.id, rev, blob, record) end
   return result, rev, problem
 end

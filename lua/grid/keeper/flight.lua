@@ -89,7 +89,7 @@ function perform.put(keeper, flight, state, effect)
   if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, flight.id, collector_of(flight)) > 0 then
     return { name = "put", result = "conflict" }
   end
-  local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at)
+  local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at, state.step == "put")
   local is_recalled = flight.is_recalled
   flight.is_recalled = false
   if result == "conflict" and is_recalled and flight.want.ends_if_changed then return nil end

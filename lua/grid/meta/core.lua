@@ -203,7 +203,8 @@ function core.file_read(path, limit) end
 --- Replaces a file durably, if it begins with the bytes of `expected`; without
 --- `expected`, creates the file if it does not exist. False: conflict. The temporary file
 --- is in a folder that contains only temporary files; with `sweeps`, those of ended
---- writers are removed first. `modified` becomes the modification time. Codes:
+--- writers are removed first. `modified` becomes the modification time. `reserve_size`:
+--- bytes of disk space that are reserved for the next replacement of the file. Codes:
 --- not_written, not_read, busy, not_durable (the file was changed, but a loss of power
 --- may undo that).
 ---@param path string
@@ -212,8 +213,9 @@ function core.file_read(path, limit) end
 ---@param text string
 ---@param modified number seconds since 1970
 ---@param sweeps boolean?
+---@param reserve_size integer?
 ---@return boolean? is_done, string? kind, string? code, string? message
-function core.file_replace_if(path, temporary_folder, expected, text, modified, sweeps) end
+function core.file_replace_if(path, temporary_folder, expected, text, modified, sweeps, reserve_size) end
 
 --- Removes a file durably, if it begins with those bytes. False: conflict; a missing file
 --- is one. Codes: not_removed, not_read, busy, not_durable.

@@ -130,8 +130,9 @@ local writer = {}
 ---@param text string
 ---@param modified number
 ---@param sweeps boolean?
+---@param reserve_size integer?
 ---@return integer? id, string? kind, string? code, string? message
-function writer:replace_if(path, temporary_folder, expected, text, modified, sweeps) end
+function writer:replace_if(path, temporary_folder, expected, text, modified, sweeps, reserve_size) end
 
 --- Submits core.file_remove_if.
 ---@param path string

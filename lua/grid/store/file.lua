@@ -13,7 +13,8 @@ local sweeps = require "grid.sweep"
 
 local file = {}
 
-local File = { __name = "grid.store.file", is_local = true }
+-- leaves_reserve: see File:put
+local File = { __name = "grid.store.file", is_local = true, leaves_reserve = true }
 File.__index = File
 
 local OPTIONS = { directory = { type = "string", required = true, check = schema.plain } }
@@ -194,7 +195,7 @@ end
 
 --- `put` with another function in place of core.file_replace_if, such as one that lets a
 --- thread do the work.
-function File:put_by(replace_if, id, expected_rev, blob, due_at)
+function File:put_by(replace_if, id, expected_rev, blob, due_at, leaves_reserve)
   contract.check_put("store:put", id, expected_rev, blob, due_at)
   if #blob > MAX_BLOB then
     return nil, errors.new {
@@ -213,12 +214,15 @@ function File:put_by(replace_if, id, expected_rev, blob, due_at)
   if not rev then return nil, err end
   local due = due_at and contract.microseconds(due_at)
   local expected, modified_at = expected_rev and first_line(expected_rev), due and due / 1e6 or contract.LATEST
+  local text = compose(id, rev, blob, due)
   return conclude(self, rev, outcome(replace_if(path_of(self, name), self.folder:path "tmp",
-    expected, compose(id, rev, blob, due), modified_at, is_sweep_due(self))))
+    expected, text, modified_at, is_sweep_due(self), leaves_reserve and #text or nil)))
 end
 
-function File:put(id, expected_rev, blob, due_at)
-  return self:put_by(core.file_replace_if, id, expected_rev, blob, due_at)
+--- With `leaves_reserve`, the next put of the record succeeds although the disk has
+--- become full, unless its blob is longer.
+function File:put(id, expected_rev, blob, due_at, leaves_reserve)
+  return self:put_by(core.file_replace_if, id, expected_rev, blob, due_at, leaves_reserve)
 end
 
 --- `remove` with another function in place of core.file_remove_if.

@@ -1,0 +1,77 @@
+#define _GNU_SOURCE /* fallocate */
+
+#include "base/reserve.h"
+
+#include "base/lock.h"
+#include "base/standard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char SUFFIX[] = ".reserve";
+
+enum { KEPT_FOR = 3600 }; /* seconds */
+
+bool grid_reserve_path(const char *folder, const char *path, char reserve[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int size = snprintf(reserve, PATH_MAX, "%s/%s%s", folder, slash ? slash + 1 : path, SUFFIX);
+
+    return size >= 0 && size < PATH_MAX;
+}
+
+static int open_reserve(const char *reserve, int creation)
+{
+    return grid_standard_above(open(reserve, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | creation, 0600));
+}
+
+/* The size of the file stays as it is. */
+static bool allocate(int fd, size_t bytes)
+{
+    int result;
+
+    do
+        result = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+    while (result != 0 && errno == EINTR);
+    return result == 0 || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
+bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
+{
+    int fd = open_reserve(reserve, O_CREAT), why;
+    bool done = fd >= 0 && allocate(fd, bytes);
+
+    why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (done)
+        return true;
+    if (fd >= 0)
+        unlink(reserve);
+    errno = why;
+    return grid_error_of_file(err, "not_written", "cannot reserve", reserve);
+}
+
+int grid_reserve_take(const char *reserve, struct stat *status)
+{
+    int fd = open_reserve(reserve, 0);
+    grid_error unused;
+
+    if (fd < 0 || grid_lock_opened(fd, reserve, status, &unused) == GRID_LOCK_TAKEN)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Counts from the last change of the inode: the modification time may be that of a
+ * record. */
+bool grid_reserve_is_kept(const char *name, const struct stat *status)
+{
+    size_t length = strlen(name), size = sizeof SUFFIX - 1;
+
+    return length > size && strcmp(name + length - size, SUFFIX) == 0 && status->st_ctime + KEPT_FOR > time(NULL);
+}
