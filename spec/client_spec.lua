@@ -160,9 +160,11 @@ describe("a client", function()
       for _, text in ipairs { "", "{", "{} x", '"\255"' } do
         local _, err = client:request("POST", "/x", text)
         assert_error(err, { kind = "request", sent = "no" })
+        assert.matches("^the body: ", err.message)
       end
       local _, err = client:request("POST", "/x", { f = print })
       assert_error(err, { kind = "request", code = "bad_value", sent = "no" })
+      assert.equal("the body: a function has no JSON form", err.message)
       assert.equal(0, server:stats().requests)
     end)
 

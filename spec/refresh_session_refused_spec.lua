@@ -20,6 +20,7 @@ describe("client:refresh_session", function()
       local res, err = refresh(payload)
       assert.is_nil(res)
       assert_error(err, { kind = "request", code = code, sent = "no", retryable = false, attempts = 0 })
+      assert.matches("kms_payload", err.message)
       assert.is_nil(err.status)
       assert_sent_nothing()
     end

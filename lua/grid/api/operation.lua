@@ -21,8 +21,8 @@ local operation = {}
 --- sent as JSON. -> operation | nil, error
 function operation.new(given)
   if given.fields then
-    local body, err = errors.core_result(json.encode(given.fields))
-    if not body then return nil, err end
+    local body, kind, code, message = json.encode(given.fields)
+    if not body then return nil, errors.from_core(kind, code, "the body: " .. message) end
     given.body, given.fields = body, nil
   end
   return given

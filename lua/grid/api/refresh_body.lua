@@ -42,7 +42,7 @@ end
 local function text_of(payload)
   if type(payload) == "string" then return check_text(payload) end
   local text, kind, code, message = json.encode(payload)
-  if not text then return nil, errors.from_core(kind, code, message) end
+  if not text then return nil, errors.from_core(kind, code, "kms_payload: " .. message) end
   if session.is_turnkey(payload) then return check_text(text) end
   return text
 end
