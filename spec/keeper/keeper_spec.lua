@@ -5,6 +5,7 @@ local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
+local records = require "grid.keeper.record"
 local rig = require "spec.keeper.keeper_rig"
 
 local server, keeper, events
@@ -461,5 +462,21 @@ describe("the keeper in a forked child", function()
     core.pid, core.machine = pid, machine
     assert.same({ pid = "child", instance = "i" }, told)
     assert.equal(("%d"):format(core.pid()), clock.identity "i".pid)
+  end)
+
+  it("does not save a refresh that was in flight", function()
+    local pid = core.pid
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local read = keeper.exchange.read
+    keeper.exchange.read = function(...)
+      core.pid = function() return -1 end
+      return read(...)
+    end
+    local _, err = keeper:refresh("me", { timeout = 0 })
+    core.pid, keeper.exchange.read = pid, read
+    raw_rig.assert_error(err, { code = "refresh_under_way" })
+    local record = assert(records.unpack(keeper.store:get "me", "me"))
+    assert.same({ 1, true }, { record.gen, record.intent.open })
   end)
 end)

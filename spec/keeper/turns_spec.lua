@@ -298,6 +298,26 @@ describe("The rounds of refresh_due", function()
     assert.equal(2, keeper:status "first".generation)
   end)
 
+  it("end in a forked child, and continue in the parent", function()
+    if rawget(_G, "ngx") then return end -- the loop is that of nginx there
+    local pid = core.pid
+    server = rig.process()
+    keeper = rig.keeper(server, { on_event = function(event)
+      if event.name == "refreshed" then core.pid = function() return -1 end end
+    end })
+    for i = 1, 5 do assert(keeper:add("id" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 60 })) end
+    rig.pass(4000)
+    local _, err = keeper:refresh_due()
+    raw_rig.assert_error(err, { kind = "cancelled", code = "forked" })
+    local loop = keeper.event_loop
+    keeper.on_event = false
+    assert(keeper:refresh_due()) -- of the child, which waits for the parent
+    assert.same({ 1, false }, { keeper.counters.refreshed, loop == keeper.event_loop })
+    core.pid, keeper.event_loop = pid, loop
+    assert(keeper:refresh_due())
+    assert.same({ 5, 5 }, { keeper.counters.refreshed, server.stats().executions })
+  end)
+
   it("close the keeper whole, if a handler of events has closed it", function()
     server = rig.process()
     keeper = rig.keeper(server, { on_event = function(event)

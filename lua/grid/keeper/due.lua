@@ -96,14 +96,21 @@ local function refresh_all(keeper, ids, concurrency, stop_when)
   return counts
 end
 
--- Plain Lua has no event loop: the refreshes run in one of the keeper. The second sender
--- is kept, so that connections are reused.
+-- The second sender is kept, so that connections are reused.
+local function loop_of(keeper)
+  local loop = keeper.event_loop
+  if not loop or loop:is_of_parent() then
+    loop = event_loops.new()
+    keeper.event_loop, keeper.event_loop_http = loop, keeper:new_http(loop.host)
+  end
+  return loop
+end
+
+-- Plain Lua has no event loop: the refreshes run in one of the keeper.
 local function refresh_in_own_loop(keeper, ...)
   local engine, err = errors.core_result(core.engine())
   if not engine then return nil, err end
-  local loop = keeper.event_loop or event_loops.new()
-  keeper.event_loop = loop
-  keeper.event_loop_http = keeper.event_loop_http or keeper:new_http(loop.host)
+  local loop = loop_of(keeper)
   local inside = setmetatable({
     loop = loop, host = loop.host, http = keeper.event_loop_http, may_persist = false,
     on_landed = function() keeper:on_landed() end,
@@ -113,6 +120,7 @@ local function refresh_in_own_loop(keeper, ...)
   local ok, problem = pcall(loop.run, loop, engine)
   engine:close()
   if not ok then error(problem, 0) end
+  if not counts then return nil, errors.forked() end
   return counts
 end
 

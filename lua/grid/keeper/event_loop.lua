@@ -36,7 +36,7 @@ end
 
 --- A loop without coroutines. Its `host` is one for grid.http.
 function event_loop.new()
-  local self = setmetatable({ waiting = {}, threads = {}, observers = {}, problem = nil }, Loop)
+  local self = setmetatable({ pid = core.pid(), waiting = {}, threads = {}, observers = {}, problem = nil }, Loop)
   self.host = {
     name = "event_loop", now = core.now, can_yield = core.is_yieldable,
     spawn = function(f, ...)
@@ -78,6 +78,11 @@ function event_loop:is_waiting(thread)
   return self.threads[thread] == true
 end
 
+--- Has the process forked since? The coroutines continue in the parent only.
+function event_loop:is_of_parent()
+  return self.pid ~= core.pid()
+end
+
 local LONGEST_WAIT = 60 -- seconds, so that a wrong clock delays a coroutine by a minute at most
 
 -- -> the conditions whose waits have ended, seconds until the next wait ends
@@ -90,17 +95,19 @@ local function ended_waits(self)
   return list, soonest
 end
 
---- Runs until all coroutines have ended. Raises the first error of one.
+--- Runs until all coroutines have ended, or, if one of them forks, until it waits in the
+--- child. Raises the first error of one.
 ---@param engine grid.core.engine
 function event_loop:run(engine)
-  while next(self.waiting) do
+  while next(self.waiting) and not self:is_of_parent() do
     local ended, seconds = ended_waits(self)
     if #ended == 0 then
       engine:wait(seconds)
       reactor.step(engine)
     end
     for _, condition in ipairs(ended) do
-      if self.waiting[condition] then self:resume(condition.thread) end -- else a run within this one has
+      -- A run within this one may have ended the wait.
+      if self.waiting[condition] and not self:is_of_parent() then self:resume(condition.thread) end
     end
   end
   local problem = self.problem

@@ -286,6 +286,10 @@ local function run_once(keeper, flight)
   local env = { me = flight.me, clock = false, exchange = keeper.rules, grant = {}, opener = nil, random = lazy_random }
   while effect.act ~= "done" do
     local event = perform[effect.act](keeper, flight, state, effect, env)
+    if flight.pid ~= core.pid() then -- the process has forked, and the flight continues in the parent
+      flight.outcome = "elsewhere"
+      return
+    end
     if not event then
       flight.outcome = UNFINISHED[effect.act]
       return
