@@ -30,7 +30,7 @@ local ALGORITHM = "\48\19\6\7\42\134\72\206\61\2\1\6\8\42\134\72\206\61\3\1\7"
 local UNCOMPRESSED = "\48\89" .. ALGORITHM .. "\3\66\0\4"
 local COMPRESSED = "\48\57" .. ALGORITHM .. "\3\34\0"
 
-local known, known_count = {}, 0 -- points of texts found good, since clients send the same key again and again
+local known, known_count = {}, 0 -- points of valid texts, since clients send one key many times
 local KNOWN_LIMIT = 4096
 
 local function read_spki(der)

@@ -119,7 +119,7 @@ static bool is_about_the_answer(const grid_ending *ending)
 /* libcurl could not read a CA file, and now the file can be read: descriptors have become
  * free since. The texts are "error setting certificate file: PATH" and, in 8.22, "error
  * adding trust anchors from file: PATH". The code may be that of a failed handshake,
- * since libcurl 7.88 and later read the file again, and go on if they can. */
+ * since libcurl 7.88 and later read the file again, and continue if they can. */
 static bool lacked_descriptor(const grid_ending *ending)
 {
     static const char end[] = " file: ";

@@ -21,7 +21,7 @@ local host = {}
 ---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), is_ended?, close }
 ---@field can_yield? fun(): boolean
 ---@field witness? fun(): table? { is_ended, close }: shows whether the running coroutine was ended, if nothing else shows that
----@field every? fun(seconds: number, f: function, ...) calls f(...) again and again while it returns true (threads may be ended)
+---@field every? fun(seconds: number, f: function, ...) calls f(...) every `seconds` while it returns true (threads may be ended)
 ---@field background_obstacle? fun(): string? why this Lua VM may not use `every`; nil: it may
 ---@field loop? fun(): any the running event loop, if a program may have several
 ---@field linger? number seconds that a coroutine which serves others continues without work

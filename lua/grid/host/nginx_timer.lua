@@ -21,7 +21,7 @@ local MAX_THREADS = 1000
 local TIMER_TIMEOUT = 0.1
 
 local current -- the timer that runs spawned functions | nil
-local former -- one before it, while its threads go on | nil
+local former -- one before it, while threads of it run | nil
 local has_created = false -- whether this worker has created a timer
 
 local function run_thread(self, f, ...)

@@ -77,7 +77,7 @@ function call:start(engine, now)
   local transfer, id, code, message =
     engine:start(request, http.settings, timeout, math.min(http.options.connect_timeout, timeout))
   if transfer then return transfer, id end
-  if code == "forked" then return self:give_up(errors.forked()) end -- in the handler, and the parent's call goes on
+  if code == "forked" then return self:give_up(errors.forked()) end -- by the handler; the call continues in the parent
   self:give_up(errors.from_core(id, code, message))
 end
 

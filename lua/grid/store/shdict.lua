@@ -67,9 +67,9 @@ local function put_record(self, bucket, id, expected_rev, record)
   return nil, err
 end
 
--- Is there room for a blob in place of `old`, the record of an id? What makes records
--- longer, as the intents of refreshes do, must leave room for what makes them shorter
--- again, as the answers do: else neither goes on.
+-- Is there room for a blob in place of `old`, the record of an id? The intent of a
+-- refresh makes a record longer, and must leave room for the answer, which makes it
+-- shorter again: else neither can be stored.
 local function has_room(self, old, blob)
   if not old then return self.pages:has_room(RESERVED) end
   return self.pages:has_room(RESERVED_TO_SHRINK) or #blob <= self.pages:size_of(old)

@@ -17,7 +17,7 @@ local Pages = { __index = pages }
 --                        of the current page, and never decreasing; never deleted
 --   p<bucket>-<version>  a page: deleted once the number is above its version
 --   b<token>             a blob
---   o<token>             of a change under way: "1" once another worker has seen its page
+--   o<token>             of an unended change: "1" once another worker has seen its page
 
 local BUCKET_BYTES = 2 ^ 14 -- of the dictionary, for each bucket
 local MIN_BUCKETS, MAX_BUCKETS = 16, 2 ^ 12

@@ -155,7 +155,8 @@ function openid.logout()
   return redirect("/logged-out", 303, value and cookie(SESSION, "", 0))
 end
 
---- access_by_lua of the locations behind the gateway. No cookie of the gateway goes on.
+--- access_by_lua of the locations behind the gateway. The program receives no cookie of
+--- the gateway.
 function openid.access()
   local session, err = keeper:get(id_of(cookie_of(SESSION) or "")) -- no session has the id of ""
   if session then
