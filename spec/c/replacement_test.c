@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -204,6 +205,38 @@ ssize_t write(int fd, const void *buf, size_t n)
     return disk_is_full ? -1 : real(fd, buf, n);
 }
 
+static bool nothing_is_free;
+static off_t allocated;
+
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    int (*real)(int, int, off_t, off_t) = (int (*)(int, int, off_t, off_t))dlsym(RTLD_NEXT, "fallocate");
+
+    allocated = size;
+    errno = ENOSPC;
+    return nothing_is_free ? -1 : real(fd, mode, offset, size);
+}
+
+static void space_is_allocated_before_the_content_is_known(void)
+{
+    grid_replacement replacement;
+    grid_error err;
+    struct stat status;
+
+    CHECK(replace_file(path_of("session.json"), "old", &err));
+    CHECK_INT(allocated, 8192);
+    nothing_is_free = true;
+    CHECK(!grid_replacement_begin(&replacement, path_of("session.json"), &err));
+    CHECK_STR(err.code, "not_written");
+    CHECK(strstr(err.message, strerror(ENOSPC)) != NULL);
+    CHECK(!replacement.temporary[0]);
+    nothing_is_free = false;
+    CHECK(replace_file(path_of("session.json"), "longer", &err));
+    CHECK_INT(allocated, 8192 + 3);
+    CHECK(stat(path_of("session.json"), &status) == 0 && status.st_size == 6 && status.st_blocks * 512 <= 4096);
+    unlink(path_of("session.json"));
+}
+
 static void on_a_full_disk_the_old_file_stays(void)
 {
     grid_error err;
@@ -248,6 +281,7 @@ int main(void)
     one_file_goes_the_same_way();
     a_file_that_does_not_reach_the_disk_is_not_renamed();
     a_folder_that_does_not_reach_the_disk_is_told();
+    space_is_allocated_before_the_content_is_known();
     on_a_full_disk_the_old_file_stays();
     a_child_that_clears_a_replacement_leaves_the_file();
     folder_remove();

@@ -1,5 +1,6 @@
 -- grid refresh: the content of the file after each kind of failure.
 
+local child = require "spec.support.child"
 local grid = require "grid"
 local harness = require "spec.command.harness"
 
@@ -45,6 +46,16 @@ describe("grid refresh", function()
     assert.equal("privy", after.provider)
     assert.equal("exact", run.server:last().payload)
     assert.not_equal(sent, run.folder:read "s.json")
+  end)
+
+  it("sends nothing while the disk is full", function()
+    if not child.can_mount() then return pending "no mounts of its own for a program here" end
+    local made = run:write_session "s.json"
+    run.folder:write("script", "mount -t tmpfs -o size=16k none full && cp s.json full && ! cat /dev/zero >full/x 2>&- && exec "
+      .. harness.GRID .. " refresh full/s.json")
+    local code, _, err = run:shell "mkdir full && exec unshare -m sh ./script"
+    assert.same({ 1, "No space left" }, { code, err:match "No space left" })
+    assert.equal(0, run.server:executions("refresh_token", made.refresh_token))
   end)
 
   it("refuses a bare payload without a key, and makes one when asked", function()

@@ -4,6 +4,7 @@
 
 #include "base/folder.h"
 #include "base/fork.h"
+#include "base/reserve.h"
 #include "base/standard.h"
 
 #include <errno.h>
@@ -115,6 +116,20 @@ static bool name_temporary(grid_replacement *replacement)
     return true;
 }
 
+enum { MORE = 8192 }; /* bytes by which the new content may be longer */
+
+/* The space is allocated before the caller uses a token whose answer it must save. */
+static bool allocate(grid_replacement *replacement, size_t old_size)
+{
+    int why;
+
+    if (grid_reserve_allocate(replacement->fd, old_size + MORE))
+        return true;
+    why = errno;
+    grid_replacement_clear(replacement);
+    return refuse(why);
+}
+
 bool grid_replacement_begin(grid_replacement *replacement, const char *path, grid_error *err)
 {
     struct stat old;
@@ -134,6 +149,8 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
         replacement->temporary[0] = '\0';
         return failed(err, "cannot write", path);
     }
+    if (!allocate(replacement, is_there ? (size_t)old.st_size : 0))
+        return failed(err, "cannot write", path);
     if (is_there && fchown(replacement->fd, old.st_uid, old.st_gid) != 0)
         errno = 0; /* not permitted: the file belongs to the user of this process */
     return true;
@@ -165,9 +182,10 @@ static void start_to_sync(int fd)
 #endif
 }
 
+/* ftruncate releases the space that is not needed. */
 bool grid_replacement_write(grid_replacement *replacement, grid_slice bytes, grid_error *err)
 {
-    if (!grid_write_all(replacement->fd, bytes))
+    if (!grid_write_all(replacement->fd, bytes) || ftruncate(replacement->fd, (off_t)bytes.size) != 0)
         return failed(err, "cannot write", replacement->target);
     start_to_sync(replacement->fd);
     return true;

@@ -5,7 +5,8 @@
  * Does not know: the content, and locks of the caller. Allocates no memory. All functions
  * fail with kind "store", most with the text of strerror. grid_replacement_begin fails if
  * the file could not be replaced later, as far as that can be checked, before a caller
- * uses a token that it could not save: code "not_written"; or "hard_linked": the file has
+ * uses a token that it could not save, and allocates the space on the disk: code
+ * "not_written"; or "hard_linked": the file has
  * other names, which would keep the old content. Only regular files are replaced, and
  * keep their owner. */
 #ifndef GRID_BASE_REPLACEMENT_H

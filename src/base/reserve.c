@@ -29,8 +29,7 @@ static int open_reserve(const char *reserve, int creation)
     return grid_standard_above(open(reserve, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | creation, 0600));
 }
 
-/* The size of the file stays as it is. */
-static bool allocate(int fd, size_t bytes)
+bool grid_reserve_allocate(int fd, size_t bytes)
 {
     int result;
 
@@ -43,7 +42,7 @@ static bool allocate(int fd, size_t bytes)
 bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 {
     int fd = open_reserve(reserve, O_CREAT), why;
-    bool done = fd >= 0 && allocate(fd, bytes);
+    bool done = fd >= 0 && grid_reserve_allocate(fd, bytes);
 
     why = errno;
     if (fd >= 0)

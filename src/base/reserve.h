@@ -26,6 +26,10 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err);
  * content. Negative: there is none, or another writer has it. */
 int grid_reserve_take(const char *reserve, struct stat *status);
 
+/* Allocates space for so many bytes, without a change of the file's size. Does nothing if
+ * the file system cannot. False, with errno. */
+bool grid_reserve_allocate(int fd, size_t bytes);
+
 /* Is a file of that name a reserve which a writer may still take? */
 bool grid_reserve_is_kept(const char *name, const struct stat *status);
 
