@@ -237,6 +237,15 @@ describe("a store in a folder", function()
       tell(store:due(2 ^ 31, 10))]]))
   end)
 
+  it("replaces a reserve that it may not write, as after a process of root", function()
+    assert(open():put("a", nil, "1", 1, true))
+    assert.equal("3\n", run_without_root("chmod 0 sessions/tmp/*.reserve", [[
+      local rev = assert(store:put("a", select(2, store:get "a"), "2", 1, true))
+      assert(store:put("a", rev, "3", 1))
+      print((store:get "a"))]]))
+    assert.equal("", folder:list "sessions/tmp")
+  end)
+
   it("names the cause if it may not write into its folder", function()
     assert(open():put("a", nil, "1", 1))
     assert.equal("not_written\tcannot write in sessions/tmp: Permission denied\n", run_without_root("chmod 500 sessions/tmp", [[

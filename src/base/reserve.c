@@ -36,12 +36,22 @@ bool grid_reserve_allocate(int fd, size_t bytes)
     do
         result = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
     while (result != 0 && errno == EINTR);
-    return result == 0 || errno == EOPNOTSUPP || errno == ENOSYS;
+    return result == 0 || (errno != ENOSPC && errno != EDQUOT);
+}
+
+/* A file that this user cannot write, as one of root, is replaced. */
+static int create(const char *reserve)
+{
+    int fd = open_reserve(reserve, O_CREAT);
+
+    if (fd >= 0 || (errno != EACCES && errno != ELOOP) || unlink(reserve) != 0)
+        return fd;
+    return open_reserve(reserve, O_CREAT);
 }
 
 bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 {
-    int fd = open_reserve(reserve, O_CREAT), why;
+    int fd = create(reserve), why;
     bool done = fd >= 0 && grid_reserve_allocate(fd, bytes);
 
     why = errno;

@@ -26,8 +26,9 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err);
  * content. Negative: there is none, or another writer has it. */
 int grid_reserve_take(const char *reserve, struct stat *status);
 
-/* Allocates space for so many bytes, without a change of the file's size. Does nothing if
- * the file system cannot. False, with errno. */
+/* Allocates space for so many bytes, without a change of the file's size. False, with
+ * errno, if the disk or a quota is full; a file system that cannot allocate in advance is
+ * no failure. */
 bool grid_reserve_allocate(int fd, size_t bytes);
 
 /* Is a file of that name a reserve which a writer may still take? */
