@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+enum { ANOTHER_USER = 65534 };
+
 static char path[PATH_MAX], temporaries[PATH_MAX], reserve[PATH_MAX];
 static grid_error err;
 static int allocation_fails; /* an errno of this program's own fallocate */
@@ -165,6 +167,37 @@ static void a_symbolic_link_is_no_reserve(void)
     CHECK(!is_there(reserve));
 }
 
+static void give_all(uid_t user)
+{
+    CHECK(chown(folder, user, user) == 0 && chown(path, user, user) == 0 && chown(temporaries, user, user) == 0);
+}
+
+/* Root may die before it takes the reserve. */
+static void one_of_root_is_for_the_owner_of_the_folder(void)
+{
+    struct stat status;
+
+    if (geteuid() != 0)
+        return;
+    give_all(ANOTHER_USER);
+    CHECK_INT(put("ten", "eleven", 100), GRID_SWAP_DONE);
+    status = status_of(reserve);
+    CHECK(status.st_uid == ANOTHER_USER && status.st_gid == ANOTHER_USER);
+    CHECK(seteuid(ANOTHER_USER) == 0);
+    CHECK_INT(put("eleven", "ten", 0), GRID_SWAP_DONE);
+    CHECK(seteuid(0) == 0 && !is_there(reserve));
+    give_all(0);
+}
+
+/* A link of the reserve would be the reserve of the new file, if its writer died. */
+static void a_new_file_takes_no_reserve(void)
+{
+    CHECK_INT(put("ten", "eleven", 100), GRID_SWAP_DONE);
+    CHECK(unlink(path) == 0);
+    CHECK_INT(put(NULL, "ten", 0), GRID_SWAP_DONE);
+    CHECK(is_there(reserve) && unlink(reserve) == 0);
+}
+
 static void one_that_no_writer_takes_is_removed_after_an_hour(void)
 {
     char other[PATH_MAX + 8];
@@ -196,6 +229,8 @@ int main(void)
     space_is_not_reserved_where_that_is_impossible();
     a_reserve_that_another_writer_has_is_left_to_it();
     a_symbolic_link_is_no_reserve();
+    one_of_root_is_for_the_owner_of_the_folder();
+    a_new_file_takes_no_reserve();
     one_that_no_writer_takes_is_removed_after_an_hour();
     CHECK(unlink(path) == 0);
     CHECK(rmdir(temporaries) == 0);

@@ -2,6 +2,7 @@
 
 #include "base/reserve.h"
 
+#include "base/folder.h"
 #include "base/lock.h"
 #include "base/standard.h"
 
@@ -49,14 +50,26 @@ static int create(const char *reserve)
     return open_reserve(reserve, O_CREAT);
 }
 
+/* A reserve that root makes is given to the owner of the folder, who takes it later. */
+static void give_to_owner(int fd, const char *reserve)
+{
+    char folder[PATH_MAX];
+    struct stat status;
+
+    if (geteuid() == 0 && stat(grid_folder_of(reserve, folder), &status) == 0 && fchown(fd, status.st_uid, status.st_gid) != 0)
+        errno = 0; /* not permitted: the file belongs to root */
+}
+
 bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 {
     int fd = create(reserve), why;
     bool done = fd >= 0 && grid_reserve_allocate(fd, bytes);
 
     why = errno;
-    if (fd >= 0)
+    if (fd >= 0) {
+        give_to_owner(fd, reserve);
         close(fd);
+    }
     if (done)
         return true;
     if (fd >= 0)

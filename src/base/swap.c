@@ -170,11 +170,14 @@ static bool take_reserve(temporary *new, const grid_swap *swap)
     return new->is_reserve;
 }
 
-/* A replacement that leaves a reserve does not take that reserve. */
+/* A replacement that leaves a reserve does not take that reserve. A new file takes none:
+ * a writer that dies between link and unlink would leave the file itself as reserve. */
 static bool begin(temporary *new, const grid_swap *swap, grid_error *err)
 {
+    bool takes_reserve = swap->expected.data && !swap->reserve_size;
+
     new->is_reserve = false;
-    return (!swap->reserve_size && take_reserve(new, swap)) || create(new, swap->temporary_folder, err);
+    return (takes_reserve && take_reserve(new, swap)) || create(new, swap->temporary_folder, err);
 }
 
 static bool leave_reserve(const grid_swap *swap, grid_error *err)
