@@ -255,6 +255,8 @@ describe("the example gateway for OpenID Connect", function()
       refused(502)
     end
     provider:set { id_token = "sound" }
+    provider:fault { kind = "body", path = "/token", status = 400, body = '{"error":"canary of what was sent"}' } -- not in the log
+    refused(502)
     refused(400, nil, function(url) return (url:gsub("iss=[^&]*", "iss=https%%%%3A%%%%2F%%%%2Fevil.example")) end)
     refused(403, nil, function(url) return (url:gsub("code=[^&]*", "error=access_denied")) end)
   end)

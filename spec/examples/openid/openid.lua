@@ -64,7 +64,7 @@ local function fetch(request)
   local res, err = http:send(request)
   local value = res and cjson.decode(res.body)
   if type(value) == "table" and res.status == 200 then return value, res.body end
-  return nil, err or ("status %d %s"):format(res.status, type(value) == "table" and tostring(value.error) or "")
+  return nil, err or ("status %d %s"):format(res.status, type(value) == "table" and tostring(value.error):match "^[%l_]+$" or "")
 end
 
 -- The provider's metadata (OpenID Connect Discovery), fetched once.
