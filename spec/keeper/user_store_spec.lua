@@ -162,6 +162,21 @@ describe("A store of a user", function()
     folder:remove()
   end)
 
+  it("gets a time with each record, also of a session that has ended", function()
+    local times = 0
+    start { store = rig.spoiled(grid.store.memory(), { put = function(call, id, rev, blob, due_at)
+      assert(type(due_at) == "number", "no time")
+      times = times + 1
+      return call(id, rev, blob, due_at)
+    end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    server.faults[1] = function() return rig.response(400, '{"error":"invalid_grant"}') end
+    local _, err = keeper:refresh "me"
+    raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
+    assert.equal(3, times)
+    assert.equal(0, assert(keeper:refresh_due()).due)
+  end)
+
   it("may tell in its errors what it was to put: the caller is shown no token", function()
     start { store = rig.spoiled(grid.store.memory(), { put = function(_, _, _, blob) error("syntax error near " .. blob) end }) }
     local _, err = keeper:add("me", rig.TOKENS)

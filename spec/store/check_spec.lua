@@ -2,6 +2,7 @@
 -- each of those that have one fault. Does not know: the stores of other rooms.
 
 local check = require "grid.store.check"
+local due_times = require "spec.store.due_times"
 local memory = require "grid.store.memory"
 
 -- Instances that share their records: a store made by `break_it` of one in memory.
@@ -138,17 +139,21 @@ local FAULTS = {
   end), "list%(1, 'b" },
   ["knows no limit in list"] = { method("list", function(list, _, _, after) return list(1000, after) end), "list%(.-%) gives" },
   ["knows no limit in due"] = { method("due", function(due, _, now) return due(now, 1000) end), "due%(3000, 2%)" },
-  ["gives the due in reverse"] = { method("due", function(due, _, ...) return reversed(due(...)) end), "due%(" },
+  ["gives one id of two that are due"] = { method("due", function(due, _, now, limit)
+    return due(now, math.min(limit, 1))
+  end), "due%(1001, 10%) gives 1 ids, not 2 of the 2 that are due" },
+  ["gives what is due twice"] = { method("due", function(due, _, ...)
+    local ids = due(...)
+    if #ids > 1 then ids[#ids] = ids[1] end
+    return ids
+  end), "due%(1001, 10%) gives 'b', which is not due, or is given twice" },
   ["leaves out what is due this second"] = { method("due", function(due, _, now, limit)
     return due(now - 0.001, limit)
-  end), "due%(999, 10%) gives nothing" },
+  end), "due%(999, 10%) gives 0 ids, not 1 of the 1" },
   ["gives what is not due yet"] = { method("due", function(due, _, now, limit) return due(now + 1, limit) end), "due%(998, 10%)" },
   ["keeps the due time of the first put"] = { method("put", function(put, inner, id, rev, blob, due_at)
     local old = inner.records[id]
     return put(id, rev, blob, rev and old and old.due_at or due_at)
-  end), "due%(" },
-  ["takes no due time for 0"] = { method("put", function(put, _, id, rev, blob, due_at)
-    return put(id, rev, blob, due_at or 0)
   end), "due%(" },
   ["sets the due time of a put that conflicts"] = { method("put", function(put, inner, id, rev, blob, due_at)
     if inner.records[id] then inner.records[id].due_at = due_at end
@@ -191,6 +196,21 @@ describe("the check of stores", function()
     assert.is_true(check(function() return one end))
     assert.is_true(check(shared()))
     assert.same({}, one:list(1))
+    due_times(one)
+  end)
+
+  it("passes a store that gives the due in no order, and expects a time of each put", function()
+    assert.is_true(check(shared(function(store, inner)
+      method("put", function(put, _, id, rev, blob, due_at)
+        assert(type(due_at) == "number", "no time")
+        return put(id, rev, blob, due_at)
+      end)(store, inner)
+      method("due", function(due, _, now, limit)
+        local ids = reversed(due(now, 1000))
+        for i = #ids, limit + 1, -1 do ids[i] = nil end
+        return ids
+      end)(store, inner)
+    end)))
   end)
 
   for name, entry in pairs(FAULTS) do

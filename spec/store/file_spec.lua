@@ -4,6 +4,7 @@
 
 local check = require "grid.store.check"
 local core = require "grid.core"
+local due_times = require "spec.store.due_times"
 local grid = require "grid"
 local rig = require "spec.support.rig"
 
@@ -42,6 +43,7 @@ end)
 describe("a store in a folder", function()
   it("keeps the contract of stores", function()
     assert.same({ true }, { check(open) })
+    due_times(open())
     assert.same({}, files())
     assert.equal("", folder:list "sessions/tmp")
   end)

@@ -4,6 +4,7 @@
 
 local check = require "grid.store.check"
 local child = require "spec.support.child"
+local due_times = require "spec.store.due_times"
 local grid = require "grid"
 local linear = require "spec.store.linear"
 local load = require "spec.store.load"
@@ -62,6 +63,7 @@ end
 describe("a store in Redis", function()
   it("keeps the contract of stores, with a client that raises", function()
     assert.same({ true }, { check(function() return (over(server:client())) end) })
+    due_times((over(client)))
     assert.equal(0, client:dbsize())
   end)
 

@@ -6,6 +6,7 @@
 local check = require "grid.store.check"
 local core = require "grid.core"
 local dictionary = require "spec.store.dictionary"
+local due_times = require "spec.store.due_times"
 local grid = require "grid"
 local linear = require "spec.store.linear"
 local shdict = require "grid.store.shdict"
@@ -138,6 +139,7 @@ describe("a store in a shared dictionary", function()
   it("keeps the contract of stores", function()
     local dict = dictionary.new(2 ^ 22)
     assert.same({ true }, { check(function() return shdict.over(dict, "sessions") end) })
+    due_times(shdict.over(dict, "sessions"))
     assert.is_nil(kinds(dict).b)
     assert.is_nil(kinds(dict).o)
     assert.equal(kinds(dict).n, kinds(dict).p)

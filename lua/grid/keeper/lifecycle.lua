@@ -6,6 +6,7 @@
 local intents = require "grid.keeper.intent"
 local merge = require "grid.keeper.merge"
 local owner = require "grid.keeper.owner"
+local stores = require "grid.store.contract"
 local timing = require "grid.keeper.timing"
 
 local lifecycle = {}
@@ -47,10 +48,11 @@ local function due_in(record, env)
   return math.max(rule == "hold" and record.life - age or 0, merge.backoff_left(record, env))
 end
 
---- When refresh_due must handle the record, in seconds since 1970 | nil: never. Computed
---- by the process that writes the record.
+--- When refresh_due must handle the record, in seconds since 1970: of a dead one never.
+--- Computed by the process that writes the record.
+---@return number
 function lifecycle.due_at(record, env)
-  if record.state == "dead" then return nil end
+  if record.state == "dead" then return stores.LATEST end
   if record.state == "removed" then
     return env.clock.wall + math.max(0, owner.time_left(record.owner, env.me, env.clock, {}))
   end

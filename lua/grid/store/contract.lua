@@ -13,13 +13,15 @@ local contract = {}
 --- by compare-and-set on a rev. A user's own store may raise instead of returning an
 --- error. After an error of `put` or `remove` the change may have been made; with the
 --- code "not_durable" it was, and may be lost: the keeper puts such a record once more.
+--- The library's own stores also accept a put without `due_at`, of a record that is never
+--- due, and give the ids that are due earliest first.
 ---@class (exact) grid.Store
 ---@field is_local boolean is the store used on one machine only?
 ---@field get fun(self: grid.Store, id: string): string?, any blob and rev of the last put; nil: no record, or nil and an error
 ---@field is_unchanged? fun(self: grid.Store, id: string, rev: any): boolean would get return that rev? false: unknown
----@field put fun(self: grid.Store, id: string, rev: any, blob: string, due_at?: number): any, any rev | nil, "conflict" or error
+---@field put fun(self: grid.Store, id: string, rev: any, blob: string, due_at: number): any, any rev | nil, "conflict" or error
 ---@field remove fun(self: grid.Store, id: string, rev: any): true?, any true | nil, "conflict" or error
----@field due fun(self: grid.Store, now: number, limit: integer): string[]?, any ids whose due_at has come, earliest first
+---@field due fun(self: grid.Store, now: number, limit: integer): string[]?, any ids whose due_at has come, in any order
 ---@field list fun(self: grid.Store, limit: integer, after?: string): string[]?, any ids in byte order
 ---@field durability fun(self: grid.Store): string where a record is kept, and what it survives, for a status page
 
