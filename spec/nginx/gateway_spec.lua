@@ -13,10 +13,10 @@ local FOLDER = "spec/examples/gateway"
 local LATE = [[
     init_worker_by_lua_block {
       local sessions = ngx.shared.grid_sessions
-      local add = sessions.add
-      sessions.add = function(...)
+      local safe_add = sessions.safe_add
+      sessions.safe_add = function(...)
         if ngx.get_phase() == "access" and ngx.var.http_x_late then ngx.sleep(math.random() * 0.6) end
-        return add(...)
+        return safe_add(...)
       end
     }
 
