@@ -108,6 +108,25 @@ describe("an HTTP/2 stream", function()
       assert(client:request("POST", "/x", "{}"))
     end)
 
+    -- libcurl before 7.87 reads one of the server's records, and waits for a socket on
+    -- which no further input arrives.
+    it("a call is answered, although they are in one record of a proxy over TLS with its answer", function()
+      local proxy, few = fault_server.start(), { { "frame", 6, 1, "zero", ("00"):rep(8) }, { "cut" } }
+      local client = grid.new {
+        api_key = "key", base_url = peer.server.https, ca_file = peer.server.ca, retries = 0, timeout = 3, proxy = proxy.proxy,
+        insecure_skip_tls_verify = true, -- the certificate of the proxy is another one
+      }
+      for count = 1, 9 do
+        local steps = {}
+        for i = 1, 2 * count do steps[i] = few[i % 2 == 1 and 1 or 2] end
+        steps[#steps + 1] = { "headers", 200, {} }
+        steps[#steps + 1] = { "data", "{}", true }
+        assert(client:request("POST", "/x", { ["do"] = steps }))
+      end
+      client:close()
+      proxy:stop()
+    end)
+
     it("a sound server answers, and so does theirs on another connection", function()
       local sound = fault_server.start()
       local client = peer:client()

@@ -21,11 +21,15 @@
  * soon. */
 enum { BATCH = 16 };
 
+/* The most entries that follow one for its rest, see grid_read_limit. */
+enum { MOST_ROUNDS = 4 };
+
 typedef struct grid_lane {
     grid_driver *driver;
     CURLM *multi;   /* NULL: not set */
     double due;     /* libcurl's timer, on grid_clock_now; negative: none is set */
     double own_due; /* the driver's timer, which libcurl does not change */
+    int rest;       /* a socket to serve although it is not ready, see grid_read_limit; -1 */
     int running;    /* transfers that have not ended, as last reported by libcurl */
 } grid_lane;
 
@@ -110,7 +114,7 @@ grid_driver *grid_driver_new(grid_connections *connections, grid_error *err)
     }
     driver->connections = connections;
     for (int i = 0; i < GRID_LANES; i++)
-        driver->lanes[i] = (grid_lane){.driver = driver, .due = -1, .own_due = -1};
+        driver->lanes[i] = (grid_lane){.driver = driver, .due = -1, .own_due = -1, .rest = -1};
     driver->resume_at = -1;
     driver->wakeup = -1;
     driver->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -158,7 +162,7 @@ static int action_mask(uint32_t events)
 
 /* If libcurl runs out of memory here, it sets no further timer. The driver calls it again
  * after RETRY_SECONDS, so that its timeouts are kept. */
-static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
+static void enter(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
 {
     grid_driver *driver = lane->driver;
 
@@ -167,6 +171,24 @@ static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
     if (curl_multi_socket_action(lane->multi, fd, mask, &lane->running) != CURLM_OK)
         lane->own_due = grid_clock_now() + RETRY_SECONDS;
     grid_read_limit_end(&driver->reads);
+}
+
+/* Also serves a rest at once, so that another one can be kept. */
+static void act(grid_lane *lane, curl_socket_t fd, int mask, double seconds)
+{
+    int *rest = &lane->driver->reads.rest, rounds = 0;
+
+    enter(lane, fd, mask, seconds);
+    while (*rest >= 0 && rounds++ < MOST_ROUNDS)
+        enter(lane, *rest, CURL_CSELECT_IN, seconds);
+    if (*rest >= 0 || lane->rest == fd)
+        lane->rest = *rest;
+}
+
+static void act_on_rest(grid_lane *lane, double seconds)
+{
+    if (lane->rest >= 0)
+        act(lane, lane->rest, CURL_CSELECT_IN, seconds);
 }
 
 static void act_on_due(grid_lane *lane, double seconds)
@@ -220,8 +242,10 @@ bool grid_driver_step(grid_driver *driver)
     share = GRID_READ_SECONDS / (count + GRID_LANES);
     for (i = 0; i < count; i++)
         serve(driver, &driver->ready[i], share, now);
-    for (i = 0; i < GRID_LANES; i++)
+    for (i = 0; i < GRID_LANES; i++) {
+        act_on_rest(&driver->lanes[i], share);
         act_on_due(&driver->lanes[i], share);
+    }
     if (grid_clock_until(driver->resume_at) == 0) {
         driver->resume_at = -1;
         grid_watch_resume(&driver->watch);
@@ -234,11 +258,20 @@ void grid_driver_limit_reads(grid_driver *driver, CURL *easy)
     grid_tls_limit_reads(easy, &driver->reads);
 }
 
+static bool has_rest(const grid_driver *driver)
+{
+    bool is_found = false;
+
+    for (int i = 0; i < GRID_LANES; i++)
+        is_found |= driver->lanes[i].rest >= 0;
+    return is_found;
+}
+
 bool grid_driver_is_ready(grid_driver *driver)
 {
     if (!driver->ready_count)
         poll_ready(driver, 0);
-    return driver->ready_count > 0;
+    return driver->ready_count > 0 || has_rest(driver);
 }
 
 unsigned grid_driver_entry(const grid_driver *driver)
@@ -257,7 +290,7 @@ double grid_driver_timeout(const grid_driver *driver)
 
     for (int i = 0; i < GRID_LANES; i++)
         due = grid_clock_sooner(due, grid_clock_sooner(driver->lanes[i].due, driver->lanes[i].own_due));
-    return driver->ready_count ? 0 : grid_clock_until(due);
+    return driver->ready_count || has_rest(driver) ? 0 : grid_clock_until(due);
 }
 
 static void poll_wakeup(const grid_driver *driver, bool on)

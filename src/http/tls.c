@@ -113,6 +113,17 @@ static void *mark_of(const grid_read_limit *limit)
     return mark;
 }
 
+/* The connection to an HTTPS proxy is a BIO of type SSL in libcurl before 7.87. */
+static void note_rest(grid_read_limit *limit, BIO *bio)
+{
+    int fd = BIO_method_type(bio) == BIO_TYPE_SSL ? (int)BIO_get_fd(bio, NULL) : -1;
+
+    if (fd >= 0 && BIO_pending(bio) > 0)
+        limit->rest = fd;
+    else if (fd == limit->rest)
+        limit->rest = -1;
+}
+
 /* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
  * by BIO_read. */
 static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
@@ -123,10 +134,13 @@ static long on_bio(BIO *bio, int operation, const char *data, size_t size, int n
     (void)data, (void)number, (void)longer;
     if (operation == (BIO_CB_WRITE | BIO_CB_RETURN))
         limit->is_blocked |= result > 0 ? *processed < size : BIO_should_retry(bio) != 0;
-    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0)
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0) {
         BIO_set_app_data(bio, mark_of(limit));
+        note_rest(limit, bio);
+    }
     if (operation != BIO_CB_READ || limit->until == 0 || is_granted(limit, bio))
         return result;
+    note_rest(limit, bio);
     BIO_set_retry_read(bio);
     return -1;
 }
@@ -135,7 +149,8 @@ void grid_read_limit_begin(grid_read_limit *limit, double seconds)
 {
     unsigned entry = limit->entry + 1;
 
-    *limit = (grid_read_limit){.entry = entry, .until = grid_clock_now() + seconds, .granted = GRID_GRANTED_READS};
+    *limit = (grid_read_limit){
+        .entry = entry, .until = grid_clock_now() + seconds, .granted = GRID_GRANTED_READS, .rest = -1};
 }
 
 void grid_read_limit_end(grid_read_limit *limit)

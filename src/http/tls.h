@@ -44,9 +44,13 @@ typedef struct grid_read_limit {
     const void *connection; /* the one that has read last */
     int count;              /* of its reads */
     bool is_blocked;        /* some bytes could not be written to their socket */
+    int rest;               /* a socket, see grid_read_limit_begin; -1: none */
 } grid_read_limit;
 
-/* Limits the reads of the entry into libcurl that follows, and ends that limit. */
+/* Limits the reads of the entry into libcurl that follows, and ends that limit. Then
+ * `rest` is a socket whose bytes OpenSSL has read, as a part of a record of an HTTPS
+ * proxy, and libcurl has not: before 7.87 libcurl reads one record of an HTTP/2 server,
+ * and if that has no part of an answer, waits for the socket. */
 void grid_read_limit_begin(grid_read_limit *limit, double seconds);
 void grid_read_limit_end(grid_read_limit *limit);
 
