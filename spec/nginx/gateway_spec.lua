@@ -143,6 +143,8 @@ describe("the example gateway", function()
   end)
 
   it("says what a log-in lacks", function()
+    local body, refused = gateway:get("/login", "-d '{\"email\":\"\255\"}'") -- no UTF-8
+    assert.same({ 400, '{"error":"bad_value"}' }, { refused, body })
     assert.equal(400, (select(2, post("/login", {}))))
     assert.equal(405, (select(2, gateway:get "/login")))
     assert.equal(401, (select(2, post("/login/verify", { otp_code = "123456" }))))

@@ -165,7 +165,7 @@ local function answer(status, value)
 end
 
 local function refuse(err)
-  local status = err.outcome == "final" and err.status or 503
+  local status = err.outcome == "final" and err.status or err.code == "bad_value" and 400 or 503 -- no UTF-8
   return answer(status, { error = err.code })
 end
 
