@@ -329,6 +329,17 @@ describe("the example gateway for OpenID Connect", function()
     assert.is_nil(browser.cookies[SESSION])
   end)
 
+  it("may have any reuse, with what it needs", function()
+    for _, reuse in ipairs { '"grace", reuse_seconds = 10', '"idempotent", idempotency_header = "Idempotency-Key"' } do
+      local another = openid_gateway.start {
+        issuer = provider.issuer, secret = provider.client_secret, program = program.port, changes = { { '"strict"', reuse } },
+      }
+      local status = browser:ask(another.http .. "/login")
+      another:stop()
+      assert.equal(302, status)
+    end
+  end)
+
   it("removes and revokes a session that no user comes back to", function()
     local short = openid_gateway.start {
       issuer = provider.issuer, secret = provider.client_secret, program = program.port, idle = 1,
