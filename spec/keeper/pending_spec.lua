@@ -124,6 +124,33 @@ describe("an answer that the store does not take", function()
     assert.equal("added failed refreshed", rig.names(events))
   end)
 
+  it("lacks a spool that fails during a round of plain Lua, which the keeper reports once, with the cause", function()
+    folder = child.folder()
+    server = rig.process()
+    local faults = {}
+    keeper = rig.keeper(server, {
+      host = false, spool = folder.path .. "/spool", timeout = 0.3,
+      exchange = {
+        name = "own", reuse = "idempotent", reuse_seconds = 60,
+        request = function()
+          folder:run "rm -rf spool && touch spool"
+          return "POST", server.url .. "?delay=5", {}, ""
+        end,
+        read = function() return nil, { kind = "unknown" } end,
+      },
+      on_event = function(event)
+        if event.code == "spool_not_read" then faults[#faults + 1] = keeper.spool_fault.message end
+      end,
+    })
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(3600 - 30)
+    assert(keeper:refresh_due())
+    assert.equal(1, #faults)
+    assert(keeper:refresh_due())
+    assert.equal(1, #faults)
+    assert.matches("Not a directory", faults[1])
+  end)
+
   it("is committed with the first refresh of another keeper, of whichever session", function()
     folder = child.folder()
     local path = folder.path .. "/spool"

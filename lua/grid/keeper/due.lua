@@ -114,7 +114,7 @@ local function refresh_in_own_loop(keeper, ...)
   local inside = setmetatable({
     loop = loop, host = loop.host, http = keeper.event_loop_http, may_persist = false,
     on_landed = function() keeper:on_landed() end,
-  }, { __index = keeper })
+  }, { __index = keeper, __newindex = keeper })
   local counts
   loop.host.spawn(function(...) counts = refresh_all(inside, ...) end, ...)
   local ok, problem = pcall(loop.run, loop, engine)
