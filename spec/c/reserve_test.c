@@ -198,6 +198,17 @@ static void a_new_file_takes_no_reserve(void)
     CHECK(is_there(reserve) && unlink(reserve) == 0);
 }
 
+static void a_hard_link_is_no_reserve(void)
+{
+    ino_t old = status_of(path).st_ino;
+
+    CHECK(link(path, reserve) == 0);
+    CHECK_INT(put("ten", "eleven", 0), GRID_SWAP_DONE);
+    CHECK(status_of(path).st_ino != old && status_of(reserve).st_ino == old);
+    CHECK(unlink(reserve) == 0);
+    CHECK_INT(put("eleven", "ten", 0), GRID_SWAP_DONE);
+}
+
 static void one_that_no_writer_takes_is_removed_after_an_hour(void)
 {
     char other[PATH_MAX + 8];
@@ -231,6 +242,7 @@ int main(void)
     a_symbolic_link_is_no_reserve();
     one_of_root_is_for_the_owner_of_the_folder();
     a_new_file_takes_no_reserve();
+    a_hard_link_is_no_reserve();
     one_that_no_writer_takes_is_removed_after_an_hour();
     CHECK(unlink(path) == 0);
     CHECK(rmdir(temporaries) == 0);

@@ -78,12 +78,13 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
     return grid_error_of_file(err, "not_written", "cannot reserve", reserve);
 }
 
+/* A file with another name is not written in place. */
 int grid_reserve_take(const char *reserve, struct stat *status)
 {
     int fd = open_reserve(reserve, 0);
     grid_error unused;
 
-    if (fd < 0 || grid_lock_opened(fd, reserve, status, &unused) == GRID_LOCK_TAKEN)
+    if (fd < 0 || (grid_lock_opened(fd, reserve, status, &unused) == GRID_LOCK_TAKEN && status->st_nlink == 1))
         return fd;
     close(fd);
     return -1;
