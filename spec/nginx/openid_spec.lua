@@ -340,19 +340,38 @@ describe("the example gateway for OpenID Connect", function()
     end
   end)
 
-  it("removes and revokes a session that no user comes back to", function()
-    local short = openid_gateway.start {
-      issuer = provider.issuer, secret = provider.client_secret, program = program.port, idle = 1,
-    }
+  -- Logs in at a gateway that removes sessions soon, with one that ends soon.
+  local function log_in_at(short)
     provider:set { token_lifetime = 1 }
     local status, _, headers = browser:ask(short.http .. "/login")
     assert.equal(302, status)
     local _, _, there = new_browser():ask(headers.location)
     browser:ask((there.location:gsub("^http://gateway%.example", short.http)))
+  end
+
+  it("removes and revokes a session that no user comes back to", function()
+    local short = openid_gateway.start {
+      issuer = provider.issuer, secret = provider.client_secret, program = program.port, idle = 1,
+    }
+    log_in_at(short)
     local is_removed = nginx.wait_for(20, function() return family().revoked end)
     local answered = browser:ask(short.http .. "/")
-    short:stop()
+    local _, log = short:stop()
     assert.same({ true, 302 }, { is_removed, answered })
+    assert.is_nil(log:find("[warn]", 1, true))
+  end)
+
+  it("looks for such sessions in no worker that ends", function()
+    local short = openid_gateway.start {
+      issuer = provider.issuer, secret = provider.client_secret, program = program.port, idle = 0.1, changes = {
+        { 'require("openid").start()', 'ngx.worker.exiting = function() return true end require("openid").start()' },
+      },
+    }
+    log_in_at(short)
+    socket.sleep(2.5)
+    local is_revoked = family().revoked
+    short:stop()
+    assert.is_false(is_revoked)
   end)
 
   it("tells Prometheus what the keepers of all workers have done", function()

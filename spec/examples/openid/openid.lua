@@ -174,11 +174,13 @@ function openid.access()
   return is_page and redirect("/login?to=" .. ngx.escape_uri(ngx.var.request_uri), 302) or answer(401, "log in first")
 end
 
--- Removes the sessions that no user has come back to.
+-- Removes the sessions that no user has come back to. A worker that ends, whose timers
+-- nginx calls at once, is not kept from its end.
 local function sweep()
   for _, id in ipairs(keeper:list { limit = 1000000 } or {}) do
+    if ngx.worker.exiting() then return end
     local status = keeper:status(id)
-    ngx.sleep(0) -- the worker serves others
+    ngx.sleep(0.001) -- the worker serves others
     if status and status.expires_at < ngx.time() - options.idle then remove(nil, id) end
   end
 end
