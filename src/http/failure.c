@@ -64,6 +64,16 @@ static void make_one_line(char *text)
             *text = ' ';
 }
 
+/* "SSL certificate problem: …", in 8.22 "SSL certificate OpenSSL verify result: …". The
+ * text is another one if the certificate is that of another host. */
+static const char *remedy(CURLcode code, const char *detail)
+{
+    static const char beginning[] = "SSL certificate ";
+    bool is_untrusted = code == CURLE_PEER_FAILED_VERIFICATION && strncmp(detail, beginning, sizeof beginning - 1) == 0;
+
+    return is_untrusted ? "; check the clock, and that ca_file has the authority of the server" : "";
+}
+
 static void describe_code(grid_error *err, CURLcode code, const char *detail)
 {
     const failure *known = find(code);
@@ -72,8 +82,8 @@ static void describe_code(grid_error *err, CURLcode code, const char *detail)
         grid_error_set(err, GRID_REQUEST, "bad_proxy", "libcurl cannot parse the proxy's address");
         return;
     }
-    grid_error_set(err, known->kind, known->code, "%s",
-                   detail[0] ? detail : curl_easy_strerror(code));
+    grid_error_set(err, known->kind, known->code, "%s%s", detail[0] ? detail : curl_easy_strerror(code),
+                   remedy(code, detail));
     make_one_line(err->message);
 }
 
