@@ -32,14 +32,28 @@ bool grid_folder_sync(const char *folder, grid_error *err)
     return synced;
 }
 
-/* A folder that root makes is given to the owner of the parent, who could not use the
- * folder otherwise. */
-static void give_to_owner(const char *path, const char *parent)
+/* What root makes in a folder is given to its owner, who could not use it otherwise. If
+ * that is not permitted, it belongs to root. */
+static bool is_for_owner(const char *folder, struct stat *status)
+{
+    return geteuid() == 0 && stat(folder, status) == 0 && (status->st_uid != 0 || status->st_gid != getegid());
+}
+
+static void give_folder_to_owner(const char *path, const char *parent)
 {
     struct stat status;
 
-    if (geteuid() == 0 && stat(parent, &status) == 0 && lchown(path, status.st_uid, status.st_gid) != 0)
-        errno = 0; /* not permitted: the folder belongs to root */
+    if (is_for_owner(parent, &status) && lchown(path, status.st_uid, status.st_gid) != 0)
+        errno = 0;
+}
+
+void grid_folder_give_to_owner(int fd, const char *path)
+{
+    char folder[PATH_MAX];
+    struct stat status;
+
+    if (is_for_owner(grid_folder_of(path, folder), &status) && fchown(fd, status.st_uid, status.st_gid) != 0)
+        errno = 0;
 }
 
 bool grid_folder_make(const char *path, grid_error *err)
@@ -48,7 +62,7 @@ bool grid_folder_make(const char *path, grid_error *err)
 
     if (mkdir(path, 0700) != 0)
         return errno == EEXIST || grid_error_of_file(err, "not_made", "cannot make the folder", path);
-    give_to_owner(path, grid_folder_of(path, parent));
+    give_folder_to_owner(path, grid_folder_of(path, parent));
     return true;
 }
 

@@ -16,6 +16,10 @@ const char *grid_folder_of(const char *path, char folder[PATH_MAX]);
 /* Syncs the names in a folder to the disk. Code "not_durable". */
 bool grid_folder_sync(const char *folder, grid_error *err);
 
+/* Gives a file that root has created to the owner of the folder of that path, who could
+ * not read the file otherwise. */
+void grid_folder_give_to_owner(int fd, const char *path);
+
 /* Makes a folder with mode 0700; succeeds if the folder exists. The caller must sync the
  * parent for durability. Code "not_made". */
 bool grid_folder_make(const char *path, grid_error *err);

@@ -50,16 +50,6 @@ static int create(const char *reserve)
     return open_reserve(reserve, O_CREAT);
 }
 
-/* A reserve that root makes is given to the owner of the folder, who takes it later. */
-static void give_to_owner(int fd, const char *reserve)
-{
-    char folder[PATH_MAX];
-    struct stat status;
-
-    if (geteuid() == 0 && stat(grid_folder_of(reserve, folder), &status) == 0 && fchown(fd, status.st_uid, status.st_gid) != 0)
-        errno = 0; /* not permitted: the file belongs to root */
-}
-
 bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 {
     int fd = create(reserve), why;
@@ -67,7 +57,7 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 
     why = errno;
     if (fd >= 0) {
-        give_to_owner(fd, reserve);
+        grid_folder_give_to_owner(fd, reserve);
         close(fd);
     }
     if (done)
@@ -79,12 +69,13 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 }
 
 /* A file with another name is not written in place. */
-int grid_reserve_take(const char *reserve, struct stat *status)
+int grid_reserve_take(const char *reserve)
 {
     int fd = open_reserve(reserve, 0);
+    struct stat status;
     grid_error unused;
 
-    if (fd < 0 || (grid_lock_opened(fd, reserve, status, &unused) == GRID_LOCK_TAKEN && status->st_nlink == 1))
+    if (fd < 0 || (grid_lock_opened(fd, reserve, &status, &unused) == GRID_LOCK_TAKEN && status.st_nlink == 1))
         return fd;
     close(fd);
     return -1;

@@ -24,7 +24,7 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err);
 
 /* Opens and locks the reserve, to be written from its beginning; it may have an old
  * content. Negative: there is none, or another writer has it. */
-int grid_reserve_take(const char *reserve, struct stat *status);
+int grid_reserve_take(const char *reserve);
 
 /* Allocates space for so many bytes, without a change of the file's size. False, with
  * errno, if the disk or a quota is full; a file system that cannot allocate in advance is

@@ -20,7 +20,6 @@ typedef struct temporary {
     char path[PATH_MAX]; /* empty after the rename, or if removed */
     int fd;              /* locked until the rename or link */
     bool is_reserve;
-    struct stat status;
 } temporary;
 
 static grid_swap_result failed(grid_error *err, const char *code, const char *what, const char *path)
@@ -143,6 +142,7 @@ static bool name_temporary(temporary *new, const char *folder)
 static bool create(temporary *new, const char *folder, grid_error *err)
 {
     grid_lock_result result = GRID_LOCK_REPLACED;
+    struct stat status;
 
     for (int tries = 1; tries <= TRIES && result != GRID_LOCK_FAILED; tries++) {
         if (!name_temporary(new, folder)) {
@@ -154,7 +154,7 @@ static bool create(temporary *new, const char *folder, grid_error *err)
             continue;
         if (new->fd < 0)
             return grid_error_of_file(err, "not_written", "cannot write in", folder);
-        result = grid_lock_opened(new->fd, NULL, &new->status, err);
+        result = grid_lock_opened(new->fd, NULL, &status, err);
         if (result == GRID_LOCK_TAKEN)
             return true;
         discard(new);
@@ -165,7 +165,7 @@ static bool create(temporary *new, const char *folder, grid_error *err)
 /* The reserve that the last replacement of the file has left. */
 static bool take_reserve(temporary *new, const grid_swap *swap)
 {
-    new->fd = grid_reserve_path(swap->temporary_folder, swap->path, new->path) ? grid_reserve_take(new->path, &new->status) : -1;
+    new->fd = grid_reserve_path(swap->temporary_folder, swap->path, new->path) ? grid_reserve_take(new->path) : -1;
     new->is_reserve = new->fd >= 0;
     return new->is_reserve;
 }
@@ -192,21 +192,6 @@ static bool leave_reserve(const grid_swap *swap, grid_error *err)
     return grid_error_of_file(err, "not_written", "cannot reserve", swap->path);
 }
 
-/* A file that root writes is given to the owner of the folder, who could not read the
- * file otherwise. */
-static void give_to_owner(const temporary *new, const char *path)
-{
-    char folder[PATH_MAX];
-    struct stat status;
-
-    if (new->status.st_uid != 0 || stat(grid_folder_of(path, folder), &status) != 0)
-        return;
-    if (status.st_uid == 0 && status.st_gid == new->status.st_gid)
-        return;
-    if (fchown(new->fd, status.st_uid, status.st_gid) != 0)
-        errno = 0; /* not permitted: the file belongs to root */
-}
-
 static struct timespec time_of(double seconds)
 {
     const double latest = 0xFFFFFFFF; /* 2106 */
@@ -229,7 +214,7 @@ static bool fill(const temporary *new, const grid_swap *swap)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(swap->modified)};
 
-    give_to_owner(new, swap->path);
+    grid_folder_give_to_owner(new->fd, swap->path);
     return write_bytes(new, swap->bytes) && futimens(new->fd, times) == 0 && fsync(new->fd) == 0;
 }
 
