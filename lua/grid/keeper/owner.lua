@@ -53,13 +53,15 @@ local function is_own(self, me)
   return is_same(self, me, "instance") and self.pid == me.pid and self.pid_namespace == me.pid_namespace
 end
 
+local MOST_DIGITS = 10 -- of a pid, so that it is an integer on each VM
+
 --- The pid to give core.process, as text | nil: here that pid would name another process.
 function owner.process_of(self, me, is_local)
   if not is_local or is_own(self, me) then return nil end
   for _, name in ipairs { "boot_id", "pid_namespace", "time_namespace" } do
     if not is_same(self, me, name) then return nil end
   end
-  return self.pid and self.pid:match "^%d+$"
+  return self.pid and #self.pid <= MOST_DIGITS and self.pid:match "^%d+$" or nil
 end
 
 local function is_gone(self, process)
