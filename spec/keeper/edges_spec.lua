@@ -168,6 +168,19 @@ describe("The keeper", function()
     assert.equal(3, server.executions)
   end)
 
+  it("refuses to refresh a session that the store had in an older generation, and that has ended since", function()
+    start()
+    assert(keeper:add("me", rig.TOKENS))
+    local old = keeper.store:get "me"
+    assert(keeper:refresh "me")
+    local _, rev = keeper.store:get "me"
+    assert(keeper.store:put("me", rev, old))
+    for _ = 1, 2 do
+      raw_rig.assert_error(select(2, keeper:refresh "me"), { kind = "auth", code = "reauthentication_required" })
+    end
+    assert.equal("access-1", assert(keeper:get "me").access_token) -- which is valid
+  end)
+
   it("has no session in memory that has ended an hour ago, once it has many", function()
     start()
     local function in_memory()

@@ -54,7 +54,9 @@ describe("an owner", function()
     for _, name in ipairs { "boot_id", "pid_namespace", "time_namespace" } do
       assert.is_nil(pid(with(other, { [name] = "x" }), true), name)
     end
-    for _, text in ipairs { "124.0", "1e2", "", "-1", ("9"):rep(20) } do assert.is_nil(pid(with(other, { pid = text }), true), text) end
+    for _, text in ipairs { "124.0", "1e2", "", "-1", ("9"):rep(20) } do
+      assert.is_nil(pid(with(other, { pid = text }), true), text)
+    end
     local unknown = with(other)
     unknown.pid_namespace = nil
     local nameless = with(me)

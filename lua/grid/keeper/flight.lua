@@ -212,6 +212,7 @@ function conclude.dead(keeper, flight, effect)
   if flight.sent_at then
     emit(flight, "dead", { generation = record.gen, kind = "auth", code = record.dead.code })
   end
+  flight.err = flight.err or failure.dead(flight.id, record.dead)
   memory.adopt_after(keeper, record, effect.rev, flight.edits)
 end
 
