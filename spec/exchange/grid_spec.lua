@@ -195,6 +195,14 @@ describe("Grid's exchange", function()
     for name, value in pairs(one) do assert.is_nil((name .. tostring(value)):find "canary") end
   end)
 
+  it("raises at the caller's line where a grant or an answer is wrong", function()
+    local one = made()
+    rig.assert_misuse(function() one.request() end, "exchange.request", "the grant must be a table, got nil")
+    rig.assert_misuse(function() one.request { opener = "x" } end, "field 'refresh_token' is missing")
+    rig.assert_misuse(function() one.read("{}", {}) end, "exchange.read", "the answer must be a table, got string")
+    rig.assert_misuse(function() one.read({ status = 200, headers = {} }, {}) end, "field 'body' is missing")
+  end)
+
   it("raises at the caller's line where an option is wrong", function()
     local client = rig.client(server)
     local function misuse(options, ...)

@@ -47,6 +47,29 @@ function contract.check_optional(what, exchange)
   contract.check_reuse(what, exchange.reuse or OPTIONAL.reuse.default, exchange.reuse_seconds)
 end
 
+local function check_fields(what, noun, declared, given)
+  if type(given) ~= "table" then argument.raise_type(given, "%s: the %s must be a table", what, noun) end
+  for _, name in ipairs(schema.sorted_names(declared)) do
+    if given[name] == nil then argument.raise("%s: field '%s' is missing", what, name) end
+    schema.check_field(what, name, declared[name], given[name])
+  end
+end
+
+local GRANT = { refresh_token = { type = "string", check = schema.not_empty } }
+local ANY_GRANT = {} -- `read` uses its texts only to remove them from messages
+local ANSWER = { status = { type = "number" }, headers = { type = "table" }, body = { type = "string" } }
+
+--- Raises unless `grant` is one. It may have further fields.
+function contract.check_grant(what, grant)
+  check_fields(what, "grant", GRANT, grant)
+end
+
+--- Raises unless these are the arguments of `read`.
+function contract.check_read(answer, grant)
+  check_fields("exchange.read", "answer", ANSWER, answer)
+  check_fields("exchange.read", "grant", ANY_GRANT, grant)
+end
+
 --- Options of grid.http, for the sender of the requests.
 contract.TRANSPORT = { "ca_file", "proxy", "http_version", "insecure_skip_tls_verify", "user_agent" }
 

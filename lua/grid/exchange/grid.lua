@@ -88,6 +88,7 @@ local function read_session(answer, grant, request, pair)
 end
 
 local function read_from(client, answer, grant)
+  contract.check_read(answer, grant)
   local request, pair = build(client, grant)
   if not request then return nil, { kind = "unknown", code = pair.code, message = pair.message, status = answer.status } end
   local tokens, problem = read_session(answer, grant, request, pair)
@@ -96,6 +97,7 @@ local function read_from(client, answer, grant)
 end
 
 local function request_from(client, grant)
+  contract.check_grant("exchange.request", grant)
   local request, pair = build(client, grant)
   if not request then return nil, pair end
   pair:close()

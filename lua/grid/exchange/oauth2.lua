@@ -172,14 +172,6 @@ local function token_request(options, client, state, grant)
   return method, url, headers, body
 end
 
-local REFRESH_TOKEN = { type = "string", check = schema.not_empty }
-
-local function check_grant(what, grant)
-  if type(grant) ~= "table" then argument.raise_type(grant, "%s: the grant must be a table", what) end
-  if grant.refresh_token == nil then argument.raise("%s: field 'refresh_token' is missing", what) end
-  schema.check_field(what, "refresh_token", REFRESH_TOKEN, grant.refresh_token)
-end
-
 -- For an issuer without token_url: before the first request, the URLs are fetched in turn
 -- until `read` accepts an answer.
 local function discovery(options, state)
@@ -247,17 +239,18 @@ end
 -- `state` has the endpoints and the nonce.
 local function functions(options, client, state)
   local function request(grant)
-    check_grant("exchange.request", grant)
+    contract.check_grant("exchange.request", grant)
     if not state.token_url then return nil, no_endpoint(options) end
     return token_request(options, client, state, grant)
   end
   -- Pure but for the nonce, which saves the next request a refusal (RFC 9449 8.2).
   local function read(answer, grant)
+    contract.check_read(answer, grant)
     state.nonce = dpop.nonce_of(answer.headers) or state.nonce
     return token_answer.read(answer, function() return secrets_of(client, grant) end)
   end
   local function revoke(tokens, now)
-    check_grant("exchange.revoke", tokens)
+    contract.check_grant("exchange.revoke", tokens)
     if not state.revocation_url then return nil end
     local fields = { { "token", tokens.refresh_token }, { "token_type_hint", "refresh_token" } }
     return form_request(options, client, state.revocation_url, math.floor(now or os.time()), fields)
