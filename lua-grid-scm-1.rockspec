@@ -1,7 +1,7 @@
 rockspec_format = "3.0"
 package = "lua-grid"
 version = "scm-1"
--- Where it stands: luarocks/fetch/folder.lua knows this protocol. For `luarocks make` nothing is fetched.
+-- The folder of this file, by the protocol in luarocks/fetch/folder.lua. `luarocks make` fetches nothing.
 source = {
   url = "folder://lua-grid",
   dir = "lua-grid",
@@ -19,8 +19,8 @@ dependencies = {
   "lua >= 5.1, < 5.5", -- 5.4, or LuaJIT 2.1 (which LuaRocks knows as 5.1); the Makefile refuses others
   "lua-cjson >= 2.1",
 }
--- Libraries are looked for, headers are not: LuaRocks does not see Debian's multiarch include
--- folder, where curl/curl.h lives. The Makefile asks pkg-config for them.
+-- Libraries only: LuaRocks does not search Debian's multiarch include folder, which has
+-- curl/curl.h. The Makefile gets the paths of headers from pkg-config.
 external_dependencies = {
   CURL = { library = "curl" },
   SSL = { library = "ssl" },
@@ -41,12 +41,12 @@ build = {
     INST_ANYDIR = "$(CONFDIR)",
     INST_DOCDIR = "$(PREFIX)",
   },
-  -- The Makefile installs README.md beside this folder. Without the line LuaRocks would add a
-  -- README.md within it, whose links would lead nowhere.
+  -- The Makefile installs README.md beside this folder. Without this line LuaRocks would add a
+  -- README.md within it, whose links would be broken.
   copy_directories = { "doc" },
 }
--- The command finds its modules from where it stands and names its VM itself: LuaRocks' wrapper would
--- run it on PUC Lua 5.1 where LuaJIT was meant.
+-- The command finds its modules by its own path, and its first line names its VM: LuaRocks' wrapper
+-- would run that for LuaJIT on PUC Lua 5.1.
 deploy = { wrap_bin_scripts = false }
 -- One tree may hold the rocks for 5.1 and for 5.4, and LuaRocks keeps them apart: if both owned a file
 -- `grid`, the removal of either would remove it. So they own grid-luajit and grid-lua5.4, and this
