@@ -1,5 +1,6 @@
 -- Reads claims of JSON Web Tokens (RFC 7519), and signs tokens.
--- Pure but for the random number of a signature: values in, values out.
+-- Owns: the encoding of the parts of a token. Pure but for the random number of a
+-- signature: values in, values out.
 -- Does not know: sessions; signatures of others, which the server of a token checks.
 
 local core = require "grid.core"

@@ -1,5 +1,5 @@
 -- The value that transfer:answer returns, and the errors that are made from one.
--- Pure: values in, values out.
+-- Owns: the fields of that value. Pure: values in, values out.
 -- Does not know: the meaning of a status or a body.
 
 local errors = require "grid.errors"

@@ -1,4 +1,5 @@
 -- grid inspect: shows what a session file holds. Sends nothing, writes no file.
+-- Owns: its options and its help text.
 -- Does not know: what is shown, which is in description.lua.
 
 local description = require "grid.cli.description"

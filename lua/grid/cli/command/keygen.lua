@@ -1,4 +1,5 @@
 -- grid keygen: makes a key pair.
+-- Owns: its options and its help text.
 -- Does not know: sessions, the service.
 
 local core = require "grid.core"

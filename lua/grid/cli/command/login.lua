@@ -1,4 +1,5 @@
 -- grid login: logs in with a one-time password, and saves the session in a file.
+-- Owns: its options and its help text.
 -- Does not know: how the password is read, which is in authentication.lua.
 
 local authentication = require "grid.cli.authentication"

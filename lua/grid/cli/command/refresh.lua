@@ -1,5 +1,6 @@
 -- grid refresh: refreshes the session in a file. The replacement of the file begins
 -- before the request is sent, so that the answer can be saved.
+-- Owns: its options, its help text, and the order of these steps.
 -- Does not know: how a file is replaced, which is in session_file.lua.
 
 local description = require "grid.cli.description"

@@ -1,4 +1,5 @@
 -- grid refresh-all: refreshes every session file of a folder, many at a time.
+-- Owns: its options, its help text, and the exit code.
 -- Does not know: the result of each file, which is in refresh_all/run.lua.
 
 local core = require "grid.core"

@@ -1,5 +1,6 @@
 -- grid sign: signs the payloads of a prepared transaction with the authorization key of a
 -- session. Sends nothing.
+-- Owns: its options and its help text.
 -- Does not know: which payloads a key may sign, which is in grid.api.accounts.
 
 local exit = require "grid.cli.exit"
