@@ -90,7 +90,7 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
       assert(keeper:add("me", rig.TOKENS, { replace = true }))
       server.faults[1] = function() return rig.response(status, body) end
       local _, err = keeper:refresh "me"
-      raw_rig.assert_error(err, { status = status, kind = kind, outcome = outcome, retryable = outcome == "none" })
+      raw_rig.assert_error(err, { status = status, kind = kind, sent = "yes", outcome = outcome, retryable = outcome == "none" })
     end
   end)
 

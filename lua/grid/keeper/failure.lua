@@ -129,7 +129,7 @@ end
 ---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
 function failure.of_answer(result)
   local status = result.status
-  local sent = status and (result.kind == "unreadable" and "unknown" or "yes") or result.kind == "refused" and "no" or "unknown"
+  local sent = status and "yes" or result.kind == "refused" and "no" or "unknown"
   local err = errors.new {
     kind = kind_of(result), code = result.code or "refused", message = result.message or "the answer of the server has no tokens",
     sent = sent, status = status, retry_after = result.retry_after,
