@@ -112,20 +112,23 @@ end
 local function run(keeper, every, stop_when)
   local is_stopped = false
   loop(keeper, every, function()
-    is_stopped = is_stopped or core.signal_caught() or stop_when and stop_when() -- which may tell it only once
+    is_stopped = is_stopped or core.signal_caught() or hosts.is_ending(keeper.host)
+      or stop_when and stop_when() -- which may tell it only once
     return is_stopped
   end)
   if not keeper.closed then due.save_pending(keeper) end
 end
 
---- Runs the rounds until a signal, or until `stop_when` returns true. After that, signals
---- do what they did before.
+--- Runs the rounds until a signal, until the process ends, or until `stop_when` returns
+--- true. After that, signals do what they did before. A host that knows when its process
+--- ends handles the signals itself.
 function rounds.run(keeper, given)
   local obstacle = waiting.obstacle(keeper.host)
   if obstacle then return nil, obstacle end
-  core.catch_signals()
+  local catches = not keeper.host.is_ending
+  if catches then core.catch_signals() end
   local ok, problem = pcall(run, keeper, given.every or EVERY, given.stop_when)
-  core.release_signals()
+  if catches then core.release_signals() end
   if not ok then error(problem, 0) end
   return true
 end
