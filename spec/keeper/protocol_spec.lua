@@ -238,6 +238,19 @@ describe("an unknown outcome", function()
     left = rig.sending(rig.after(rig.record(), an_env(0, "key-1"), answer(422)), an_env(100, "key-2"), last).flight.record
     assert.equal(0, left.intent.stuck)
   end)
+
+  it("counts the life of the answer to a new key from the first request with that key", function()
+    local function an_env(seconds, key)
+      return env("idempotent", seconds, { random = { key = key, write_id = "w", unit = 0 } })
+    end
+    local left = rig.after(rig.record(), an_env(0, "key-1"), { kind = "unknown", code = "x", status = 422 })
+    left = rig.after(left, an_env(990, "key-2"), TIMEOUT, { is_last_chance = true })
+    local self = rig.sending(left, an_env(995, "key-3"), { is_last_chance = true })
+    assert.same({ "key-2", rig.BOOT + 990 }, { self.effect.intent.key, self.effect.intent.first_sent.boot })
+    local sent = { boot = rig.BOOT + 995 }
+    local effect = self:event { name = "answer", result = rig.tokens "r2", sent = sent, skew = 0 }
+    assert.equal(rig.BOOT + 990, effect.record.obtained.boot)
+  end)
 end)
 
 describe("a failure", function()

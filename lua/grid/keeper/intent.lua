@@ -14,7 +14,7 @@ local intent = {}
 --   grant       texts: the parameters of the request, the same bytes in each attempt
 --   opener      private key that opens the answer | nil
 --   parent      generation whose refresh token is sent
---   first_sent  stamp of the first put after which a request may have been sent
+--   first_sent  stamp of the first put after which a request with the key may be sent
 --   attempt     number of the put; a later attempt is sent later
 --   open        an owner holds the intent
 --   doubt       an earlier attempt had an unknown outcome
@@ -89,16 +89,17 @@ function intent.next(record, env, is_last_chance)
   local self = record.intent
   local key, keys = intent.next_key(self, env, is_last_chance)
   local is_repeated = self ~= nil and may_be_executed(self)
+  local has_same_key = self ~= nil and keys == self.keys
   return {
     key = key, keys = keys,
     grant = self and self.grant or new_grant(env.grant, record.tokens),
     opener = self and self.opener or env.opener,
     parent = record.gen,
-    first_sent = is_repeated and self.first_sent or timing.stamp(env.me, env.clock),
+    first_sent = is_repeated and has_same_key and self.first_sent or timing.stamp(env.me, env.clock),
     attempt = self and self.attempt + 1 or 1,
     open = true,
     doubt = is_repeated,
-    stuck = self and keys == self.keys and self.stuck or 0,
+    stuck = has_same_key and self.stuck or 0,
     write_id = env.random.write_id,
     owner = owner.new(env.me, env.clock, env.exchange.timeout),
   }
@@ -130,7 +131,7 @@ function intent.release(self, failure)
 end
 
 --- The stamp from which the life of an answer counts: an idempotent server may repeat the
---- answer to the first request.
+--- answer to the first request with the key.
 function intent.obtained(self, env, sent)
   if self.doubt and env.exchange.reuse == "idempotent" then return self.first_sent end
   return sent
