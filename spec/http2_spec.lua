@@ -3,6 +3,7 @@
 -- Does not know: frames that go on for longer than a call, see http2_endless_spec.lua.
 
 local core = require "grid.core"
+local fault_server = require "spec.support.fault_server"
 local grid = require "grid"
 local http2 = require "spec.support.http2"
 local rig = require "spec.support.rig"
@@ -302,6 +303,37 @@ describe("an HTTP/2 stream", function()
     end
     first:close()
     engine:close()
+  end)
+
+  -- libcurl 7.88 fails to send on the connection that it has closed.
+  it("is opened on another connection, if the one by way of a proxy over TLS has ended", function()
+    local COUNT, IN_FLIGHT = 400, 8
+    local proxy, engine, case = fault_server.start(), core.engine(), peer:case()
+    local settings = { max_response_bytes = 1000, insecure_skip_tls_verify = true, proxy = proxy.proxy }
+    local ending = '["headers",200,{}],["data","{}",true],["goaway","max",0],["wait",2],["end"]'
+    local flying, begun = {}, 0
+    repeat
+      while begun < COUNT and engine:in_flight() < IN_FLIGHT do
+        begun = begun + 1
+        local steps = begun % 10 == 0 and ending or ('["wait",%d],["headers",200,{}],["data","{}",true]'):format(begun % 4)
+        local body = ('{"case":"%s-%d","do":[%s]}'):format(case, begun, steps)
+        local request = { method = "POST", url = peer.server.https .. "/x", headers = {}, body = body }
+        local transfer, id = assert(engine:start(request, settings, 10, 10))
+        flying[id] = { transfer = transfer, case = case .. "-" .. begun }
+      end
+      engine:wait(1)
+      engine:step()
+      for id in function() return engine:next_finished() end do
+        local one = flying[id]
+        local answer = one.transfer:answer()
+        if answer.code then assert.equal("connection_lost", answer.code) end
+        assert.is_true(#peer:executions(one.case) <= 1)
+        one.transfer:close()
+        flying[id] = nil
+      end
+    until begun == COUNT and engine:in_flight() == 0
+    engine:close()
+    proxy:stop()
   end)
 
   it("does not bring a connection to 1,000 requests, where nginx ends it", function()

@@ -210,19 +210,25 @@ void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *det
         engine->has_refused = true;
 }
 
-/* Restarts the task on another connection. A connection with other users is kept for
- * them. False: it is, and what it could not write yet may be the request. */
+/* The request was not sent: the engine restarts the task on another connection. */
+static void leave_connection(grid_engine *engine, grid_task *task, bool is_ended)
+{
+    grid_connections_release(&engine->connections, &task->lease);
+    task->stream = (grid_stream){0};
+    task->is_sent = false;
+    task->lease.is_refused = !is_ended;
+    task->is_unfit = true;
+}
+
+/* A connection with other users is kept for them. False: it is, and what it could not
+ * write yet may be the request. */
 static bool withdraw(grid_engine *engine, grid_task *task)
 {
     bool is_ended = grid_connections_end_unused(&engine->connections, &task->lease);
 
     if (!is_ended && grid_driver_is_blocked(engine->driver))
         return false;
-    grid_connections_release(&engine->connections, &task->lease);
-    task->stream = (grid_stream){0};
-    task->is_sent = false;
-    task->lease.is_refused = !is_ended;
-    task->is_unfit = true;
+    leave_connection(engine, task, is_ended);
     return true;
 }
 
@@ -275,14 +281,27 @@ static bool restart(grid_engine *engine, grid_task *task)
     return false;
 }
 
+/* If a connection by way of an HTTPS proxy has ended, libcurl 7.88 closes it for one
+ * transfer, begins further ones on it nevertheless, and fails to send their requests. */
+static bool is_unsent(const grid_task *task, CURLcode code)
+{
+    long written = 0;
+
+    curl_easy_getinfo(task->easy, CURLINFO_REQUEST_SIZE, &written);
+    return code == CURLE_FAILED_INIT && task->is_sent && written == 0;
+}
+
 static void collect_done(grid_engine *engine)
 {
     grid_task *task;
     CURLcode code;
 
-    while ((task = grid_lanes_next_done(&engine->lanes, &code)))
+    while ((task = grid_lanes_next_done(&engine->lanes, &code))) {
+        if (is_unsent(task, code))
+            leave_connection(engine, task, grid_connections_end_unused(&engine->connections, &task->lease));
         if (!restart(engine, task))
             finish(engine, task, code);
+    }
 }
 
 /* Ends tasks whose HTTP/2 stream was refused, before libcurl sends the request again. */
