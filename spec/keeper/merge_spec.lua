@@ -1,5 +1,5 @@
 -- What answers make of a record, and how records begin and end: grid.keeper.merge and
--- grid.keeper.lifecycle, through the flights that use them where there are any.
+-- grid.keeper.lifecycle, through the refreshes that use them where there are any.
 
 local lifecycle = require "grid.keeper.lifecycle"
 local merge = require "grid.keeper.merge"
@@ -11,12 +11,12 @@ local env, with = rig.env, rig.with
 local TIMEOUT = { kind = "unknown", code = "timeout" }
 local REJECT = { kind = "reject", code = "invalid_grant" }
 
--- The record that a flight commits which gets this answer, with nothing in between.
+-- The record that a refresh commits which gets this answer, with nothing in between.
 local function committed(value, an_env, refresh_token)
   return rig.after(value, an_env, rig.tokens(refresh_token))
 end
 
--- A flight that has its answer while the record changes: what it puts then | how it ends.
+-- What a refresh puts that has its answer while the record changes | how it ends.
 local function late(self, refresh_token, found)
   self:answer(rig.tokens(refresh_token))
   assert(self:put("conflict").act == "read")
@@ -103,7 +103,7 @@ end)
 describe("a late commit", function()
   it("is not fenced by an owner that has taken the intent over", function()
     local self = rig.sending(rig.record(), env "strict")
-    local taken = rig.sending(self.flight.record, env("strict", 12), { is_last_chance = true }).flight.record
+    local taken = rig.sending(self.state.record, env("strict", 12), { is_last_chance = true }).state.record
     local effect = late(self, "r2", taken)
     assert.equal("put", effect.act)
     assert.same({ 2, "r2" }, { effect.record.gen, token_of(effect.record) })
@@ -112,7 +112,7 @@ describe("a late commit", function()
 
   it("revives a dead record", function()
     local self = rig.sending(rig.record(), env "strict")
-    local dead = rig.after(self.flight.record, env("strict", 12), REJECT, { is_last_chance = true })
+    local dead = rig.after(self.state.record, env("strict", 12), REJECT, { is_last_chance = true })
     assert.equal("dead", dead.state)
     local revived = late(self, "r2", dead).record
     assert.same({ "live", 2, "r2" }, { revived.state, revived.gen, token_of(revived) })
@@ -124,19 +124,19 @@ describe("a late commit", function()
 
   it("with the answer that is there already changes nothing", function()
     local self = rig.sending(rig.record(), env "idempotent")
-    local other = committed(self.flight.record, env("idempotent", 12), "r2")
+    local other = committed(self.state.record, env("idempotent", 12), "r2")
     assert.equal("adopt", late(self, "r2", other).outcome)
   end)
 
   it("is known by its bytes where it has no refresh token of its own", function()
     local self = rig.sending(rig.record(), env "idempotent")
-    local other = with(committed(self.flight.record, env("idempotent", 12), "r2"), { tokens = { kms_payload = "x" } })
+    local other = with(committed(self.state.record, env("idempotent", 12), "r2"), { tokens = { kms_payload = "x" } })
     assert.equal("adopt", late(self, "r2", other).outcome)
   end)
 
   it("of an earlier attempt is kept as a spare, once", function()
     local self = rig.sending(rig.record(), env "grace")
-    local other = committed(self.flight.record, env("grace", 12), "r3")
+    local other = committed(self.state.record, env("grace", 12), "r3")
     local kept = late(self, "r2", other).record
     assert.same({ 2, "r3", "r2" }, { kept.gen, token_of(kept), token_of(kept.spares[1]) })
     assert.same(kept, record.unpack(record.pack(kept), "id"))
@@ -146,12 +146,12 @@ describe("a late commit", function()
 
   it("of a later attempt serves, unless the tokens of the earlier one are being spent", function()
     local first = rig.sending(rig.record(), env "grace")
-    local second = rig.sending(first.flight.record, env("grace", 12))
+    local second = rig.sending(first.state.record, env("grace", 12))
     local earlier = committed(rig.record(), env "grace", "r2")
     local served = late(second, "r3", earlier).record
     assert.same({ 3, "r3", "r2" }, { served.gen, token_of(served), token_of(served.spares[1]) })
-    second = rig.sending(first.flight.record, env("grace", 12))
-    local spent = rig.sending(earlier, env("grace", 13)).flight.record
+    second = rig.sending(first.state.record, env("grace", 12))
+    local spent = rig.sending(earlier, env("grace", 13)).state.record
     local kept = late(second, "r3", spent).record
     assert.same({ 2, "r2", "r3" }, { kept.gen, token_of(kept), token_of(kept.spares[1]) })
     assert.equal(spent.intent, kept.intent)
@@ -159,7 +159,7 @@ describe("a late commit", function()
 
   it("to a generation whose successor was accepted is superseded", function()
     local self = rig.sending(rig.record(), env "grace")
-    local newer = committed(committed(self.flight.record, env("grace", 12), "r3"), env("grace", 13), "r4")
+    local newer = committed(committed(self.state.record, env("grace", 12), "r3"), env("grace", 13), "r4")
     assert.equal("adopt", late(self, "r2", newer).outcome)
   end)
 
@@ -229,7 +229,7 @@ describe("an answer that cannot be read", function()
     local kept = rig.after(rig.record(), env "strict", UNREADABLE)
     local dead = merge.reject(with(kept, { intent = with(kept.intent, { open = true }) }), REJECT)
     for _, found in ipairs { kept, dead } do
-      local self = rig.flight({}, env("strict", 100))
+      local self = rig.refresh({}, env("strict", 100))
       local effect = self:read(found, "rev-5")
       assert.equal("read_raws", effect.act)
       effect = self:event { name = "answer", result = rig.tokens "r2", raw = effect.raws[1] }
@@ -243,9 +243,9 @@ describe("an answer that cannot be read", function()
 
   it("that can be read, and is a spare already, keeps no session from its refresh", function()
     local raw = rig.after(rig.record(), env "grace", UNREADABLE).raws[1]
-    local sibling = committed(rig.sending(rig.record(), env "grace").flight.record, env("grace", 12), "r3")
+    local sibling = committed(rig.sending(rig.record(), env "grace").state.record, env("grace", 12), "r3")
     local function read(found)
-      local self = rig.flight({}, env("grace", 2000))
+      local self = rig.refresh({}, env("grace", 2000))
       local effect = self:read(found)
       assert.equal("read_raws", effect.act)
       self:event { name = "answer", result = rig.tokens "r2", raw = effect.raws[1] }
@@ -259,7 +259,7 @@ describe("an answer that cannot be read", function()
   end)
 
   it("is left alone once this process could not read it", function()
-    local self = rig.flight({}, env("idempotent", 1))
+    local self = rig.refresh({}, env("idempotent", 1))
     self:read(rig.after(rig.record(), env "idempotent", UNREADABLE))
     assert.equal("read", self:event({ name = "answer" }).act)
     assert.equal("put", self:read(rig.after(rig.record(), env "idempotent", UNREADABLE)).act)
@@ -267,8 +267,8 @@ describe("an answer that cannot be read", function()
 
   it("is saved once however often it comes", function()
     local kept = rig.after(rig.record(), env "idempotent", UNREADABLE)
-    local again = rig.flight({}, env("idempotent", 1))
-    again.flight.has_read_raws = true
+    local again = rig.refresh({}, env("idempotent", 1))
+    again.state.has_read_raws = true
     again:read(kept)
     again:put()
     local effect = again:answer(UNREADABLE)
@@ -278,8 +278,8 @@ describe("an answer that cannot be read", function()
 
   it("is saved beside another write, and does not touch the intent of another owner", function()
     local self = rig.sending(rig.record(), env "grace")
-    local taken = rig.sending(self.flight.record, env("grace", 12, {
-      random = { key = "k", write_id = "another", unit = 0 } })).flight.record
+    local taken = rig.sending(self.state.record, env("grace", 12, {
+      random = { key = "k", write_id = "another", unit = 0 } })).state.record
     self:answer(UNREADABLE)
     self:put "conflict"
     local effect = self:read(taken, "rev-9")
@@ -289,7 +289,7 @@ describe("an answer that cannot be read", function()
 
   it("is dropped with its lineage, and superseded by a later generation", function()
     local self = rig.sending(rig.record(), env "grace")
-    local newer = committed(committed(self.flight.record, env("grace", 12), "r3"), env("grace", 13), "r4")
+    local newer = committed(committed(self.state.record, env("grace", 12), "r3"), env("grace", 13), "r4")
     for outcome, found in pairs { dropped = rig.record { lineage = "new" }, adopt = newer } do
       self = rig.sending(rig.record(), env "grace")
       self:answer(UNREADABLE)
@@ -308,7 +308,7 @@ describe("an answer that cannot be read", function()
   end)
 
   it("is saved in a dead record, and beside the answer to another attempt", function()
-    local sibling = committed(rig.sending(rig.record(), env "grace").flight.record, env("grace", 12), "r3")
+    local sibling = committed(rig.sending(rig.record(), env "grace").state.record, env("grace", 12), "r3")
     for _, found in ipairs { sibling, with(rig.record { gen = 9 }, { state = "dead" }) } do
       local self = rig.sending(rig.record(), env "grace")
       self:answer(UNREADABLE)
@@ -336,7 +336,7 @@ describe("a record", function()
   it("is removed at once, but for an exchange under way, which leaves a tombstone", function()
     assert.equal("remove", (lifecycle.remove(rig.record(), env "strict", {})))
     assert.equal("missing", (lifecycle.remove(nil, env "strict", {})))
-    local held = rig.sending(rig.record(), env "strict").flight.record
+    local held = rig.sending(rig.record(), env "strict").state.record
     local other = env("strict", 1, { me = rig.other })
     local act, tombstone = lifecycle.remove(held, other, {})
     assert.equal("put", act)
@@ -345,8 +345,8 @@ describe("a record", function()
     assert.same(tombstone, record.unpack(record.pack(tombstone), "id"))
     assert.equal("missing", (lifecycle.remove(tombstone, other, {})))
     assert.equal(rig.WALL + 12, lifecycle.due_at(tombstone, other))
-    assert.equal("missing", rig.flight({}, other):read(tombstone).outcome)
-    assert.equal("forget", rig.flight({}, env("strict", 12, { me = rig.other })):read(tombstone).outcome)
+    assert.equal("missing", rig.refresh({}, other):read(tombstone).outcome)
+    assert.equal("forget", rig.refresh({}, env("strict", 12, { me = rig.other })):read(tombstone).outcome)
     assert.equal("remove", (lifecycle.remove(held, env("strict", 12, { me = rig.other }), {})))
     assert.equal(2, lifecycle.add(tombstone, "id", ENTRY, "lin-2").gen)
     local left = rig.after(rig.record(), env "strict", TIMEOUT)
@@ -362,7 +362,7 @@ describe("a record", function()
     assert.equal(0, due_in(rig.record(), env("strict", 1000)))
     local failed = rig.after(rig.record(), env("strict", 990), { kind = "refused", code = "x", retry_after = 60 })
     assert.equal(60.5, due_in(failed, env("strict", 990)))
-    assert.equal(12, due_in(rig.sending(rig.record(), env "strict").flight.record, env "strict"))
+    assert.equal(12, due_in(rig.sending(rig.record(), env "strict").state.record, env "strict"))
     assert.equal(1000, due_in(rig.after(rig.record(), env "strict", TIMEOUT), env "strict"))
     assert.equal(0, due_in(rig.after(rig.record(), env "idempotent", TIMEOUT), env "idempotent"))
     assert.equal(2 ^ 32 - 1, lifecycle.due_at(rig.after(rig.record(), env "strict", REJECT), env "strict"))

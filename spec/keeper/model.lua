@@ -102,22 +102,22 @@ function Writer:record(record)
   if record.intent then self:intent(record.intent) end
 end
 
-function Writer:flight(flight, effect)
-  self:put(flight.step)
+function Writer:state(state, effect)
+  self:put(state.step)
   self:put(effect.act)
-  self:put(flight.want.is_last_chance)
-  self:put(flight.want.known.lineage)
-  self:put(flight.want.known.gen)
-  self:put(flight.has_read_raws)
-  self:put(flight.failure and flight.failure.kind)
-  if flight.step == "look" then return end
-  self:name(flight.rev)
-  if flight.record == self.stored then self:put "=" else self:record(flight.record) end
-  if flight.intent and not (flight.record and flight.intent == flight.record.intent) then self:intent(flight.intent) end
-  self:put((flight.is_volatile and "v" or "") .. (flight.is_second_put and "2" or ""))
-  self:put(flight.lineage)
-  if flight.entry then self:entry(flight.entry) end
-  if flight.raw then self:raw(flight.raw) end
+  self:put(state.want.is_last_chance)
+  self:put(state.want.known.lineage)
+  self:put(state.want.known.gen)
+  self:put(state.has_read_raws)
+  self:put(state.failure and state.failure.kind)
+  if state.step == "look" then return end
+  self:name(state.rev)
+  if state.record == self.stored then self:put "=" else self:record(state.record) end
+  if state.intent and not (state.record and state.intent == state.record.intent) then self:intent(state.intent) end
+  self:put((state.is_volatile and "v" or "") .. (state.is_second_put and "2" or ""))
+  self:put(state.lineage)
+  if state.entry then self:entry(state.entry) end
+  if state.raw then self:raw(state.raw) end
   if effect.not_after then self:left(effect.not_after) end
   if effect.deadline then self:left(effect.deadline) end
 end
@@ -126,15 +126,15 @@ function Writer:worker(worker)
   self:put "W"
   self:name(worker.me.instance)
   self:name(worker.me.boot_id)
-  local watch = worker.flight and worker.flight.watch or worker.watch
+  local watch = worker.state and worker.state.watch or worker.watch
   if watch and self.scenario.topology == "remote" then
     self:name(watch.rev)
     self:left(watch.since + 4)
   end
-  if not worker.flight then return end
-  self:flight(worker.flight, worker.effect)
+  if not worker.state then return end
+  self:state(worker.state, worker.effect)
   if worker.effect.act == "wait" then
-    self:name(worker.flight.watch.rev)
+    self:name(worker.state.watch.rev)
     self:left(worker.wait_until)
   end
   if worker.effect.id then self:name(worker.effect.id) end

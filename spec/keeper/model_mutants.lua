@@ -50,9 +50,9 @@ mutants.list = {
     scenario = { server = "idempotent", pauses = "none", faults = { store = 1, crash = 1 } },
     module = protocol.on, name = "put",
     change = function(put)
-      return function(flight, event, env)
-        if event.result == "error" then event = with(event, { result = "ok", rev = flight.rev }) end
-        return put(flight, event, env)
+      return function(state, event, env)
+        if event.result == "error" then event = with(event, { result = "ok", rev = state.rev }) end
+        return put(state, event, env)
       end
     end,
   },
@@ -61,7 +61,7 @@ mutants.list = {
     scenario = { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } },
     module = protocol.on, name = "put",
     change = function(put)
-      return function(flight, event, env) return put(flight, with(event, { is_volatile = false }), env) end
+      return function(state, event, env) return put(state, with(event, { is_volatile = false }), env) end
     end,
   },
   {
@@ -69,7 +69,7 @@ mutants.list = {
     scenario = { server = "idempotent", pauses = "none", faults = { volatile = 1, power = 1, crash = 1 } },
     module = protocol.on, name = "save",
     change = function(save)
-      return function(flight, event, env) return save(flight, with(event, { is_volatile = false }), env) end
+      return function(state, event, env) return save(state, with(event, { is_volatile = false }), env) end
     end,
   },
   {
@@ -89,20 +89,20 @@ mutants.list = {
     scenario = { server = "refusing", pauses = "workers", faults = {} },
     module = protocol.on, name = "look",
     change = function(look)
-      return function(flight, event, env)
-        local was_refused = flight.failure and flight.failure.kind == "reject"
-        if not was_refused or event.name ~= "read" or not event.record then return look(flight, event, env) end
+      return function(state, event, env)
+        local was_refused = state.failure and state.failure.kind == "reject"
+        if not was_refused or event.name ~= "read" or not event.record then return look(state, event, env) end
         local dead = merge.derive(event.record, { state = "dead", dead = { code = "invalid_grant" }, intent = false })
-        local changed = with(flight, { step = "note", record = dead, rev = event.rev, watch = { rev = event.rev, since = 0 } })
+        local changed = with(state, { step = "note", record = dead, rev = event.rev, watch = { rev = event.rev, since = 0 } })
         return changed, { act = "put", record = dead, rev = event.rev }
       end
     end,
     also = {
       module = protocol.on, name = "note",
       change = function(note)
-        return function(flight, event, env)
-          if event.result ~= "conflict" then return note(flight, event, env) end
-          return with(flight, { step = "look" }), { act = "read" }
+        return function(state, event, env)
+          if event.result ~= "conflict" then return note(state, event, env) end
+          return with(state, { step = "look" }), { act = "read" }
         end
       end,
     },

@@ -1,5 +1,5 @@
 -- A state in which workers refresh one record: store, network, clock, server, faults.
--- Each worker is a flight of grid.keeper.protocol itself, whose effects this carries
+-- Each worker is a refresh of grid.keeper.protocol itself, whose effects this carries
 -- out. Such a state is a value. `world.steps` gives all that may happen next.
 -- Owns: effects, faults and their budget, invariants. Does not know: how worlds are
 -- explored.
@@ -103,36 +103,35 @@ local function holds(record, token)
   return false
 end
 
--- Is the answer that a flight has read still there, and durable, where it says that it is
--- done with it?
-local function check_done(self, flight, effect)
-  local mine, record = flight.entry, self.durable.record
-  if not mine or not record or record.state == "removed" or record.lineage ~= flight.lineage then return nil end
+-- A refresh has ended: is the answer that it has read still there, and durable?
+local function check_done(self, state, effect)
+  local mine, record = state.entry, self.durable.record
+  if not mine or not record or record.state == "removed" or record.lineage ~= state.lineage then return nil end
   if effect.outcome == "dropped" then return "an answer of the lineage was dropped" end
   local is_overtaken = record.gen > mine.from.parent + 1 or record.from and record.from.parent > mine.from.parent
   if not is_overtaken and not holds(record, mine.tokens.refresh_token) then return "an answer is nowhere in the record" end
 end
 
--- Hands an event to the flight of a worker.
+-- Passes an event to the refresh of a worker.
 local function advance(self, i, event, scenario, changes)
   local worker = self.workers[i]
   local after = changes and with(self, changes) or self
-  local flight, effect = protocol.next(worker.flight, event, env_of(self, worker, scenario))
+  local state, effect = protocol.next(worker.state, event, env_of(self, worker, scenario))
   if effect.act == "done" then
-    local problem = check_done(after, flight, effect)
-    return set_worker(after, i, { me = worker.me, watch = flight.watch }), problem
+    local problem = check_done(after, state, effect)
+    return set_worker(after, i, { me = worker.me, watch = state.watch }), problem
   end
   local until_ = effect.act == "wait" and self.now + (effect.seconds or 0) or nil
-  return set_worker(after, i, { me = worker.me, flight = flight, effect = effect, wait_until = until_ })
+  return set_worker(after, i, { me = worker.me, state = state, effect = effect, wait_until = until_ })
 end
 
 -- What a successful put must not do.
-local function check_put(before, after, flight)
+local function check_put(before, after, state)
   if not before then return nil end
   if after.gen < before.gen then return "the generation went back" end
   if after.state ~= "dead" then return nil end
   local intent = before.intent
-  local is_newer = before.gen ~= flight.intent.parent or not intent or intent.write_id ~= flight.intent.write_id
+  local is_newer = before.gen ~= state.intent.parent or not intent or intent.write_id ~= state.intent.write_id
   if is_newer then return "a rejection overwrote a newer record" end
 end
 
@@ -186,7 +185,7 @@ function act.put(self, i, scenario, steps)
   local rev = "r" .. self.ids + 1
   local kept = scenario.is_packed and assert(codec.unpack(codec.pack(effect.record), "id")) or effect.record
   local done = stored(kept, rev)
-  local problem = check_put(self.record, effect.record, self.workers[i].flight) or check_record(effect.record)
+  local problem = check_put(self.record, effect.record, self.workers[i].state) or check_record(effect.record)
   local after, other = advance(self, i, { name = "put", result = "ok", rev = rev }, scenario, done)
   steps:add("put", after, problem or other)
   local function failed() return { name = "put", result = "error" } end
@@ -199,7 +198,7 @@ end
 -- Is another exchange under way whose owner's time is not over?
 local function is_second(self, intent)
   for _, worker in ipairs(self.workers) do
-    local other = worker.effect and worker.effect.act == "answer" and worker.flight.intent
+    local other = worker.effect and worker.effect.act == "answer" and worker.state.intent
     if other and other.grant.refresh_token == intent.grant.refresh_token
       and self.now < tonumber(other.owner.deadline) / 1000 then return true end
   end
@@ -258,7 +257,7 @@ end
 
 function act.wait(self, i, scenario, steps)
   local worker = self.workers[i]
-  if worker.flight.watch.rev ~= self.rev or self.now >= worker.wait_until then
+  if worker.state.watch.rev ~= self.rev or self.now >= worker.wait_until then
     steps:add("look again", advance(self, i, { name = "again" }, scenario))
   end
 end
@@ -276,8 +275,8 @@ local function begin(self, i, steps, scenario)
     local want = {
       known = { lineage = record.lineage, gen = record.gen }, is_forced = true, is_last_chance = is_last_chance,
     }
-    local flight, effect = protocol.begin(want, worker.watch)
-    local begun = set_worker(self, i, { me = worker.me, flight = flight, effect = effect })
+    local state, effect = protocol.begin(want, worker.watch)
+    local begun = set_worker(self, i, { me = worker.me, state = state, effect = effect })
     act.read(begun, i, scenario, steps)
   end
 end
@@ -318,7 +317,7 @@ local function deliver(self, index, steps)
 end
 
 local function crash(self, i, steps, scenario)
-  if not self.workers[i].flight then return end
+  if not self.workers[i].state then return end
   local me = machine(scenario, i, self.births + 1, self.boot)
   steps:add("crash", set_worker(self, i, { me = me }, { births = self.births + 1 }), nil, "crash")
 end

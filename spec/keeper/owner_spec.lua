@@ -27,7 +27,7 @@ describe("an owner", function()
     assert.equal(5010.5, owner.not_after(held))
   end)
 
-  it("that is this keeper is orphaned when its flight is not under way", function()
+  it("that is this keeper is orphaned when its flight has ended", function()
     assert.equal("orphaned", (judge(me, me, 1)))
     assert.equal("alive", (judge(me, me, 1, { in_flight = true })))
   end)

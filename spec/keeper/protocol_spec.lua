@@ -35,7 +35,7 @@ end)
 
 describe("an intent", function()
   it("is put before anything is sent, and holds what a replay needs", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     local effect = self:read(rig.record(), "rev-1")
     assert.equal("put", effect.act)
     assert.equal("rev-1", effect.rev)
@@ -60,15 +60,15 @@ describe("an intent", function()
   end)
 
   it("of a living owner is waited for", function()
-    local held = rig.sending(rig.record(), env "strict").flight.record
+    local held = rig.sending(rig.record(), env "strict").state.record
     local act, seconds = decide(held, env("strict", 4, { me = rig.other }))
     assert.equal("wait", act)
     assert.equal(8, seconds)
   end)
 
-  it("of another machine is taken over when the flight has seen the very same rev for its owner's time", function()
-    local held = rig.sending(rig.record(), env("idempotent", 0, { me = rig.remote })).flight.record
-    local self = rig.flight({}, env "idempotent")
+  it("of another machine is taken over when the refresh has seen the very same rev for its owner's time", function()
+    local held = rig.sending(rig.record(), env("idempotent", 0, { me = rig.remote })).state.record
+    local self = rig.refresh({}, env "idempotent")
     local function read_at(seconds, rev)
       self:event({ name = "again" }, env("idempotent", seconds))
       return self:read(held, rev)
@@ -76,57 +76,57 @@ describe("an intent", function()
     assert.same({ act = "wait", seconds = 12 }, self:read(held, "rev-1"))
     assert.same({ act = "wait", seconds = 1 }, read_at(11, "rev-1"))
     assert.same({ act = "wait", seconds = 12 }, read_at(13, "rev-2"))
-    local watch = self.flight.watch
+    local watch = self.state.watch
     assert.equal("put", read_at(25, "rev-2").act)
-    local flight = protocol.begin({ is_forced = true }, watch)
+    local state = protocol.begin({ is_forced = true }, watch)
     local event = { name = "read", record = held, rev = "rev-2", facts = {} }
-    local _, effect = protocol.next(flight, event, env("idempotent", 25))
+    local _, effect = protocol.next(state, event, env("idempotent", 25))
     assert.equal("put", effect.act)
   end)
 
   it("that lost against another write is dropped, and the record is looked at again", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     self:read(rig.record())
     assert.equal("read", self:put("conflict").act)
-    local held = rig.sending(rig.record(), env("strict", 0, { me = rig.other })).flight.record
+    local held = rig.sending(rig.record(), env("strict", 0, { me = rig.other })).state.record
     assert.equal("wait", self:read(held, "rev-9").act)
   end)
 
   it("whose put failed sends nothing, unless its write id is in the record", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     local effect = self:read(rig.record())
     assert.equal("read", self:put("error").act)
     assert.equal("send", self:read(effect.record, "rev-7").act)
     assert.equal("rev-7", self:answer(rig.tokens "r2").rev)
     for _, found in ipairs { rig.record(), with(effect.record, { intent = with(effect.record.intent, { write_id = "x" }) }) } do
-      self = rig.flight({}, env "strict")
+      self = rig.refresh({}, env "strict")
       self:read(rig.record())
       self:put "error"
       assert.equal("failed", self:read(found, "rev-2").outcome)
     end
-    self = rig.flight({}, env "strict")
+    self = rig.refresh({}, env "strict")
     self:read(rig.record())
     self:put "error"
     assert.equal("failed", self:event({ name = "read", is_error = true }).outcome)
   end)
 
   it("that the store may lose is put again with the rev that it has, and sent when it is durable", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     local intent = self:read(rig.record()).record.intent
     local function put_volatile() return self:event { name = "put", result = "error", is_volatile = true } end
     assert.equal("read", put_volatile().act)
-    local effect = self:read(self.flight.record, "rev-7")
+    local effect = self:read(self.state.record, "rev-7")
     assert.same({ "put", "rev-7", intent }, { effect.act, effect.rev, effect.record.intent })
-    local flight = self.flight
+    local state = self.state
     assert.equal("send", self:put().act)
     for _, is_volatile in ipairs { true, false } do
-      self.flight = flight
+      self.state = state
       assert.equal("failed", self:event({ name = "put", result = "error", is_volatile = is_volatile }).outcome)
     end
   end)
 
   it("that was put too late is not sent, and is free for the next attempt", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     self:read(rig.record())
     self.env = env("strict", 10)
     local effect = self:put()
@@ -187,10 +187,10 @@ describe("an unknown outcome", function()
   end)
 
   it("is also what a dead owner leaves", function()
-    local held = rig.sending(rig.record(), env("strict", 0, { me = rig.other })).flight.record
+    local held = rig.sending(rig.record(), env("strict", 0, { me = rig.other })).state.record
     local gone = { is_local = true, process = { state = "gone" } }
     assert.equal("hold", (decide(held, env("strict", 1), nil, gone)))
-    local idempotent = rig.sending(rig.record(), env("idempotent", 0, { me = rig.other })).flight.record
+    local idempotent = rig.sending(rig.record(), env("idempotent", 0, { me = rig.other })).state.record
     assert.equal("take_over", (decide(idempotent, env("idempotent", 1), nil, gone)))
   end)
 
@@ -235,7 +235,7 @@ describe("an unknown outcome", function()
     local left = rig.after(rig.record(), an_env(0, "key-1"), answer(422))
     left = rig.after(left, an_env(100, "key-2"), TIMEOUT, last)
     assert.equal("key-2", rig.sending(left, an_env(200, "key-3"), last).effect.intent.key)
-    left = rig.sending(rig.after(rig.record(), an_env(0, "key-1"), answer(422)), an_env(100, "key-2"), last).flight.record
+    left = rig.sending(rig.after(rig.record(), an_env(0, "key-1"), answer(422)), an_env(100, "key-2"), last).state.record
     assert.equal(0, left.intent.stuck)
   end)
 
@@ -287,12 +287,12 @@ describe("a failure", function()
     assert.equal("read", self:put("conflict").act)
     local newer = rig.sending(rig.record(), env "strict")
     newer:answer(rig.tokens "r2")
-    self.flight.want.known = { lineage = "lin", gen = 1 }
+    self.state.want.known = { lineage = "lin", gen = 1 }
     assert.equal("adopt", self:read(newer.effect.record, "rev-3").outcome)
   end)
 
   it("of the store is told", function()
-    local self = rig.flight({}, env "strict")
+    local self = rig.refresh({}, env "strict")
     assert.equal("failed", self:event({ name = "read", is_error = true }).outcome)
     self = rig.sending(rig.record(), env "strict")
     self:answer(TIMEOUT)
@@ -319,7 +319,7 @@ describe("a rejection", function()
     local self = rig.sending(rig.record(), env "strict")
     self:answer(REJECT)
     assert.equal("read", self:put("conflict").act)
-    assert.equal("look", self.flight.step)
+    assert.equal("look", self.state.step)
     local other = rig.sending(rig.record(), env "strict")
     other:answer(rig.tokens "r2")
     assert.equal("serve", (decide(other.effect.record, env "strict", {})))

@@ -1,4 +1,4 @@
--- Values for specs of the keeper's pure core: processes, records, and a flight that is
+-- Values for specs of the keeper's pure core: processes, records, and a refresh that is
 -- led through its steps. Does not know: clocks, stores.
 
 local lifecycle = require "grid.keeper.lifecycle"
@@ -43,30 +43,30 @@ function rig.tokens(refresh_token, answer)
     expires_in = 500 }
 end
 
-local Flight = {}
-Flight.__index = Flight
+local Refresh = {}
+Refresh.__index = Refresh
 
---- A flight for `want` that stands before its first read.
-function rig.flight(want, env)
-  local flight, effect = protocol.begin(rig.with({ is_forced = true }, want))
-  return setmetatable({ flight = flight, effect = effect, env = env }, Flight)
+--- A refresh for `want`, before its first read.
+function rig.refresh(want, env)
+  local state, effect = protocol.begin(rig.with({ is_forced = true }, want))
+  return setmetatable({ state = state, effect = effect, env = env }, Refresh)
 end
 
-function Flight:event(event, env)
+function Refresh:event(event, env)
   self.env = env or self.env
-  self.flight, self.effect = protocol.next(self.flight, event, self.env)
+  self.state, self.effect = protocol.next(self.state, event, self.env)
   return self.effect
 end
 
-function Flight:read(record, rev, facts)
+function Refresh:read(record, rev, facts)
   return self:event { name = "read", record = record, rev = rev or "rev", facts = facts or {} }
 end
 
-function Flight:put(result, rev)
+function Refresh:put(result, rev)
   return self:event { name = "put", result = result or "ok", rev = rev or "rev-2" }
 end
 
-function Flight:answer(result, sent)
+function Refresh:answer(result, sent)
   local env = self.env
   sent = sent or { wall = env.clock.wall, boot = env.clock.boot, boot_id = "b", time_namespace = "t" }
   return self:event { name = "answer", result = result, sent = sent }
@@ -74,7 +74,7 @@ end
 
 --- Up to the moment at which the request is to be sent.
 function rig.sending(record, env, want)
-  local self = rig.flight(want, env)
+  local self = rig.refresh(want, env)
   self:read(record)
   self:put()
   assert(self.effect.act == "send", self.effect.act)

@@ -13,8 +13,8 @@ local timing = require "grid.keeper.timing"
 
 local protocol = {}
 
--- `protocol.begin` and `protocol.next` return a flight, which is a value, and an effect.
--- The function of a step changes a copy of the flight.
+-- `protocol.begin` and `protocol.next` return a state, which is a value, and an effect.
+-- The function of a step changes a copy of the state.
 --
 --   effect                                event
 --   read                                  read { record, rev, facts } | { is_error }
@@ -23,7 +23,7 @@ local protocol = {}
 --   send { intent, not_after, deadline }  answer { result, sent, skew }
 --   read_raws { raws }                    answer { result, raw }; no result: not readable
 --   wait { seconds }, keep                again
---   done { outcome, record, failure }     none: the flight has ended
+--   done { outcome, record, failure }     none: the refresh has ended
 --
 --   look -read-> put -ok-> send -answer-> save -ok-> done    (commit, raw answer)
 --     ^           |error                   |conflict, error
@@ -87,54 +87,54 @@ function protocol.may_send(not_after, clock)
   return clock.boot < not_after
 end
 
-local function read(flight, step)
-  flight.step = step
-  return flight, { act = "read" }
+local function read(state, step)
+  state.step = step
+  return state, { act = "read" }
 end
 
 -- Begins again with a read, without the fields of the last attempt.
-local function start_over(flight)
-  return { step = "look", want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws }, { act = "read" }
+local function start_over(state)
+  return { step = "look", want = state.want, watch = state.watch, has_read_raws = state.has_read_raws }, { act = "read" }
 end
 
-local function put(flight, step, record, env)
-  flight.step, flight.record = step, record
-  return flight, { act = "put", record = record, rev = flight.rev, due_at = lifecycle.due_at(record, env) }
+local function put(state, step, record, env)
+  state.step, state.record = step, record
+  return state, { act = "put", record = record, rev = state.rev, due_at = lifecycle.due_at(record, env) }
 end
 
 -- Puts the record after the failure of an attempt.
-local function note(flight, record, failure, env)
-  flight.failure = failure
-  return put(flight, "note", record, env)
+local function note(state, record, failure, env)
+  state.failure = failure
+  return put(state, "note", record, env)
 end
 
-local function done(flight, outcome, fields)
-  flight.step, fields.act, fields.outcome = "done", "done", outcome
-  return flight, fields
+local function done(state, outcome, fields)
+  state.step, fields.act, fields.outcome = "done", "done", outcome
+  return state, fields
 end
 
-local function begin_attempt(flight, record, env, is_last_chance)
-  flight.intent = intents.next(record, env, is_last_chance)
-  return put(flight, "put", merge.derive(record, { intent = flight.intent }), env)
+local function begin_attempt(state, record, env, is_last_chance)
+  state.intent = intents.next(record, env, is_last_chance)
+  return put(state, "put", merge.derive(record, { intent = state.intent }), env)
 end
 
 local function is_expired(record, env)
   return timing.since(record.obtained, env.clock, env.me) >= record.life
 end
 
-local function act_on(flight, record, env, facts)
-  local want = flight.want
+local function act_on(state, record, env, facts)
+  local want = state.want
   local act, seconds = protocol.decide(record, want, env, facts)
   if act == "put_intent" or act == "take_over" then
-    return begin_attempt(flight, record, env, want.is_last_chance or is_expired(record, env))
+    return begin_attempt(state, record, env, want.is_last_chance or is_expired(record, env))
   elseif act == "read_raws" then
-    flight.step, flight.record = "send", record
-    return flight, { act = "read_raws", raws = record.raws }
+    state.step, state.record = "send", record
+    return state, { act = "read_raws", raws = record.raws }
   elseif act == "wait" then
-    flight.step = "look"
-    return flight, { act = "wait", seconds = seconds }
+    state.step = "look"
+    return state, { act = "wait", seconds = seconds }
   end
-  return done(flight, act, { record = record, seconds = seconds, rev = flight.rev })
+  return done(state, act, { record = record, seconds = seconds, rev = state.rev })
 end
 
 -- Failures of an attempt that sent no request.
@@ -142,73 +142,73 @@ local LATE = { kind = "refused", code = "too_late", message = "the request was n
 local STORE_FAILED = { kind = "store", code = "store_failed" }
 
 --- Seconds for which the caller has seen the same rev. The caller keeps `watch` { rev,
---- since } for each id until the process ends, from one flight to the next.
+--- since } for each id until the process ends, from one refresh to the next.
 function protocol.watch(watch, rev, clock)
   if watch and watch.rev == rev then return watch, clock.boot - watch.since end
   return { rev = rev, since = clock.boot }, 0
 end
 
 local on = {}
---- The handlers of the steps: on[step](flight, event, env) -> flight, effect.
+--- The handlers of the steps: on[step](state, event, env) -> state, effect.
 protocol.on = on
 
-function on.look(flight, event, env)
-  if event.name == "again" then return read(flight, "look") end
-  if event.is_error then return done(flight, "failed", { failure = STORE_FAILED }) end
-  local watch, same_rev_for = protocol.watch(flight.watch, event.rev, env.clock)
+function on.look(state, event, env)
+  if event.name == "again" then return read(state, "look") end
+  if event.is_error then return done(state, "failed", { failure = STORE_FAILED }) end
+  local watch, same_rev_for = protocol.watch(state.watch, event.rev, env.clock)
   local facts = {
     is_local = event.facts.is_local, in_flight = event.facts.in_flight, process = event.facts.process,
-    same_rev_for = same_rev_for, has_read_raws = flight.has_read_raws,
+    same_rev_for = same_rev_for, has_read_raws = state.has_read_raws,
   }
-  flight.rev, flight.watch = event.rev, watch
-  return act_on(flight, event.record, env, facts)
+  state.rev, state.watch = event.rev, watch
+  return act_on(state, event.record, env, facts)
 end
 
-local function send(flight, env)
-  local not_after = intents.not_after(flight.intent, env)
+local function send(state, env)
+  local not_after = intents.not_after(state.intent, env)
   if not protocol.may_send(not_after, env.clock) then
-    return note(flight, merge.fail(flight.record, LATE, env), LATE, env)
+    return note(state, merge.fail(state.record, LATE, env), LATE, env)
   end
-  local deadline = owner.not_after(flight.intent.owner)
-  flight.step = "send"
-  return flight, { act = "send", intent = flight.intent, not_after = not_after, deadline = deadline }
+  local deadline = owner.not_after(state.intent.owner)
+  state.step = "send"
+  return state, { act = "send", intent = state.intent, not_after = not_after, deadline = deadline }
 end
 
-function on.put(flight, event, env)
-  if event.result == "conflict" then return start_over(flight) end
-  flight.rev, flight.is_volatile = event.rev, event.is_volatile
-  if event.result == "ok" then return send(flight, env) end
-  if flight.is_second_put then return done(flight, "failed", { failure = STORE_FAILED }) end
-  return read(flight, "check")
+function on.put(state, event, env)
+  if event.result == "conflict" then return start_over(state) end
+  state.rev, state.is_volatile = event.rev, event.is_volatile
+  if event.result == "ok" then return send(state, env) end
+  if state.is_second_put then return done(state, "failed", { failure = STORE_FAILED }) end
+  return read(state, "check")
 end
 
 -- A put that returned an error may have been executed: then the record has its write_id.
 -- A record that the store has, but may lose, is put once more, and nothing is sent before
 -- it is durable.
-function on.check(flight, event, env)
+function on.check(state, event, env)
   local record = not event.is_error and event.record
-  local has_happened = record and record.intent and record.intent.write_id == flight.intent.write_id
-  if not has_happened then return done(flight, "failed", { failure = STORE_FAILED }) end
-  flight.rev, flight.record, flight.is_second_put = event.rev, record, flight.is_volatile
-  if flight.is_volatile then return put(flight, "put", record, env) end
-  return send(flight, env)
+  local has_happened = record and record.intent and record.intent.write_id == state.intent.write_id
+  if not has_happened then return done(state, "failed", { failure = STORE_FAILED }) end
+  state.rev, state.record, state.is_second_put = event.rev, record, state.is_volatile
+  if state.is_volatile then return put(state, "put", record, env) end
+  return send(state, env)
 end
 
--- The source of an answer: the attempt of this flight, or a raw answer in the record.
-local function origin(flight, event)
-  local source = event.raw or flight.intent
+-- The source of an answer: the attempt of this refresh, or a raw answer in the record.
+local function origin(state, event)
+  local source = event.raw or state.intent
   return source, { parent = source.parent, attempt = source.attempt, key = source.key }
 end
 
 -- Has an answer brought another refresh token than the one that was sent?
-local function is_rotated(flight, event)
+local function is_rotated(state, event)
   local token = event.result.tokens.refresh_token
-  return token ~= nil and token ~= "" and token ~= origin(flight, event).grant.refresh_token
+  return token ~= nil and token ~= "" and token ~= origin(state, event).grant.refresh_token
 end
 
-local function entry_of(flight, event, env)
-  local source, from = origin(flight, event)
-  local result, record = event.result, flight.record
+local function entry_of(state, event, env)
+  local source, from = origin(state, event)
+  local result, record = event.result, state.record
   local obtained = event.raw and event.raw.obtained or intents.obtained(source, env, event.sent)
   local skew = event.skew or record.skew
   return {
@@ -220,8 +220,8 @@ local function entry_of(flight, event, env)
   }
 end
 
-local function raw_of(flight, event, env)
-  local intent = flight.intent
+local function raw_of(state, event, env)
+  local intent = state.intent
   return {
     answer = event.result.answer, status = event.result.status, headers = event.result.headers,
     parent = intent.parent, attempt = intent.attempt, key = intent.key, opener = intent.opener, grant = intent.grant,
@@ -231,28 +231,28 @@ end
 
 local UNREADABLE = { kind = "unknown", code = "unreadable" }
 
--- Merges the answer of the flight into the record that the store has now.
-local function merged(flight, record, env)
-  if flight.raw then
-    return merge.keep_raw(record, flight.lineage, flight.raw, flight.intent.write_id, UNREADABLE, env)
+-- Merges the answer of the refresh into the record that the store has now.
+local function merged(state, record, env)
+  if state.raw then
+    return merge.keep_raw(record, state.lineage, state.raw, state.intent.write_id, UNREADABLE, env)
   end
-  return merge.commit(record, flight.lineage, flight.entry)
+  return merge.commit(record, state.lineage, state.entry)
 end
 
--- The raw answers in the record are obsolete: the flight continues as if there were none.
--- An attempt of this flight would have an intent.
-local function without_raws(flight)
-  flight.has_read_raws = true
-  return start_over(flight)
+-- The raw answers in the record are obsolete: the refresh starts over as if there were
+-- none. An attempt of it would have an intent.
+local function without_raws(state)
+  state.has_read_raws = true
+  return start_over(state)
 end
 
-local function save(flight, record, env)
-  local act, new = merged(flight, record, env)
-  if act == "put" then return put(flight, "save", new, env) end
-  if act == "drop" then return done(flight, "dropped", { entry = flight.is_rotated and flight.entry or nil, raw = flight.raw }) end
-  if flight.is_volatile then return put(flight, "save", record, env) end
-  if not flight.intent then return without_raws(flight) end
-  return done(flight, "adopt", { record = record, rev = flight.rev })
+local function save(state, record, env)
+  local act, new = merged(state, record, env)
+  if act == "put" then return put(state, "save", new, env) end
+  if act == "drop" then return done(state, "dropped", { entry = state.is_rotated and state.entry or nil, raw = state.raw }) end
+  if state.is_volatile then return put(state, "save", record, env) end
+  if not state.intent then return without_raws(state) end
+  return done(state, "adopt", { record = record, rev = state.rev })
 end
 
 -- A refused request may have had the wrong time.
@@ -264,78 +264,78 @@ local function with_skew(record, skew)
   return copy
 end
 
-function on.send(flight, event, env)
+function on.send(state, event, env)
   local result = event.result
-  if not result then return without_raws(flight) end
-  local record = with_skew(flight.record, event.skew)
-  flight.lineage = record.lineage
+  if not result then return without_raws(state) end
+  local record = with_skew(state.record, event.skew)
+  state.lineage = record.lineage
   if result.kind == "tokens" then
-    flight.entry, flight.is_rotated = entry_of(flight, event, env), is_rotated(flight, event)
-    return save(flight, record, env)
+    state.entry, state.is_rotated = entry_of(state, event, env), is_rotated(state, event)
+    return save(state, record, env)
   elseif result.kind == "unreadable" then
-    flight.raw = raw_of(flight, event, env)
-    return save(flight, record, env)
+    state.raw = raw_of(state, event, env)
+    return save(state, record, env)
   elseif result.kind == "reject" then
-    return note(flight, merge.reject(record, result), result, env)
+    return note(state, merge.reject(record, result), result, env)
   end
-  return note(flight, merge.fail(record, result, env), result, env)
+  return note(state, merge.fail(record, result, env), result, env)
 end
 
-function on.save(flight, event)
-  if event.result == "conflict" then return read(flight, "merge") end
+function on.save(state, event)
+  if event.result == "conflict" then return read(state, "merge") end
   if event.result == "error" then
-    flight.step, flight.is_volatile = "merge", flight.is_volatile or event.is_volatile
-    return flight, { act = "keep" }
+    state.step, state.is_volatile = "merge", state.is_volatile or event.is_volatile
+    return state, { act = "keep" }
   end
-  local outcome = flight.raw and "failed" or "refreshed"
-  return done(flight, outcome, { record = flight.record, rev = event.rev, failure = flight.raw and UNREADABLE })
+  local outcome = state.raw and "failed" or "refreshed"
+  return done(state, outcome, { record = state.record, rev = event.rev, failure = state.raw and UNREADABLE })
 end
 
-function on.merge(flight, event, env)
-  if event.name == "again" then return read(flight, "merge") end
-  if event.is_error then return flight, { act = "keep" } end
-  flight.rev = event.rev
-  return save(flight, event.record, env)
+function on.merge(state, event, env)
+  if event.name == "again" then return read(state, "merge") end
+  if event.is_error then return state, { act = "keep" } end
+  state.rev = event.rev
+  return save(state, event.record, env)
 end
 
 -- After a conflict the record is newer than this failure; after a rejection a spare may
--- have replaced the tokens. The flight starts over in both cases.
-function on.note(flight, event)
-  local failure, record = flight.failure, flight.record
-  if event.result == "conflict" then return start_over(flight) end
+-- have replaced the tokens. The refresh starts over in both cases.
+function on.note(state, event)
+  local failure, record = state.failure, state.record
+  if event.result == "conflict" then return start_over(state) end
   if event.result == "error" or failure.kind ~= "reject" then
-    return done(flight, "failed", { failure = failure, record = record, rev = event.rev })
+    return done(state, "failed", { failure = failure, record = record, rev = event.rev })
   end
-  if record.state ~= "dead" then return start_over(flight) end
-  return done(flight, "dead", { failure = failure, record = record, rev = event.rev })
+  if record.state ~= "dead" then return start_over(state) end
+  return done(state, "dead", { failure = failure, record = record, rev = event.rev })
 end
 
 ---@param want table see protocol.decide
----@param watch? table field `watch` of the last flight for this id
+---@param watch? table field `watch` of the last state for this id
 function protocol.begin(want, watch)
   return { step = "look", want = want, watch = watch }, { act = "read" }
 end
 
--- With all fields of a flight.
-local function copy_of(flight)
+-- With all fields of a state.
+local function copy_of(state)
   return {
-    step = flight.step, want = flight.want, watch = flight.watch, has_read_raws = flight.has_read_raws,
-    rev = flight.rev, record = flight.record, lineage = flight.lineage, intent = flight.intent,
-    is_volatile = flight.is_volatile, is_second_put = flight.is_second_put,
-    entry = flight.entry, is_rotated = flight.is_rotated, raw = flight.raw, failure = flight.failure,
+    step = state.step, want = state.want, watch = state.watch, has_read_raws = state.has_read_raws,
+    rev = state.rev, record = state.record, lineage = state.lineage, intent = state.intent,
+    is_volatile = state.is_volatile, is_second_put = state.is_second_put,
+    entry = state.entry, is_rotated = state.is_rotated, raw = state.raw, failure = state.failure,
   }
 end
 
---- The first step of a flight that continues with the answer of another one, which has
---- ended before the store took the answer.
-function protocol.resume(flight)
-  return read(copy_of(flight), "merge")
+--- The first step of a refresh that continues with the last state of another one, which
+--- has ended before the store took its answer.
+function protocol.resume(state)
+  return read(copy_of(state), "merge")
 end
 
---- The next step of a flight.
----@return table flight, table effect
-function protocol.next(flight, event, env)
-  return on[flight.step](copy_of(flight), event, env)
+--- The next step of a refresh.
+---@return table state, table effect
+function protocol.next(state, event, env)
+  return on[state.step](copy_of(state), event, env)
 end
 
 return protocol
