@@ -180,6 +180,26 @@ describe("an answer that the store does not take", function()
     other:close()
   end)
 
+  it("keeps another process from the refresh, as long as the store does not take it from the spool", function()
+    folder = child.folder()
+    local path, failures = folder.path .. "/spool", 0
+    start_failing { spool = path }
+    assert(keeper:refresh "me")
+    is_down = false
+    local other, told = rig.keeper(server, { spool = path, store = rig.spoiled(keeper.store, { put = function(put, ...)
+      failures = failures + 1
+      if failures == 1 then error "the disk failed once" end
+      return put(...)
+    end }) })
+    other.has_opened_spool = true
+    rig.pass(4000)
+    raw_rig.assert_error(select(2, other:refresh "me"), { kind = "store", code = "store_failed" })
+    assert.equal(1, server.executions)
+    assert.equal("access-2", assert(other:refresh "me").access_token)
+    assert.same({ "failed adopted adopted refreshed", 2, 0 }, { rig.names(told), server.executions, server.reuses })
+    other:close()
+  end)
+
   it("is dropped from memory and spool, if the session was removed meanwhile", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }

@@ -84,11 +84,20 @@ end
 
 local MOST_CONFLICTS = 16 -- of one flight; a store with more of them does not work
 
--- Before an intent is taken over, an answer to it in the spool is committed.
+-- Before an intent is taken over, an answer to it in the spool is committed. While the
+-- store does not take that, the request must not be sent again. -> event | nil: there is
+-- no such answer
+local function commit_spooled(keeper, flight)
+  local count, err = spool.commit(keeper, flight.id, collector_of(flight))
+  if count > 0 then return { name = "put", result = "conflict" } end
+  if not err then return nil end
+  flight.err = err
+  return { name = "put", result = "error" }
+end
+
 function perform.put(keeper, flight, state, effect)
-  if state.step == "put" and effect.record.intent.attempt > 1 and spool.commit(keeper, flight.id, collector_of(flight)) > 0 then
-    return { name = "put", result = "conflict" }
-  end
+  local event = state.step == "put" and effect.record.intent.attempt > 1 and commit_spooled(keeper, flight)
+  if event then return event end
   local result, rev, err = access.put(keeper, effect.record, effect.rev, effect.due_at, state.step == "put")
   local is_recalled = flight.is_recalled
   flight.is_recalled = false

@@ -10,6 +10,7 @@
 local access = require "grid.keeper.access"
 local core = require "grid.core"
 local events = require "grid.keeper.events"
+local failure = require "grid.keeper.failure"
 local files = require "grid.store.file"
 local memory = require "grid.keeper.memory"
 local merge = require "grid.keeper.merge"
@@ -116,12 +117,12 @@ end
 -- Puts an answer into the record as the store has it. A record that has the answer is put
 -- once more: after an error of the put before, the store may lose it. Where the folder is
 -- that of several stores, only its lineage shows that an answer is for this one: else it
--- stays. -> is the answer there, or dropped?
+-- stays. -> is the answer there, or dropped? | nil, error of the store
 local function commit_record(keeper, record, kind, may_drop, pass)
   for _ = 1, MOST_TRIES do
     local edits = keeper.census.edits
     local current, rev = access.read(keeper, record.id)
-    if not current and rev then return false end
+    if not current and rev then return nil, rev end
     local act, new = merged(keeper, current, record, kind)
     if act == "drop" then
       local is_dropped = may_drop and (current ~= nil or has_sessions(keeper))
@@ -129,15 +130,15 @@ local function commit_record(keeper, record, kind, may_drop, pass)
       return is_dropped
     end
     new = new or merge.derive(current, {})
-    local result, new_rev = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
+    local result, new_rev, problem = access.put(keeper, new, rev, lifecycle.due_at(new, keeper:env()))
     if result == "ok" then
       memory.adopt_after(keeper, new, new_rev, edits)
       if act == "put" then pass.tell(keeper, { name = "adopted", id = record.id, generation = new.gen }) end
       return true
     end
-    if result == "error" then return false end
+    if result == "error" then return nil, problem end
   end
-  return false
+  return nil, failure.conflict(record.id)
 end
 
 -- An entry that cannot be opened stays. -> was an answer committed?
@@ -151,9 +152,11 @@ local function commit_entry(keeper, name, only_id, pass)
   if not id or only_id and id ~= only_id then return false end
   local record = records.unpack(blob, id, keeper.seal_keys())
   local may_drop = pass.may_drop and (#name == NAME_SIZE or name:sub(NAME_SIZE + 1) == place_of(keeper))
-  if not record or not commit_record(keeper, record, kind, may_drop, pass) then return false end
-  spool.remove(keeper, name)
-  return true
+  if not record then return false end
+  local is_done, problem = commit_record(keeper, record, kind, may_drop, pass)
+  pass.problem = pass.problem or problem
+  if is_done then spool.remove(keeper, name) end
+  return is_done
 end
 
 -- Reports once why the spool, or an entry in it, cannot be used.
@@ -166,7 +169,8 @@ local function report(keeper, err, tell)
 end
 
 --- Commits the answers in the spool, or those of one id. `tell(keeper, event)`: of a
---- flight, which must not call a handler before it is over. -> how many
+--- flight, which must not call a handler before it is over. -> how many, error of the
+--- store that has not taken another one | nil
 function spool.commit(keeper, only_id, tell)
   if not keeper.spool then return 0 end
   keeper.has_opened_spool = true
@@ -183,7 +187,7 @@ function spool.commit(keeper, only_id, tell)
     after = names[PAGE]
   until not after
   report(keeper, err, pass.tell)
-  return count
+  return count, pass.problem
 end
 
 return spool
