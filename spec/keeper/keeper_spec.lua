@@ -173,7 +173,7 @@ describe("grid.keeper", function()
     assert.is_nil(err.cause.status) -- 400 or 401: the record does not have it
     for _, method in ipairs { "get", "refresh" } do
       _, err = keeper[method](keeper, "me")
-      raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required" })
+      raw_rig.assert_error(err, { kind = "auth", code = "reauthentication_required", sent = "yes", outcome = "final" })
     end
     local status = keeper:status "me"
     assert.same({ "dead", "invalid_grant" }, { status.state, status.last_error, status.refresh_at })

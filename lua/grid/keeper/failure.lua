@@ -68,6 +68,7 @@ function failure.dead(id, dead)
   cause.sent = dead.after_unknown and "unknown" or "yes"
   err.cause = errors.new(cause)
   -- The record has no status, by which grid.outcome would recognise a refusal.
+  err.sent, err.outcome = "yes", "final"
   if not dead.after_unknown then err.cause.outcome = "final" end
   return err
 end
