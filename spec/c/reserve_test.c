@@ -129,6 +129,11 @@ static void nothing_is_changed_without_space(void)
     allocation_fails = EDQUOT;
     CHECK_INT(put("five", "six", 100), GRID_SWAP_FAILED);
     allocation_fails = 0;
+    CHECK_INT(put("five", "five", 100), GRID_SWAP_DONE);
+    allocation_fails = ENOSPC;
+    CHECK_INT(put("five", "six", 20000), GRID_SWAP_FAILED);
+    CHECK(has_content("five") && is_there(reserve));
+    allocation_fails = 0;
 }
 
 /* Other file systems, and sandboxes that refuse the system call. */

@@ -41,18 +41,19 @@ bool grid_reserve_allocate(int fd, size_t bytes)
 }
 
 /* A file that this user cannot write, as one of root, is replaced. */
-static int create(const char *reserve)
+static int create(const char *reserve, bool *is_new)
 {
-    int fd = open_reserve(reserve, O_CREAT);
+    int fd = open_reserve(reserve, 0);
 
-    if (fd >= 0 || (errno != EACCES && errno != ELOOP) || unlink(reserve) != 0)
-        return fd;
-    return open_reserve(reserve, O_CREAT);
+    *is_new = fd < 0 && (errno == ENOENT || ((errno == EACCES || errno == ELOOP) && unlink(reserve) == 0));
+    return *is_new ? open_reserve(reserve, O_CREAT) : fd;
 }
 
+/* Another writer may be writing into a reserve that existed: that one is not removed. */
 bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
 {
-    int fd = create(reserve), why;
+    bool is_new;
+    int fd = create(reserve, &is_new), why;
     bool done = fd >= 0 && grid_reserve_allocate(fd, bytes);
 
     why = errno;
@@ -62,7 +63,7 @@ bool grid_reserve_make(const char *reserve, size_t bytes, grid_error *err)
     }
     if (done)
         return true;
-    if (fd >= 0)
+    if (is_new)
         unlink(reserve);
     errno = why;
     return grid_error_of_file(err, "not_written", "cannot reserve", reserve);
