@@ -287,8 +287,10 @@ static bool is_unsent(const grid_task *task, CURLcode code)
 {
     long written = 0;
 
+    if (code != CURLE_FAILED_INIT || !task->is_sent)
+        return false;
     curl_easy_getinfo(task->easy, CURLINFO_REQUEST_SIZE, &written);
-    return code == CURLE_FAILED_INIT && task->is_sent && written == 0;
+    return written == 0;
 }
 
 static void collect_done(grid_engine *engine)
