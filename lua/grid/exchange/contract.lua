@@ -47,17 +47,19 @@ function contract.check_optional(what, exchange)
   contract.check_reuse(what, exchange.reuse or OPTIONAL.reuse.default, exchange.reuse_seconds)
 end
 
+-- `declared`: { name, field of a schema } each.
 local function check_fields(what, noun, declared, given)
   if type(given) ~= "table" then argument.raise_type(given, "%s: the %s must be a table", what, noun) end
-  for _, name in ipairs(schema.sorted_names(declared)) do
+  for _, one in ipairs(declared) do
+    local name, field = one[1], one[2]
     if given[name] == nil then argument.raise("%s: field '%s' is missing", what, name) end
-    schema.check_field(what, name, declared[name], given[name])
+    schema.check_field(what, name, field, given[name])
   end
 end
 
-local GRANT = { refresh_token = { type = "string", check = schema.not_empty } }
+local GRANT = { { "refresh_token", { type = "string", check = schema.not_empty } } }
 local ANY_GRANT = {} -- `read` uses its texts only to remove them from messages
-local ANSWER = { status = { type = "number" }, headers = { type = "table" }, body = { type = "string" } }
+local ANSWER = { { "body", { type = "string" } }, { "headers", { type = "table" } }, { "status", { type = "number" } } }
 
 --- Raises unless `grant` is one. It may have further fields.
 function contract.check_grant(what, grant)
