@@ -160,8 +160,7 @@ describe("The keeper", function()
     local old = keeper.store:get "me"
     assert(keeper:refresh "me")
     assert(keeper:refresh "me")
-    local _, rev = keeper.store:get "me"
-    assert(keeper.store:put("me", rev, old))
+    rig.put_back(keeper, "me", old)
     server.current.refresh = 0
     rig.pass(4000)
     assert.equal(2, assert(keeper:get "me").generation)
@@ -173,8 +172,7 @@ describe("The keeper", function()
     assert(keeper:add("me", rig.TOKENS))
     local old = keeper.store:get "me"
     assert(keeper:refresh "me")
-    local _, rev = keeper.store:get "me"
-    assert(keeper.store:put("me", rev, old))
+    rig.put_back(keeper, "me", old)
     for _ = 1, 2 do
       raw_rig.assert_error(select(2, keeper:refresh "me"), { kind = "auth", code = "reauthentication_required" })
     end

@@ -433,8 +433,7 @@ describe("grid.keeper", function()
     assert(keeper:add("me", rig.TOKENS))
     local old = keeper.store:get "me"
     assert(keeper:refresh "me")
-    local _, rev = keeper.store:get "me"
-    assert(keeper.store:put("me", rev, old))
+    rig.put_back(keeper, "me", old)
     rig.pass(6)
     assert.equal("access-1", assert(keeper:get "me").access_token)
   end)

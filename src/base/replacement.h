@@ -6,9 +6,8 @@
  * fail with kind "store", most with the text of strerror. grid_replacement_begin fails if
  * the file could not be replaced later, as far as that can be checked, before a caller
  * uses a token that it could not save, and allocates the space on the disk: code
- * "not_written"; or "hard_linked": the file has
- * other names, which would keep the old content. Only regular files are replaced, and
- * keep their owner. */
+ * "not_written"; or "hard_linked": the file has other names, which would keep the old
+ * content. Only regular files are replaced, and keep their owner. */
 #ifndef GRID_BASE_REPLACEMENT_H
 #define GRID_BASE_REPLACEMENT_H
 
