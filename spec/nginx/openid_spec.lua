@@ -200,10 +200,44 @@ describe("the example gateway for OpenID Connect", function()
     local name, kept = browser:log_in()
     assert.equal(303, (browser:ask(callback))) -- another site cannot end a log-in
     assert.equal(400, (browser:ask(callback)))
+    local value = browser.cookies[SESSION]
     browser.cookies[name] = kept
-    assert.equal(502, (browser:ask(callback))) -- the provider has seen the code
-    assert.is_nil(browser:log_in()) -- gone with the failure
+    assert.equal(303, (browser:ask(callback))) -- the answer of before
+    assert.equal(value, browser.cookies[SESSION])
+    assert.is_nil(browser:log_in())
     assert.equal(1, #provider:all_families())
+    socket.sleep(0.3)
+    assert.is_false(family().revoked) -- as the session of an earlier log-in would be
+  end)
+
+  -- Loads the callback in so many requests at once. -> their statuses, their cookies
+  local function load_at_once(callback, loads)
+    local header, requests, statuses, values = browser:header(), {}, {}, {}
+    for i = 1, loads do requests[i] = gateway:begin(callback, ("-i -H 'Cookie: %s'"):format(header)) end
+    for i, request in ipairs(requests) do
+      local text, status = request:finish()
+      statuses[i], values[i] = status, text:match "__Host%-session=([%w_-]+)" or "none"
+    end
+    return count(statuses), count(values), values[1]
+  end
+
+  it("sends a code once when a browser loads the callback several times at once, and gives all loads the same session", function()
+    provider:set { token_lifetime = 3600 }
+    local callback = reach_callback "/login"
+    provider:fault { kind = "delay", path = "/token", answer_delay = 0.5, count = 0 }
+    local before = provider:counts().faults
+    local statuses, values, value = load_at_once(callback, 6)
+    assert.same({ [303] = 6 }, statuses)
+    assert.same({ [value] = 6 }, values)
+    assert.equal(before + 1, provider:counts().faults)
+    browser.cookies[SESSION] = value
+    assert.equal(200, (visit()))
+  end)
+
+  it("lets all loads of a callback fail when the provider refuses its code", function()
+    local callback = reach_callback "/login"
+    provider:fault { kind = "body", path = "/token", status = 400, body = '{"error":"invalid_grant"}', answer_delay = 0.5 }
+    assert.same({ [502] = 3 }, (load_at_once(callback, 3)))
   end)
 
   it("lets a browser log in in several tabs at once, each of which comes back to its page", function()

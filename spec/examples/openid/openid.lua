@@ -13,6 +13,7 @@ local openid = {}
 -- Browsers take __Host- cookies from this very host only (RFC 6265bis section 4.1.3.2).
 local SESSION, LOG_IN = "__Host-session", "__Host-log_in-" -- and the first bytes of the state: each tab has its own
 local LOG_IN_TIME, SKEW = 600, 60 -- seconds from /login to /callback; between the clocks of provider and gateway
+local LONGEST_LOG_IN = 30 -- seconds: the metadata and the tokens; in memory the cookie is so long for a second /callback
 local options, http, keeper, provider
 
 --- In init_by_lua. `given`: issuer, client_id, client_secret (nil: a public client),
@@ -128,6 +129,32 @@ local function remove(_, id)
   return err.kind ~= "store"
 end
 
+-- -> the cookie of a new session | nil, why there is none
+local function begin_session(code, secret)
+  local tokens, text = redeem(code, secret)
+  local fault = not tokens and text or tokens and id_token_fault(tokens.id_token, derived(secret, "nonce"))
+  if fault then return nil, fault end
+  local value = random() -- never one that the browser had before
+  local session, err = keeper:add(id_of(value), text)
+  return session and value, err
+end
+
+-- A browser may load the redirect_uri twice at once, and show the second answer only. A
+-- provider that sees a code twice revokes its tokens (RFC 6749 section 4.1.2), so the
+-- second request waits for the first one, in any worker, and gets the same cookie.
+local function begin_once(code, secret)
+  local log_ins, name = ngx.shared.log_ins, derived(secret, "state")
+  if log_ins:add(name, "", LONGEST_LOG_IN) then
+    local value, fault = begin_session(code, secret)
+    log_ins:set(name, value or "failed", LONGEST_LOG_IN)
+    return value, fault
+  end
+  while log_ins:get(name) == "" do ngx.sleep(0.05) end
+  local value = log_ins:get(name) or "failed"
+  if value == "failed" then return nil, "so has another request with this code" end
+  return value
+end
+
 --- content_by_lua of the redirect_uri.
 function openid.callback()
   local args, old = ngx.req.get_uri_args(), cookie_of(SESSION)
@@ -137,13 +164,9 @@ function openid.callback()
   ngx.header.set_cookie = cookie(name, "", 0)
   if args.iss and args.iss ~= options.issuer then return answer(400, "the log-in failed", "another issuer") end -- RFC 9207
   if type(args.code) ~= "string" then return answer(403, "the provider has refused the log-in", args.error) end
-  local tokens, text = redeem(args.code, secret)
-  local fault = not tokens and text or tokens and id_token_fault(tokens.id_token, derived(secret, "nonce"))
-  if fault then return answer(502, "the log-in failed", fault) end
-  local value = random() -- never one that the browser had before
-  local session, err = keeper:add(id_of(value), text)
-  if not session then return answer(502, "the log-in failed", err) end
-  if old then ngx.timer.at(0, remove, id_of(old)) end
+  local value, fault = begin_once(args.code, secret)
+  if not value then return answer(502, "the log-in failed", fault) end
+  if old and old ~= value then ngx.timer.at(0, remove, id_of(old)) end
   return redirect(local_path(core.base64url_decode(to)), 303, { cookie(SESSION, value), cookie(name, "", 0) })
 end
 
