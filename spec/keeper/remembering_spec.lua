@@ -62,26 +62,46 @@ describe("a keeper", function()
   end)
 
   -- As log_by_lua of nginx, where no socket can be used.
-  it("compares a session with the store as soon as it can, if it cannot where a caller cannot wait", function()
-    local cannot_wait, store = false, grid.store.memory()
-    server = rig.server()
-    keeper = rig.keeper(server, {
-      store = rig.spoiled(store, { get = function(get, ...)
+  describe("where a caller cannot wait, and the store fails for that reason", function()
+    local cannot_wait, store
+
+    before_each(function()
+      cannot_wait, store, server = false, grid.store.memory(), rig.server()
+      local function unless_disabled(method, ...)
         if cannot_wait then return nil, "API disabled" end
-        return get(...)
-      end }),
-      host = { name = "raw", now = server.host.now, sleep = server.host.sleep, obstacle = function()
-        return cannot_wait and "not in this phase" or nil
-      end },
-    })
-    other = rig.keeper(server, { store = store })
-    assert(keeper:add("me", rig.TOKENS))
-    assert(other:remove "me")
-    rig.pass(6)
-    cannot_wait = true
-    assert.equal("access-0", assert(keeper:get "me").access_token)
-    cannot_wait = false
-    assert.equal("not_found", select(2, keeper:get "me").code)
+        return method(...)
+      end
+      keeper = rig.keeper(server, {
+        store = rig.spoiled(store, { get = unless_disabled, list = unless_disabled }),
+        host = { name = "raw", now = server.host.now, sleep = server.host.sleep, obstacle = function()
+          return cannot_wait and "not in this phase" or nil
+        end },
+      })
+      other = rig.keeper(server, { store = store })
+      assert(keeper:add("me", rig.TOKENS))
+      assert(other:add("you", rig.TOKENS))
+    end)
+
+    it("compares a session with the store as soon as it can", function()
+      assert(other:remove "me")
+      rig.pass(6)
+      cannot_wait = true
+      assert.equal("access-0", assert(keeper:get "me").access_token)
+      cannot_wait = false
+      assert.equal("not_found", select(2, keeper:get "me").code)
+    end)
+
+    it("tells that the caller cannot wait, with the failure of the store as the cause", function()
+      cannot_wait = true
+      for _, method in ipairs { "get", "status", "list", "remove" } do
+        local ok, err = keeper[method](keeper, method ~= "list" and "you" or nil)
+        assert.is_nil(ok)
+        assert.same({ "request", "cannot_wait", "store_failed" }, { err.kind, err.code, err.cause.code }, method)
+        assert.matches("not in this phase.*API disabled", tostring(err))
+      end
+      cannot_wait = false
+      assert.equal("access-0", assert(keeper:get "you").access_token)
+    end)
   end)
 
   it("compares a session in memory with an unchanged file without reading that", function()

@@ -6,6 +6,7 @@
 local disk = require "grid.keeper.disk"
 local failure = require "grid.keeper.failure"
 local records = require "grid.keeper.record"
+local waiting = require "grid.keeper.waiting"
 
 local access = {}
 
@@ -48,6 +49,13 @@ function access.recall(keeper, id, rev)
   return last.record
 end
 
+-- The error of a read that has failed. Where the caller cannot wait, the store may have
+-- failed for that reason alone: in log_by_lua of nginx, say, no client has a socket.
+local function read_failure(keeper, problem)
+  local err = failure.of_store(problem)
+  return waiting.obstacle(keeper.host, err) or err
+end
+
 --- The record of an id and its rev | nil: none | nil, error. "same": the rev is still
 --- `known_rev`
 ---@return table|"same"|nil record, any rev_or_error
@@ -55,8 +63,8 @@ function access.read(keeper, id, known_rev)
   local store = keeper.store
   local ok, blob, rev = pcall(store.get, store, id)
   if not ok or not blob then forget(keeper, id) end -- the next read must not be spared
-  if not ok then return nil, failure.of_store(blob) end
-  if not blob then return nil, rev and failure.of_store(rev) or nil end
+  if not ok then return nil, read_failure(keeper, blob) end
+  if not blob then return nil, rev and read_failure(keeper, rev) or nil end
   if type(blob) ~= "string" then return nil, failure.of_store("get returned a " .. type(blob)) end
   if known_rev ~= nil and rev == known_rev then
     if not last_of(keeper, id, rev) then remember(keeper, id, rev, blob) end
@@ -141,8 +149,8 @@ end
 function access.ids(keeper, method, ...)
   local store = keeper.store
   local ok, ids, problem = pcall(store[method], store, ...)
-  if not ok then return nil, failure.of_store(ids) end
-  if not ids then return nil, failure.of_store(problem) end
+  if not ok then return nil, read_failure(keeper, ids) end
+  if not ids then return nil, read_failure(keeper, problem) end
   if type(ids) ~= "table" then return nil, failure.of_store(("%s returned a %s"):format(method, type(ids))) end
   return ids
 end

@@ -33,10 +33,6 @@ function failure.cancelled()
   return errors.new { kind = "cancelled", code = "keeper_closed", message = "the keeper was closed" }
 end
 
-function failure.cannot_wait(obstacle)
-  return errors.new { kind = "request", code = "cannot_wait", message = obstacle }
-end
-
 -- The error of a store may quote a record that is not sealed, from its beginning on.
 local function without_record(text)
   return (text:gsub("grid%-keeper%-record.*", "[record]"))
@@ -76,6 +72,11 @@ end
 -- The message names the cause: most programs log the text of an error, and no field.
 local function because(cause)
   return cause and (": %s (%s)"):format(cause.message, cause.code) or ""
+end
+
+--- `cause`: what has failed where the caller cannot wait | nil
+function failure.cannot_wait(obstacle, cause)
+  return errors.new { kind = "request", code = "cannot_wait", message = obstacle .. because(cause), cause = cause }
 end
 
 --- The session was not refreshed in time. `cause`: the last error | nil

@@ -9,9 +9,10 @@ local reactor = require "grid.http.reactor"
 local waiting = {}
 
 --- The error of a caller that cannot wait | nil: it can
-function waiting.obstacle(host)
+---@param cause grid.Error? what has failed there
+function waiting.obstacle(host, cause)
   local obstacle = host.obstacle and host.obstacle()
-  return obstacle and failure.cannot_wait(obstacle)
+  return obstacle and failure.cannot_wait(obstacle, cause)
 end
 
 --- Can the caller wait for another coroutine? With the blocking host there is none, and
