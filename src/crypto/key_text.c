@@ -170,7 +170,7 @@ static bool choose_reader(const pem_block *block, read_der **read, grid_error *e
 static bool open_pem(grid_slice *text, read_der **read, grid_error *err)
 {
     grid_slice rest = *text, probe;
-    pem_block block;
+    pem_block block = {0};
     bool found = false;
 
     for (probe = rest; seek(&probe, "-----BEGIN "); probe = rest) {
