@@ -104,7 +104,8 @@ $(B)/%.d: ;
 # ---- Install ----------------------------------------------------------------------------------
 # `make install PREFIX=… VM=luajit` by hand; LuaRocks gives the folders instead. The command is
 # installed as grid-lua5.4 or grid-luajit, and as `grid`, which runs either: LuaRocks copies that one
-# from ANYDIR, see the rockspec. The interpreter is named by its path where it is known.
+# from ANYDIR, see the rockspec. The interpreter is named by its path where it is known. What root has
+# built belongs to the owner of this folder in the end, who may then build the rest without root.
 
 PREFIX      ?= /usr/local
 DESTDIR     ?=
@@ -133,6 +134,7 @@ install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies e
 	install -m 755 $(COMMAND)-any $(call to,$(INST_ANYDIR)/grid)
 	for file in $(DOCUMENTS); do \
 	  install -D -m 644 $$file $(call to,$(INST_DOCDIR))/$$file || exit 1; done
+	[ "$$(id -u)" -ne 0 ] || chown -R --reference=Makefile $(BUILD)
 
 # ---- Tests ------------------------------------------------------------------------------------
 
