@@ -200,6 +200,32 @@ describe("an answer that the store does not take", function()
     other:close()
   end)
 
+  it("goes to the spool, too, after the one before it was saved from there and could not be read", function()
+    folder = child.folder()
+    local path = folder.path .. "/spool"
+    start_failing { spool = path }
+    keeper:close()
+    local exchange = rig.exchange(server, { reuse = "idempotent", idempotency_header = "Idempotency-Key" })
+    keeper, events = rig.keeper(server, { store = keeper.store, spool = path, exchange = exchange })
+    server.faults[1] = function()
+      is_down = true
+      return rig.response(200, "<html>")
+    end
+    assert.is_nil(keeper:refresh "me")
+    is_down = false
+    server.faults[1] = function(self, request, execute)
+      is_down = true
+      return execute(self, request)
+    end
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    assert.equal("spooled failed replayed spooled", rig.names(events))
+    is_down = false
+    local other, told = rig.keeper(server, { store = keeper.store, spool = path })
+    other:refresh_due()
+    assert.equal("adopted", rig.names(told))
+    other:close()
+  end)
+
   it("is dropped from memory and spool, if the session was removed meanwhile", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }

@@ -257,14 +257,21 @@ local function note_held(keeper, flight, was_held)
   if was_held and not entry.is_held and entry.session then emit(flight, "resumed", { generation = entry.gen }) end
 end
 
+-- The answer with which the flight continued is in the store, or obsolete: a later one
+-- of the same flight is not in the spool.
+local function settle(keeper, flight)
+  keeper.pending[flight.id] = nil
+  if flight.spooled then spool.remove(keeper, flight.spooled) end
+  flight.spooled = nil
+end
+
 local function finish(keeper, flight, effect)
   local entry = keeper.entries[flight.id]
   local was_held = entry ~= nil and entry.is_held
-  keeper.pending[flight.id] = nil
   flight.outcome, flight.seconds = effect.outcome, effect.seconds
   conclude[effect.outcome](keeper, flight, effect)
   note_held(keeper, flight, was_held)
-  if flight.spooled then spool.remove(keeper, flight.spooled) end
+  settle(keeper, flight)
   local record = effect.record
   flight.code = record and record.backoff and record.backoff.code
   if effect.outcome == "failed" and record and record.backoff then
@@ -308,6 +315,7 @@ local function run_once(keeper, flight)
     state, effect = protocol.next(state, event, env)
     memory.note_watch(keeper, flight.id, state.watch)
     if state.step == "save" then set_pending(keeper, flight, state, flight.spooled) end
+    if state.step == "look" then settle(keeper, flight) end
   end
   finish(keeper, flight, effect)
 end
