@@ -1,4 +1,4 @@
-/* Answers that are broken in what only libcurl reads of them: chunks, and lines that
+/* Answers that are broken in what libcurl reads of them: chunks, lengths, and lines that
  * are longer than it takes. The connection holds, so they are no loss of it, and
  * neither is what it does to the connection afterwards. */
 #include "http_support.h"
@@ -76,12 +76,40 @@ static void interim_answers_have_an_end(void)
     fails_like(answer, LOOPBACK_CLOSE, "headers_too_large", GRID_SENT_UNKNOWN);
 }
 
+/* RFC 9112 6.3: nor may the connection be used again. */
+static void two_lengths_make_no_sense(void)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nA: b\r\nContent-Length: 2\r\n\r\nhi",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nhi",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2hi\r\n\r\nhi",
+    };
+    grid_error err;
+    grid_engine *engine = grid_engine_new(NULL, &err);
+    grid_exchange exchange = exchange_with(server.port, "POST");
+
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        loopback_answer(&server, answers[i], LOOPBACK_KEEP);
+        for (int call = 1; call <= 2; call++) {
+            grid_transfer *transfer = start(engine, &exchange);
+            CHECK(finishes(engine, &server, transfer));
+            check_failure(transfer, GRID_PROTOCOL, "bad_http", GRID_SENT_YES);
+            CHECK_INT(server.executed, call);
+            CHECK_INT(server.accepted, call);
+            grid_transfer_free(transfer);
+        }
+    }
+    grid_engine_unref(engine);
+}
+
 int main(void)
 {
     loopback_open(&server);
     a_broken_chunk_makes_no_sense();
     a_line_that_libcurl_does_not_take_is_too_large();
     interim_answers_have_an_end();
+    two_lengths_make_no_sense();
     loopback_close(&server);
     CHECK_INT(grid_alloc_live(), 0);
     return check_report();

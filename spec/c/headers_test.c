@@ -99,6 +99,36 @@ static void a_status_line_within_headers_or_in_trailers_is_none(void)
     grid_headers_clear(&headers);
 }
 
+/* Whether a block with the second field is taken behind the first one. */
+static bool takes_lengths(const char *first, const char *second)
+{
+    grid_headers headers;
+    bool is_taken;
+
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 103 Early Hints") && add(&headers, "Content-Length: 9") && add(&headers, ""));
+    CHECK(add(&headers, "HTTP/1.1 200 OK") && add(&headers, first));
+    is_taken = add(&headers, second);
+    grid_headers_clear(&headers);
+    return is_taken;
+}
+
+static void a_block_has_one_length(void)
+{
+    static const char *const none[] = {"Content-Length:", "Content-Length: -7", "Content-Length: +7", "Content-Length: 7a",
+                                       "Content-Length: 0x7", "Content-Length: 7 7", "Content-Length: 7, 3", "Content-Length: 7."};
+
+    CHECK(takes_lengths("Content-Length: 7", "content-length:\t7 "));
+    CHECK(takes_lengths("Content-Length: 7", "Content-Lengths: 3"));
+    CHECK(takes_lengths("X-Content-Length: 3", "Content-Length: 7"));
+    CHECK(takes_lengths("A: b", "Content-Length: 99999999999999999999999999"));
+    CHECK(!takes_lengths("Content-Length: 7", "CONTENT-LENGTH: 3"));
+    CHECK(!takes_lengths("Content-Length: 7", "Content-Length: 99999999999999999999999999"));
+    CHECK(!takes_lengths("Content-Length: 0", "Content-Length: 18446744073709551616"));
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        CHECK(!takes_lengths("A: b", none[i]));
+}
+
 static void garbage_is_walked_like_anything_else(void)
 {
     grid_headers headers;
@@ -341,6 +371,7 @@ int main(void)
     a_later_block_replaces_an_interim_one();
     only_a_status_line_begins_a_block();
     a_status_line_within_headers_or_in_trailers_is_none();
+    a_block_has_one_length();
     garbage_is_walked_like_anything_else();
     a_block_has_a_limit();
     an_answer_has_a_limit_of_lines();

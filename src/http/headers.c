@@ -8,6 +8,7 @@ static void forget(grid_headers *headers)
 {
     headers->count = 0;
     headers->bytes = 0;
+    headers->length = -1;
     headers->status = 0;
     headers->in_block = false;
     headers->is_whole = false;
@@ -79,6 +80,7 @@ static bool begin_block(grid_headers *headers, grid_slice line, int status, grid
     if (headers->status && !count_line(headers, line, err))
         return false;
     grid_buffer_clear(&headers->lines);
+    headers->length = -1;
     headers->status = status;
     headers->in_block = true;
     headers->is_open = false;
@@ -100,12 +102,44 @@ static bool unfold(grid_headers *headers, grid_slice rest, grid_error *err)
     return grid_buffer_append(lines, rest.data, rest.size, err) && grid_buffer_append(lines, "\n", 1, err);
 }
 
+/* -1: not a number. Numbers beyond INT64_MAX are equal. */
+static int64_t length_of(grid_slice value)
+{
+    int64_t length = 0;
+    size_t i;
+
+    for (i = 0; i < value.size; i++) {
+        if (!grid_ascii_is_digit(value.data[i]))
+            return -1;
+        length = length > (INT64_MAX - 9) / 10 ? INT64_MAX : length * 10 + (value.data[i] - '0');
+    }
+    return value.size ? length : -1;
+}
+
+/* RFC 9112 section 6.3: an answer is invalid if two values differ, or if one is not a
+ * number. libcurl before 8.17 believes the digits that the first one begins with (curl
+ * issue 18921). */
+static bool check_length(grid_headers *headers, grid_slice line, grid_error *err)
+{
+    static const char name[] = "content-length:";
+    size_t size = sizeof name - 1;
+    int64_t length;
+
+    if (!grid_slice_begins(line, name))
+        return true;
+    length = length_of(trim((grid_slice){line.data + size, line.size - size}));
+    if (length < 0 || (headers->length >= 0 && headers->length != length))
+        return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the answer's Content-Length is not one number");
+    headers->length = length;
+    return true;
+}
+
 static bool add_field(grid_headers *headers, grid_slice line, grid_error *err)
 {
     headers->is_open = memchr(line.data, ':', line.size) && !memchr(line.data, '\n', line.size);
     if (!headers->is_open)
         return true; /* not a field: new versions of libcurl reject the line, old ones pass it */
-    return grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
+    return check_length(headers, line, err) && grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
            grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
 }

@@ -3,14 +3,16 @@
  * Owns: the fields of the last header block of one answer, with folded lines joined. All
  * lines of an answer count against the limits: those of interim blocks (100, 103), folded
  * lines, and trailers, which are dropped.
- * Does not know: the meaning of a header, except the status line. Slices point into the
- * memory of the headers, and are valid until the next line is added or
- * grid_headers_clear. */
+ * Does not know: the meaning of a header, except the status line and Content-Length.
+ * Slices point into the memory of the headers, and are valid until the next line is
+ * added or grid_headers_clear. */
 #ifndef GRID_HTTP_HEADERS_H
 #define GRID_HTTP_HEADERS_H
 
 #include "base/buffer.h"
 #include "base/slice.h"
+
+#include <stdint.h>
 
 enum { GRID_HEADERS_MAX_BYTES = 64 * 1024, GRID_HEADERS_MAX_LINES = 1000 };
 
@@ -18,6 +20,7 @@ typedef struct grid_headers {
     grid_buffer lines; /* each "Name: value\n", as received, blanks trimmed */
     size_t count;      /* all lines so far */
     size_t bytes;      /* size of all lines so far, plus one per line */
+    int64_t length;    /* Content-Length of the block; -1: none so far */
     int status;        /* 0 until a status line was received */
     bool in_block;     /* between a status line and the end of its headers */
     bool is_whole;     /* the headers of the final answer have ended */
@@ -29,7 +32,8 @@ void grid_headers_clear(grid_headers *headers);
 
 /* Adds one line of an answer, as libcurl passes it. A status line begins a new block and
  * drops the previous one (100, 103). Fails with kind "protocol", code
- * "headers_too_large", or "bad_http" for a folded line that continues no field. */
+ * "headers_too_large", or "bad_http" for a folded line that continues no field, and for
+ * a Content-Length that is not a number or not the only one. */
 bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err);
 
 /* Iterates over the fields: *at starts at 0; false at the end. */
