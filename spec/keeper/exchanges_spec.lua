@@ -239,6 +239,29 @@ describe("the keeper, with an exchange of the program,", function()
     assert.equal(1, server.executions)
   end)
 
+  it("saves an answer that it changes while it reads it, whether it gives tokens or none", function()
+    local function emptied(value)
+      for name, field in pairs(value) do
+        if type(field) == "table" then emptied(field) end
+        value[name] = nil
+      end
+    end
+    local read = own().read
+    start(nil, { exchange = own { read = function(answer, grant)
+      local tokens = read(answer, grant)
+      emptied(answer)
+      emptied(grant)
+      return tokens
+    end } })
+    assert.equal("access-1", assert(keeper:refresh "me").access_token)
+    keeper.exchange.read = emptied
+    raw_rig.assert_error(select(2, keeper:refresh "me"), { code = "exchange_failed" })
+    keeper.exchange.read = read
+    rig.pass(20)
+    assert.equal("access-2", assert(keeper:refresh "me").access_token)
+    assert.equal(2, server.executions)
+  end)
+
   it("saves an answer whose tokens raise when they are read", function()
     local raising = setmetatable({}, { __index = function() error "canary" end })
     start(nil, { exchange = own { read = function() return raising end } })

@@ -54,10 +54,17 @@ end
 local FAILED = { kind = "unknown", code = "exchange_failed", message = "the exchange failed to read the answer" }
 local NOT_STORABLE = { kind = "unknown", code = "bad_tokens", message = "the exchange returned tokens that cannot be stored" }
 
+-- For an exchange that changes what it reads: the answer must not be lost by that.
+local function copy_of(answer)
+  local headers = {}
+  for name, value in pairs(answer.headers) do headers[name] = value end
+  return { status = answer.status, headers = headers, cookies = answer.cookies, body = answer.body }
+end
+
 -- The result of an exchange, which may be one of the user, for an answer.
 -- -> result | nil, failure
 local function read_tokens(keeper, answer, grant)
-  local tokens, problem = keeper.exchange.read(answer, grant)
+  local tokens, problem = keeper.exchange.read(copy_of(answer), grant)
   if type(tokens) ~= "table" then return nil, result.is_failure(problem) and problem or FAILED end
   local texts = has_tokens(tokens) and records.texts(tokens)
   if not texts then return nil, NOT_STORABLE end
