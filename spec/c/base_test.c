@@ -162,6 +162,24 @@ static void a_buffer_fills_lent_memory_before_it_asks_for_its_own(void)
     }
 }
 
+static void a_truncated_buffer_ends_with_a_nul_and_has_wiped_the_rest(void)
+{
+    grid_buffer buffer;
+    grid_error err = {0};
+
+    lend(&buffer, 1000);
+    grid_buffer_truncate(&buffer, 0);
+    CHECK(buffer.data == NULL);
+    CHECK(grid_buffer_append_text(&buffer, "kept, not", &err));
+    grid_buffer_truncate(&buffer, 4);
+    CHECK_MEM(buffer.data, buffer.size, "kept", 4);
+    for (size_t i = 4; i < 9; i++)
+        CHECK(buffer.data[i] == '\0');
+    CHECK(grid_buffer_append_text(&buffer, ", more", &err));
+    CHECK_STR(buffer.data, "kept, more");
+    grid_buffer_clear(&buffer);
+}
+
 static void a_buffer_asks_for_its_own_where_lent_memory_has_no_room_for_the_nul(void)
 {
     char text[] = "1234567890123456";
@@ -352,6 +370,7 @@ int main(void)
     a_buffer_without_memory_stays_as_it_was();
     appends_into_reserved_room_cannot_fail();
     a_buffer_fills_lent_memory_before_it_asks_for_its_own();
+    a_truncated_buffer_ends_with_a_nul_and_has_wiped_the_rest();
     a_buffer_asks_for_its_own_where_lent_memory_has_no_room_for_the_nul();
     lent_memory_is_wiped_and_left_to_its_owner_when_it_is_outgrown();
     lent_memory_does_not_raise_the_ceiling();

@@ -69,6 +69,14 @@ bool grid_buffer_reserve(grid_buffer *buffer, size_t size, grid_error *err)
     return grow(buffer, capacity < buffer->limit ? capacity : buffer->limit, err);
 }
 
+void grid_buffer_truncate(grid_buffer *buffer, size_t size)
+{
+    if (!buffer->data)
+        return;
+    grid_wipe(buffer->data + size, buffer->size - size);
+    buffer->size = size;
+}
+
 void grid_buffer_clear(grid_buffer *buffer)
 {
     release_memory(buffer);

@@ -49,6 +49,9 @@ static inline bool grid_buffer_append_text(grid_buffer *buffer, const char *text
     return grid_buffer_append(buffer, text, strlen(text), err);
 }
 
+/* Wipes and removes the bytes after the first `size`. */
+void grid_buffer_truncate(grid_buffer *buffer, size_t size);
+
 void grid_buffer_clear(grid_buffer *buffer);
 
 #endif

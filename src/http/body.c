@@ -1,6 +1,5 @@
 #include "http/body.h"
 
-#include "base/alloc.h"
 #include "base/ascii.h"
 
 #include <string.h>
@@ -77,12 +76,6 @@ static size_t begin_chunk(const grid_buffer *bytes, size_t *at)
     return size < rest ? size : rest;
 }
 
-static void cut(grid_buffer *bytes, size_t size)
-{
-    grid_wipe(bytes->data + size, bytes->size - size);
-    bytes->size = size;
-}
-
 /* Bytes that have no framing stay as they are. */
 static void remove_framing(grid_buffer *bytes)
 {
@@ -94,7 +87,7 @@ static void remove_framing(grid_buffer *bytes)
         from += size;
     }
     if (to > 0)
-        cut(bytes, to);
+        grid_buffer_truncate(bytes, to);
 }
 
 /* libcurl passes the bytes to the verbose output as they were received. */
@@ -106,7 +99,7 @@ static void remove_what_is_not_body(grid_body *body, CURL *easy)
     if (body->is_chunked)
         remove_framing(&body->encoded);
     else if (length >= 0 && (size_t)length < body->encoded.size)
-        cut(&body->encoded, (size_t)length);
+        grid_buffer_truncate(&body->encoded, (size_t)length);
 }
 
 /* libcurl reports bytes behind the end of gzip data, such as a second member (RFC 1952

@@ -289,7 +289,7 @@ bool grid_canonicalize(grid_slice text, grid_buffer *out, grid_error *err)
 
     if (canonicalize(text, out, err))
         return true;
-    grid_text_rewind(out, before);
+    grid_buffer_truncate(out, before);
     err->kind = GRID_REQUEST;
     return false;
 }

@@ -1,6 +1,5 @@
 #include "text/json_string.h"
 
-#include "base/alloc.h"
 #include "text/json.h"
 #include "text/scan.h"
 
@@ -80,14 +79,6 @@ static size_t write_escape(unsigned char byte, char text[ESCAPE_MAX])
     return ESCAPE_MAX;
 }
 
-void grid_text_rewind(grid_buffer *buffer, size_t size)
-{
-    if (buffer->data) {
-        grid_wipe(buffer->data + size, buffer->size - size);
-        buffer->size = size;
-    }
-}
-
 size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX])
 {
     uint32_t code_point = grid_json_escape_read(at, end);
@@ -122,7 +113,7 @@ bool grid_json_unquote(grid_slice raw, grid_buffer *out, grid_error *err)
 
     if (unquote(raw, out, err))
         return true;
-    grid_text_rewind(out, before);
+    grid_buffer_truncate(out, before);
     return false;
 }
 
@@ -171,6 +162,6 @@ bool grid_json_quote(grid_slice text, grid_buffer *out, grid_error *err)
     if (grid_buffer_append(out, "\"", 1, err) && (text.size == 0 || quote(text, out, err)) &&
         grid_buffer_append(out, "\"", 1, err))
         return true;
-    grid_text_rewind(out, before);
+    grid_buffer_truncate(out, before);
     return false;
 }

@@ -5,9 +5,9 @@
 #ifndef GRID_TEXT_JSON_STRING_H
 #define GRID_TEXT_JSON_STRING_H
 
-#include "base/buffer.h"
 #include "text/utf8.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The code point of the escape whose backslash stands at *at, which moves past it. Two
@@ -20,8 +20,5 @@ bool grid_json_is_surrogate(uint32_t code_point);
 /* The same as UTF-8, which has no place for lone surrogates: they become U+FFFD. Returns
  * the length. */
 size_t grid_json_unescape(const char **at, const char *end, char bytes[GRID_UTF8_MAX]);
-
-/* Wipes and removes the bytes after the first `size`. */
-void grid_text_rewind(grid_buffer *buffer, size_t size);
 
 #endif
