@@ -156,7 +156,7 @@ bool grid_replacement_begin(grid_replacement *replacement, const char *path, gri
     return true;
 }
 
-bool grid_write_all(int fd, grid_slice bytes)
+bool grid_replacement_write_to(int fd, grid_slice bytes)
 {
     while (bytes.size) {
         ssize_t written = write(fd, bytes.data, bytes.size);
@@ -185,7 +185,7 @@ static void start_to_sync(int fd)
 /* ftruncate releases the space that is not needed. */
 bool grid_replacement_write(grid_replacement *replacement, grid_slice bytes, grid_error *err)
 {
-    if (!grid_write_all(replacement->fd, bytes) || ftruncate(replacement->fd, (off_t)bytes.size) != 0)
+    if (!grid_replacement_write_to(replacement->fd, bytes) || ftruncate(replacement->fd, (off_t)bytes.size) != 0)
         return failed(err, "cannot write", replacement->target);
     start_to_sync(replacement->fd);
     return true;

@@ -45,6 +45,6 @@ void grid_replacements_commit(grid_replacement *const replacements[], size_t cou
 void grid_replacement_clear(grid_replacement *replacement);
 
 /* Writes all of the bytes to a descriptor. False, with errno. */
-bool grid_write_all(int fd, grid_slice bytes);
+bool grid_replacement_write_to(int fd, grid_slice bytes);
 
 #endif

@@ -206,7 +206,7 @@ static struct timespec time_of(double seconds)
 /* The end of an old content, and space that is not needed, are cut off. */
 static bool write_bytes(const temporary *new, grid_slice bytes)
 {
-    return grid_write_all(new->fd, bytes) && (!new->is_reserve || ftruncate(new->fd, (off_t)bytes.size) == 0);
+    return grid_replacement_write_to(new->fd, bytes) && (!new->is_reserve || ftruncate(new->fd, (off_t)bytes.size) == 0);
 }
 
 /* The time is set after the last write, which would change it. */

@@ -15,8 +15,9 @@ enum {
     GRID_HPKE_TAG_SIZE = 16               /* Nt */
 };
 
-/* RFC 9180 6.1, SealBase(pkR, info, aad, pt). With `ephemeral` NULL, as in all code but
- * tests, a new pair is made, used once and wiped. */
+/* RFC 9180 6.1, SealBase(pkR, info, aad, pt). For tests and fuzzers: the service seals,
+ * and this library only opens. With `ephemeral` NULL a new pair is made, used once and
+ * wiped. */
 bool grid_hpke_seal(const grid_public_key *recipient, const grid_key *ephemeral, grid_slice info, grid_slice aad,
                     grid_slice plaintext, grid_buffer *enc, grid_buffer *ciphertext, grid_error *err);
 

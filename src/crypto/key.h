@@ -51,7 +51,8 @@ grid_key *grid_key_new_random(grid_error *err);
  * encrypted key is refused with that reason. */
 grid_key *grid_key_new_from_text(grid_slice text, grid_error *err);
 
-/* The 32 bytes of the scalar, big-endian (RFC 9180 7.1.2, DeserializePrivateKey). */
+/* For tests, whose vectors have the 32 bytes of the scalar, big-endian (RFC 9180 7.1.2,
+ * DeserializePrivateKey). */
 grid_key *grid_key_new_from_scalar(grid_slice scalar, grid_error *err);
 
 void grid_key_free(grid_key *key); /* NULL is fine */
