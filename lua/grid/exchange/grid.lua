@@ -104,7 +104,7 @@ local function request_from(client, grant)
   return request.method, request.url, headers_of(request), request.body
 end
 
--- The tokens of a login for `keeper:add`: a session file, { kms_payload, private_key,
+-- The tokens of a log-in for `keeper:add`: a session file, { kms_payload, private_key,
 -- address }, as a table or JSON text. -> tokens as `read` returns them | nil, the fault
 local function tokens_of(given)
   local text = type(given) == "string" and pasted.without_mark(given)

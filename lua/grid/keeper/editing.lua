@@ -25,7 +25,7 @@ local editing = {}
 local MOST_TRIES = 16
 local LONGEST_PAUSE = 0.05 -- seconds
 
--- Tokens of a login, for an exchange that does not read them itself.
+-- Tokens of a log-in, for an exchange that does not read them itself.
 local function plain_tokens(given)
   if type(given) == "string" then return json.decode(pasted.without_mark(given)) end
   return given

@@ -1,6 +1,6 @@
 -- The flights of a keeper: one at a time for each id; callers wait for them.
--- Owns: the table of flights in progress, and the choice of the coroutine that runs a
--- flight: one of the event loop, if there is one, else the caller.
+-- Owns: the table of flights that have not ended, and the choice of the coroutine that
+-- runs a flight: one of the event loop, if there is one, else the caller.
 -- Does not know: the steps of a flight.
 
 local clock = require "grid.keeper.clock"
@@ -30,7 +30,7 @@ local function is_dropped(flight)
   return carrier ~= nil and (carrier.thread == nil or is_closed(carrier.thread))
 end
 
---- The flight in progress for an id | nil. A flight that was in progress when the process
+--- The flight for an id that has not ended | nil. One that had not ended when the process
 --- forked continues in the parent only.
 function flights.current(keeper, id)
   local flight = keeper.flights[id]
@@ -43,7 +43,7 @@ function flights.current(keeper, id)
   return nil
 end
 
---- The number of flights in progress in this process.
+--- The number of flights of this process that have not ended.
 function flights.count(keeper)
   local count = 0
   for id in pairs(keeper.flights) do
@@ -114,7 +114,7 @@ local function wait_for(keeper, flight, deadline)
   end
 end
 
---- Begins a flight unless one is in progress for the id, and waits for its end, at most
+--- Begins a flight unless one for the id has not ended, and waits for its end, at most
 --- until `deadline` on CLOCK_BOOTTIME. -> the flight, which may not have ended
 function flights.join(keeper, id, want, deadline)
   local flight = flights.current(keeper, id)
@@ -127,9 +127,9 @@ function flights.join(keeper, id, want, deadline)
   return flight
 end
 
---- Begins a flight in the background unless one is in progress; without an event loop the
---- caller runs it. Such a flight does not wait for another process.
----@return table flight the one in progress, or the new one
+--- Begins a flight in the background unless one for the id has not ended; without an
+--- event loop the caller runs it. Such a flight does not wait for another process.
+---@return table flight the one that has not ended, or the new one
 function flights.offer(keeper, id, want)
   return flights.current(keeper, id) or begin(keeper, id, want, 0)
 end

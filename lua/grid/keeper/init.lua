@@ -172,7 +172,7 @@ end
 
 local ADD = { replace = { type = "boolean" } }
 
---- Takes the tokens of a login into the store.
+--- Takes the tokens of a log-in into the store.
 ---@param id string 1 to 255 bytes, no secret
 ---@param tokens table|string what a token endpoint answers; of Grid the fields of a session file
 ---@param given? { replace?: boolean } over a session that is there, a dead one too
@@ -297,7 +297,7 @@ function Keeper:metrics()
   return metrics.text(self)
 end
 
---- Ends the keeper: waiting callers get the error `cancelled`; a refresh in progress is
+--- Ends the keeper: waiting callers get the error `cancelled`; a refresh in flight is
 --- completed and saved. Idempotent.
 function Keeper:close()
   check_self(self, "keeper:close")
