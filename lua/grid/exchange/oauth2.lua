@@ -114,12 +114,9 @@ end
 
 -- The names are sorted, so that a replay has the same bytes.
 local function parameters_text(parameters)
-  local names, fields = {}, {}
-  for name in pairs(parameters or {}) do names[#names + 1] = name end
-  if #names == 0 then return nil end
-  table.sort(names)
-  for i, name in ipairs(names) do fields[i] = { name, parameters[name] } end
-  return encoding.form(fields)
+  local fields = {}
+  for i, name in ipairs(schema.sorted_names(parameters or {})) do fields[i] = { name, parameters[name] } end
+  return #fields > 0 and encoding.form(fields) or nil
 end
 
 -- The secrets of a request, plain and as the form encodes them. grid.http.redact knows
@@ -229,7 +226,7 @@ end
 ---@field reuse_seconds number?
 ---@field transport table options of grid.http.new for the sender
 ---@field discovery { urls: string[], read: fun(answer: grid.HttpAnswer): true?, table? }? fetched before the first request
----@field tokens fun(given: table|string): table?, string? of a login, as `read` returns them | nil, the fault
+---@field tokens fun(given: table|string): table?, string? of a log-in, as `read` returns them | nil, the fault
 ---@field grant fun(tokens: table): table?, any texts for the intent; the key that opens the answer, if the answer is sealed
 ---@field request fun(grant: table): string?, any, table?, string? method, url, headers, body | nil, error
 ---@field read fun(answer: grid.HttpAnswer, grant: table): table?, grid.exchange.Failure?

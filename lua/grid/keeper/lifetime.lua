@@ -9,7 +9,7 @@ local jwt = require "grid.jwt"
 
 local lifetime = {}
 
-lifetime.DEFAULT = 3600
+local DEFAULT = 3600 -- seconds
 lifetime.LONGEST = 10 * 366 * 86400 -- a longer life means "never", or is an error
 
 -- Comparisons with NaN are false.
@@ -32,10 +32,10 @@ function lifetime.of(answer, sent_wall, skew, previous_life)
   if is_life(previous_life) then return previous_life end
   local exp = jwt.expiry(answer.access_token)
   if exp and is_life(exp - server_now) then return exp - server_now end
-  return lifetime.DEFAULT
+  return DEFAULT
 end
 
---- The same for the tokens of a login, which may be old ones: their `expires_in` began
+--- The same for the tokens of a log-in, which may be old ones: their `expires_in` began
 --- before, so that they end at their `expires_at` or `exp` at the latest; 0: they have
 --- ended.
 function lifetime.of_login(tokens, now)

@@ -138,7 +138,7 @@ local function act_on(state, record, env, facts)
 end
 
 -- Failures of an attempt that sent no request.
-local LATE = { kind = "refused", code = "too_late", message = "the request was not sent: the timeout had passed before" }
+protocol.TOO_LATE = { kind = "refused", code = "too_late", message = "the request was not sent: the timeout had passed before" }
 local STORE_FAILED = { kind = "store", code = "store_failed" }
 
 --- Seconds for which the caller has seen the same rev. The caller keeps `watch` { rev,
@@ -167,7 +167,7 @@ end
 local function send(state, env)
   local not_after = intents.not_after(state.intent, env)
   if not protocol.may_send(not_after, env.clock) then
-    return note(state, merge.fail(state.record, LATE, env), LATE, env)
+    return note(state, merge.fail(state.record, protocol.TOO_LATE, env), protocol.TOO_LATE, env)
   end
   local deadline = owner.not_after(state.intent.owner)
   state.step = "send"

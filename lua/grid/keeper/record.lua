@@ -10,7 +10,7 @@ local seal = require "grid.keeper.seal"
 
 local record = {}
 
-record.VERSION = 1
+local VERSION = 1
 record.MOST_TOKENS = 1000 -- core.fields_encode writes maps of up to 1000 names
 
 local NAME = "^[0-9A-Za-z_]+$" -- that core.fields_encode writes; %w follows the locale
@@ -116,7 +116,7 @@ local function unknown_version(blob)
   local what, version = blob:match "^grid%-keeper%-(%a+) (%d+)\n"
   if not what then return failure("record_corrupt", "the record is damaged: restore it from a backup") end
   return failure("record_version", ("the %s record has version %s, and this lua-grid reads up to version %d: update lua-grid")
-    :format(what == "sealed" and "sealed" or "plain", version:sub(1, 10), record.VERSION))
+    :format(what == "sealed" and "sealed" or "plain", version:sub(1, 10), VERSION))
 end
 
 local function decode(blob, id)

@@ -27,8 +27,7 @@ end
 local function send(keeper, grant, effect)
   local left = effect.deadline - clock.boot()
   if left <= 0 or not protocol.may_send(effect.not_after, clock.read()) then
-    local result = { kind = "refused", code = "too_late", message = "the request was not sent: the timeout had passed before" }
-    return result, failure.of_answer(result)
+    return protocol.TOO_LATE, failure.of_answer(protocol.TOO_LATE)
   end
   local request, err = requests.of(keeper, keeper.exchange.request, grant, left, effect.not_after)
   if not request then

@@ -102,9 +102,7 @@ function timing.state(schedule, age, min_ttl)
   return age >= schedule.advisory and "advisory" or "fresh"
 end
 
-timing.BACKOFF_BASE = 1
-timing.BACKOFF_CAP = 60
-timing.RETRY_AFTER_CAP = 3600
+local BACKOFF_BASE, BACKOFF_CAP, RETRY_AFTER_CAP = 1, 60, 3600 -- seconds
 
 --- Seconds until the next attempt after that many failures in a row: full jitter, added
 --- to the server's Retry-After.
@@ -113,8 +111,8 @@ timing.RETRY_AFTER_CAP = 3600
 ---@param unit number random, from 0 up to 1
 function timing.backoff(failures, retry_after, unit)
   -- 2^6 is above the cap; a larger exponent could overflow.
-  local window = math.min(timing.BACKOFF_CAP, timing.BACKOFF_BASE * 2 ^ math.min(failures - 1, 6))
-  return clamp(retry_after or 0, 0, timing.RETRY_AFTER_CAP) + unit * window
+  local window = math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ^ math.min(failures - 1, 6))
+  return clamp(retry_after or 0, 0, RETRY_AFTER_CAP) + unit * window
 end
 
 return timing
