@@ -1,7 +1,7 @@
 -- A scheduler and its calls: an error that one call raises loses no answer of another
 -- call; a scheduler that waits wakes the driver only if that has to step.
 
-local reactor = require "grid.http.reactor"
+local event_loop = require "grid.http.event_loop"
 local scheduler = require "grid.http.scheduler"
 
 describe("a scheduler", function()
@@ -72,14 +72,14 @@ describe("a scheduler that waits in an event loop", function()
     local one = {
       host = host, engine = engine, needs_step = function() return true end, condition_of = function() return condition end,
     }
-    reactor.wait(one, 1)
+    event_loop.wait(one, 1)
     return one, engine, wakes, function() return steps end
   end
 
   it("steps itself if a step is due at once", function()
     local one, engine, wakes, steps = waiter()
     engine.due = 0
-    reactor.wait(one, 1)
+    event_loop.wait(one, 1)
     assert.equal(1, steps())
     assert.same({ 0.1, 5, 0.1 }, wakes)
   end)
@@ -87,7 +87,7 @@ describe("a scheduler that waits in an event loop", function()
   it("leaves steps to the driver after some in a row", function()
     local one, engine, _, steps = waiter()
     engine.due, engine.due_after = 0, 0
-    for _ = 1, 20 do reactor.wait(one, 1) end
+    for _ = 1, 20 do event_loop.wait(one, 1) end
     assert.equal(16, steps())
   end)
 end)

@@ -8,5 +8,10 @@
 ---@return table
 return function(name)
   if rawget(_G, "ngx") then return require(name) end
-  return setmetatable({}, { __index = function(_, field) return require(name)[field] end })
+  return setmetatable({}, {
+    __index = function(self, field)
+      self[field] = require(name)[field]
+      return rawget(self, field)
+    end,
+  })
 end

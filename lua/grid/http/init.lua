@@ -3,17 +3,18 @@
 -- run them.
 -- Does not know: any service, and the meaning of an answer.
 
-local answers = require "grid.http.answer"
 local argument = require "grid.argument"
-local ascii = require "grid.ascii"
 local call = require "grid.http.call"
 local core = require "grid.core"
 local errors = require "grid.errors"
 local hosts = require "grid.host"
+local lazy = require "grid.lazy"
 local options = require "grid.http.options"
 local reactor = require "grid.http.reactor"
 local scheduler = require "grid.http.scheduler"
-local schema = require "grid.schema"
+
+local event_loop = lazy "grid.http.event_loop"
+local requests = lazy "grid.http.request"
 
 local http = {}
 
@@ -21,6 +22,8 @@ local http = {}
 ---@field options table resolved
 ---@field host table see grid.host
 ---@field closed boolean
+---@field wait fun(scheduler: table, seconds: number) see reactor.wait
+---@field run_detached fun(scheduler: table) see event_loop.run_detached
 local Http = { __name = "grid.http" }
 Http.__index = Http
 
@@ -35,18 +38,22 @@ local function settings_of(resolved)
   }
 end
 
---- An object with resolved options, for the other modules of this library.
+--- An object with resolved options, for the other modules of this library. What its host
+--- needs is loaded here, before a request is sent.
 ---@return grid.Http
 function http.open(resolved)
+  local host = hosts.choose(resolved.host)
   return setmetatable({
     options = resolved,
     settings = settings_of(resolved),
-    host = hosts.choose(resolved.host),
+    host = host,
+    wait = host.poller and event_loop.wait or reactor.wait,
+    run_detached = host.spawn and event_loop.run_detached or scheduler.run,
     closed = false,
     holder = false,
     schedulers = setmetatable({}, { __mode = "k" }),
     spare = {}, -- schedulers of single calls, for reuse
-    located = {}, -- see locate
+    located = {}, -- see grid.http.request
     times = { connect = 0, answer = false }, -- seconds of the last connection and of the last answer
   }, Http)
 end
@@ -113,7 +120,7 @@ function Http:perform(request)
   if not engine then return nil, err end
   local own_scheduler = take_scheduler(self)
   own_scheduler:begin(one, engine)
-  if request.detached then reactor.run_detached(own_scheduler) else own_scheduler:run() end
+  if request.detached then self.run_detached(own_scheduler) else own_scheduler:run() end
   self.spare[#self.spare + 1] = own_scheduler
   return one.res, one.err
 end
@@ -150,49 +157,6 @@ end
 Http.__gc = release
 Http.__close = Http.close
 
-local METHODS = schema.one_of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
----@class (exact) grid.HttpRequest
----@field method string
----@field url string absolute, or a path that begins with "/" and is appended to base_url
----@field headers? table<string, string> name to value; values are sent unchanged
----@field body? string sent byte for byte
----@field idempotent? boolean the request may be repeated after an unknown outcome; default: true for GET, HEAD and OPTIONS
-local REQUEST = {
-  method = { type = "string", required = true, check = METHODS },
-  url = { type = "string", required = true, check = schema.not_empty },
-  headers = { type = "table" },
-  body = { type = "string" },
-  idempotent = { type = "boolean" },
-}
-
--- -> the absolute URL, its path. The last URL that was accepted is not checked again.
-local function locate(self, what, given)
-  local last = self.located
-  if given == last.given then return last.url, last.path end
-  local url = given
-  if url:sub(1, 1) == "/" then
-    if not self.options.base_url then argument.raise("%s: 'url' must be absolute: there is no base_url", what) end
-    url = self.options.base_url:gsub("/+$", "") .. url
-  end
-  local expected = options.check_url(url)
-  if expected then argument.raise("%s: 'url' must be %s", what, expected) end
-  self.located = { given = given, url = url, path = url:match "^%a+://[^/?]*(.*)$" }
-  return url, self.located.path
-end
-
-local AGENT = "user-agent"
-
-local function lines_of(self, headers)
-  local lines, has_agent = {}, false
-  for name, value in pairs(headers) do
-    lines[#lines + 1] = name .. ": " .. value
-    has_agent = has_agent or #name == #AGENT and ascii.lower(name) == AGENT
-  end
-  if not has_agent then lines[#lines + 1] = "User-Agent: " .. self.options.user_agent end
-  return lines
-end
-
 ---@class grid.HttpAnswer
 ---@field status integer
 ---@field headers table<string, string> lower-case name to value
@@ -201,31 +165,13 @@ end
 ---@field seconds number of the last attempt
 ---@field attempts integer attempts in total
 
--- A complete answer is a result, independent of its status.
-local function judge(answer)
-  if answer.kind then return nil, answers.error(answer) end
-  return {
-    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answers.text(answer.content),
-    seconds = answer.seconds, attempts = answer.attempts,
-  }
-end
-
 --- The request of http:send, for Http:perform. Raises for misuse.
 ---@param what string
 ---@param request grid.HttpRequest
 ---@param given grid.HttpCallOptions
 ---@return grid.http.Request
 function Http:compose(what, request, given)
-  schema.check(what, REQUEST, request, "request")
-  schema.check(what, options.call, given)
-  local headers = request.headers or {}
-  options.check_headers(what, headers)
-  local url, path = locate(self, what, request.url)
-  return {
-    method = request.method, url = url, path = path, headers = lines_of(self, headers),
-    body = request.body, idempotent = request.idempotent, judge = judge,
-    timeout = given.timeout, retries = given.retries, detached = given.detached,
-  }
+  return requests.compose(self, what, request, given)
 end
 
 --- Sends one request. Each attempt executes it at most once. -> the complete answer,

@@ -68,7 +68,7 @@ function scheduler:needs_step()
   return #self.finished == 0 and not self.http.closed
 end
 
---- The condition that `reactor.wait` waits on.
+--- The condition that `wait` of the HTTP object waits on.
 function scheduler:condition_of()
   self.condition = self.condition or self.host.condition()
   return self.condition
@@ -225,7 +225,7 @@ end
 function scheduler:run()
   local pause = self:advance()
   while pause do
-    reactor.wait(self, pause)
+    self.http.wait(self, pause)
     pause = self:advance()
   end
 end
