@@ -1,16 +1,11 @@
 -- The rules of a session as the service writes it (kms_payload): required members,
--- expiries, the bytes to store after a refresh, the repetition of a refresh, and the
--- facts that may be shown.
+-- expiries, the bytes to store after a refresh, and the repetition of a refresh.
 -- Owns: these rules.
 -- Pure: values in, values out; the caller reads the clock.
 -- Does not know: calls, files, and the answer around a session.
 
-local core = require "grid.core"
 local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
-
-local jwt = lazy "grid.jwt"
 
 local session = {}
 
@@ -50,20 +45,6 @@ end
 ---@param payload table decoded
 function session.is_turnkey(payload)
   return at(payload, "session", "Turnkey") ~= nil
-end
-
---- The wallets of a session, as two sets: of their addresses, and of their ids.
----@param kms_payload string
----@return table<string, true> addresses, table<string, true> ids
-function session.wallets(kms_payload)
-  local list = at(json.decode(kms_payload), "session", "Privy", "session", "wallets")
-  local addresses, ids = {}, {}
-  for _, wallet in ipairs(type(list) == "table" and list or {}) do
-    local address, id = at(wallet, "address"), at(wallet, "id")
-    if type(address) == "string" then addresses[address] = true end
-    if type(id) == "string" then ids[id] = true end
-  end
-  return addresses, ids
 end
 
 -- ---- Expiry ---------------------------------------------------------------------------
@@ -153,98 +134,6 @@ end
 function session.rescuable_body(err)
   if not errors.is_error(err) or not err.status or err.status >= 300 then return nil end
   return text(err.body)
-end
-
--- ---- What may be shown ----------------------------------------------------------------
-
---- A fingerprint of the refresh token, or of the whole session without one. Two copies of
---- one session have the same.
----@param kms_payload string
----@return string
-function session.identity(kms_payload)
-  local token = at(json.decode(kms_payload), "session", "Privy", "refresh_token")
-  return core.fingerprint(text(token) or kms_payload)
-end
-
-local function add_expiry(fact, seconds, now)
-  if seconds then
-    fact.expires_at, fact.expired = math.floor(seconds), session.is_expired(seconds, now)
-  end
-  return fact
-end
-
-local function describe_token(value, now)
-  if not text(value) then return nil end
-  return add_expiry({ fingerprint = core.fingerprint(value) }, jwt.expiry(value), now)
-end
-
-local function describe_wallets(list)
-  local facts = json.array()
-  for _, wallet in ipairs(type(list) == "table" and list or {}) do
-    facts[#facts + 1] = {
-      address = text(at(wallet, "address")),
-      chain_type = text(at(wallet, "chain_type")),
-    }
-  end
-  return facts
-end
-
-local function describe_key(payload, key_session, now, pair)
-  local fact = add_expiry({}, session.seconds(at(key_session, "expires_at")), now)
-  if not pair then return fact end
-  local auth, err = pair:open(payload)
-  fact.opens = auth ~= nil
-  if auth then
-    fact.fingerprint = auth.key:fingerprint()
-    auth:close()
-  else
-    fact.problem = err.code
-  end
-  return fact
-end
-
--- Without `provider`, the name of the member of `session` is the provider.
-local function provider_of(payload, privy)
-  local named = text(at(payload, "provider"))
-  if named or privy then return named or "privy" end
-  local outer = at(payload, "session")
-  if type(outer) == "table" then return text((next(outer))) end
-end
-
----@class (exact) grid.SessionFact
----@field fingerprint string? of the token, or of the opened key
----@field expires_at number? seconds since 1970
----@field expired boolean?
----@field opens boolean? of the authorization key: `pair` opens it
----@field problem string? the error code if it does not
-
----@class (exact) grid.SessionFacts
----@field provider string?
----@field user_id string?
----@field authorization_key grid.SessionFact?
----@field user_token grid.SessionFact?
----@field access_token grid.SessionFact?
----@field refresh_token grid.SessionFact?
----@field wallets { address: string?, chain_type: string? }[]
-
---- The facts of a session that may be shown: expiries, fingerprints and addresses, no
---- secret. Accepts a session of any form.
----@param kms_payload string
----@param now number seconds since 1970
----@param pair? grid.KeyPair that opens the authorization key
----@return grid.SessionFacts
-function session.describe(kms_payload, now, pair)
-  local payload = json.decode(kms_payload)
-  local privy = at(payload, "session", "Privy")
-  return {
-    provider = provider_of(payload, privy),
-    user_id = text(at(privy, "user_id")),
-    authorization_key = privy and describe_key(payload, at(privy, "session"), now, pair),
-    user_token = describe_token(at(privy, "token"), now),
-    access_token = describe_token(at(privy, "privy_access_token"), now),
-    refresh_token = describe_token(at(privy, "refresh_token"), now),
-    wallets = describe_wallets(at(privy, "session", "wallets")),
-  }
 end
 
 return session

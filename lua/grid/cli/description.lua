@@ -2,7 +2,7 @@
 -- Owns: the rows for people, and the facts of the file that are not of its session.
 -- Does not know: the members of a session, which are in grid.api.session.
 
-local sessions = require "grid.api.session"
+local session_facts = require "grid.api.session_facts"
 local times = require "grid.cli.times"
 
 local description = {}
@@ -11,7 +11,7 @@ local description = {}
 ---@param session grid.cli.Session
 ---@param pair? grid.KeyPair
 function description.facts(session, pair)
-  local facts = sessions.describe(session.kms_payload, os.time(), pair)
+  local facts = session_facts.describe(session.kms_payload, os.time(), pair)
   facts.form = session.bare and "kms_payload" or "session"
   facts.address, facts.saved_at = session.address, session.saved_at
   facts.key_pair = pair and { fingerprint = pair.key:fingerprint() }

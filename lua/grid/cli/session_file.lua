@@ -8,7 +8,7 @@ local core = require "grid.core"
 local errors = require "grid.errors"
 local grid = require "grid"
 local json = require "grid.json"
-local sessions = require "grid.api.session"
+local session_facts = require "grid.api.session_facts"
 local text_file = require "grid.cli.text_file"
 
 local session_file = {}
@@ -137,7 +137,7 @@ end
 
 --- The same for two files with one session. Shows no secret.
 function Session:identity()
-  return sessions.identity(self.kms_payload)
+  return session_facts.identity(self.kms_payload)
 end
 
 --- The bytes of the file.

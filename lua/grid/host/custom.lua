@@ -1,5 +1,5 @@
 -- Checks a host that the program supplies, and completes it.
--- Owns: the schema of hosts, and the conditions of hosts that have only `sleep` or `wait`.
+-- Owns: the fields of hosts, and the conditions of those with only `sleep` or `wait`.
 -- Does not know: calls.
 
 local argument = require "grid.argument"

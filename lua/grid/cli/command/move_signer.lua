@@ -15,7 +15,7 @@ local prepared = require "grid.cli.command.move_signer.prepared"
 local service = require "grid.cli.service"
 local session_file = require "grid.cli.session_file"
 local session_key = require "grid.cli.session_key"
-local sessions = require "grid.api.session"
+local session_facts = require "grid.api.session_facts"
 local text_file = require "grid.cli.text_file"
 
 local move_signer = {
@@ -177,7 +177,7 @@ function move_signer.run(given, output)
   local auth = session_key.open_authorization(session, pair)
   local address = address_of(given, session)
 
-  local wallets, wallet_ids = sessions.wallets(session.kms_payload)
+  local wallets, wallet_ids = session_facts.wallets(session.kms_payload)
   local plan = make_plan(client, address, wallets, { to = given.to, from = given.from, signers = signers })
   output:rows(plans.rows(plan, address))
 
