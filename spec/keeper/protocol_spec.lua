@@ -296,7 +296,8 @@ describe("a failure", function()
     assert.equal("failed", self:event({ name = "read", is_error = true }).outcome)
     self = rig.sending(rig.record(), env "strict")
     self:answer(TIMEOUT)
-    local effect = self:put "error"
+    assert.equal("read", self:put("error").act)
+    local effect = self:event { name = "read", is_error = true }
     assert.same({ "failed", "timeout" }, { effect.outcome, effect.failure.code })
   end)
 end)
@@ -313,6 +314,21 @@ describe("a rejection", function()
     assert.equal("dead", (decide(effect.record, env "strict")))
     local left = rig.after(rig.record(), env "idempotent", TIMEOUT)
     assert.is_true(rig.after(left, env("idempotent", 1), REJECT).dead.after_unknown)
+  end)
+
+  it("counts if its put returned an error and has happened, and not if the record is another one", function()
+    local self = rig.sending(rig.record(), env "strict")
+    local dead = self:answer(REJECT).record
+    assert.equal("read", self:put("error").act)
+    local state = self.state
+    local effect = self:read(dead, "rev-3")
+    assert.same({ "dead", "rev-3" }, { effect.outcome, effect.rev })
+    local taken_over = rig.sending(rig.record(), env "strict").state.record
+    for _, changes in ipairs { { lineage = "other" }, { gen = 2 }, { writes = 9 }, taken_over } do
+      self.state = state
+      effect = self:read(rig.with(dead, changes), "rev-3")
+      assert.same({ "failed" }, { effect.outcome, effect.rev })
+    end
   end)
 
   it("is forgotten when anything was written since", function()

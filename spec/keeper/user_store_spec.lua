@@ -103,6 +103,30 @@ describe("A store of a user", function()
     assert.equal(4, keeper.store.calls.put)
   end)
 
+  it("has a refusal, or a failure, that it has taken with an error: it is told once", function()
+    for _, expected in ipairs { "dead", "failed suspended" } do
+      start()
+      assert(keeper:add("me", rig.TOKENS))
+      make_volatile_at_refresh(1)
+      if expected == "dead" then
+        server.current.refresh = 7
+      else
+        local fault = server.faults[1]
+        server.faults[1] = function(...)
+          fault(...)
+          return rig.response(502, "")
+        end
+      end
+      rig.pass(3500)
+      assert.equal(1, assert(keeper:refresh_due()).failed)
+      keeper:get "me"
+      assert.equal(0, assert(keeper:refresh_due()).failed)
+      assert.equal("added " .. expected, rig.names(events))
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
+
   it("has not taken a new session that it may lose, and fails to take once more", function()
     start { store = rig.spoiled(grid.store.memory(), volatile(1, 1)) }
     local session, err = keeper:add("me", rig.TOKENS)

@@ -74,7 +74,7 @@ local COUNTED = {
 
 local function count(keeper, counts, flight)
   keeper.deferred[flight.id] = not flight.has_put and clock.boot() or nil
-  if flight.outcome == "dead" and not flight.has_put then return end -- it was dead before
+  if flight.outcome == "dead" and not flight.sent_at then return end -- it was dead before
   local name = COUNTED[flight.outcome or flight.keeps > 0 and "kept" or "elsewhere"]
   if name then counts[name] = counts[name] + 1 end
 end

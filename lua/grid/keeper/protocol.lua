@@ -30,6 +30,9 @@ local protocol = {}
 --     |           v                        v
 --     |         check                    merge -read-> save  (never fenced)
 --     +-conflict-- put, note             note -ok-> done    (failure, "reject": same rev)
+--                                         |error
+--                                         v
+--                                        verify -read-> done
 --
 -- The caller calls `protocol.may_send` directly before a request is sent, ends the
 -- exchange at the deadline (both on CLOCK_BOOTTIME), and reports an answer that is ready
@@ -298,16 +301,34 @@ function on.merge(state, event, env)
   return save(state, event.record, env)
 end
 
--- After a conflict the record is newer than this failure; after a rejection a spare may
--- have replaced the tokens. The refresh starts over in both cases.
-function on.note(state, event)
+-- The failure is in the record. After a rejection a spare may have replaced the tokens:
+-- the refresh starts over.
+local function noted(state, rev)
   local failure, record = state.failure, state.record
-  if event.result == "conflict" then return start_over(state) end
-  if event.result == "error" or failure.kind ~= "reject" then
-    return done(state, "failed", { failure = failure, record = record, rev = event.rev })
-  end
+  if failure.kind ~= "reject" then return done(state, "failed", { failure = failure, record = record, rev = rev }) end
   if record.state ~= "dead" then return start_over(state) end
-  return done(state, "dead", { failure = failure, record = record, rev = event.rev })
+  return done(state, "dead", { failure = failure, record = record, rev = rev })
+end
+
+-- After a conflict the record is newer than this failure: the refresh starts over.
+function on.note(state, event)
+  if event.result == "conflict" then return start_over(state) end
+  if event.result == "error" then return read(state, "verify") end
+  return noted(state, event.rev)
+end
+
+local function is_open(intent)
+  return intent ~= nil and intent.open
+end
+
+-- The put of a failure that returned an error may have been executed: then the others
+-- find the session dead, and only this refresh can tell it.
+function on.verify(state, event)
+  local record, put_record = not event.is_error and event.record, state.record
+  local has_happened = record and record.lineage == put_record.lineage and record.gen == put_record.gen
+    and record.writes == put_record.writes and record.state == put_record.state and not is_open(record.intent)
+  if has_happened then return noted(state, event.rev) end
+  return done(state, "failed", { failure = state.failure, record = put_record })
 end
 
 ---@param want table see protocol.decide
