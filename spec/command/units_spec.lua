@@ -194,6 +194,16 @@ describe("a session file", function()
     end
   end)
 
+  it("is refused with what it lacks", function()
+    for text, fault in pairs {
+      ["[]"] = "it holds no JSON object", ["{"] = "it holds no JSON object", ["{}"] = "it has no member 'kms_payload'",
+      ['{"access_token":"a"}'] = "it has no member 'kms_payload'",
+    } do
+      local _, err = session_file.parse(text, "f")
+      assert.equal("f is not a session file: " .. fault, err.message)
+    end
+  end)
+
   it("is refused when it cannot be read, or is far too large", function()
     assert.equal("not_read", select(2, session_file.read "/nonexistent").code)
     assert.equal("not_read", select(2, session_file.read "/").code)

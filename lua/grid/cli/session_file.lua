@@ -53,7 +53,7 @@ local function read_members(self, value, path)
       return fail("bad_session_file", "%s: '%s' has the wrong type", path, name)
     end
   end
-  if not self.kms_payload then return fail("bad_session_file", "%s holds no kms_payload", path) end
+  if not self.kms_payload then return fail("bad_session_file", "%s is not a session file: it has no member 'kms_payload'", path) end
   local members = json.members(self.text)
   for i = 1, #members, 2 do
     if not KNOWN[members[i]] then self.others[#self.others + 1] = members[i + 1] end
@@ -64,7 +64,7 @@ end
 --- The session in a text; `path` is for messages. -> grid.cli.Session | nil, error
 function session_file.parse(text, path)
   local value = json.decode(text)
-  if type(value) ~= "table" or value[1] ~= nil then
+  if type(value) ~= "table" or json.is_array(value) then
     return fail("bad_session_file", "%s is not a session file: it holds no JSON object", path)
   end
   local self = session_file.new { text = text }
