@@ -32,6 +32,9 @@ describe("the command", function()
       assert.equal(text, select(2, run:grid("help " .. name)))
     end
     assert.equal(grid._VERSION .. "\n", select(2, run:grid "--version"))
+    for words, same in pairs { ["keep help"] = "keep --help", ["keep help get"] = "keep get --help" } do
+      assert.same({ run:grid(same) }, { run:grid(words) }, words)
+    end
   end)
 
   it("refuses what it does not know with 2, and names what was meant", function()

@@ -94,24 +94,6 @@ local GENERAL_WORDS = {
 
 local unpack = table.unpack or unpack
 
--- The command that the words begin with, or its verb, if it has verbs. -> command, the
--- words from its name on
-local function choose(words)
-  local name = words[1]
-  if name:find "^%-" then exit.usage("options follow the name of a command: grid COMMAND %s", name:match "^[^=]*") end
-  if not modules[name] then
-    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules, "; `grid --help` lists the commands"))
-  end
-  local declared, verb = require(modules[name]), words[2]
-  if not declared.verbs or GENERAL_WORDS[verb] then return complete(declared, name), words end
-  if not verb then exit.usage("%s: no verb is given; `grid %s --help` lists them", name, name) end
-  if not declared.verbs[verb] then
-    local otherwise = ("; `grid %s --help` lists the verbs"):format(name)
-    exit.usage("%s: there is no verb '%s'%s", name, verb, argument.suggest(verb, declared.verbs, otherwise))
-  end
-  return complete(declared.verbs[verb], name .. " " .. verb), { unpack(words, 2) }
-end
-
 -- The words with `help COMMAND …` written as `COMMAND … --help`.
 local function with_help_option(words)
   local name = words[2]
@@ -119,6 +101,26 @@ local function with_help_option(words)
   local rewritten = { unpack(words, 2) }
   rewritten[#rewritten + 1] = "--help"
   return rewritten
+end
+
+-- The command that the words begin with, or its verb, if it has verbs; then `COMMAND help
+-- …` is the same as `help COMMAND …`. -> command, the words from its name on
+local function choose(words)
+  local name = words[1]
+  if name:find "^%-" then exit.usage("options follow the name of a command: grid COMMAND %s", name:match "^[^=]*") end
+  if not modules[name] then
+    exit.usage("there is no command '%s'%s", name, argument.suggest(name, modules, "; `grid --help` lists the commands"))
+  end
+  local declared = require(modules[name])
+  if declared.verbs and words[2] == "help" then words = with_help_option { "help", name, unpack(words, 3) } end
+  local verb = words[2]
+  if not declared.verbs or GENERAL_WORDS[verb] then return complete(declared, name), words end
+  if not verb then exit.usage("%s: no verb is given; `grid %s --help` lists them", name, name) end
+  if not declared.verbs[verb] then
+    local otherwise = ("; `grid %s --help` lists the verbs"):format(name)
+    exit.usage("%s: there is no verb '%s'%s", name, verb, argument.suggest(verb, declared.verbs, otherwise))
+  end
+  return complete(declared.verbs[verb], name .. " " .. verb), { unpack(words, 2) }
 end
 
 local function write(state, text)
