@@ -201,6 +201,8 @@ describe("a sealed record", function()
 
   it("is refused without keys, and a plain one with them", function()
     is_refused("record_sealed", record.pack(full(), KEYS))
+    assert.equal("the record is sealed: set seal_keys (seal_key_files)",
+      select(2, record.unpack(record.pack(full(), KEYS), full().id)).message)
     is_refused("record_not_sealed", record.pack(full()), KEYS)
   end)
 

@@ -157,7 +157,7 @@ function record.unpack(blob, id, seal_keys)
       .. "remove it with a keeper without seal_keys, then add the session")
   end
   if blob:sub(1, #seal.HEADER) ~= seal.HEADER then return nil, unknown_version(blob) end
-  if not seal_keys then return nil, failure("record_sealed", "the record is sealed: set seal_keys") end
+  if not seal_keys then return nil, failure("record_sealed", "the record is sealed: set seal_keys (seal_key_files)") end
   local plaintext, err = seal.open(blob, id, seal_keys)
   if not plaintext then return nil, err end
   return decode(plaintext, id)
