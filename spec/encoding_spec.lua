@@ -104,7 +104,7 @@ describe("a request", function()
     end)
   end
 
-  it("calls an answer that cannot be decoded one that makes no sense", function()
+  it("reports an answer that cannot be decoded with its status", function()
     local client = client_of()
     for _, query in ipairs { "coding=unheard-of", "coding=gzip&cut=20" } do
       local res, err = client:request("POST", "/encoded?" .. query, "{}")

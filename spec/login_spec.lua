@@ -72,7 +72,7 @@ describe("a log-in", function()
     end
   end)
 
-  it("whose answer makes no sense keeps the answer in reach", function()
+  it("whose answer is invalid has the answer in its error", function()
     for _, body in ipairs {
       "{}", '{"authentication":[]}', '{"authentication":{}}', '{"authentication":null}', '{"authentication":"x"}',
       '{"authentication":[{"session":{"Turnkey":{}}}]}', '{"authentication":[{"session":{"Privy":{"token":7}}}]}', "[]",

@@ -107,7 +107,7 @@ describe("grid.new", function()
     stub(os, "getenv", function() end)
   end)
 
-  it("raises without a line where no line of anybody is to blame", function()
+  it("raises without a line where the stack has no function of a program", function()
     for name, action in pairs { ["grid.new"] = grid.new, ["grid.keypair"] = grid.keypair } do
       local ok, message = coroutine.resume(coroutine.create(action), 7)
       assert.is_false(ok)

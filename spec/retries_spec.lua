@@ -141,7 +141,7 @@ describe("a call", function()
     end
 
     for _, kind in ipairs { "html", "truncate", "missing_payload", "non_utf8", "empty", "trailing", "redirect" } do
-      it("after an answer that makes no sense: " .. kind, function()
+      it("after an invalid answer: " .. kind, function()
         server:fault { kind = kind, execute = true, count = 0 }
         local _, err = refresh()
         assert_error(err, { sent = "yes", outcome = "unknown", attempts = 1, retryable = false })
@@ -169,7 +169,7 @@ describe("a call", function()
       assert.equal(3, res.attempts)
     end)
 
-    it("whatever answer made it so, but for one that makes no sense", function()
+    it("whatever answer made it so, but for an invalid one", function()
       for fault, attempts in pairs {
         [{ status = 500 }] = 2, [{ status = 502 }] = 2, [{ status = 504 }] = 2, [{ status = 408 }] = 2,
         [{ status = 404 }] = 1, [{ kind = "redirect" }] = 1, [{ kind = "trailing" }] = 1,

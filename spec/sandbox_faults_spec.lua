@@ -243,7 +243,7 @@ describe("a fault of the sandbox", function()
     assert.equal(1, server:executions("idempotency_key", "kept"))
   end)
 
-  it("is shown while it waits, and refused when it makes no sense", function()
+  it("is shown while it waits, and refused when it is invalid", function()
     server:fault { kind = "slow", path = "/auth" }
     local waiting = server:control("GET", "/faults")
     assert.equal("slow", waiting[1].kind)

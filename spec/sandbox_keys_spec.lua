@@ -72,7 +72,7 @@ describe("the sandbox seals its authorization keys", function()
     assert.equal(184, #peer.open(json.encode(done.value.authentication[1]), pair).text)
   end)
 
-  it("unless told to send bytes that no one can open", function()
+  it("unless told to send bytes that no key opens", function()
     server:set { seal = false }
     local payload = first_payload()
     local key = client.privy_of(payload).session.encrypted_authorization_key

@@ -90,7 +90,7 @@ describe("no secret is shown", function()
   check("the service knows the key no more")
   check("the connection breaks", { kind = "drop", execute = true })
   check("the answer does not come in time", { kind = "delay", hold = true }, { timeout = 0.1 })
-  check("an answer makes no sense", { kind = "body", body = echo "%s" })
+  check("an answer is invalid", { kind = "body", body = echo "%s" })
   check("an answer is cut off", { kind = "truncate" })
   check("the answer redirects to where secrets are", { kind = "redirect", location = "/elsewhere" })
   check("the service echoes in its message", { kind = "body", status = 400, body = json.encode { message = echo "%s " } })
@@ -109,7 +109,7 @@ describe("no secret is shown", function()
     { api_key = "canary" })
   local MEANINGLESS = { "foo://user:canary-password@p:1", "http://user:canary-password@p:99999", "http://user:canary password@p:1" }
   for _, url in ipairs(MEANINGLESS) do
-    check("a proxy that makes no sense is named with its password: " .. url, nil, { base_url = "https://localhost:1", proxy = url })
+    check("an invalid proxy is named with its password: " .. url, nil, { base_url = "https://localhost:1", proxy = url })
   end
   check("a proxy is named with its password", nil,
     { base_url = "https://localhost:1", proxy = "http://user:canary-password@127.0.0.1:1" })

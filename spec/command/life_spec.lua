@@ -144,7 +144,7 @@ describe("the command", function()
     assert.not_equal(before, run.folder:read "s.json")
   end)
 
-  it("says no with 1 to a wrong code, and writes nothing", function()
+  it("ends with 1 after a wrong code, and writes nothing", function()
     local code, out, err = run:shell "echo 000000 | grid login --email ann@example.com --session s.json --json"
     assert.equal(1, code)
     assert.matches("^grid: .*\n$", err)

@@ -151,7 +151,7 @@ describe("grid refresh", function()
     assert.equal(text, run.folder:read "locked/s.json")
   end)
 
-  it("leaves the file as it was when the service says no", function()
+  it("leaves the file as it was when the service refuses", function()
     run:write_session "s.json"
     local text = run.folder:read "s.json"
     for _, status in ipairs { 400, 401, 410, 500 } do
@@ -166,7 +166,7 @@ describe("grid refresh", function()
     assert.equal("s.json\ntmp", run.folder:list())
   end)
 
-  it("saves an answer that makes no sense in a file that only the owner can read, and says where", function()
+  it("saves an invalid answer in a file that only the owner can read, and names the file", function()
     run:write_session "s.json"
     local text = run.folder:read "s.json"
     run.server:set { tier = "2" }
@@ -239,7 +239,7 @@ describe("grid refresh", function()
     assert.equal(1, run.server:stats().executions)
   end)
 
-  it("sends nothing where the file cannot be locked, and says why and what helps", function()
+  it("sends nothing where the file cannot be locked, and names the cause and the remedy", function()
     run:write_session "s.json"
     run.folder:run "mkdir all && cp s.json all"
     local text = run.folder:read "s.json"

@@ -160,7 +160,7 @@ describe("a session file", function()
     os.remove(name)
   end)
 
-  it("gets a new key only where that was allowed, and holds it before anybody can seal to it", function()
+  it("gets a new key only where that was allowed, and holds it before its public key is sent", function()
     local name = os.tmpname()
     local file = assert(io.open(name, "w"))
     file:write('{"session":{}}')

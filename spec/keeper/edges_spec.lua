@@ -276,7 +276,7 @@ describe("A keeper that is closed while a caller reads the store", function()
     assert.same({ 1, 0 }, { keeper.store.calls.put, #server.raw.requests })
   end)
 
-  it("begins no refresh of one that has expired, and tells of none", function()
+  it("begins no refresh of one that has expired, and emits no event", function()
     closing "get"
     rig.pass(10)
     local session, err = keeper:get "me"

@@ -133,7 +133,7 @@ describe("the example gateway", function()
     assert.equal(401, (select(2, gateway:get("/", "-b __Host-grid_session=made-up"))))
   end)
 
-  it("passes on what Grid refuses, and asks for patience where Grid makes no sense", function()
+  it("passes on a refusal of Grid, and answers 503 to an invalid answer of Grid", function()
     for status, expected in pairs { [400] = 400, [403] = 403, [410] = 410, [302] = 503, [429] = 503, [500] = 503, [200] = 503 } do
       grid_side:reset()
       grid_side:fault { kind = "html", status = status, count = 0 }

@@ -3,7 +3,7 @@
 
 local rig = require "spec.support.rig"
 
-describe("an answer in cookies whose body makes no sense", function()
+describe("an answer in cookies whose body is invalid", function()
   local server = rig.sandbox()
   local client
 

@@ -12,7 +12,7 @@
 //   trailers       an answer with trailers behind its body
 //   flood          an answer with 600 KB of headers                            (HTTP/2)
 //   silent         nothing, ever
-//   hole           nothing, ever, for anybody on this connection               (HTTP/2)
+//   hole           nothing, ever, for any request on this connection           (HTTP/2)
 //   retire         an answer, and upon a release the end of the connection
 //   twice          an answer, and upon a release another one                   (HTTP/1.1)
 //   farewell       an answer, and upon a release GOAWAY and the end of the connection  (HTTP/2)
