@@ -66,25 +66,30 @@ local function linger_of(keeper)
   return keeper.closed and 0 or hosts.linger_of(keeper.host)
 end
 
--- Where it begins late, the waiters have taken the results themselves, and its wait would
--- keep the process from its end.
-local function serve(keeper, writer)
-  if writer.poller then return end
-  if writer.count == 0 then
-    if keeper.closed then writer.core:close() end
-    writer.spawned_at = false
-    return
-  end
-  writer.poller = keeper.host.poller(writer)
+local function take_while_used(keeper, writer)
   local used_at, seconds = core.now(), LONGEST_WAIT
   while seconds > 0 do
     writer.poller:wait(seconds)
     if take_results(writer) then used_at = core.now() end
     seconds = writer.count > 0 and LONGEST_WAIT or used_at + linger_of(keeper) - core.now()
   end
-  writer.poller:close()
-  writer.poller, writer.spawned_at = false, false
-  if keeper.closed then writer.core:close() end
+end
+
+-- Where it begins late, the waiters have taken the results themselves, and its wait would
+-- keep the process from its end. If an error ends it ("not enough memory"), a waiter
+-- spawns it again.
+local function serve(keeper, writer)
+  if writer.poller then return end
+  local ok, problem = true, nil
+  if writer.count > 0 then
+    writer.poller = keeper.host.poller(writer)
+    ok, problem = pcall(take_while_used, keeper, writer)
+    writer.poller:close()
+    writer.poller = false
+  end
+  writer.spawned_at = false
+  if keeper.closed and writer.count == 0 then writer.core:close() end
+  if not ok then error(problem, 0) end
 end
 
 local function ensure_served(keeper, writer)

@@ -51,18 +51,25 @@ local function loop(keeper, every, is_over)
   end
 end
 
+-- An error outside of a round ("not enough memory") ends the loop: `revive` begins it
+-- again.
 local function tick(keeper, ticker)
   if ticker.has_begun then return end
   ticker.has_begun, ticker.witness = true, keeper.host.witness and keeper.host.witness()
   local function is_over() return keeper.ticker ~= ticker or hosts.is_ending(keeper.host) end
-  pause(keeper, ticker.delay, is_over)
-  loop(keeper, ticker.every, is_over)
+  local ok, problem = pcall(function()
+    pause(keeper, ticker.delay, is_over)
+    loop(keeper, ticker.every, is_over)
+  end)
+  if ok then return end
+  ticker.has_begun = false
+  error(problem, 0)
 end
 
 local SHORTEST_CHECK, LONGEST_CHECK = 1, 60 -- seconds between two checks of a loop
 
--- Begins the loop again if it was ended, or dropped before it began. The ticker refers to
--- the keeper until the loop is stopped. -> is it still wanted?
+-- Begins the loop again if it has ended, or was dropped before it began. The ticker
+-- refers to the keeper until the loop is stopped. -> is it still wanted?
 local function revive(ticker)
   local keeper = ticker.keeper
   if not keeper then return false end

@@ -1,0 +1,58 @@
+-- The loops of a keeper inside nginx that serve all its callers: an error in one of them,
+-- such as "not enough memory", must not end it for the life of the worker.
+
+local nginx = require "spec.support.nginx"
+local scenes = require "spec.nginx.keeper_scene"
+
+local FAIL = "location = /fail { content_by_lua_block { has_failed = false } }"
+
+describe("an error inside nginx", function()
+  local scene
+
+  after_each(function()
+    local problem = scene and scene:stop()
+    scene = nil
+    assert.is_nil(problem)
+  end)
+
+  it("in the loop that takes the results of the disk delays a refresh, and no more", function()
+    scene = scenes.start { locations = FAIL, init = [[
+      local host = require "grid.host.nginx"
+      local new = host.poller
+      has_failed = true
+      host.poller = function(polled)
+        local poller = new(polled)
+        if not polled.tickets or has_failed then return poller end
+        has_failed = true
+        return { wait = function() error "no memory" end, wake = function() end, close = function() poller:close() end }
+      end
+    ]] }
+    local id = scene:add(3600)
+    for generation = 2, 4 do
+      scene.nginx:get "/fail"
+      assert.equal(generation, scene:ask("/refresh?timeout=5&id=" .. id).generation)
+      assert(scene:idle_counters())
+    end
+    assert.equal(3, select(2, scene.nginx:log():gsub("no memory", "")))
+  end)
+
+  it("in the loop of keeper:start does not end the rounds", function()
+    scene = scenes.start { locations = FAIL, http = [[
+      init_worker_by_lua_block {
+        local host = require "grid.host.nginx"
+        local new = host.condition
+        has_failed = true
+        host.condition = function()
+          if has_failed then return new() end
+          has_failed = true
+          error "no memory"
+        end
+        assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 })
+      }
+    ]] }
+    scene.nginx:get "/fail"
+    assert.is_true(nginx.wait_for(10, function() return scene.nginx:log():find("no memory", 1, true) end))
+    local id = scene:add()
+    assert.is_true(nginx.wait_for(10, function() return assert(scene:keeper():status(id)).generation == 2 end))
+  end)
+end)
