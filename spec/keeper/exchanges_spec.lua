@@ -88,9 +88,10 @@ describe("the keeper, with an OAuth 2.0 exchange,", function()
     } do
       local status, body, kind, outcome = unpack(case)
       assert(keeper:add("me", rig.TOKENS, { replace = true }))
-      server.faults[1] = function() return rig.response(status, body) end
+      server.faults[1] = function() return rig.response(status, body, "X-Trace: t1\r\n") end
       local _, err = keeper:refresh "me"
       raw_rig.assert_error(err, { status = status, kind = kind, sent = "yes", outcome = outcome, retryable = outcome == "none" })
+      assert.equal("t1", err.headers["x-trace"])
     end
   end)
 

@@ -29,4 +29,20 @@ describe("the keeper, with the exchange of Grid,", function()
     pair:close()
     keeper:close()
   end)
+
+  it("names the request that the service has refused", function()
+    local pair = grid.keypair()
+    local saved = server:sessions({ encryption_public_key = pair.public_key })[1]
+    local keeper = grid.keeper {
+      exchange = grid.exchange.grid { client = raw_rig.client(server) }, store = grid.store.memory(),
+    }
+    assert(keeper:add("ann", { kms_payload = saved.kms_payload_json, private_key = pair:export() }))
+    server:fault { kind = "status", status = 403 }
+    local _, err = keeper:refresh "ann"
+    raw_rig.assert_error(err, { kind = "auth", status = 403 })
+    assert.equal("string", type(err.request_id))
+    assert.equal(err.headers["x-request-id"], err.request_id)
+    pair:close()
+    keeper:close()
+  end)
 end)

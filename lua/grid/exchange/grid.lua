@@ -66,7 +66,7 @@ local function failure(err)
   local is_unknown = err.outcome == "unknown" or status == 409
   return {
     kind = is_rejected and "reject" or is_unknown and "unknown" or "refused",
-    code = err.code, message = err.message, status = status,
+    code = err.code, message = err.message, status = status, request_id = err.request_id,
   }
 end
 

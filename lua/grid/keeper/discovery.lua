@@ -20,9 +20,9 @@ local function fetch_metadata(keeper, url, deadline)
   local ok, is_known, problem = pcall(keeper.exchange.discovery.read, answer)
   if ok and is_known then return true end
   if not ok or not results.is_failure(problem) then problem = METADATA_FAILED end
-  return nil, failure.of_answer {
+  return nil, failure.of_answer({
     kind = problem.kind, code = problem.code, message = problem.message, retry_after = answer.retry_after,
-  }
+  }, answer.headers)
 end
 
 --- Fetches the endpoints, unless they are known. Of the errors at the URLs, one with

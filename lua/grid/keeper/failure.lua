@@ -128,13 +128,14 @@ local function kind_of(result)
 end
 
 --- The server refused a request, or gave an answer without tokens.
----@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number }
-function failure.of_answer(result)
+---@param result { kind: string, code: string, message?: string, status?: integer, retry_after?: number, request_id?: string }
+---@param headers? table<string, string> of the answer
+function failure.of_answer(result, headers)
   local status = result.status
   local sent = status and "yes" or result.kind == "refused" and "no" or "unknown"
   local err = errors.new {
     kind = kind_of(result), code = result.code or "refused", message = result.message or "the answer of the server has no tokens",
-    sent = sent, status = status, retry_after = result.retry_after,
+    sent = sent, status = status, retry_after = result.retry_after, request_id = result.request_id, headers = headers,
   }
   err.outcome = outcome_of(result, err.outcome)
   err.retryable = err.outcome == "none"

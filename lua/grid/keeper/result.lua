@@ -19,7 +19,7 @@ end
 --- Is that a failure as an exchange returns it?
 function result.is_failure(problem)
   return type(problem) == "table" and KINDS[problem.kind or "unknown"]
-    and is_text_or_nil(problem.code) and is_text_or_nil(problem.message)
+    and is_text_or_nil(problem.code) and is_text_or_nil(problem.message) and is_text_or_nil(problem.request_id)
 end
 
 -- Names of a record are ASCII letters, digits and _; %w follows the locale.
@@ -33,7 +33,7 @@ end
 
 local function raw_result(status, headers, body, problem)
   return {
-    kind = "unreadable", code = problem.code, message = problem.message,
+    kind = "unreadable", code = problem.code, message = problem.message, request_id = problem.request_id,
     status = status, headers = kept_headers(headers), answer = body,
   }
 end
@@ -88,7 +88,7 @@ function result.of_answer(keeper, answer, grant)
   end
   return {
     kind = problem.kind or "unknown", code = problem.code or "http_" .. answer.status, message = problem.message,
-    status = answer.status, nonce = problem.nonce, retry_after = answer.retry_after,
+    status = answer.status, nonce = problem.nonce, retry_after = answer.retry_after, request_id = problem.request_id,
   }
 end
 

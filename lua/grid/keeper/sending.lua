@@ -38,7 +38,7 @@ local function send(keeper, grant, effect)
   answer, err = keeper.http:perform(request)
   if not answer then return results.of_error(err), without_answer(err) end
   local result = results.of_answer(keeper, answer, grant)
-  if result.kind ~= "tokens" then err = failure.of_answer(result) end
+  if result.kind ~= "tokens" then err = failure.of_answer(result, answer.headers) end
   return result, err, answer
 end
 
@@ -110,10 +110,10 @@ function sending.revoke(keeper, tokens, skew)
   answer, err = keeper.http:perform(request)
   if not answer then return nil, err end
   if outcome.is_success(answer.status) then return true end
-  return nil, failure.of_answer {
+  return nil, failure.of_answer({
     kind = outcome.of("yes", answer.status) == "unknown" and "unknown" or "refused", code = "http_" .. answer.status,
     status = answer.status, message = ("the revocation was answered with status %d"):format(answer.status),
-  }
+  }, answer.headers)
 end
 
 return sending
