@@ -55,6 +55,33 @@ describe("The rounds of refresh_due", function()
     assert.equal(1, server.executions)
   end)
 
+  it("come to a session that could not be read, although others stay due, whatever the limit", function()
+    local is_down = false
+    start { store = rig.spoiled(grid.store.memory(), { get = function(get, id)
+      if is_down and id == "me" then error "the disk fails" end
+      return get(id)
+    end }) }
+    local function refuse(self, request, execute)
+      if request:find "refresh_token=me%-" then return execute(self, request) end
+      return rig.response(503, "")
+    end
+    for _, id in ipairs { "me", "a", "b", "c", "d" } do
+      assert(keeper:add(id, { access_token = "a", refresh_token = id .. "-0", expires_in = 100 }))
+    end
+    server.expires_in = 60
+    for limit = 1, 3 do
+      is_down = true
+      local executions = server.executions
+      for round = 1, 20 do
+        if round == 10 then is_down = false end
+        rig.pass(61)
+        for i = 1, limit do server.faults[i] = refuse end
+        assert(keeper:refresh_due { limit = limit })
+      end
+      assert.is_true(server.executions > executions)
+    end
+  end)
+
   it("come to each session, although some are not due any more since the wall clock was set forward", function()
     start()
     local store = keeper.store

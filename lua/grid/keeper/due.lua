@@ -37,10 +37,17 @@ local function size(map)
   return count
 end
 
+-- The ids of a round that are for deferred ones: a quarter, on the average of the rounds.
+local function share_of_deferred(keeper, limit)
+  local share = keeper.deferred_share + limit / 4
+  keeper.deferred_share = share % 1
+  return math.floor(share)
+end
+
 -- The ids of a round. The deferred ones come last: the rounds before have put no record
 -- for them, since it could not be read or written, is missing, dead, or not due by the
 -- clock of this machine. They stay due, and must not keep the others from their turn; a
--- quarter of the round is theirs in any case. Those that were handled least recently come
+-- share of the round is theirs in any case. Those that were handled least recently come
 -- first. -> ids | nil, error
 local function ids_of_round(keeper, limit)
   local deferred = keeper.deferred
@@ -54,7 +61,7 @@ local function ids_of_round(keeper, limit)
     list[#list + 1] = id
   end
   table.sort(last, function(a, b) return deferred[a] < deferred[b] end)
-  for i = #ids, limit - math.min(#last, math.floor(limit / 4)) + 1, -1 do ids[i] = nil end
+  for i = #ids, limit - math.min(#last, share_of_deferred(keeper, limit)) + 1, -1 do ids[i] = nil end
   for i = 1, math.min(#last, limit - #ids) do ids[#ids + 1] = last[i] end
   return ids
 end

@@ -112,6 +112,7 @@ function keeper.new(given)
   self.flights = {}  -- id -> flight that has not ended
   self.pending = {}  -- id -> answer that the store has not taken, see flight.lua
   self.deferred = {} -- ids that refresh_due handles last -> when it has handled them, see due.lua
+  self.deferred_share = 0 -- the fraction of an id that the last rounds have left them
   self.watches = {}  -- id -> since when its rev is seen, see protocol.watch
   self.refusals = {} -- id -> the last refresh that `invalidate` requested
   self.writer = false -- see disk.lua
