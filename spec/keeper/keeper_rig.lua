@@ -163,6 +163,24 @@ function rig.keeper(server, given)
   return grid.keeper(options), events
 end
 
+--- The number of refreshes in flight, as the metrics of the keeper give it.
+function rig.refreshes_in_flight(keeper)
+  return tonumber(keeper:metrics():match "\ngrid_keeper_refreshes_in_flight (%d+)\n")
+end
+
+--- Calls `work`. -> how often it called the function of that name
+function rig.calls_of(owner, name, work)
+  local count, original = 0, owner[name]
+  owner[name] = function(...)
+    count = count + 1
+    return original(...)
+  end
+  local ok, problem = pcall(work)
+  owner[name] = original
+  assert(ok, problem)
+  return count
+end
+
 rig.TOKENS = { access_token = "access-0", refresh_token = "refresh-0", expires_in = 3600, token_type = "Bearer" }
 
 function rig.names(events)

@@ -2,12 +2,10 @@
 -- they see what other processes have changed.
 
 local child = require "spec.support.child"
-local clock = require "grid.keeper.clock"
 local core = require "grid.core"
 local grid = require "grid"
 local records = require "grid.keeper.record"
 local rig = require "spec.keeper.keeper_rig"
-local timing = require "grid.keeper.timing"
 
 local server, keeper, other
 
@@ -25,19 +23,6 @@ after_each(function()
   rig.finish()
 end)
 
--- Calls `work`. -> how often it called the function of that name
-local function calls_of(owner, name, work)
-  local count, original = 0, owner[name]
-  owner[name] = function(...)
-    count = count + 1
-    return original(...)
-  end
-  local ok, problem = pcall(work)
-  owner[name] = original
-  assert(ok, problem)
-  return count
-end
-
 describe("a keeper", function()
   it("does not decode a record again whose rev has not changed", function()
     start()
@@ -45,7 +30,7 @@ describe("a keeper", function()
       assert(keeper:add("me", rig.TOKENS))
       for _ = 1, 3 do assert(keeper:refresh "me") end
     end
-    assert.equal(0, calls_of(records, "unpack", work))
+    assert.equal(0, rig.calls_of(records, "unpack", work))
   end)
 
   it("decodes a record that another keeper has changed", function()
@@ -53,7 +38,7 @@ describe("a keeper", function()
     other = rig.keeper(server, { store = keeper.store })
     assert(keeper:add("me", rig.TOKENS))
     assert.equal("access-1", assert(other:refresh "me").access_token)
-    assert.equal(1, calls_of(records, "unpack", function()
+    assert.equal(1, rig.calls_of(records, "unpack", function()
       assert.equal("access-2", assert(keeper:refresh "me").access_token)
     end))
     assert.equal("access-3", assert(other:refresh "me").access_token)
@@ -112,7 +97,7 @@ describe("a keeper", function()
     os.time = function() return time() + 10 end -- luacheck: ignore 122
     local function recheck()
       rig.pass(6)
-      return calls_of(core, "file_read", function() assert(keeper:get "me") end)
+      return rig.calls_of(core, "file_read", function() assert(keeper:get "me") end)
     end
     local reads = { recheck(), recheck(), recheck() }
     os.time = time -- luacheck: ignore 122
@@ -130,7 +115,7 @@ describe("a keeper", function()
     for _, answer in ipairs { error, function() return nil end, function() return false, "same" end } do
       store.is_unchanged = answer
       rig.pass(6)
-      assert.equal(1, calls_of(store, "get", function() assert(keeper:get "me") end))
+      assert.equal(1, rig.calls_of(store, "get", function() assert(keeper:get "me") end))
     end
   end)
 
@@ -314,7 +299,7 @@ describe("a keeper", function()
   it("decodes a record again if its store tells no rev", function()
     start { store = rig.spoiled(grid.store.memory(), { get = function(get, id) return (get(id)) end }) }
     assert(keeper:add("me", rig.TOKENS))
-    assert.equal(2, calls_of(records, "unpack", function()
+    assert.equal(2, rig.calls_of(records, "unpack", function()
       for _ = 1, 2 do keeper:status "me" end
     end))
   end)
@@ -322,14 +307,14 @@ describe("a keeper", function()
   it("reads no record of the many that it remembers for a refresh", function()
     start { store = grid.store.memory(), recheck = 7200 }
     for i = 1, 1000 do assert(keeper:add("session " .. i, rig.TOKENS)) end
-    assert.equal(0, calls_of(keeper.store, "get", function() assert(keeper:refresh "session 1") end))
+    assert.equal(0, rig.calls_of(keeper.store, "get", function() assert(keeper:refresh "session 1") end))
   end)
 
   it("reads a record that it does not remember once for a refresh", function()
     start { store = grid.store.memory() }
     for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end
-    assert.equal(1, calls_of(keeper.store, "get", function()
-      assert.equal(1, calls_of(records, "unpack", function() assert(keeper:refresh "session 1") end))
+    assert.equal(1, rig.calls_of(keeper.store, "get", function()
+      assert.equal(1, rig.calls_of(records, "unpack", function() assert(keeper:refresh "session 1") end))
     end))
   end)
 
@@ -337,16 +322,16 @@ describe("a keeper", function()
     start()
     assert(keeper:add("me", { access_token = "a", refresh_token = "me-0", id_token = ("x"):rep(40000), expires_in = 3600 }))
     for _ = 1, 2 do
-      assert.equal(1, calls_of(records, "unpack", function() assert(keeper:status "me") end))
+      assert.equal(1, rig.calls_of(records, "unpack", function() assert(keeper:status "me") end))
     end
-    assert.equal(1, calls_of(records, "unpack", function() assert(keeper:refresh "me") end))
-    assert.equal(0, calls_of(records, "unpack", function() assert(keeper:refresh "me") end)) -- it is small now
+    assert.equal(1, rig.calls_of(records, "unpack", function() assert(keeper:refresh "me") end))
+    assert.equal(0, rig.calls_of(records, "unpack", function() assert(keeper:refresh "me") end)) -- it is small now
   end)
 
   it("keeps a limited number of decoded records, and none of a session that was removed", function()
     start()
     for i = 1, 1001 do assert(keeper:add("session " .. i, rig.TOKENS)) end
-    assert.equal(1, calls_of(records, "unpack", function() keeper:status "session 1" end))
+    assert.equal(1, rig.calls_of(records, "unpack", function() keeper:status "session 1" end))
     local kept = setmetatable({}, { __mode = "v" })
     local pack = records.pack
     records.pack = function(record, ...)
@@ -358,69 +343,5 @@ describe("a keeper", function()
     assert(keeper:remove "session 2")
     for _ = 1, 2 do collectgarbage() end
     assert.is_nil(next(kept))
-  end)
-end)
-
-describe("an exchange", function()
-  it("encodes the secret of its client once", function()
-    start()
-    assert(keeper:add("me", rig.TOKENS))
-    assert.equal(1, calls_of(core, "base64url_encode", function()
-      for _ = 1, 2 do assert(keeper:refresh "me") end
-    end))
-  end)
-end)
-
-describe("the identity of a process", function()
-  it("names the keeper that asks", function()
-    assert.equal("one", clock.identity "one".instance)
-    assert.equal("two", clock.identity "two".instance)
-    assert.equal("one", clock.identity "one".instance)
-  end)
-end)
-
-describe("a schedule", function()
-  it("is computed once for each generation", function()
-    start()
-    assert(keeper:add("me", rig.TOKENS))
-    assert.equal(3, calls_of(core, "sha256", function()
-      for _ = 1, 3 do assert(keeper:refresh "me") end
-    end))
-  end)
-
-  it("is that of the id, the generation and the life, in any order", function()
-    local cases = { { "a", 1, 3600 }, { "b", 1, 3600 }, { "b", 2, 3600 }, { "b", 2, 400 }, { "a", 1, 3600 } }
-    local first = {}
-    for i, case in ipairs(cases) do first[i] = timing.schedule(case[1], case[2], case[3]).advisory end
-    assert.equal(first[1], first[5])
-    for i = 1, 3 do assert.not_equal(first[i], first[i + 1]) end
-  end)
-end)
-
-describe("a store in a folder", function()
-  it("remembers no stamp of a record that was removed", function()
-    local folder = child.folder()
-    local store, time = grid.store.file { directory = folder.path .. "/sessions" }, os.time
-    local rev = assert(store:put("a", nil, "blob"))
-    os.time = function() return time() + 10 end -- luacheck: ignore 122
-    local is_unchanged = store:is_unchanged("a", rev) or store:get "a" and store:is_unchanged("a", rev)
-    os.time = time -- luacheck: ignore 122
-    assert.is_true(is_unchanged)
-    assert.is_true(store:remove("a", rev))
-    assert.is_nil(next(store.stamps))
-    folder:remove()
-  end)
-
-  it("computes the name of a file once", function()
-    local folder = child.folder()
-    local store = grid.store.file { directory = folder.path .. "/sessions" }
-    assert.equal(2, calls_of(core, "hmac_sha256", function()
-      for _ = 1, 2 do
-        for _, id in ipairs { "one", "two" } do assert(store:put(id, select(2, store:get(id)), id)) end
-      end
-    end))
-    for i = 1, 1100 do assert.is_nil((store:get("id " .. i))) end
-    assert.same({ "one", "two" }, { (store:get "one"), (store:get "two") })
-    folder:remove()
   end)
 end)
