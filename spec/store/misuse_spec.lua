@@ -1,5 +1,4 @@
--- Misuse of the stores in Redis and in a shared dictionary: errors that are raised at the
--- caller's line.
+-- Misuse of the library's stores: errors that are raised at the caller's line.
 
 local dictionary = require "spec.store.dictionary"
 local grid = require "grid"
@@ -13,6 +12,37 @@ local function assert_arguments(store)
   rig.assert_misuse(function() store:due() end, "'now' must be a number, got nil")
   rig.assert_misuse(function() store:list(0) end, "'limit' must be 1 or more")
 end
+
+describe("misuse of a store in a folder or in memory", function()
+  for _, name in ipairs { "file", "memory" } do
+    it("raises at the caller's line: " .. name, function()
+      local store = name == "file" and grid.store.file { directory = "/sessions" } or grid.store.memory()
+      local function raises(message, use) rig.assert_misuse(use, message) end
+      for _, id in ipairs { "", ("x"):rep(256) } do
+        raises("'id' must have 1 to 255 bytes", function() store:get(id) end)
+        raises("'id' must have 1 to 255 bytes", function() store:put(id, nil, "1") end)
+        raises("'id' must have 1 to 255 bytes", function() store:remove(id, "1") end)
+      end
+      raises("'id' must be a string, got nil", function() store:get() end)
+      raises("'blob' must be a string, got nil", function() store:put("a") end)
+      raises("'expected_rev' must be a string or nil, got number", function() store:put("a", 1, "1") end)
+      raises("'due_at' must be a number or nil, got string", function() store:put("a", nil, "1", "5") end)
+      raises("'due_at' must be a number of seconds", function() store:put("a", nil, "1", 0 / 0) end)
+      raises("'rev' must be a string, got nil", function() store:remove "a" end)
+      raises("'now' must be a number, got nil", function() store:due() end)
+      raises("'limit' must be a number, got nil", function() store:due(1) end)
+      raises("'limit' must be 1 or more", function() store:list(0) end)
+      raises("'after' must be a string or nil, got number", function() store:list(1, 5) end)
+    end)
+  end
+
+  it("raises for options that are not there", function()
+    rig.assert_misuse(function() grid.store.file {} end, "grid.store.file: field 'directory' is missing")
+    rig.assert_misuse(function() grid.store.file { Directory = "/x" } end, "did you mean 'directory'")
+    rig.assert_misuse(function() grid.store.file { directory = "" } end, "'directory' must be")
+    rig.assert_misuse(function() grid.store.memory { size = 1 } end, "unknown field 'size'")
+  end)
+end)
 
 describe("misuse of a store in a shared dictionary", function()
   it("raises for options that are not there", function()

@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 5
 # The specs for sanitizers, valgrind and the stressed collector, which are slow: those that run the library, without the specs
 # of the tools and those that start programs.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/clone% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
-        spec/store/check_spec.lua spec/store/file_spec.lua spec/exchange \
+        spec/store/check_spec.lua spec/store/file_spec.lua spec/store/misuse_spec.lua spec/exchange \
         $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
 
 REGRESS := $(filter-out $(STEPS),$(wildcard spec/regress/*_spec.lua))
@@ -89,7 +89,7 @@ check-all:  ## the same, each check that takes one VM on both, and clang-tidy wi
 
 # The specs that wait for connections; the other parts of the core are the same in both builds.
 WAITS := $(HOSTILE) spec/core spec/regress spec/keeper/loops_spec.lua $(addprefix spec/,$(addsuffix _spec.lua,\
-         descriptors errors_connection fork headers host hosts http refresh_session refresh_sessions retries retries_waits tls))
+         descriptors errors_connection fork headers host hosts http refresh_function refresh_session refresh_sessions retries retries_waits tls))
 
 .PHONY: portable
 portable:  ## the tests on the build without epoll
