@@ -176,11 +176,15 @@ function event_loop.wait(scheduler, seconds)
   if not is_driven and scheduler:needs_step() then reactor.step(scheduler.engine) end
 end
 
+local function run_with_witness(scheduler, waiter)
+  waiter.witness = scheduler.host.witness and scheduler.host.witness()
+  scheduler:run()
+end
+
 local function run_for_waiter(scheduler, waiter)
   if waiter.has_begun then return end
   waiter.has_begun = true
-  waiter.witness = scheduler.host.witness and scheduler.host.witness()
-  local ok, problem = pcall(scheduler.run, scheduler)
+  local ok, problem = pcall(run_with_witness, scheduler, waiter)
   waiter.is_over, waiter.problem = true, not ok and problem
   waiter.condition:signal()
 end

@@ -64,13 +64,17 @@ end
 
 local WEAK = { __mode = "v" }
 
-local function carry_out(keeper, flight)
-  if flight.has_begun then return end
-  flight.has_begun = true
+local function run(keeper, flight)
   local thread = coroutine.running()
   flight.witness = keeper.host.witness and keeper.host.witness()
   flight.carrier = thread and setmetatable({ thread = thread }, WEAK)
-  local ok, problem = pcall(runner.run, keeper, flight)
+  runner.run(keeper, flight)
+end
+
+local function carry_out(keeper, flight)
+  if flight.has_begun then return end
+  flight.has_begun = true
+  local ok, problem = pcall(run, keeper, flight)
   if not ok then flight.outcome, flight.err = "failed", failure.of_store(problem) end
   conclude(keeper, flight)
   if not ok then error(problem, 0) end

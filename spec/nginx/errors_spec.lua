@@ -1,5 +1,6 @@
--- The loops of a keeper inside nginx that serve all its callers: an error in one of them,
--- such as "not enough memory", must not end it for the life of the worker.
+-- Errors such as "not enough memory" inside nginx, in coroutines that serve other ones:
+-- the loops of a keeper, refreshes, detached calls. None of them may leave a caller that
+-- waits, or end its service, for the life of the worker.
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.keeper_scene"
@@ -34,6 +35,42 @@ describe("an error inside nginx", function()
       assert(scene:idle_counters())
     end
     assert.equal(3, select(2, scene.nginx:log():gsub("no memory", "")))
+  end)
+
+  it("at the beginning of a refresh ends that one, and not those that follow", function()
+    scene = scenes.start { init = [[
+      local host = require "grid.host.nginx"
+      local new = host.witness
+      host.witness = function()
+        host.witness = new
+        error "no memory"
+      end
+    ]] }
+    local id = scene:add()
+    local first = scene:ask("/refresh?timeout=5&id=" .. id)
+    assert.same({ "store", "store_failed" }, { first.kind, first.code })
+    assert.equal(2, scene:ask("/refresh?timeout=5&id=" .. id).generation)
+  end)
+
+  it("at the beginning of a detached call is raised, and the caller does not wait for ever", function()
+    scene = scenes.start { locations = [[
+      location = /send {
+        content_by_lua_block {
+          local app, grid = require "spec.nginx.keeper_app", require "grid"
+          local host = require "grid.host.nginx"
+          local new = host.witness
+          host.witness = function()
+            host.witness = new
+            error "no memory"
+          end
+          local client = grid.new { api_key = "k", base_url = "http://127.0.0.1:@PORT@", environment = "sandbox" }
+          local ok, problem = pcall(client.request, client, "GET", "/x", nil, { detached = true })
+          app.say { ok = ok, problem = tostring(problem) }
+        }
+      }]] }
+    local said = scene:ask("/send", "--max-time 5")
+    assert.is_false(said.ok)
+    assert.matches("no memory", said.problem)
   end)
 
   it("in the loop of keeper:start does not end the rounds", function()
