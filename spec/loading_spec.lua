@@ -1,7 +1,9 @@
 -- Loading the library does no input or output, reads no environment, sets no global name,
--- and does not initialize libcurl.
+-- and does not initialize libcurl. What an answer may need is read before a request is
+-- sent.
 
 local rig = require "spec.support.rig"
+local sandbox = require "spec.support.sandbox"
 
 describe("loading the library", function()
   -- Runs in a process of its own, where nothing is loaded yet.
@@ -45,6 +47,19 @@ describe("loading the library", function()
       local grid = require "grid"
       local client = grid.new {}
       print(require("grid.core").live(), files() - before)]])
+  end)
+
+  it("is done before a request is sent: an answer can be read when the files are away", function()
+    local server = sandbox.share()
+    assert.equal("network\t2\napi\t404\n", run([[
+      local grid = require "grid"
+      local away = grid.new { base_url = "http://127.0.0.1:1", api_key = "k", retries = 1 }
+      local here = grid.new { base_url = os.getenv "BASE_URL", api_key = "k" }
+      package.path = ""
+      local _, err = away:request("GET", "/x")
+      print(err.kind, err.attempts)
+      _, err = here:request("GET", "/x")
+      print(err.kind, err.status)]], { BASE_URL = server.http }))
   end)
 
   it("is refused where its C core cannot run", function()

@@ -17,14 +17,14 @@ local options = require "grid.api.options"
 local schema = require "grid.schema"
 local version = require "grid.version"
 
-local keys = lazy "grid.keys"
-local keeper = lazy "grid.keeper"
-local file_store = lazy "grid.store.file"
-local grid_exchange = lazy "grid.exchange.grid"
-local memory_store = lazy "grid.store.memory"
-local oauth2_exchange = lazy "grid.exchange.oauth2"
-local redis_store = lazy "grid.store.redis"
-local shdict_store = lazy "grid.store.shdict"
+local keys = lazy.module "grid.keys"
+local keeper = lazy.module "grid.keeper"
+local file_store = lazy.module "grid.store.file"
+local grid_exchange = lazy.module "grid.exchange.grid"
+local memory_store = lazy.module "grid.store.memory"
+local oauth2_exchange = lazy.module "grid.exchange.oauth2"
+local redis_store = lazy.module "grid.store.redis"
+local shdict_store = lazy.module "grid.store.shdict"
 
 ---@class (exact) grid.Exchanges
 ---@field grid fun(options: grid.GridExchangeOptions): grid.Exchange Grid, with the options of a client
@@ -170,5 +170,7 @@ function grid.refresh_session(request, given)
   local one = previous_client(given) or choose_client(what, given)
   return client.carry_out(one, what, pick(CALL_OPTIONS, given), auth.refresh_session, request)
 end
+
+lazy.remember()
 
 return grid

@@ -12,8 +12,8 @@ local options = require "grid.api.options"
 local requests = require "grid.api.request"
 local schema = require "grid.schema"
 
-local accounts = lazy "grid.api.accounts"
-local batch = lazy "grid.api.batch"
+local accounts = lazy.module "grid.api.accounts"
+local batch = lazy.module "grid.api.batch"
 
 local client = {}
 

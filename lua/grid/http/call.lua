@@ -1,17 +1,17 @@
 -- Executes one request within one deadline, in one or more attempts.
--- Owns: the decision to start a further attempt, and its delay.
+-- Owns: the deadline, and the result of the attempts.
 -- Does not know: how the program waits (the scheduler runs calls); the meaning of an
--- answer, which `judge` of the request decides.
+-- answer, which `judge` of the request decides; what may be repeated.
 
 local errors = require "grid.errors"
-local events = require "grid.http.event"
-local outcome = require "grid.outcome"
-local random = require "grid.random"
+local lazy = require "grid.lazy"
+
+local events = lazy.module "grid.http.event"
+local retry = lazy.held("grid.http.retry", "grid.random")
 
 local call = {}
 local Call = { __index = call }
 
-local FIRST_DELAY, LONGEST_DELAY = 0.2, 5
 local SHORTEST_ATTEMPT = 0.1 -- seconds
 
 --- The request of a call. method, url, headers and body are the arguments of
@@ -48,15 +48,6 @@ function call.new(http, request)
   }, Call)
 end
 
--- Errors that the handler raises are discarded: they must not replace the answer.
-local function emit(self, name, fields)
-  local request = self.request
-  fields.name, fields.method, fields.path = name, request.method, request.path:match "^[^?]*"
-  fields.attempt, fields.idempotency_key = self.attempts, request.idempotency_key
-  if fields.abandoned then events.new(fields, self.res, self.err) end
-  pcall(self.http.options.on_event, fields)
-end
-
 --- Stores the error of the last attempt, or of a call that ends between two attempts.
 function call:fail(err)
   err.attempts, err.idempotency_key = self.attempts, self.request.idempotency_key
@@ -72,7 +63,7 @@ function call:start(engine, now)
   self.attempts = self.attempts + 1
   self.deadline = self.deadline or now + self.timeout
   local timeout = math.max(self.deadline - now, 0.001)
-  if http.options.on_event then emit(self, "request", { bytes = request.body and #request.body or 0 }) end
+  if http.options.on_event then events.emit(self, "request", { bytes = request.body and #request.body or 0 }) end
   if http.closed then return self:give_up(errors.cancelled "no") end
   local transfer, id, code, message =
     engine:start(request, http.settings, timeout, math.min(http.options.connect_timeout, timeout))
@@ -91,64 +82,10 @@ function call:sent_so_far()
   return self.transfer:sent() == "no" and "no" or "unknown"
 end
 
-local SAFE = { GET = true, HEAD = true, OPTIONS = true } -- RFC 9110 section 9.2.1
-
-local function is_idempotent(request)
-  if request.idempotent ~= nil then return request.idempotent end
-  return SAFE[request.method] or false
-end
-
--- A request error is not retried, since a further attempt would fail, too; the exception
--- is a lack of descriptors. A protocol error is not retried, since the service would send
--- the same answer.
-local function may_repeat(self, err)
-  if err.outcome == "none" then return err.kind ~= "request" or err.code == "no_descriptor" end
-  return err.outcome == "unknown" and is_idempotent(self.request) and err.kind ~= "protocol"
-end
-
--- `judge` may accept an answer with an error status. Such a call is retried as well, for
--- example after 503.
-local function is_retryable(self, answer, err)
-  if err then return may_repeat(self, err) end
-  if answer.status < 400 then return false end
-  local attempt_outcome = outcome.of(answer.sent, answer.status)
-  return attempt_outcome == "none" or attempt_outcome == "unknown" and is_idempotent(self.request)
-end
-
--- A random delay between half of `delay` and `delay`, so that clients that failed
--- together do not retry together.
-local function jittered(delay)
-  return delay * (0.5 + random.unit() / 2)
-end
-
--- Seconds until the next attempt | nil: no further attempt
-local function delay_before_next(self, retryable, retry_after)
-  local again = self.request.again
-  local requested = again and self.err and again(self.err)
-  if requested then return requested end
-  if not retryable or self.attempts > self.retries then return nil end
-  if retry_after then return retry_after end
-  return jittered(math.min(FIRST_DELAY * 2 ^ (self.attempts - 1), LONGEST_DELAY))
-end
-
-local function emit_response(self, answer)
-  local result = self.err or self.res
-  emit(self, "response", {
-    status = answer.status,
-    bytes = answer.bytes,
-    seconds = answer.seconds,
-    connect_seconds = answer.connect_seconds,
-    request_id = result.request_id,
-    kind = self.err and self.err.kind,
-    code = self.err and self.err.code,
-    abandoned = self.scheduler and self.scheduler:has_no_waiter() or nil,
-  })
-end
-
 --- Ends the call during an attempt.
 function call:give_up(err)
   self:fail(err)
-  if self.http.options.on_event then emit_response(self, {}) end
+  if self.http.options.on_event then events.emit_response(self, {}) end
 end
 
 --- Reads the answer of an attempt. -> the time of the next attempt | nil: the call has
@@ -158,7 +95,7 @@ function call:conclude(now)
   answer.attempts = self.attempts
   local expected = self.http:note_times(answer)
   local res, err = self.request.judge(answer, self.request)
-  local retryable = is_retryable(self, answer, err)
+  local retryable = (err or answer.status >= 400) and retry.is_possible(self.request, answer, err) or false
   if res then
     self.res, self.err = res, nil
   else
@@ -166,16 +103,16 @@ function call:conclude(now)
     err.retryable = retryable
   end
   local on_event = self.http.options.on_event
-  if on_event then emit_response(self, answer) end
+  if on_event then events.emit_response(self, answer) end
   if res and not retryable then return nil end
   -- No further attempt starts unless the time left suffices for a connection and an
   -- answer: an attempt that ends at the deadline has an unknown outcome, and that of the
   -- refusal is known.
   self.needed = math.max(SHORTEST_ATTEMPT, expected)
-  local delay = not self.scheduler.is_abandoned and delay_before_next(self, retryable, answer.retry_after)
+  local delay = not self.scheduler.is_abandoned and retry.delay(self, retryable, answer.retry_after)
   if not delay or self.deadline - (now + delay) < self.needed then return nil end
   if on_event then
-    emit(self, "retry", { delay = delay, kind = err and err.kind, code = err and err.code, status = answer.status })
+    events.emit(self, "retry", { delay = delay, kind = err and err.kind, code = err and err.code, status = answer.status })
   end
   return now + delay
 end

@@ -1,4 +1,4 @@
--- Builds the events that on_event receives for each attempt of a call.
+-- Builds the events of each attempt of a call, and passes them to on_event.
 -- Owns: the fields of an event; the result or error of an abandoned call, which `pairs`
 -- does not list.
 -- Does not know: the order of events.
@@ -30,11 +30,33 @@ function Event:__index(name)
   if name == "result" or name == "error" then return hidden[self] and hidden[self][name] end
 end
 
---- Makes `fields` an event. The result or error of an abandoned call can be read by name,
---- and is not listed by `pairs`.
-function event.new(fields, res, err)
+local function conceal(fields, res, err)
   if res or err then hidden[fields] = { result = res, error = err } end
-  return setmetatable(fields, Event)
+  setmetatable(fields, Event)
+end
+
+--- Passes an event of the call to its handler. Errors that the handler raises are
+--- discarded: they must not replace the answer.
+function event.emit(call, name, fields)
+  local request = call.request
+  fields.name, fields.method, fields.path = name, request.method, request.path:match "^[^?]*"
+  fields.attempt, fields.idempotency_key = call.attempts, request.idempotency_key
+  if fields.abandoned then conceal(fields, call.res, call.err) end
+  pcall(call.http.options.on_event, fields)
+end
+
+function event.emit_response(call, answer)
+  local result = call.err or call.res
+  event.emit(call, "response", {
+    status = answer.status,
+    bytes = answer.bytes,
+    seconds = answer.seconds,
+    connect_seconds = answer.connect_seconds,
+    request_id = result.request_id,
+    kind = call.err and call.err.kind,
+    code = call.err and call.err.code,
+    abandoned = call.scheduler and call.scheduler:has_no_waiter() or nil,
+  })
 end
 
 return event

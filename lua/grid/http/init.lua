@@ -13,8 +13,8 @@ local options = require "grid.http.options"
 local reactor = require "grid.http.reactor"
 local scheduler = require "grid.http.scheduler"
 
-local event_loop = lazy "grid.http.event_loop"
-local requests = lazy "grid.http.request"
+local event_loop = lazy.module "grid.http.event_loop"
+local requests = lazy.module "grid.http.request"
 
 local http = {}
 
@@ -39,9 +39,10 @@ local function settings_of(resolved)
 end
 
 --- An object with resolved options, for the other modules of this library. What its host
---- needs is loaded here, before a request is sent.
+--- and an answer may need is loaded or read here, before a request is sent.
 ---@return grid.Http
 function http.open(resolved)
+  lazy.read_held()
   local host = hosts.choose(resolved.host)
   return setmetatable({
     options = resolved,

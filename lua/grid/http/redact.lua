@@ -8,15 +8,14 @@
 local ascii = require "grid.ascii"
 local core = require "grid.core"
 local display = require "grid.display"
+local echo = require "grid.http.echo"
 local json = require "grid.json"
 
 local secrets = {}
 local Secrets = { __index = secrets }
 
-local PIECE = 8             -- bytes of a common substring that is not a coincidence
-local SHORTEST = 4          -- bytes of a secret; one shorter than PIECE is removed only as a whole word
-local LONG_WORD = 16        -- bytes of a word of a body that is a secret under any member name
-local MOST_SENT = 64 * 1024 -- bytes of a request that are searched
+local PIECE, SHORTEST = echo.PIECE, echo.SHORTEST
+local LONG_WORD = 16 -- bytes of a word of a body that is a secret under any member name
 
 local REDACTED = "[redacted]"
 
@@ -79,7 +78,7 @@ end
 --- The secrets of a request | nil: the request is too long to search, and no text of the
 --- service may be shown
 function secrets.new(api_key, body, cookie)
-  if #api_key + #body + #cookie > MOST_SENT then return nil end
+  if #api_key + #body + #cookie > echo.MOST_SENT then return nil end
   local self = setmetatable({ pieces = {}, words = {}, long = {} }, Secrets)
   add(self, api_key)
   add_cookie(self, cookie)
@@ -101,18 +100,9 @@ local function word_end(self, letters, first, text, places)
   end
 end
 
--- core.visible writes a blank for a character that breaks a line, and U+FFFD for a byte
--- that is no character. Both could separate the letters of a secret. -> the text with
--- blanks for both, the text without them | nil: the text has none
-local function without_separators(text)
-  if not text:find "[ \239]" then return nil end
-  local spaced = text:gsub("\239\191\189", " ")
-  if spaced:find(" ", 1, true) then return spaced, (spaced:gsub(" +", "")) end
-end
-
 -- Does the text contain a secret whose letters are separated?
 local function has_separated(self, text)
-  local spaced, joined = without_separators(text)
+  local spaced, joined = echo.without_separators(text)
   if not spaced then return false end
   local places, short = {}, next(self.words) ~= nil
   for place in spaced:gmatch "()[^ ]" do places[#places + 1] = place end
@@ -151,15 +141,9 @@ local function redact(self, text)
   return has_separated(self, text) and REDACTED or text
 end
 
---- A short text without secrets | nil: the request is too long to search. The full search
---- takes as long as a call, so it is skipped if text and secrets have no common substring
---- and the body has no escapes that could hide one.
+--- A short text without secrets | nil: the request is too long to search. Takes as long
+--- as a call: see echo.is_possible.
 function secrets.strike(text, api_key, body, cookie)
-  local shortest = #api_key + #body + #cookie > MOST_SENT and PIECE or SHORTEST
-  local _, joined = without_separators(text)
-  local is_common = core.overlaps(text, shortest, api_key, body, cookie)
-    or joined and core.overlaps(joined, shortest, api_key, body, cookie)
-  if not is_common and not body:find("\\u", 1, true) then return text end
   local hidden = secrets.new(api_key, body, cookie)
   return hidden and redact(hidden, text)
 end
