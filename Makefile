@@ -150,7 +150,7 @@ MODEL    := spec/keeper/model_spec.lua
 FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua \
             spec/nginx/keeper_spec.lua spec/nginx/shdict_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)
-STEPS    := $(patsubst %,spec/command/%_spec.lua,durable keep launcher life move_signer refresh_all) \
+STEPS    := $(patsubst %,spec/command/%_spec.lua,durable keep keep_run launcher life move_signer refresh_all) \
             spec/regress/005-finalizers_spec.lua spec/store/file_processes_spec.lua
 SPECS    := $(filter-out $(MODEL) $(FAULTS) $(TOOLS) $(STEPS),$(shell find spec -name '*_spec.lua' -not -path 'spec/nginx/*'))
 # Specs that start many processes, or run the documents, run on one VM: BOTH=1 runs them on both.
