@@ -4,21 +4,18 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { GRAM = 2, MARKS = 1 << 8 * GRAM, BITS = 64 };
+enum { GRAM = 2, BYTES = 256, BITS = 64 };
 
-static size_t mark_of(const char *at)
+/* The marks of a byte: its positions in the text, modulo BITS. Those of a gram's second
+ * byte, rotated by one, are the positions of the first. */
+static bool is_marked(const uint64_t *marks, const char *gram)
 {
-    uint16_t gram;
+    uint64_t first = marks[(unsigned char)gram[0]], second;
 
-    memcpy(&gram, at, sizeof gram);
-    return gram;
-}
-
-static bool is_marked(const uint64_t *marks, const char *at)
-{
-    size_t mark = mark_of(at);
-
-    return marks[mark / BITS] >> mark % BITS & 1;
+    if (!first)
+        return false;
+    second = marks[(unsigned char)gram[1]];
+    return first & (second >> 1 | second << (BITS - 1));
 }
 
 /* A run whose grams are not all marked is not searched for. */
@@ -47,13 +44,11 @@ static bool holds_run_with(grid_slice text, const uint64_t *marks, grid_slice ot
  * that number, tests one of them. */
 static bool overlaps(grid_slice text, grid_slice other, size_t size)
 {
-    uint64_t marks[MARKS / BITS] = {0};
-    size_t i, mark;
+    uint64_t marks[BYTES] = {0};
+    size_t i;
 
-    for (i = 0; i + GRAM <= text.size; i++) {
-        mark = mark_of(text.data + i);
-        marks[mark / BITS] |= (uint64_t)1 << mark % BITS;
-    }
+    for (i = 0; i < text.size; i++)
+        marks[(unsigned char)text.data[i]] |= (uint64_t)1 << i % BITS;
     for (i = 0; i + GRAM <= other.size; i += size - GRAM + 1)
         if (is_marked(marks, other.data + i) && holds_run_with(text, marks, other, i, size))
             return true;
