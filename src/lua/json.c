@@ -7,6 +7,15 @@
 #include "lua/encode.h"
 #include "text/json.h"
 
+/* A slice of the whole text is the text itself, without a copy. */
+static void push_slice_of(lua_State *L, int text, grid_slice value)
+{
+    if (value.size == lua_rawlen(L, text))
+        lua_pushvalue(L, text);
+    else
+        gridL_push_slice(L, value);
+}
+
 /* json_slice(text, step, …) -> the exact bytes of a value and their position | no value:
  * not found. A step is a member's name or an element's position. */
 static int json_slice(lua_State *L)
@@ -24,7 +33,7 @@ static int json_slice(lua_State *L)
         if (!found)
             return 0;
     }
-    gridL_push_slice(L, value);
+    push_slice_of(L, 1, value);
     lua_pushinteger(L, value.data - text.data + 1);
     return 2;
 }
