@@ -14,9 +14,10 @@ local argument = require "grid.argument"
 local schema = {}
 
 local function accepts(field, value)
-  if type(field.type) == "string" then return type(value) == field.type end
-  for _, name in ipairs(field.type) do
-    if type(value) == name then return true end
+  local kind, accepted = type(value), field.type
+  if type(accepted) == "string" then return kind == accepted end
+  for i = 1, #accepted do
+    if kind == accepted[i] then return true end
   end
   return field.or_null == true and value == json.null
 end
@@ -34,12 +35,24 @@ function schema.check_field(what, name, field, value)
   if expected then argument.raise("%s: '%s' must be %s", what, name, expected) end
 end
 
+-- Schema -> list of its names: a loop over a list is faster than one over pairs.
+local names_of = setmetatable({}, { __mode = "k" })
+
+local function list_names(declared)
+  local names = {}
+  for name in pairs(declared) do names[#names + 1] = name end
+  names_of[declared] = names
+  return names
+end
+
 local function fits(declared, given)
   for name in pairs(given) do
     if not declared[name] then return false end
   end
-  for name, field in pairs(declared) do
-    local value = given[name]
+  local names = names_of[declared] or list_names(declared)
+  for i = 1, #names do
+    local name = names[i]
+    local field, value = declared[name], given[name]
     if value == nil then
       if field.required then return false end
     elseif type(value) ~= field.type and not accepts(field, value) or field.check and field.check(value) then
