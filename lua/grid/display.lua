@@ -10,10 +10,14 @@ local display = {}
 local MAX_READ = 4096 -- bytes
 local MAX_SHOWN = 300
 
+local function is_blank(byte)
+  return byte == 32 or byte >= 9 and byte <= 13
+end
+
 --- The text without blanks at its ends. A pattern that ends in `%s*$` needs quadratic
 --- time for a long run of blanks.
 function display.trim(text)
-  if text:find "^%S" and text:find("%S", -1) then return text end
+  if text == "" or not is_blank(text:byte()) and not is_blank(text:byte(-1)) then return text end
   local first = text:find "%S"
   return first and text:sub(first, #text - text:reverse():find "%S" + 1) or ""
 end
@@ -22,7 +26,7 @@ end
 --- character
 function display.seen(value)
   if type(value) ~= "string" then return nil end
-  local text = display.trim(core.visible(value:sub(1, MAX_READ)))
+  local text = display.trim(core.visible(#value > MAX_READ and value:sub(1, MAX_READ) or value))
   if text ~= "" then return text end
 end
 

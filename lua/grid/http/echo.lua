@@ -15,7 +15,7 @@ local echo = {
 --- that is no character. Both could separate the letters of a secret. -> the text with
 --- blanks for both, the text without them | nil: the text has none
 function echo.without_separators(text)
-  if not text:find "[ \239]" then return nil end
+  if not text:find(" ", 1, true) and not text:find("\239", 1, true) then return nil end
   local spaced = text:gsub("\239\191\189", " ")
   if spaced:find(" ", 1, true) then return spaced, (spaced:gsub(" +", "")) end
 end
