@@ -36,9 +36,13 @@ local REFRESH = {
 -- key begins with an algorithm (RFC 5280 section 4.1).
 local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^%s*M..CAQ[AE]" }
 
+-- The last public key, which most calls of a program share, is not checked again.
+local last_public_key
+
 -- Refuses a private key: the caller may have passed keys:export() instead of
 -- keys.public_key.
 local function check_public_key(text)
+  if text == last_public_key then return nil end
   for _, pattern in ipairs(PRIVATE_KEYS) do
     if text:find(pattern) then
       return errors.new {
@@ -46,6 +50,7 @@ local function check_public_key(text)
       }
     end
   end
+  last_public_key = text
 end
 
 --- A checked copy of a request. Raises the same misuse as auth.refresh_session.

@@ -16,12 +16,14 @@ local function refuse(code, message)
   return nil, errors.new { kind = "request", code = code, message = message }
 end
 
--- The value of a member of a JSON text | nil. Without the name and without a backslash,
--- which could begin an escape of its letters, a text has no such member: it is not
--- searched.
-local function member(text, name, ...)
-  if not text:find(name, 1, true) and not text:find("\\", 1, true) then return nil end
-  return (json.slice(text, ...))
+-- May the JSON text have a member of that name? A backslash could begin an escape of the
+-- name's letters.
+local function may_have(text, name)
+  return text:find(name, 1, true) or text:find("\\", 1, true)
+end
+
+local function has_turnkey_session(text)
+  return may_have(text, "Turnkey") and (json.slice(text, "session", "Turnkey") or "null") ~= "null"
 end
 
 -- -> the text | nil, error
@@ -31,7 +33,7 @@ local function check_text(payload)
   end
   local is_json, _, _, fault = json.slice(payload)
   if not is_json then return refuse("bad_payload", "kms_payload is not valid JSON: " .. fault) end
-  if (member(payload, "Turnkey", "session", "Turnkey") or "null") ~= "null" then
+  if has_turnkey_session(payload) then
     return refuse("turnkey_session", "kms_payload holds a Turnkey session, which the service cannot refresh")
   end
   return payload
@@ -52,7 +54,7 @@ end
 local function read_payload(payload)
   local text, err = text_of(payload)
   if not text then return nil, err end
-  if member(text, "private_key", "private_key") then
+  if may_have(text, "private_key") and json.slice(text, "private_key") then
     return refuse("private_key", "kms_payload holds a private key, which must not be sent")
   end
   if not text:find "^[ \t\r\n]*{" then return refuse("bad_payload", "kms_payload is not a JSON object") end
@@ -73,8 +75,8 @@ function refresh_body.new(public_key, payload)
   local quoted, kind, code, message = json.encode(public_key)
   if not quoted and code == "bad_value" then return refuse("bad_utf8", "encryption_public_key: " .. message) end
   if not quoted then return nil, errors.from_core(kind, code, message) end
-  local member_text = text and ',"kms_payload":' .. text or ""
-  return '{"encryption_public_key":' .. quoted .. member_text .. "}", text
+  if not text then return '{"encryption_public_key":' .. quoted .. "}" end
+  return '{"encryption_public_key":' .. quoted .. ',"kms_payload":' .. text .. "}", text
 end
 
 return refresh_body

@@ -13,8 +13,11 @@ local at, text = json.at, json.text
 
 -- ---- Members --------------------------------------------------------------------------
 
--- An answer may leave these out, but must not give them another type.
-local OPTIONAL_TEXTS = { "refresh_token", "privy_access_token" }
+-- Is the value neither a string, nor nil, nor null? An answer may leave a text out, but
+-- must not give it another type.
+local function is_wrong_text(value)
+  return value ~= nil and type(value) ~= "string" and value ~= json.null
+end
 
 -- The name of a member of a decoded kms_payload that is missing or of the wrong type |
 -- nil
@@ -24,15 +27,12 @@ local function fault(payload)
   local privy = outer.Privy
   if type(privy) ~= "table" then return "session.Privy" end
   if type(privy.token) ~= "string" then return "session.Privy.token" end
-  for _, name in ipairs(OPTIONAL_TEXTS) do
-    local value = at(privy, name)
-    if value ~= nil and type(value) ~= "string" then return "session.Privy." .. name end
-  end
+  if is_wrong_text(privy.refresh_token) then return "session.Privy.refresh_token" end
+  if is_wrong_text(privy.privy_access_token) then return "session.Privy.privy_access_token" end
   local key = privy.session
   if type(key) ~= "table" then return "session.Privy.session" end
   if type(key.expires_at) ~= "number" then return "session.Privy.session.expires_at" end
-  local provider = at(payload, "provider")
-  if provider ~= nil and type(provider) ~= "string" then return "provider" end
+  if is_wrong_text(payload.provider) then return "provider" end
 end
 
 --- The fault of a decoded kms_payload as a phrase | nil
