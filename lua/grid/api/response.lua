@@ -49,7 +49,7 @@ local function session_of(answer, operation, data, found)
   local steps = operation.session_at
   if not steps then return nil end
   local payload = data
-  for _, step in ipairs(steps) do payload = payload[step] end
+  for i = 1, #steps do payload = payload[steps[i]] end
   return payload, found or select(2, json.decode_body(answer.content, unpack(steps)))
 end
 

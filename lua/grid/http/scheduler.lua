@@ -134,7 +134,8 @@ function scheduler:read()
   local finished, raised = self.finished, nil
   if #finished == 0 then return false end
   self.finished = {}
-  for _, call in ipairs(finished) do
+  for i = 1, #finished do
+    local call = finished[i]
     if self:obstacle() == errors.forked then return true end -- in the handler of the previous call
     self.calls[call.id] = nil
     reactor.remove(call.id)
