@@ -6,6 +6,7 @@ local core = require "grid.core"
 local fault_server = require "spec.support.fault_server"
 local grid = require "grid"
 local http2 = require "spec.support.http2"
+local json = require "grid.json"
 local rig = require "spec.support.rig"
 
 local REFUSED_STREAM, CANCEL, INTERNAL_ERROR, NO_ERROR, HTTP_1_1_REQUIRED = 7, 8, 2, 0, 13 -- RFC 9113 section 7
@@ -206,6 +207,35 @@ describe("an HTTP/2 stream", function()
       rig.assert_error(err, { sent = "unknown" })
       assert.equal(1, #peer:executions(case))
     end)
+
+    it("ends at once, if another one of its connection has received " .. name, function()
+      local COUNT, SPEAKER = 8, 4
+      local engine, case, transfers = core.engine(), peer:case(), {}
+      if not engine:fd() then engine:close() return pending "the portable driver has libcurl wait" end
+      local first = peer:start(engine, "{}") -- opens the connection
+      repeat
+        engine:wait(1)
+        engine:step()
+      until first:is_finished()
+      first:close()
+      for i = 1, COUNT do
+        local frames = i == SPEAKER and { { "gather", COUNT + 1 }, frame } or grid.array {}
+        transfers[i] = peer:start(engine, json.encode { case = case, ["do"] = frames })
+      end
+      local began = core.now()
+      repeat
+        engine:wait(1)
+        engine:step()
+      until engine:in_flight() == 0
+      for _, one in ipairs(transfers) do
+        local answer = one:answer()
+        assert.equal("unknown", answer.sent)
+        one:close()
+      end
+      assert.is_true(core.now() - began < 5)
+      assert.equal(COUNT, #peer:executions(case))
+      engine:close()
+    end)
   end
 
   -- libcurl may find that the connection has ended before it reports that the answer has.
@@ -238,7 +268,7 @@ describe("an HTTP/2 stream", function()
   -- answers nevertheless.
   describe("that is answered before the server has taken the request", function()
     local function post_early(frames)
-      peer.server:set_early(require("grid.json").encode { ["do"] = frames })
+      peer.server:set_early(json.encode { ["do"] = frames })
       client = peer:client { base_url = peer.server.early }
       return client:request("POST", "/x", { text = ("x"):rep(100000) }, { timeout = 1 })
     end

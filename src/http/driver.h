@@ -45,6 +45,11 @@ void grid_driver_begin(grid_driver *driver, int lane, size_t open);
  * ready. */
 bool grid_driver_step(grid_driver *driver);
 
+/* Runs the transfers of a connection as if it had input. If one of them reads frames that
+ * end the HTTP/2 session, libcurl (7.88, 8.14 to 8.22) does not run all others, and the
+ * socket need not become ready again. */
+void grid_driver_read(grid_driver *driver, int lane, curl_socket_t fd);
+
 /* True: a socket is ready. */
 bool grid_driver_is_ready(grid_driver *driver);
 

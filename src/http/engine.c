@@ -255,7 +255,8 @@ void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task)
 
 void grid_engine_end_broken(grid_engine *engine, const grid_task *task)
 {
-    grid_connections_end_unused(&engine->connections, &task->lease);
+    if (task->lease.opened && !grid_connections_end_unused(&engine->connections, &task->lease))
+        grid_driver_read(engine->driver, task->lane, task->lease.fd);
 }
 
 grid_url *grid_engine_url(grid_engine *engine, const char *text)

@@ -50,7 +50,8 @@ void grid_engine_set_http2(grid_engine *engine, const grid_task *task, bool is_h
 void grid_engine_end_unanswered(grid_engine *engine, const grid_task *task);
 
 /* libcurl cannot read or write the connection of the task any more. If no other task uses
- * the connection, it is shut down, so that libcurl does not reuse it. */
+ * the connection, it is shut down, so that libcurl does not reuse it. Otherwise the other
+ * tasks are run, and end as well if the connection has ended for them. */
 void grid_engine_end_broken(grid_engine *engine, const grid_task *task);
 
 /* The parsed URL, with a reference for the caller; NULL: out of memory. The last URL is

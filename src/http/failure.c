@@ -157,7 +157,8 @@ static bool is_of_further_connection(const grid_ending *ending)
 
 bool grid_failure_breaks_connection(CURLcode code)
 {
-    return code == CURLE_HTTP2 || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+    return code == CURLE_HTTP2 || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+           code == CURLE_ABORTED_BY_CALLBACK;
 }
 
 static void describe_no_descriptor(grid_error *err)

@@ -23,7 +23,8 @@ typedef struct grid_ending {
 void grid_failure_describe(grid_error *err, const grid_ending *ending);
 
 /* Is the connection of no further use? libcurl 8.14 reuses an HTTP/2 connection whose
- * frames nghttp2 has refused. Refused streams may have such a code as well. */
+ * frames nghttp2 has refused. Refused streams may have such a code as well. A callback
+ * aborts a transfer that has a connection if libcurl would send the request again. */
 bool grid_failure_breaks_connection(CURLcode code);
 
 /* The error of curl_multi_add_handle. Returns false. */
