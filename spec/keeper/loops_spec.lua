@@ -7,6 +7,7 @@ local loops = require "spec.support.loops"
 local random = require "grid.random"
 local raw_rig = require "spec.support.rig"
 local rig = require "spec.keeper.keeper_rig"
+local waiting = require "grid.keeper.waiting"
 
 for name, new_program in pairs(loops) do
   describe("the keeper with the host of " .. name, function()
@@ -128,6 +129,26 @@ for name, new_program in pairs(loops) do
       program.spawn(function() assert.equal("access-1", assert(other:get(me)).access_token) end)
       program.run()
       other:close()
+    end)
+
+    it("tries more than once to save an answer after it was closed, however long the store was down", function()
+      local puts, sleep = 0, waiting.sleep
+      local store = grid.store.memory()
+      local me = start { store = rig.spoiled(store, { put = function(put, ...)
+        puts = puts + 1
+        if puts == 20 then keeper:close() end
+        if puts > 2 and puts < 23 then return nil, "no space" end -- after the log-in and the intent
+        return put(...)
+      end }) }
+      waiting.sleep = function(host, seconds) sleep(host, math.min(seconds, 0.01)) end
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        keeper:refresh(me, { timeout = 0 })
+      end)
+      program.run()
+      waiting.sleep = sleep
+      assert.equal(23, puts)
+      assert.equal("added refreshed", rig.names(events))
     end)
 
     if name == "luv" and coroutine.close then

@@ -4,7 +4,8 @@
 -- record in memory, and ends_if_changed: the flight ends with the outcome "changed" if
 -- the store has another record; waits_until, on CLOCK_BOOTTIME: until then it waits for a
 -- refresh elsewhere; can_persist: it may wait without limit for a store that takes no
--- answer; keeps: how often the store has not taken the answer.
+-- answer; keeps: how often the store has not taken the answer; last_keeps: the same since
+-- the keeper has begun to end.
 -- When it has ended: outcome, seconds, err, events; has_put: its last put has succeeded.
 -- Owns: an answer that the store does not take, in keeper.pending, until it is saved.
 -- Does not know: waiters, callers.
@@ -148,12 +149,20 @@ local function set_pending(keeper, flight, state, name)
 end
 
 local SHORTEST_KEEP, LONGEST_KEEP = 0.1, 5 -- seconds
-local LAST_KEEPS = 8 -- of a keeper that was closed, or of a process that ends
+-- Of a keeper that was closed, or of a process that ends: how often a flight waits, or at
+-- least after that end has begun.
+local MOST_KEEPS, LAST_KEEPS = 8, 3
 
-local function may_wait_for_store(keeper, flight, pause)
-  local is_ending = keeper.closed or hosts.is_ending(keeper.host)
-  if flight.can_persist and not (is_ending and flight.keeps > LAST_KEEPS) then return true end
-  return clock.boot() + pause <= flight.waits_until
+-- Seconds until the answer is put again.
+local function pause_of(flight)
+  local is_last = flight.last_keeps > 0 and flight.keeps > MOST_KEEPS
+  local keeps = is_last and flight.last_keeps or flight.keeps
+  return math.min(SHORTEST_KEEP * 2 ^ math.min(keeps - 1, 10), LONGEST_KEEP)
+end
+
+local function may_wait_for_store(flight, pause)
+  local may_persist = flight.last_keeps <= LAST_KEEPS or flight.keeps <= MOST_KEEPS
+  return flight.can_persist and may_persist or clock.boot() + pause <= flight.waits_until
 end
 
 -- The kind of an answer in the spool.
@@ -172,10 +181,11 @@ end
 -- pause, as long as the flight may wait. No event: the flight ends, and the next one for
 -- the id continues with keeper.pending.
 function perform.keep(keeper, flight, state)
-  flight.keeps = flight.keeps + 1
-  local pause = math.min(SHORTEST_KEEP * 2 ^ math.min(flight.keeps - 1, 10), LONGEST_KEEP)
+  local is_ending = keeper.closed or hosts.is_ending(keeper.host)
+  flight.keeps, flight.last_keeps = flight.keeps + 1, is_ending and flight.last_keeps + 1 or 0
+  local pause = pause_of(flight)
   local name = flight.spooled or keeper.spool and spool.save(keeper, record_of_answer(state), kind_of(state))
-  if name or not may_wait_for_store(keeper, flight, pause) then
+  if name or not may_wait_for_store(flight, pause) then
     set_pending(keeper, flight, state, name)
     if name and not flight.spooled then emit(flight, "spooled", { generation = state.record.gen }) end
     if name and not state.raw then memory.adopt_after(keeper, state.record, nil, flight.edits) end

@@ -86,7 +86,7 @@ local function begin(keeper, id, want, waits_until)
   if keeper.closed and not keeper.pending[id] then return { id = id, is_over = true, outcome = "closed" } end
   local flight = {
     id = id, want = want, waits_until = waits_until, waiters = {}, created = core.now(), pid = core.pid(),
-    has_begun = false, is_over = false, can_persist = false, keeps = 0,
+    has_begun = false, is_over = false, can_persist = false, keeps = 0, last_keeps = 0,
   }
   keeper.flights[id] = flight
   local host = keeper.host
