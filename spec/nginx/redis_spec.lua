@@ -41,7 +41,15 @@ local LOCATIONS = [[
             ngx.print(errors == 0 and "done" or tostring(problem))
         }
     }
-    location = /get { content_by_lua_block { require("spec.nginx.keeper_app").get() } }]]
+    location = /get { content_by_lua_block { require("spec.nginx.keeper_app").get() } }
+    location = /told {
+        header_filter_by_lua_block {
+            local app = require "spec.nginx.keeper_app"
+            local told = app.outcome(app.keeper:get(ngx.var.arg_id))
+            ngx.header.told = ("%s %s %s"):format(told.ok, told.code, told.cause)
+        }
+        return 200;
+    }]]
 
 describe("a store in Redis, inside nginx", function()
   local server, web, oauth
@@ -70,6 +78,10 @@ describe("a store in Redis, inside nginx", function()
 
   it("keeps the contract of stores, over one connection of the pool", function()
     assert.equal("true 1 in the memory of Redis: a crash loses all changes since its last snapshot", (web:get "/check"))
+  end)
+
+  it("has no sockets in header_filter_by_lua, where a keeper tells that it cannot wait", function()
+    assert.equal("nil cannot_wait not_connected", (web:get("/told?id=me", "-D -"):match "[Tt]old: ([^\r\n]+)"))
   end)
 
   it("is linearizable under the operations of many workers", function()
