@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "check.h"
 #include "failing.h"
-#include "text/json.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,6 @@
 #include "http/connections.h"
 
 #include <arpa/inet.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -4,9 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 static int open_descriptors(void)
 {

@@ -2,11 +2,8 @@
  * signals. */
 #include "engine_support.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 static void the_descriptor_is_readable_when_a_step_has_work(void)
 {

@@ -2,7 +2,6 @@
  * of each limit and fault. */
 #include "transfer_support.h"
 
-#include <stdint.h>
 
 /* ---- The request ----------------------------------------------------------------- */
 

@@ -5,7 +5,6 @@
 
 #include "base/fork.h"
 #include "base/machine.h"
-#include "lua/support.h"
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {
