@@ -40,19 +40,28 @@ static bool holds_run_with(grid_slice text, const uint64_t *marks, grid_slice ot
     return false;
 }
 
-/* A run of `size` bytes has size - GRAM + 1 grams, so that the second loop, whose step is
- * that number, tests one of them. */
+/* The first marked gram at `at`, or a multiple of `step` after it; behind the last gram:
+ * none is marked. */
+static size_t next_marked(const uint64_t *marks, grid_slice other, size_t at, size_t step)
+{
+    while (at + GRAM <= other.size && !is_marked(marks, other.data + at))
+        at += step;
+    return at;
+}
+
+/* A run of `size` bytes has size - GRAM + 1 grams, so that a search whose step is that
+ * number tests one of them. */
 static bool overlaps(grid_slice text, grid_slice other, size_t size)
 {
     uint64_t marks[BYTES] = {0};
-    size_t i;
+    size_t i, step = size - GRAM + 1;
 
     for (i = 0; i < text.size; i++)
         marks[(unsigned char)text.data[i]] |= (uint64_t)1 << i % BITS;
-    for (i = 0; i + GRAM <= other.size; i += size - GRAM + 1)
-        if (is_marked(marks, other.data + i) && holds_run_with(text, marks, other, i, size))
-            return true;
-    return false;
+    i = next_marked(marks, other, 0, step);
+    while (i + GRAM <= other.size && !holds_run_with(text, marks, other, i, size))
+        i = next_marked(marks, other, i + step, step);
+    return i + GRAM <= other.size;
 }
 
 bool grid_overlaps(grid_slice text, grid_slice other, size_t size)
