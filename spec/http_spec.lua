@@ -99,7 +99,7 @@ describe("grid.http", function()
   it("tries again after 429 and 503, and gives the last answer", function()
     start(counted { 503, 429, 503, 200 })
     local answer = assert(http:send { method = "POST", url = "/x", body = "" })
-    assert.same({ 503, "3", 3 }, { answer.status, answer.body, answer.attempts })
+    assert.same({ 503, "3", 3, 0 }, { answer.status, answer.body, answer.attempts, answer.retry_after })
     assert.equal(3, #raw.requests)
   end)
 

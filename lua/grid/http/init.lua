@@ -165,6 +165,7 @@ Http.__close = Http.close
 ---@field body string
 ---@field seconds number of the last attempt
 ---@field attempts integer attempts in total
+---@field retry_after? integer seconds, if the answer has Retry-After
 
 --- The request of http:send, for Http:perform. Raises for misuse.
 ---@param what string

@@ -58,7 +58,7 @@ local function judge(answer)
   if answer.kind then return nil, answers.error(answer) end
   return {
     status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answers.text(answer.content),
-    seconds = answer.seconds, attempts = answer.attempts,
+    seconds = answer.seconds, attempts = answer.attempts, retry_after = answer.retry_after,
   }
 end
 

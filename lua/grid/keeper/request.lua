@@ -2,19 +2,10 @@
 -- Owns: the errors of an exchange that gives no request, or an invalid one.
 -- Does not know: when a request may be sent, and what the answers mean.
 
-local answers = require "grid.http.answer"
 local errors = require "grid.errors"
 local failure = require "grid.keeper.failure"
 
 local request = {}
-
-local function judge(answer)
-  if answer.kind then return nil, answers.error(answer) end
-  return {
-    status = answer.status, headers = answer.headers, cookies = answer.cookies, body = answers.text(answer.content),
-    retry_after = answer.retry_after,
-  }
-end
 
 --- The error of an exchange that gives no request.
 function request.none()
@@ -36,7 +27,7 @@ function request.compose(keeper, timeout, not_after, method, url, headers, body)
     return nil, failure.of_answer { kind = "refused", code = "bad_request", message = problem }
   end
   composed.timeout, composed.retries = timeout, 0
-  composed.idempotent, composed.not_after, composed.judge = false, not_after, judge
+  composed.idempotent, composed.not_after = false, not_after
   return composed
 end
 
