@@ -1,15 +1,14 @@
 -- The example gateway of spec/examples/openid, with the sandbox as its provider and a
--- program as its upstream. The client keeps cookies, and follows no redirect by itself.
+-- program as its upstream.
 
 local child = require "spec.support.child"
-local http = require "socket.http"
-local ltn12 = require "ltn12"
 local nginx = require "spec.support.nginx"
 local oauth_server = require "spec.support.oauth_server"
+local openid_browser = require "spec.nginx.openid_browser"
 local openid_gateway = require "spec.nginx.openid_gateway"
 local socket = require "socket"
 
-local SESSION, LOG_IN = "__Host-session", "^__Host%-log_in%-"
+local SESSION = "__Host-session"
 
 local PROGRAM = [[
   location / {
@@ -20,43 +19,6 @@ local PROGRAM = [[
   location = /upgrade {
     content_by_lua_block { ngx.print(ngx.var.http_upgrade or "-", " ", ngx.var.http_connection or "-") }
   }]]
-
-local Browser = {}
-Browser.__index = Browser
-
-local function new_browser() return setmetatable({ cookies = {} }, Browser) end
-
-function Browser:header()
-  local parts = {}
-  for name, value in pairs(self.cookies) do parts[#parts + 1] = name .. "=" .. value end
-  table.sort(parts)
-  return parts[1] and table.concat(parts, "; ")
-end
-
-function Browser:keep(set)
-  for name, value, attributes in (set or ""):gmatch "(__Host%-[%w_-]+)=([%w_.-]*)(;[^,]*)" do
-    self.cookies[name] = value ~= "" and value or nil
-    self.attributes = attributes
-  end
-end
-
--- The cookie of a log-in that has not come back. -> name, value
-function Browser:log_in()
-  for name, value in pairs(self.cookies) do
-    if name:find(LOG_IN) then return name, value end
-  end
-end
-
--- -> status, body, headers
-function Browser:ask(url, method, headers)
-  local all, parts = { accept = "text/html", cookie = self:header() }, {}
-  for name, value in pairs(headers or {}) do all[name] = value end
-  local _, status, got = http.request {
-    url = url, method = method or "GET", headers = all, redirect = false, sink = ltn12.sink.table(parts),
-  }
-  if type(got) == "table" then self:keep(got["set-cookie"]) end
-  return status, table.concat(parts), got or {}
-end
 
 local function count(list)
   local counts = {}
@@ -84,7 +46,7 @@ describe("the example gateway for OpenID Connect", function()
 
   before_each(function()
     provider:reset()
-    browser = new_browser()
+    browser = openid_browser.new()
   end)
 
   local function ask(path, ...) return browser:ask(gateway.http .. path, ...) end
@@ -95,7 +57,7 @@ describe("the example gateway for OpenID Connect", function()
     local status, _, headers = ask(path)
     assert.equal(302, status)
     local at_provider = change and change(headers.location) or headers.location
-    local redirected, body, there = new_browser():ask(at_provider)
+    local redirected, body, there = openid_browser.new():ask(at_provider)
     assert.equal(302, redirected, body)
     return (there.location:gsub("^http://gateway%.example", gateway.http)), at_provider
   end
@@ -190,7 +152,7 @@ describe("the example gateway for OpenID Connect", function()
 
   it("takes a callback only with the state of this browser's log-in, and once", function()
     local callback = reach_callback "/login"
-    local another = new_browser()
+    local another = openid_browser.new()
     assert.equal(400, (another:ask(callback)))
     another:ask(gateway.http .. "/login")
     assert.equal(400, (another:ask(callback)))
@@ -325,7 +287,7 @@ describe("the example gateway for OpenID Connect", function()
     assert.equal(503, status)
     assert.is_truthy(tonumber(headers["retry-after"]))
     provider:reset()
-    browser = new_browser()
+    browser = openid_browser.new()
     log_in_until_expiry()
     provider:reset() -- forgets the refresh token
     assert.equal(302, (visit()))
@@ -374,12 +336,26 @@ describe("the example gateway for OpenID Connect", function()
     end
   end)
 
+  it("starts without a secret only as a public client", function()
+    local given = { issuer = provider.issuer, program = program.port }
+    local ok, problem = pcall(openid_gateway.start, given)
+    assert.is_false(ok)
+    assert.is_truthy(problem:find("field 'client_secret' is missing", 1, true), problem)
+    given.changes = { { 'client_id = "app",', 'client_id = "public", client_auth = "none",' } }
+    local another = openid_gateway.start(given)
+    local status, _, headers = browser:ask(another.http .. "/login")
+    assert.equal(302, status)
+    local _, _, there = openid_browser.new():ask(headers.location)
+    assert.equal(303, (browser:ask((there.location:gsub("^http://gateway%.example", another.http)))))
+    another:stop()
+  end)
+
   -- Logs in at a gateway that removes sessions soon, with one that ends soon.
   local function log_in_at(short)
     provider:set { token_lifetime = 1 }
     local status, _, headers = browser:ask(short.http .. "/login")
     assert.equal(302, status)
-    local _, _, there = new_browser():ask(headers.location)
+    local _, _, there = openid_browser.new():ask(headers.location)
     browser:ask((there.location:gsub("^http://gateway%.example", short.http)))
   end
 

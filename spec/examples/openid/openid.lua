@@ -16,16 +16,16 @@ local LOG_IN_TIME, SKEW = 600, 60 -- seconds from /login to /callback; between t
 local LONGEST_LOG_IN = 30 -- seconds: the metadata and the tokens; in memory the cookie is so long for a second /callback
 local options, http, keeper, provider
 
---- In init_by_lua. `given`: issuer, client_id, client_secret (nil: a public client),
---- redirect_uri, scope, prompt, directory, idle (seconds), ca_file, reuse, reuse_seconds,
---- idempotency_header.
+--- In init_by_lua. `given`: issuer, client_id, client_secret (of a public client none,
+--- and client_auth = "none"), redirect_uri, scope, prompt, directory, idle (seconds),
+--- ca_file, reuse, reuse_seconds, idempotency_header.
 function openid.init(given)
   options = given
   http = grid.http.new { ca_file = options.ca_file, retries = 0, timeout = 10 }
   keeper = grid.keeper {
     exchange = grid.exchange.oauth2 {
       issuer = options.issuer, client_id = options.client_id, client_secret = options.client_secret, ca_file = options.ca_file,
-      client_auth = options.client_secret and "basic" or "none",
+      client_auth = options.client_auth,
       reuse = options.reuse, reuse_seconds = options.reuse_seconds, idempotency_header = options.idempotency_header,
     },
     store = grid.store.file { directory = options.directory },
