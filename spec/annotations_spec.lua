@@ -211,8 +211,8 @@ describe("the annotations", function()
     local client = grid.new()
     local takers = {
       ["grid.RefreshRequest"] = { "lua/grid/api/auth.lua", function(given) client:refresh_session(given) end },
-      ["grid.InitAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:init_auth(given) end },
-      ["grid.CompleteAuthRequest"] = { "lua/grid/api/auth.lua", function(given) client:complete_auth(given) end },
+      ["grid.InitAuthRequest"] = { "lua/grid/api/login.lua", function(given) client:init_auth(given) end },
+      ["grid.CompleteAuthRequest"] = { "lua/grid/api/login.lua", function(given) client:complete_auth(given) end },
       ["grid.ManyOptions"] = { "lua/grid/api/options.lua", function(given) client:refresh_sessions({}, given) end },
     }
     for class, taker in pairs(takers) do

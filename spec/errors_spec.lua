@@ -20,7 +20,7 @@ describe("an error", function()
       local client = require("grid").new { base_url = %q, api_key = %q, retries = 0 }
       local searchers = package.searchers or package.loaders
       for i = #searchers, 1, -1 do searchers[i] = nil end
-      print(select(2, client:request("POST", "/x", {})).kind)
+      print(select(2, client:refresh_session { encryption_public_key = "k" }).kind)
       client:close()
     ]]):format(server.http, server.api_key))))
   end)

@@ -51,14 +51,15 @@ describe("loading the library", function()
 
   it("is done before a request is sent: an answer can be read when the files are away", function()
     local server = sandbox.share()
-    assert.equal("network\t2\napi\t404\n", run([[
+    assert.equal("network\t2\nauth\t401\n", run([[
       local grid = require "grid"
       local away = grid.new { base_url = "http://127.0.0.1:1", api_key = "k", retries = 1 }
       local here = grid.new { base_url = os.getenv "BASE_URL", api_key = "k" }
+      local request = { encryption_public_key = "k" }
       package.path = ""
-      local _, err = away:request("GET", "/x")
+      local _, err = away:refresh_session(request)
       print(err.kind, err.attempts)
-      _, err = here:request("GET", "/x")
+      _, err = here:refresh_session(request)
       print(err.kind, err.status)]], { BASE_URL = server.http }))
   end)
 

@@ -9,7 +9,6 @@ end
 
 local client = require "grid.api.client"
 local auth = require "grid.api.auth"
-local errors = require "grid.errors"
 local http = require "grid.http"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
@@ -17,6 +16,7 @@ local options = require "grid.api.options"
 local schema = require "grid.schema"
 local version = require "grid.version"
 
+local errors = lazy.module "grid.errors"
 local keys = lazy.module "grid.keys"
 local keeper = lazy.module "grid.keeper"
 local file_store = lazy.module "grid.store.file"
@@ -56,7 +56,7 @@ local grid = {
   array = json.array,
   new = client.new,
   http = { new = http.new },
-  is_error = errors.is_error,
+  is_error = function(...) return errors.is_error(...) end,
   exchange = {
     grid = function(...) return grid_exchange.new(...) end,
     oauth2 = function(...) return oauth2_exchange.new(...) end,

@@ -7,7 +7,9 @@
 
 local cjson = require "cjson"
 local core = require "grid.core"
-local argument = require "grid.argument"
+local lazy = require "grid.lazy"
+
+local argument = lazy.module "grid.argument"
 
 local json = {}
 

@@ -4,14 +4,12 @@
 -- Owns: the modules of this copy of the library, and the names of those to be held.
 -- Does not know: any module.
 
-local unpack = table.unpack or unpack
-
 local lazy = {}
 
 local here = debug.getinfo(1, "S").source:match "^@(.*)lazy%.lua$"
 
 local copy        -- name -> module, see lazy.remember
-local unread = {} -- names of modules that are held, and whose files have not been read
+local unread = {} -- set of the modules that are held, and whose files have not been read
 local texts = {}  -- name -> text of a module that is held, and not compiled
 
 local function loaded_modules()
@@ -38,52 +36,52 @@ local function path_of(name)
   return here .. name:gsub("^grid%.", ""):gsub("%.", "/") .. ".lua"
 end
 
--- The first module. The others, which it requires, are loaded before it.
-local function load_module(name, ...)
-  if ... then load_module(...) end
-  local text = texts[name]
+local load_module
+
+-- Compiles a module that is held, and before it those that it requires.
+local function compile(name, text)
   texts[name] = nil
-  if text and not package.loaded[name] then package.loaded[name] = assert(load(text, "@" .. path_of(name)))(name) end
+  for needed in text:gmatch 'require "(grid%.[%w_.]+)"' do load_module(needed) end
+  if not package.loaded[name] then package.loaded[name] = assert(load(text, "@" .. path_of(name)))(name) end
+end
+
+function load_module(name)
+  if texts[name] then compile(name, texts[name]) end
   return require(name)
 end
 
-local function load_for_copy(...)
-  if not copy or package.loaded["grid.lazy"] == lazy then return load_module(...) end
+local function load_for_copy(name)
+  if not copy or package.loaded["grid.lazy"] == lazy then return load_module(name) end
   local others = loaded_modules()
   replace_loaded(copy)
-  local ok, module = pcall(load_module, ...)
+  local ok, module = pcall(load_module, name)
   copy = loaded_modules()
   replace_loaded(others)
   if not ok then error(module, 0) end
   return module
 end
 
-local function proxy(...)
-  local names = { ... }
+--- The module, for reading its fields.
+---@param name string
+---@return table
+function lazy.module(name)
+  if rawget(_G, "ngx") then return require(name) end
   return setmetatable({}, {
     __index = function(self, field)
-      self[field] = load_for_copy(unpack(names))[field]
+      self[field] = load_for_copy(name)[field]
       return rawget(self, field)
     end,
   })
 end
 
---- The module, for reading its fields.
+--- A module that few answers need. Its file is read before a request is sent: when the
+--- answer is received, the process may have no descriptor left, or the folder another
+--- version of the library. The same goes for modules that only such modules require.
 ---@param name string
 ---@return table
-function lazy.module(name)
-  return rawget(_G, "ngx") and require(name) or proxy(name)
-end
-
---- A module that few answers need, and the names of those that it requires and that are
---- held, too. Its file is read before a request is sent: when the answer is received, the
---- process may have no descriptor left, or the folder another version of the library.
----@param name string
----@return table
-function lazy.held(name, ...)
-  if rawget(_G, "ngx") then return require(name) end
-  for _, one in ipairs { name, ... } do unread[#unread + 1] = one end
-  return proxy(name, ...)
+function lazy.held(name)
+  if not rawget(_G, "ngx") then unread[name] = true end
+  return lazy.module(name)
 end
 
 local function read(name)
@@ -96,9 +94,11 @@ end
 --- Reads the files of modules that are held. A module that is not in a file beside this
 --- one is loaded.
 function lazy.read_held()
-  for i = #unread, 1, -1 do
-    read(unread[i])
-    unread[i] = nil
+  local name = next(unread)
+  while name do
+    unread[name] = nil
+    read(name)
+    name = next(unread)
   end
 end
 

@@ -9,7 +9,9 @@
 -- be".
 
 local json = require "grid.json"
-local argument = require "grid.argument"
+local lazy = require "grid.lazy"
+
+local argument = lazy.module "grid.argument"
 
 local schema = {}
 

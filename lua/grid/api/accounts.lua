@@ -3,6 +3,7 @@
 -- Does not know: connections, attempts and hosts.
 
 local core = require "grid.core"
+local endpoint = require "grid.api.endpoint"
 local errors = require "grid.errors"
 local display = require "grid.display"
 local json = require "grid.json"
@@ -14,7 +15,7 @@ local schema = require "grid.schema"
 local accounts = {}
 
 local function path_of(what, address)
-  return "/accounts/" .. operations.path_part(what, "address", address)
+  return "/accounts/" .. endpoint.path_part(what, "address", address)
 end
 
 --- GET /accounts/{address}

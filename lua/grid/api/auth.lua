@@ -1,24 +1,27 @@
--- Builds the operations of /auth in Grid's API.
--- Owns: paths, fields and bodies of /auth, and the checks of the answers. Each builder
+-- Builds the refresh of a session in Grid's API.
+-- Owns: its path and fields, and the checks of a session and of a public key. The builder
 -- returns an operation | nil, error.
 -- Does not know: connections, attempts and hosts.
 
-local errors = require "grid.errors"
 local json = require "grid.json"
+local lazy = require "grid.lazy"
 local operations = require "grid.api.operation"
 local refresh_body = require "grid.api.refresh_body"
 local session = require "grid.api.session"
 local schema = require "grid.schema"
 
+local errors = lazy.module "grid.errors"
+
 local auth = {}
 
-local function check_session(payload)
+--- The fault of a decoded kms_payload as a phrase | nil
+function auth.session_problem(payload)
   if type(payload) ~= "table" then return "the answer has no kms_payload" end
   return session.problem(payload)
 end
 
 local function check_refreshed(data)
-  return check_session(type(data) == "table" and data.kms_payload)
+  return auth.session_problem(type(data) == "table" and data.kms_payload)
 end
 
 local REFRESHED_SESSION = { "kms_payload" }
@@ -39,9 +42,9 @@ local PRIVATE_KEYS = { "PRIVATE KEY", "^%s*wallet%-auth:", "^%s*MI..AgE[AB]", "^
 -- The last public key, which most calls of a program share, is not checked again.
 local last_public_key
 
--- Refuses a private key: the caller may have passed keys:export() instead of
--- keys.public_key.
-local function check_public_key(text)
+--- Refuses a private key: the caller may have passed keys:export() instead of
+--- keys.public_key. -> error | nil
+function auth.check_public_key(text)
   if text == last_public_key then return nil end
   for _, pattern in ipairs(PRIVATE_KEYS) do
     if text:find(pattern) then
@@ -62,66 +65,13 @@ end
 --- POST /auth/refresh-session
 function auth.refresh_session(what, request)
   schema.check(what, REFRESH, request, "request")
-  local problem = check_public_key(request.encryption_public_key)
+  local problem = auth.check_public_key(request.encryption_public_key)
   if problem then return nil, problem end
   local body, sent = refresh_body.new(request.encryption_public_key, json.at(request, "kms_payload"))
   if not body then return nil, sent end
   return operations.new {
     method = "POST", path = "/auth/refresh-session", body = body, check = check_refreshed,
     session_at = REFRESHED_SESSION, session_sent = sent,
-  }
-end
-
----@class (exact) grid.InitAuthRequest
----@field email string
----@field provider? string "privy"
-local INIT_AUTH = {
-  email = { type = "string", required = true, check = schema.not_empty },
-  provider = { type = "string", check = schema.not_empty },
-}
-
---- POST /auth
-function auth.init_auth(what, request)
-  schema.check(what, INIT_AUTH, request, "request")
-  return operations.new {
-    method = "POST", path = "/auth", check = operations.check_object,
-    fields = { email = request.email, provider = request.provider or "privy" },
-  }
-end
-
----@class (exact) grid.CompleteAuthRequest
----@field email string
----@field otp_code string
----@field encryption_public_key string base64 of the SPKI DER of a P-256 key
----@field otp_id? string from the answer of init_auth, if several passwords are pending; null is none
-local COMPLETE_AUTH = {
-  email = { type = "string", required = true, check = schema.not_empty },
-  otp_code = { type = "string", required = true, check = schema.not_empty },
-  encryption_public_key = { type = "string", required = true, check = schema.not_empty },
-  otp_id = { type = { "string" }, or_null = true, check = schema.not_empty },
-}
-
--- The first element of `authentication` has the form of refresh-session's kms_payload.
-local function check_verified(data)
-  local authentication = type(data) == "table" and data.authentication
-  local problem = check_session(type(authentication) == "table" and authentication[1])
-  return problem and problem:gsub("kms_payload", "authentication")
-end
-
-local VERIFIED_SESSION = { "authentication", 1 }
-
---- POST /auth/verify
-function auth.complete_auth(what, request)
-  schema.check(what, COMPLETE_AUTH, request, "request")
-  local problem = check_public_key(request.encryption_public_key)
-  if problem then return nil, problem end
-  return operations.new {
-    method = "POST", path = "/auth/verify", check = check_verified, session_at = VERIFIED_SESSION, fields = {
-      email = request.email,
-      otp_code = request.otp_code,
-      kms_provider = "privy",
-      kms_provider_config = { encryption_public_key = request.encryption_public_key, otp_id = json.at(request, "otp_id") },
-    },
   }
 end
 

@@ -2,18 +2,19 @@
 -- Owns: the options of a client, and its public methods.
 -- Does not know: attempts and waits, which are in grid.http; the fields of an operation.
 
-local argument = require "grid.argument"
 local auth = require "grid.api.auth"
-local errors = require "grid.errors"
 local http = require "grid.http"
 local lazy = require "grid.lazy"
-local operations = require "grid.api.operation"
 local options = require "grid.api.options"
 local requests = require "grid.api.request"
 local schema = require "grid.schema"
 
+local argument = lazy.module "grid.argument"
+local errors = lazy.module "grid.errors"
 local accounts = lazy.module "grid.api.accounts"
 local batch = lazy.module "grid.api.batch"
+local endpoint = lazy.module "grid.api.endpoint"
+local login = lazy.module "grid.api.login"
 
 local client = {}
 
@@ -71,12 +72,12 @@ Client.refresh_session = method("refresh_session", auth.refresh_session)
 
 --- Sends a one-time password to an address: POST /auth.
 ---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.init_auth = method("init_auth", auth.init_auth)
+Client.init_auth = method("init_auth", function(...) return login.init_auth(...) end)
 
 --- Exchanges the one-time password for a session: POST /auth/verify. The result has
 --- kms_payload_json.
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.complete_auth = method("complete_auth", auth.complete_auth)
+Client.complete_auth = method("complete_auth", function(...) return login.complete_auth(...) end)
 
 -- Separates `admin`, an option of update_account only, from the options of a call.
 local function split_admin(what, given)
@@ -147,7 +148,7 @@ end
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
 function Client:request(verb, path, body, given)
-  return carry_out(self, "client:request", given, operations.request, verb, path, body)
+  return carry_out(self, "client:request", given, endpoint.request, verb, path, body)
 end
 
 --- Performs many refreshes, at most `concurrency` (64) at once, over shared connections.

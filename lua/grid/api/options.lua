@@ -3,11 +3,14 @@
 -- the environment variables for them.
 -- Does not know: the use of an option.
 
-local argument = require "grid.argument"
 local ascii = require "grid.ascii"
-local pasted = require "grid.pasted"
+local lazy = require "grid.lazy"
 local schema = require "grid.schema"
 local transport = require "grid.http.options"
+
+local argument = lazy.module "grid.argument"
+local header_fields = lazy.module "grid.http.header_fields"
+local pasted = lazy.module "grid.pasted"
 
 local options = {}
 
@@ -63,7 +66,7 @@ options.many = {
 local function check(what, fields, given)
   schema.check(what, fields, given)
   if not given.headers then return end
-  transport.check_headers(what, given.headers)
+  header_fields.check(what, given.headers)
   for name in pairs(given.headers) do
     local option = SET_BY_OPTION[ascii.lower(name)]
     if option then argument.raise("%s: headers: '%s' is set by the option '%s'", what, name, option) end
@@ -81,8 +84,9 @@ options.variables = { api_key = "GRID_API_KEY", environment = "GRID_ENVIRONMENT"
 
 local function from_environment(name)
   local variable = options.variables[name]
-  local value = variable and pasted.trim(os.getenv(variable) or "")
-  if value == nil or value == "" then return nil end
+  local text = variable and os.getenv(variable)
+  local value = text and pasted.trim(text) or ""
+  if value == "" then return nil end
   local expected = options.client[name].check and options.client[name].check(value)
   if expected then argument.raise("$%s must be %s", variable, expected) end
   return value

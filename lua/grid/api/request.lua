@@ -4,8 +4,10 @@
 
 local ascii = require "grid.ascii"
 local core = require "grid.core"
-local errors = require "grid.errors"
+local lazy = require "grid.lazy"
 local response = require "grid.api.response"
+
+local errors = lazy.module "grid.errors"
 
 local request = {}
 

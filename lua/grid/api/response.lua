@@ -9,7 +9,7 @@ local lazy = require "grid.lazy"
 local request_id = require "grid.api.request_id"
 local session = require "grid.api.session"
 
-local failure = lazy.held("grid.api.failure", "grid.http.redact")
+local failure = lazy.held "grid.api.failure"
 
 local unpack = table.unpack or unpack
 

@@ -14,6 +14,7 @@ local core = require "grid.core"
 local dpop = require "grid.exchange.dpop"
 local encoding = require "grid.exchange.encoding"
 local errors = require "grid.errors"
+local header_fields = require "grid.http.header_fields"
 local json = require "grid.json"
 local metadata = require "grid.exchange.metadata"
 local pasted = require "grid.pasted"
@@ -87,7 +88,7 @@ local SET = { authorization = true, accept = true, ["content-type"] = true, dpop
 local function check_reuse(options)
   local header = options.idempotency_header
   if header then
-    transport.check_headers(WHAT, { [header] = "" })
+    header_fields.check(WHAT, { [header] = "" })
     if SET[ascii.lower(header)] then argument.raise("%s: 'idempotency_header': the exchange sets '%s' itself", WHAT, header) end
   end
   if options.reuse == "idempotent" and not header then

@@ -2,7 +2,9 @@
 -- Owns: the fields of that value. Pure: values in, values out.
 -- Does not know: the meaning of a status or a body.
 
-local errors = require "grid.errors"
+local lazy = require "grid.lazy"
+
+local errors = lazy.module "grid.errors"
 
 local answer = {}
 

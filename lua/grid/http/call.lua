@@ -3,11 +3,12 @@
 -- Does not know: how the program waits (the scheduler runs calls); the meaning of an
 -- answer, which `judge` of the request decides; what may be repeated.
 
-local errors = require "grid.errors"
 local lazy = require "grid.lazy"
 
+local errors = lazy.module "grid.errors"
 local events = lazy.module "grid.http.event"
-local retry = lazy.held("grid.http.retry", "grid.random")
+local retry = lazy.held "grid.http.retry"
+lazy.held "grid.random" -- of grid.http.retry
 
 local call = {}
 local Call = { __index = call }

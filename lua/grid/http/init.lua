@@ -3,16 +3,17 @@
 -- run them.
 -- Does not know: any service, and the meaning of an answer.
 
-local argument = require "grid.argument"
 local call = require "grid.http.call"
 local core = require "grid.core"
-local errors = require "grid.errors"
 local hosts = require "grid.host"
 local lazy = require "grid.lazy"
 local options = require "grid.http.options"
 local reactor = require "grid.http.reactor"
 local scheduler = require "grid.http.scheduler"
 
+local argument = lazy.held "grid.argument"
+local errors = lazy.held "grid.errors"
+lazy.held "grid.outcome" -- of grid.errors
 local event_loop = lazy.module "grid.http.event_loop"
 local requests = lazy.module "grid.http.request"
 
@@ -76,9 +77,9 @@ end
 local function engine_of(self)
   if self.holder and self.holder:is_usable() then return self.holder end
   if self.holder then self.holder:close() end
-  local holder, err = errors.core_result(core.engine())
+  local holder, kind, code, message = core.engine()
   self.holder = holder or false
-  if not holder then return nil, errors.untried(err) end
+  if not holder then return nil, errors.untried(errors.from_core(kind, code, message)) end
   return holder
 end
 

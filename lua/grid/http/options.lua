@@ -1,8 +1,7 @@
 -- Declares and checks the options of the HTTP layer.
--- Owns: names, types and defaults of options; which URLs and headers are accepted.
+-- Owns: names, types and defaults of options; which URLs are accepted.
 -- Does not know: services and their options.
 
-local argument = require "grid.argument"
 local ascii = require "grid.ascii"
 local hosts = require "grid.host"
 local schema = require "grid.schema"
@@ -122,35 +121,6 @@ function options.resolve(what, declared, given, fallback)
     resolved[name] = value
   end
   return resolved
-end
-
--- Headers that libcurl sets: they frame the message or are specific to the connection
--- (RFC 9110 7.6.1).
-local FRAMING = {}
-for _, name in ipairs {
-  "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
-  "transfer-encoding", "upgrade",
-} do FRAMING[name] = true end
-
--- A token of RFC 9110 5.6.2.
-local NAME = "^[0-9A-Za-z!#$%%&'*+.^_`|~-]+$"
-
-local MAX_HEADERS = 100 -- grid.core takes a few more
-
---- Raises unless `headers` maps field names to strings. A value with control characters
---- is refused when the request is sent.
-function options.check_headers(what, headers)
-  schema.refuse_view(what, "headers", headers)
-  local count = 0
-  for name, value in pairs(headers) do
-    count = count + 1
-    if count > MAX_HEADERS then argument.raise("%s: headers: more than %d", what, MAX_HEADERS) end
-    if type(name) ~= "string" or not name:find(NAME) then
-      argument.raise("%s: headers: the name of a field is expected, got '%s'", what, tostring(name))
-    end
-    if type(value) ~= "string" then argument.raise_type(value, "%s: headers: '%s' must be a string", what, name) end
-    if FRAMING[ascii.lower(name)] then argument.raise("%s: headers: '%s' is set by libcurl", what, name) end
-  end
 end
 
 return options

@@ -5,6 +5,7 @@
 local answers = require "grid.http.answer"
 local argument = require "grid.argument"
 local ascii = require "grid.ascii"
+local header_fields = require "grid.http.header_fields"
 local options = require "grid.http.options"
 local schema = require "grid.schema"
 
@@ -72,7 +73,7 @@ function request.compose(http, what, requested, given)
   schema.check(what, REQUEST, requested, "request")
   schema.check(what, options.call, given)
   local headers = requested.headers or {}
-  options.check_headers(what, headers)
+  header_fields.check(what, headers)
   local url, path = locate(http, what, requested.url)
   return {
     method = requested.method, url = url, path = path, headers = lines_of(http, headers),

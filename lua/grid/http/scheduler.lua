@@ -4,8 +4,10 @@
 -- Does not know: HTTP, the decisions of a call, and how a host waits, which is in the
 -- reactor.
 
-local errors = require "grid.errors"
+local lazy = require "grid.lazy"
 local reactor = require "grid.http.reactor"
+
+local errors = lazy.module "grid.errors"
 
 local scheduler = {}
 local Scheduler = { __index = scheduler }
@@ -136,7 +138,8 @@ function scheduler:read()
   self.finished = {}
   for i = 1, #finished do
     local call = finished[i]
-    if self:obstacle() == errors.forked then return true end -- in the handler of the previous call
+    local obstacle = self:obstacle()
+    if obstacle and obstacle == errors.forked then return true end -- in the handler of the previous call
     self.calls[call.id] = nil
     reactor.remove(call.id)
     local next_attempt, problem = conclude(call, self.host.now())
@@ -212,8 +215,10 @@ function scheduler:advance()
   while not self:is_over() do
     if self.source then self:fill() end
     local obstacle = self:obstacle()
-    if obstacle == errors.cancelled then self:read() end -- answers received before are results
-    if obstacle then self:cancel(obstacle) end
+    if obstacle then
+      if obstacle == errors.cancelled then self:read() end -- answers received before are results
+      self:cancel(obstacle)
+    end
     local moved = self:read()
     local pause = next(self.sleeping) and not self.http.closed and self:start_due()
     if not moved and #self.finished == 0 and self.active > 0 and not self.http.closed then
