@@ -203,4 +203,23 @@ function rig.spoiled(store, spoil)
   return wrapped
 end
 
+--- A keeper with the session "me" over a store in memory, which takes no record while
+--- `disk.is_down`: from the moment at which the first answer goes out.
+--- -> server, keeper, its events, disk
+function rig.failing_store(given)
+  local server, disk = rig.server(), { is_down = false }
+  local options = { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+    if disk.is_down then error "no space left" end
+    return put(...)
+  end }) }
+  for name, value in pairs(given or {}) do options[name] = value end
+  local keeper, events = rig.keeper(server, options)
+  assert(keeper:add("me", rig.TOKENS))
+  server.faults[1] = function(self, request, execute)
+    disk.is_down = true
+    return execute(self, request)
+  end
+  return server, keeper, events, disk
+end
+
 return rig

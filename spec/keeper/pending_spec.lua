@@ -24,22 +24,10 @@ after_each(function()
 end)
 
 describe("an answer that the store does not take", function()
-  local is_down, answers
+  local disk
 
-  -- The store fails from the moment at which the answer goes out.
   local function start_failing(given)
-    is_down, answers = false, 0
-    local options = { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
-      if is_down then error "no space left" end
-      return put(...)
-    end }) }
-    for name, value in pairs(given or {}) do options[name] = value end
-    start(options)
-    assert(keeper:add("me", rig.TOKENS))
-    server.faults[1] = function(self, request, execute)
-      is_down, answers = true, answers + 1
-      return execute(self, request)
-    end
+    server, keeper, events, disk = rig.failing_store(given)
   end
 
   it("stays in memory until the store is back, and is given to no caller before", function()
@@ -47,7 +35,7 @@ describe("an answer that the store does not take", function()
     local _, err = keeper:refresh("me", { timeout = 0 })
     raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
     assert.equal("access-0", assert(keeper:get "me").access_token)
-    is_down = false
+    disk.is_down = false
     rig.pass(6)
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.same({ 1, 0 }, { server.executions, server.reuses })
@@ -77,7 +65,7 @@ describe("an answer that the store does not take", function()
   it("is saved by close", function()
     start_failing()
     keeper:refresh("me", { timeout = 0 })
-    is_down = false
+    disk.is_down = false
     local store = keeper.store
     keeper:close()
     keeper = rig.keeper(server, { store = store })
@@ -96,7 +84,7 @@ describe("an answer that the store does not take", function()
       assert.equal(keys == "plain", text:find("refresh-1", 1, true) ~= nil)
       rig.pass(6)
       assert.equal("access-1", assert(keeper:get "me").access_token) -- the store has the one before
-      is_down = false
+      disk.is_down = false
       local other, told = rig.keeper(server, { store = keeper.store, spool = path, seal_keys = seal_keys })
       assert.equal(1, other:status "me".generation)
       other:refresh_due()
@@ -156,7 +144,7 @@ describe("an answer that the store does not take", function()
     local path = folder.path .. "/spool"
     start_failing { spool = path }
     assert(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     local other, told = rig.keeper(server, { store = keeper.store, spool = path })
     assert(other:add("you", { access_token = "access-0", refresh_token = "you-0", expires_in = 3600 }))
     assert(other:refresh "you")
@@ -173,7 +161,7 @@ describe("an answer that the store does not take", function()
     assert.is_nil(other:refresh("none"))
     other.has_opened_spool = true
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
-    is_down = false
+    disk.is_down = false
     rig.pass(4000)
     assert.equal("access-2", assert(other:get "me").access_token)
     assert.same({ 2, 0 }, { server.executions, server.reuses })
@@ -185,7 +173,7 @@ describe("an answer that the store does not take", function()
     local path, failures = folder.path .. "/spool", 0
     start_failing { spool = path }
     assert(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     local other, told = rig.keeper(server, { spool = path, store = rig.spoiled(keeper.store, { put = function(put, ...)
       failures = failures + 1
       if failures == 1 then error "the disk failed once" end
@@ -208,125 +196,28 @@ describe("an answer that the store does not take", function()
     local exchange = rig.exchange(server, { reuse = "idempotent", idempotency_header = "Idempotency-Key" })
     keeper, events = rig.keeper(server, { store = keeper.store, spool = path, exchange = exchange })
     server.faults[1] = function()
-      is_down = true
+      disk.is_down = true
       return rig.response(200, "<html>")
     end
     assert.is_nil(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     server.faults[1] = function(self, request, execute)
-      is_down = true
+      disk.is_down = true
       return execute(self, request)
     end
     assert.equal("access-1", assert(keeper:refresh "me").access_token)
     assert.equal("spooled failed replayed spooled", rig.names(events))
-    is_down = false
+    disk.is_down = false
     local other, told = rig.keeper(server, { store = keeper.store, spool = path })
     other:refresh_due()
     assert.equal("adopted", rig.names(told))
     other:close()
   end)
 
-  it("is dropped from memory and spool, if the session was removed meanwhile", function()
-    folder = child.folder()
-    start_failing { spool = folder.path .. "/spool" }
-    assert(keeper:refresh "me")
-    is_down = false
-    assert.is_true(keeper:remove "me")
-    keeper:refresh_due()
-    assert.equal("added spooled removed dropped", rig.names(events))
-    assert.same({}, keeper.spool:list(10))
-  end)
-
-  it("is revoked by the keeper that finds it, if the session was removed meanwhile", function()
-    folder = child.folder()
-    start_failing { spool = folder.path .. "/spool" }
-    assert(keeper:add("you", { access_token = "a", refresh_token = "you-0", expires_in = 3600 }))
-    assert(keeper:refresh "me")
-    is_down = false
-    assert.is_true(keeper:remove "me")
-    local revoked, store = 0, rig.spoiled(keeper.store, {})
-    store.name = function() end -- no name
-    local other, told = rig.keeper(server, { store = store, spool = folder.path .. "/spool" })
-    other.exchange.revoke = function() revoked = revoked + 1 end
-    other:refresh_due()
-    assert.same({ "dropped", 1 }, { rig.names(told), revoked })
-    assert.same({}, keeper.spool:list(10))
-    assert.is_nil(keeper:get "me")
-    other:close()
-  end)
-
-  it("is revoked later, if the server does not answer the first revocation of several", function()
-    folder = child.folder()
-    local port, close = raw_rig.silent_port()
-    local path, revocation_url = folder.path .. "/spool", ("http://127.0.0.1:%d/revoke"):format(port)
-    start_failing { spool = path }
-    for i = 1, 3 do
-      is_down = false
-      assert(keeper:add("s" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
-      server.faults[1] = function(self, request, execute)
-        is_down = true
-        return execute(self, request)
-      end
-      assert(keeper:refresh("s" .. i))
-    end
-    is_down = false
-    for i = 1, 3 do assert.is_true(keeper:remove("s" .. i)) end
-    local exchange = rig.exchange(server, { revocation_url = revocation_url })
-    local other, told = rig.keeper(server, { store = keeper.store, spool = path, exchange = exchange, timeout = 0.2 })
-    assert(other:refresh "me")
-    assert.equal("dropped refreshed", rig.names(told))
-    assert.equal(2, #other.spool:list(10))
-    exchange.revoke = nil
-    other:refresh_due()
-    assert.equal("dropped refreshed dropped dropped", rig.names(told))
-    assert.same({}, other.spool:list(10))
-    other:close()
-    close()
-  end)
-
-  it("is neither dropped nor revoked by a keeper whose store is empty, since it may not be mounted yet", function()
-    folder = child.folder()
-    start_failing { spool = folder.path .. "/spool" }
-    assert(keeper:refresh "me")
-    is_down = false
-    local revoked, is_mounted = 0, false
-    local other, told = rig.keeper(server, { spool = folder.path .. "/spool", store = rig.spoiled(keeper.store, {
-      get = function(get, ...) if is_mounted then return get(...) end end,
-      due = function(due, ...) return is_mounted and due(...) or {} end,
-      list = function(list, ...) return is_mounted and list(...) or {} end,
-    }) })
-    other.exchange.revoke = function() revoked = revoked + 1 end
-    assert(other:refresh_due())
-    is_mounted = true
-    assert(other:refresh_due())
-    assert.same({ "adopted", 0 }, { rig.names(told), revoked })
-    assert.equal("access-1", assert(other:get "me").access_token)
-    other:close()
-  end)
-
-  it("is not revoked, if it brought no new refresh token", function()
-    folder = child.folder()
-    start_failing { spool = folder.path .. "/spool" }
-    assert(keeper:add("you", { access_token = "a", refresh_token = "you-0", expires_in = 3600 }))
-    server.faults[1] = function()
-      is_down = true
-      return rig.response(200, '{"access_token":"access-1"}')
-    end
-    assert(keeper:refresh "me")
-    is_down = false
-    assert.is_true(keeper:remove "me")
-    local revoked = 0
-    local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
-    other.exchange.revoke = function() revoked = revoked + 1 end
-    other:refresh_due()
-    assert.same({ "dropped", 0 }, { rig.names(told), revoked })
-    assert.same({}, keeper.spool:list(10))
-    other:close()
-  end)
-
   it("goes to the spool also if another keeper has saved another answer to the same token meanwhile", function()
     folder = child.folder()
-    server, is_down = rig.server(), false
+    local is_down = false
+    server = rig.server()
     local function given(options)
       options.exchange = rig.exchange(server, { reuse = "grace", reuse_seconds = 1000 })
       return options
@@ -367,7 +258,7 @@ describe("an answer that the store does not take", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }
     assert(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
     other.spool = rig.spoiled(other.spool, { remove = function() error "the file system is read-only" end })
     other.spool.prepare, other.spool.list_readable = function() return true end, other.spool.list
@@ -385,7 +276,7 @@ describe("an answer that the store does not take", function()
     start_failing { spool = folder.path .. "/spool" }
     for i = 1, 1000 do assert(keeper.spool:put(("\0%d"):format(i), nil, "not to be read")) end
     assert(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     local other, told = rig.keeper(server, { store = keeper.store, spool = folder.path .. "/spool" })
     other:refresh_due()
     assert.equal("adopted", rig.names(told))
@@ -397,7 +288,7 @@ describe("an answer that the store does not take", function()
     local path = folder.path .. "/spool"
     start_failing { spool = path }
     assert(keeper:refresh "me")
-    is_down = false
+    disk.is_down = false
     folder:run(("mkdir %s/00/%s %s/ff/%s"):format(path, ("00"):rep(32), path, ("ff"):rep(32)))
     local other, told = rig.keeper(server, { store = keeper.store, spool = path })
     for _ = 1, 2 do other:refresh_due() end
@@ -422,7 +313,7 @@ describe("an answer that the store does not take", function()
       assert.equal(1, #keeper.spool:list(10))
       other:close()
     end
-    is_down = false
+    disk.is_down = false
     keeper:refresh_due()
     assert.equal("access-1", assert(keeper:get "me").access_token)
     assert.equal(2, keeper:status "me".generation)
