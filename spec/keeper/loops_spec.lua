@@ -151,6 +151,30 @@ for name, new_program in pairs(loops) do
       assert.equal("added refreshed", rig.names(events))
     end)
 
+    it("returns no older session to a caller whose read ends after another one has refreshed", function()
+      local slow, generations = {}, {}
+      local me = start { recheck = 0, store = rig.spoiled(grid.store.memory(), { get = function(get, ...)
+        local read = slow.read
+        slow.read = nil
+        if read then program.sleep(0.3) end
+        if read == "fails" then return nil, "down" end
+        return get(...)
+      end }) }
+      local function note() generations[#generations + 1] = keeper:get(me).generation end
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        for _, read in ipairs { "fails", "works" } do
+          slow.read = read
+          program.spawn(note)
+          while slow.read do program.sleep(0.01) end
+          assert(keeper:refresh(me))
+          program.sleep(0.4)
+        end
+      end)
+      program.run()
+      assert.same({ 2, 3 }, generations)
+    end)
+
     if name == "luv" and coroutine.close then
       it("finishes the refresh of a coroutine that was closed", function()
         local me = start(nil, "?delay=0.2")

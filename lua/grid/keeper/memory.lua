@@ -199,22 +199,32 @@ local function unreadable(keeper, entry, now, err)
   return entry, err
 end
 
+-- Compares an entry, if there is one, with the store. -> record, rev | "same" | nil: none
+-- | nil, error
+local function compare(keeper, id, entry, must_read)
+  if entry and not must_read and access.is_unchanged(keeper, id, entry.rev) then return "same" end
+  return access.read(keeper, id, entry and entry.rev)
+end
+
+local function confirm(keeper, entry, now)
+  if entry.obtained then age_again(entry, keeper:env()) end
+  entry.checked = now
+  arm(keeper, entry)
+  return entry
+end
+
 --- The entry of an id, compared with the store if it is due, or if `must_compare`. ->
 --- entry [, error of the store] | nil, error
 function memory.current(keeper, id, must_compare)
   local entry, now = keeper.entries[id], clock.boot()
   if entry and not must_compare and now < entry.checked + keeper.recheck then return entry end
   local edits = keeper.census.edits
-  local is_unchanged = entry and not must_compare and access.is_unchanged(keeper, id, entry.rev)
-  local record, rev
-  if not is_unchanged then record, rev = access.read(keeper, id, entry and entry.rev) end
-  if is_unchanged or record == "same" then
-    if entry.obtained then age_again(entry, keeper:env()) end
-    entry.checked = now
-    arm(keeper, entry)
-    return entry
-  end
-  if not record and rev then return unreadable(keeper, entry, now, rev) end
+  local record, rev = compare(keeper, id, entry, must_compare)
+  local is_failed = not record and rev
+  -- Another coroutine has adopted a record, or has removed the session, during the read.
+  if (is_failed or record == "same") and keeper.entries[id] ~= entry then return memory.current(keeper, id) end
+  if record == "same" then return confirm(keeper, entry, now) end
+  if is_failed then return unreadable(keeper, entry, now, rev) end
   if not record or record.state == "removed" then
     memory.clear(keeper, id, record, rev)
     return nil, failure.not_found(id)
