@@ -73,6 +73,22 @@ describe("an error inside nginx", function()
     assert.matches("no memory", said.problem)
   end)
 
+  it("of ngx.timer.at is told by keeper:start, with the directive that limits timers", function()
+    scene = scenes.start {
+      http = [[
+        lua_max_pending_timers 1;
+        init_worker_by_lua_block {
+          ngx.timer.at(600, function() end)
+          local _, err = require("spec.nginx.keeper_app").keeper:start()
+          start_error = tostring(err)
+        }
+      ]],
+      locations = "location = /told { content_by_lua_block { ngx.print(start_error) } }",
+    }
+    local told = scene.nginx:get "/told"
+    assert.matches("no_background.*since nginx has no free timer.*lua_max_pending_timers", told)
+  end)
+
   it("in the loop of keeper:start does not end the rounds", function()
     scene = scenes.start { locations = FAIL, http = [[
       init_worker_by_lua_block {

@@ -14,7 +14,7 @@ local host = {}
 ---@field now fun(): number seconds on a monotonic clock
 ---@field sleep? fun(seconds: number) other coroutines run meanwhile
 ---@field wait? fun(descriptor: integer, seconds: number) until the descriptor is readable, at most `seconds`
----@field spawn? fun(f: function, ...): true? runs f(...) concurrently; nil: not possible now
+---@field spawn? fun(f: function, ...): true?, string? runs f(...) concurrently; nil: not possible now, and why
 ---@field obstacle? fun(): string? why a call cannot wait in the current phase or function; nil: it can
 ---@field condition? fun(): table { wait, signal, is_abandoned, close }; only in the hosts of this library, like all fields below
 ---@field poller? fun(engine: grid.core.engine): table { wait(seconds, has_finished), wake(seconds), is_ended?, close }

@@ -107,15 +107,16 @@ end
 
 -- The first timer of a worker makes ngx_lua open a connection, which nginx closes when
 -- the worker begins to exit. A connection that is opened later causes an alert, so an
--- exiting worker creates no first timer. -> true | nil: nginx has no free timer
+-- exiting worker creates no first timer. -> true | nil, cause: nginx has no free timer
 local function create_timer(now)
-  if not has_created and ngx.worker.exiting() then return nil end
+  if not has_created and ngx.worker.exiting() then return nil, "this worker of nginx ends" end
   local timer = current or {
     tasks = {}, alive = 0, started = 0, is_running = false, is_first = not has_created, created_at = now,
     semaphore = assert(semaphores.new()), witness = nil,
   }
   has_created = true
-  if not ngx.timer.at(0, run_timer, timer) then return nil end
+  local ok, problem = ngx.timer.at(0, run_timer, timer)
+  if not ok then return nil, ("nginx has no free timer (%s; lua_max_pending_timers limits them)"):format(tostring(problem)) end
   timer.created_at = now
   current = timer
   return true
@@ -140,26 +141,31 @@ end
 -- ngx.timer.at raises an error in these phases.
 local WITHOUT_TIMERS = { init = true, exit_worker = true }
 
+local function no_timers_in(phase)
+  return ("nginx has no timers in the phase '%s'"):format(phase)
+end
+
 --- -> nil: this Lua VM may use `every` | the cause
 function timers.background_obstacle()
   local phase = ngx.get_phase()
-  if WITHOUT_TIMERS[phase] then return ("nginx has no timers in the phase '%s'"):format(phase) end
+  if WITHOUT_TIMERS[phase] then return no_timers_in(phase) end
   claim = claim or core.claim(ngx.config.subsystem == "stream" and 2 or 1)
   return not claim and "another Lua VM of this worker does so already (lua_code_cache off makes one for each request)" or nil
 end
 
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
 --- locals of the caller, since they are lost when nginx ends the caller's thread: pass
---- such values as arguments. -> true | nil: nginx has no free timer here
+--- such values as arguments. -> true | nil, cause: nginx has no free timer here
 function timers.spawn(f, ...)
-  if WITHOUT_TIMERS[ngx.get_phase()] then return nil end
+  local phase = ngx.get_phase()
+  if WITHOUT_TIMERS[phase] then return nil, no_timers_in(phase) end
   local now = core.now()
   drop_ended()
   local is_dropped = current and not current.is_running and now - current.created_at > TIMER_TIMEOUT
-  if former and is_dropped then
-    fall_back()
-  elseif (not current or is_dropped) and not create_timer(now) then
-    if not former then return nil end
+  local has_timer, cause = current and not is_dropped, nil
+  if not has_timer and not (former and is_dropped) then has_timer, cause = create_timer(now) end
+  if not has_timer then
+    if not former then return nil, cause end
     fall_back()
   end
   current.tasks[#current.tasks + 1] = { count = select("#", ...) + 1, f, ... }

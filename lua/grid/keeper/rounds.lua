@@ -84,11 +84,11 @@ local function check_often(host, ticker)
   if host.every then host.every(math.max(SHORTEST_CHECK, math.min(ticker.every, LONGEST_CHECK)), revive, ticker) end
 end
 
-local function no_background(host, obstacle)
+local function no_background(host, cause)
   return errors.new {
     kind = "request", code = "no_background",
     message = ("the host '%s' cannot run code in the background here%s: call keeper:run, or keeper:refresh_due at intervals; "
-      .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name, obstacle and ", since " .. obstacle or ""),
+      .. "in nginx, call keeper:start in init_worker_by_lua"):format(host.name, cause and ", since " .. tostring(cause) or ""),
   }
 end
 
@@ -101,12 +101,14 @@ function rounds.start(keeper, given)
   local obstacle = host.background_obstacle and host.background_obstacle()
   if obstacle then return nil, no_background(host, obstacle) end
   keeper.ticker = ticker
-  if host.spawn and host.spawn(tick, keeper, ticker) then
+  local ok, cause
+  if host.spawn then ok, cause = host.spawn(tick, keeper, ticker) end
+  if ok then
     check_often(host, ticker)
     return true
   end
   keeper.ticker = false
-  return nil, no_background(host)
+  return nil, no_background(host, cause)
 end
 
 --- Ends the rounds.
