@@ -55,8 +55,8 @@ end
 
 local function check_prepared(prepared)
   if type(prepared) ~= "table" then return "there is no prepared transaction" end
-  if type(prepared.transaction) ~= "string" then return "the prepared transaction has no transaction" end
-  if type(prepared.kms_payloads) ~= "table" then return "the prepared transaction has no kms_payloads" end
+  if type(prepared.transaction) ~= "string" then return "the prepared transaction has no member 'transaction'" end
+  if type(prepared.kms_payloads) ~= "table" then return "the prepared transaction has no member 'kms_payloads'" end
   for i, payload in ipairs(prepared.kms_payloads) do
     if type(payload) ~= "table" or type(payload.payload) ~= "string" then
       return ("kms_payloads[%d] has no payload"):format(i)

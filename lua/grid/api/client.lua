@@ -59,7 +59,7 @@ end
 
 client.carry_out = carry_out
 
-local function method(name, build)
+local function method_of(name, build)
   local what = "client:" .. name
   return function(self, request, given)
     return carry_out(self, what, given, build, request)
@@ -68,16 +68,16 @@ end
 
 --- Returns a session with a new key, and possibly new tokens: POST /auth/refresh-session.
 ---@type fun(self: grid.Client, request: grid.RefreshRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.refresh_session = method("refresh_session", auth.refresh_session)
+Client.refresh_session = method_of("refresh_session", auth.refresh_session)
 
 --- Sends a one-time password to an address: POST /auth.
 ---@type fun(self: grid.Client, request: grid.InitAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.init_auth = method("init_auth", function(...) return login.init_auth(...) end)
+Client.init_auth = method_of("init_auth", function(...) return login.init_auth(...) end)
 
 --- Exchanges the one-time password for a session: POST /auth/verify. The result has
 --- kms_payload_json.
 ---@type fun(self: grid.Client, request: grid.CompleteAuthRequest, options?: grid.CallOptions): grid.Result?, grid.Error?
-Client.complete_auth = method("complete_auth", function(...) return login.complete_auth(...) end)
+Client.complete_auth = method_of("complete_auth", function(...) return login.complete_auth(...) end)
 
 -- Separates `admin`, an option of update_account only, from the options of a call.
 local function split_admin(what, given)
@@ -142,13 +142,13 @@ function Client:sign_and_submit(address, transaction_payload, authorization_key,
 end
 
 --- Calls any other endpoint of the service. A string body is sent byte for byte.
----@param verb "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"
+---@param method "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"
 ---@param path string below /api/grid/v1
 ---@param body? string|table
 ---@param given? grid.CallOptions
 ---@return grid.Result?, grid.Error?
-function Client:request(verb, path, body, given)
-  return carry_out(self, "client:request", given, endpoint.request, verb, path, body)
+function Client:request(method, path, body, given)
+  return carry_out(self, "client:request", given, endpoint.request, method, path, body)
 end
 
 --- Performs many refreshes, at most `concurrency` (64) at once, over shared connections.
