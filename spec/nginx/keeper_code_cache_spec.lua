@@ -5,14 +5,17 @@ local nginx = require "spec.support.nginx"
 
 local START = [[
   local grid = require "grid"
-  local ok, err = grid.keeper({
+  local keeper = grid.keeper {
     exchange = grid.exchange.oauth2 { token_url = "http://127.0.0.1:1/", client_id = "app", client_auth = "none" },
     store = grid.store.shdict { dict = "sessions" },
-  }):start()
+  }
+  local ok, err = keeper:start()
 ]]
 
 local HTTP = "lua_shared_dict sessions 1m;\n"
-local LOCATIONS = "location = /start { content_by_lua_block {" .. START .. "ngx.print(tostring(err)) } }" .. [[
+local SAY = "ngx.print(tostring(err)) } }\n"
+local LOCATIONS = "location = /start { content_by_lua_block {" .. START .. SAY
+  .. "location = /stop { content_by_lua_block {" .. START .. "keeper:stop()" .. SAY .. [[
   location = /timers { content_by_lua_block { ngx.print(ngx.timer.running_count() + ngx.timer.pending_count()) } }
 ]]
 
@@ -24,7 +27,7 @@ describe("keeper:start without the code cache", function()
   local function assert_refused()
     local text = server:get "/start"
     assert.truthy(text:find("no_background", 1, true), text)
-    assert.truthy(text:find("lua_code_cache", 1, true), text)
+    assert.truthy(text:find("another Lua VM of this worker has done so (lua_code_cache", 1, true), text)
   end
 
   it("begins in the VM of one request, and refuses to let that of another one remain", function()
@@ -33,6 +36,12 @@ describe("keeper:start without the code cache", function()
     local timers = server:get "/timers"
     for _ = 1, 3 do assert_refused() end
     assert.equal(timers, (server:get "/timers"))
+  end)
+
+  it("is refused in another VM after keeper:stop, too, since nginx keeps the first one", function()
+    server = nginx.start { code_cache = false, http = HTTP, locations = LOCATIONS }
+    assert.equal("nil", (server:get "/stop"))
+    assert_refused()
   end)
 
   it("begins in init_worker, and refuses to begin in a request of the same worker", function()

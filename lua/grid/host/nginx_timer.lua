@@ -150,7 +150,7 @@ function timers.background_obstacle()
   local phase = ngx.get_phase()
   if WITHOUT_TIMERS[phase] then return no_timers_in(phase) end
   claim = claim or core.claim(ngx.config.subsystem == "stream" and 2 or 1)
-  return not claim and "another Lua VM of this worker does so already (lua_code_cache off makes one for each request)" or nil
+  return not claim and "another Lua VM of this worker has done so (lua_code_cache off makes one for each request)" or nil
 end
 
 --- Runs f(...) in a thread that belongs to no request. f must not use upvalues that are
