@@ -35,8 +35,9 @@ else
 FLAGS_curl   := $(call pkg,--cflags,libcurl,)
 LIBS_curl    := $(call pkg,--libs,libcurl,-lcurl)
 endif
-# libcrypto binds most symbols when it is loaded, its own: the loader searches the libraries in this order.
-LIBS         := $(call pkg,--libs,libcrypto,-lcrypto) $(call pkg,--libs,libssl,-lssl) $(LIBS_curl) -lm
+# For each symbol the loader searches the libraries in this order. libcrypto binds most symbols, its own. libm is not
+# linked where the C library has the functions.
+LIBS         := $(call pkg,--libs,libcrypto,-lcrypto) $(call pkg,--libs,libssl,-lssl) $(LIBS_curl) -Wl,--as-needed -lc -lm
 FLAGS        := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
                 $(FLAGS_curl) $(call pkg,--cflags,libcrypto,) \
                 -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000 $(if $(PORTABLE),-DGRID_NO_EPOLL)

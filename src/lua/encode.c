@@ -73,7 +73,7 @@ static bool write_number(writer *self)
 #endif
     if (!isfinite(number))
         return REFUSE(self, "%s is no JSON number", isnan(number) ? "nan" : "inf");
-    if (number != floor(number) || fabs(number) >= 0x1p63)
+    if (fabs(number) >= 0x1p63 || number != (double)(int64_t)number)
         return write_fraction(self, number);
     return write_whole(self, (int64_t)number);
 }

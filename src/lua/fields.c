@@ -10,7 +10,6 @@
 #include "lua/names.h"
 #include "text/number.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef struct writer {
@@ -56,13 +55,16 @@ static bool write_number(writer *self, int value, double scale)
     const double lowest = -1e15 + 1, highest = 1e16 - 2;
     char text[GRID_NUMBER_MAX];
     double scaled;
+    int64_t whole;
 
     if (!check_type(self, value, LUA_TNUMBER, "number"))
         return false;
     scaled = lua_tonumber(self->L, value) * scale;
     if (!(scaled > lowest && scaled < highest))
         return REFUSE(self, "a number of up to 16 digits is expected, got %.0f", scaled);
-    return grid_buffer_append(self->out, text, grid_number_whole((int64_t)floor(scaled + 0.5), text), self->err);
+    scaled += 0.5;
+    whole = (int64_t)scaled - (scaled < (double)(int64_t)scaled); /* floor */
+    return grid_buffer_append(self->out, text, grid_number_whole(whole, text), self->err);
 }
 
 /* Writes the value, and then its name and its length in front of it. */
