@@ -1,6 +1,6 @@
-/* Answers that are broken in what libcurl reads of them: chunks, lengths, and lines that
- * are longer than it takes. The connection holds, so they are no loss of it, and
- * neither is what it does to the connection afterwards. */
+/* Answers that are broken in what libcurl reads of them: chunks, lengths, status lines,
+ * and lines that are longer than it takes. The connection holds, so they are no loss of
+ * it, and neither is what it does to the connection afterwards. */
 #include "http_support.h"
 
 static loopback server;
@@ -103,6 +103,19 @@ static void two_lengths_make_no_sense(void)
     grid_engine_unref(engine);
 }
 
+/* No byte of HTTP/1.1 can follow, whatever the time limit is. */
+static void a_change_of_protocol_makes_no_sense(void)
+{
+    fails_like("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n" LOOPBACK_OK, LOOPBACK_KEEP,
+               "bad_http", GRID_SENT_UNKNOWN);
+}
+
+/* As a 503 it would let an executed request be repeated. */
+static void a_status_of_four_digits_makes_no_sense(void)
+{
+    fails_like("HTTP/1.1 5030 No\r\nContent-Length: 0\r\n\r\n", LOOPBACK_KEEP, "bad_http", GRID_SENT_UNKNOWN);
+}
+
 int main(void)
 {
     loopback_open(&server);
@@ -110,6 +123,8 @@ int main(void)
     a_line_that_libcurl_does_not_take_is_too_large();
     interim_answers_have_an_end();
     two_lengths_make_no_sense();
+    a_change_of_protocol_makes_no_sense();
+    a_status_of_four_digits_makes_no_sense();
     loopback_close(&server);
     CHECK_INT(grid_alloc_live(), 0);
     return check_report();

@@ -79,7 +79,9 @@ static void only_a_status_line_begins_a_block(void)
         CHECK(add(&headers, none[i]));
     CHECK_INT(headers.status, 103);
     CHECK_STR(shown(&headers), "Kept=yes|");
-    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 503"));
+    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 5030") && add(&headers, "HTTP/1.1 5030 x"));
+    CHECK_INT(headers.status, 103);
+    CHECK(add(&headers, "HTTP/1.1 503"));
     CHECK_INT(headers.status, 503);
     CHECK_STR(shown(&headers), "");
     grid_headers_clear(&headers);
@@ -127,6 +129,32 @@ static void a_block_has_one_length(void)
     CHECK(!takes_lengths("Content-Length: 0", "Content-Length: 18446744073709551616"));
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         CHECK(!takes_lengths("A: b", none[i]));
+}
+
+/* Whether a block with these lines is taken. */
+static bool takes_block(const char *line, size_t size, const char *next)
+{
+    grid_headers headers;
+    grid_error err;
+    bool is_taken;
+
+    grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && grid_headers_add(&headers, (grid_slice){line, size}, &err));
+    is_taken = add(&headers, next) && add(&headers, "\r\n");
+    CHECK(headers.is_whole == is_taken);
+    grid_headers_clear(&headers);
+    return is_taken;
+}
+
+static void a_block_with_control_characters_is_refused(void)
+{
+    static const char nul[] = "A: b\0c\r\n", nul_in_name[] = "A\0: b\r\n", cr[] = "A: b\rc\r\n", crs[] = "A: b\r\r\n";
+
+    CHECK(takes_block(crs, sizeof crs - 1, "B: c\r\n"));
+    CHECK(!takes_block(nul, sizeof nul - 1, "B: c\r\n"));
+    CHECK(!takes_block(nul_in_name, sizeof nul_in_name - 1, "B: c\r\n"));
+    CHECK(!takes_block(cr, sizeof cr - 1, "B: c\r\n"));
+    CHECK(!takes_block(crs, sizeof crs - 1, " c\rd\r\n"));
 }
 
 static void garbage_is_walked_like_anything_else(void)
@@ -372,6 +400,7 @@ int main(void)
     only_a_status_line_begins_a_block();
     a_status_line_within_headers_or_in_trailers_is_none();
     a_block_has_one_length();
+    a_block_with_control_characters_is_refused();
     garbage_is_walked_like_anything_else();
     a_block_has_a_limit();
     an_answer_has_a_limit_of_lines();

@@ -43,15 +43,16 @@ static grid_slice trim(grid_slice text)
     return text;
 }
 
-/* "HTTP/1.1 200 OK", "HTTP/2 200": RFC 9112 section 4; 0: not a status line. */
+/* "HTTP/1.1 200 OK", "HTTP/2 200": RFC 9112 section 4; 0: not a status line. libcurl 8
+ * takes the first three of more digits: "5030" would be a 503. */
 static int status_of(grid_slice line)
 {
-    const char *digits = memchr(line.data, ' ', line.size);
+    const char *digits = memchr(line.data, ' ', line.size), *end = line.data + line.size;
     int status = 0, i;
 
     if (line.size < 5 || memcmp(line.data, "HTTP/", 5) != 0)
         return 0;
-    if (!digits || line.data + line.size - digits < 4)
+    if (!digits || end - digits < 4 || (end - digits > 4 && grid_ascii_is_digit(digits[4])))
         return 0;
     for (i = 1; i <= 3; i++) {
         if (!grid_ascii_is_digit(digits[i]))
@@ -74,9 +75,13 @@ static bool count_line(grid_headers *headers, grid_slice line, grid_error *err)
     return true;
 }
 
-/* The first status line is not counted, since the limits are for fields. */
+/* The first status line is not counted, since the limits are for fields. No request asks
+ * for a 101 (RFC 9110 section 15.2.2), which libcurl takes as the beginning of an endless
+ * body. */
 static bool begin_block(grid_headers *headers, grid_slice line, int status, grid_error *err)
 {
+    if (status == 101)
+        return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the server changed the protocol without a request for it");
     if (headers->status && !count_line(headers, line, err))
         return false;
     grid_buffer_clear(&headers->lines);
@@ -119,29 +124,48 @@ static int64_t length_of(grid_slice value)
 /* RFC 9112 section 6.3: an answer is invalid if two values differ, or if one is not a
  * number. libcurl before 8.17 believes the digits that the first one begins with (curl
  * issue 18921). */
-static bool check_length(grid_headers *headers, grid_slice line, grid_error *err)
+static bool check_length(grid_headers *headers, grid_slice name, grid_slice value, grid_error *err)
 {
-    static const char name[] = "content-length:";
-    size_t size = sizeof name - 1;
     int64_t length;
 
-    if (!grid_slice_begins(line, name))
+    if (!grid_slice_is(name, "content-length"))
         return true;
-    length = length_of(trim((grid_slice){line.data + size, line.size - size}));
+    length = length_of(trim(value));
     if (length < 0 || (headers->length >= 0 && headers->length != length))
         return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the answer's Content-Length is not one number");
     headers->length = length;
     return true;
 }
 
+/* New versions of libcurl reject a line that is not a field, old ones pass it. */
 static bool add_field(grid_headers *headers, grid_slice line, grid_error *err)
 {
-    headers->is_open = memchr(line.data, ':', line.size) && !memchr(line.data, '\n', line.size);
+    const char *colon = memchr(line.data, ':', line.size);
+    size_t name = colon ? (size_t)(colon - line.data) : 0;
+
+    headers->is_open = colon && !memchr(line.data, '\n', line.size);
     if (!headers->is_open)
-        return true; /* not a field: new versions of libcurl reject the line, old ones pass it */
-    return check_length(headers, line, err) && grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
+        return true;
+    return check_length(headers, (grid_slice){line.data, name}, (grid_slice){colon + 1, line.size - name - 1}, err) &&
+           grid_buffer_reserve(&headers->lines, line.size + 1, err) &&
            grid_buffer_append(&headers->lines, line.data, line.size, err) &&
            grid_buffer_append(&headers->lines, "\n", 1, err);
+}
+
+static bool has(const grid_buffer *lines, char byte)
+{
+    return lines->size && memchr(lines->data, byte, lines->size);
+}
+
+/* RFC 9110 section 5.5: a value with CR or NUL is invalid and dangerous. libcurl 7.81
+ * passes both, 8.14 passes CR. */
+static bool end_block(grid_headers *headers, grid_error *err)
+{
+    if (has(&headers->lines, '\r') || has(&headers->lines, '\0'))
+        return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the answer's headers hold CR or NUL");
+    headers->in_block = false;
+    headers->is_whole = headers->status >= 200;
+    return true;
 }
 
 bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
@@ -150,11 +174,8 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
     bool is_fold = !is_end && is_blank(line.data[0]);
     int status;
 
-    if (is_end) {
-        headers->in_block = false;
-        headers->is_whole = headers->status >= 200;
-        return true;
-    }
+    if (is_end)
+        return end_block(headers, err);
     line = trim(line);
     status = headers->in_block || headers->is_whole ? 0 : status_of(line);
     if (status)
