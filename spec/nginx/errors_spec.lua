@@ -89,6 +89,29 @@ describe("an error inside nginx", function()
     assert.matches("no_background.*since nginx has no free timer.*lua_max_pending_timers", told)
   end)
 
+  it("of a handler that calls ngx.exit does not end the rounds, where nginx has no free timer either", function()
+    scene = scenes.start {
+      init = [[
+        require("spec.nginx.keeper_app").new {
+          on_event = function(event) if event.id == "s1" then ngx.exit(500) end end,
+        }
+      ]],
+      http = [[
+        lua_max_pending_timers 2; # one of them is the clock of the rounds
+        init_worker_by_lua_block {
+          ngx.timer.at(600, function() end)
+          assert(require("spec.nginx.keeper_app").keeper:start { every = 0.1 })
+        }
+      ]],
+    }
+    for i = 1, 2 do
+      local id = scene:add()
+      assert.is_true(nginx.wait_for(10, function() return assert(scene:keeper():status(id)).generation == 2 end), i)
+    end
+    scene.nginx:signal "QUIT"
+    assert.equal(0, scene.nginx:wait())
+  end)
+
   it("in the loop of keeper:start does not end the rounds", function()
     scene = scenes.start { locations = FAIL, http = [[
       init_worker_by_lua_block {

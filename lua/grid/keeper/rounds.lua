@@ -68,14 +68,15 @@ end
 
 local SHORTEST_CHECK, LONGEST_CHECK = 1, 60 -- seconds between two checks of a loop
 
--- Begins the loop again if it has ended, or was dropped before it began. The ticker
--- refers to the keeper until the loop is stopped. -> is it still wanted?
+-- Begins the loop again if it has ended, or was dropped before it began; in this
+-- coroutine, if no other one can be spawned. The ticker refers to the keeper until the
+-- loop is stopped. -> is it still wanted?
 local function revive(ticker)
   local keeper = ticker.keeper
   if not keeper then return false end
   if not ticker.has_begun or ticker.witness and ticker.witness:is_ended() then
     ticker.has_begun = false
-    keeper.host.spawn(tick, keeper, ticker)
+    if not keeper.host.spawn(tick, keeper, ticker) then tick(keeper, ticker) end
   end
   return true
 end
