@@ -127,6 +127,21 @@ describe("grid.keeper", function()
     assert.equal("added failed refreshed", rig.names(events))
   end)
 
+  it("gives each retryable error a pause, so that no program calls in a loop", function()
+    local is_down = false
+    start { store = rig.spoiled(grid.store.memory(), { put = function(put, ...)
+      if is_down then error "the disk is full" end
+      return put(...)
+    end }) }
+    assert(keeper:add("me", rig.TOKENS))
+    rig.pass(4000)
+    is_down = true
+    for _, timeout in ipairs { 0, 1 } do
+      local _, err = keeper:get("me", { timeout = timeout })
+      raw_rig.assert_error(err, { code = "session_expired", retryable = true, retry_after = 1 })
+    end
+  end)
+
   it("refreshes an expired session, and tells a retryable error where that fails", function()
     start()
     assert(keeper:add("me", rig.TOKENS))

@@ -319,7 +319,7 @@ for name, new_program in pairs(loops) do
       end)
       program.run()
       for i, code in ipairs { "refresh_under_way", "session_expired" } do
-        raw_rig.assert_error(errs[i], { kind = "timeout", code = code })
+        raw_rig.assert_error(errs[i], { kind = "timeout", code = code, retry_after = 1 })
         assert.matches("no space", errs[i].message)
       end
       assert.equal("store", errs[1].cause.kind)

@@ -79,12 +79,18 @@ function failure.cannot_wait(obstacle, cause)
   return errors.new { kind = "request", code = "cannot_wait", message = obstacle .. because(cause), cause = cause }
 end
 
---- The session was not refreshed in time. `cause`: the last error | nil
-function failure.expired(id, cause, retry_after)
+local SHORTEST_PAUSE = 1 -- seconds; a program must not call in a loop without a pause
+
+local function pause_of(seconds)
+  return math.max(SHORTEST_PAUSE, math.ceil(seconds or 0))
+end
+
+--- The session was not refreshed in time. `cause`: the last error | nil; `seconds`: until
+--- the next attempt | nil
+function failure.expired(id, cause, seconds)
   local err = new("timeout", "session_expired", "the session '%s' has expired, and was not refreshed in time%s",
     named(id), because(cause))
-  err.retryable, err.cause = true, cause
-  err.retry_after = retry_after and math.ceil(retry_after)
+  err.retryable, err.cause, err.retry_after = true, cause, pause_of(seconds)
   return err
 end
 
@@ -92,7 +98,7 @@ end
 function failure.backing_off(id, code, seconds)
   local err = new("timeout", "backing_off", "the last refresh of the session '%s' failed (%s): the next attempt is in %.0f s",
     named(id), display.one_line(code or "unknown"), math.ceil(seconds))
-  err.retryable, err.retry_after = true, math.ceil(seconds)
+  err.retryable, err.retry_after = true, pause_of(seconds)
   return err
 end
 
@@ -100,7 +106,7 @@ end
 function failure.under_way(id, cause)
   local err = new("timeout", "refresh_under_way", "the refresh of the session '%s' has not ended in time%s",
     named(id), because(cause))
-  err.retryable, err.cause = true, cause
+  err.retryable, err.cause, err.retry_after = true, cause, SHORTEST_PAUSE
   return err
 end
 
