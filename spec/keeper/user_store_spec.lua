@@ -247,4 +247,19 @@ describe("A store of a user", function()
       end
     end
   end)
+
+  it("may return ids that are no strings, as a database does that has made numbers of them", function()
+    for _, value in ipairs { 7, 0 / 0, true } do
+      local function wrong() return { "me", value } end
+      start { store = rig.spoiled(grid.store.memory(), { due = wrong, list = wrong }) }
+      for _, method in ipairs { "refresh_due", "list" } do
+        local result, err = keeper[method](keeper)
+        assert.is_nil(result)
+        raw_rig.assert_error(err, { kind = "store", code = "store_failed" })
+        assert.matches("returned an id that is a " .. type(value), err.message)
+      end
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
 end)

@@ -152,6 +152,9 @@ function access.ids(keeper, method, ...)
   if not ok then return nil, read_failure(keeper, ids) end
   if not ids then return nil, read_failure(keeper, problem) end
   if type(ids) ~= "table" then return nil, failure.of_store(("%s returned a %s"):format(method, type(ids))) end
+  for _, id in ipairs(ids) do
+    if type(id) ~= "string" then return nil, failure.of_store(("%s returned an id that is a %s"):format(method, type(id))) end
+  end
   return ids
 end
 
