@@ -8,7 +8,8 @@
 
 ROOMS   := base text http crypto
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
-BINDING := $(wildcard src/lua/*.c)
+LOADER  := src/lua/loader.c
+BINDING := $(filter-out $(LOADER),$(wildcard src/lua/*.c))
 MODULES := $(shell find lua/grid -name '*.lua' 2>/dev/null)
 COMMAND := lua/bin/grid
 DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(wildcard doc/*.md spec/examples/*.md spec/examples/*/*)
@@ -35,7 +36,7 @@ else
 FLAGS_curl   := $(call pkg,--cflags,libcurl,)
 LIBS_curl    := $(call pkg,--libs,libcurl,-lcurl)
 endif
-# For each symbol the loader searches the libraries in this order. libcrypto binds most symbols, its own. libm is not
+# For each symbol the dynamic linker searches the libraries in this order. libcrypto binds most symbols, its own. libm is not
 # linked where the C library has the functions.
 LIBS         := $(call pkg,--libs,libcrypto,-lcrypto) $(call pkg,--libs,libssl,-lssl) $(LIBS_curl) -Wl,--as-needed -lc -lm
 FLAGS        := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -MMD -MP -Isrc \
@@ -94,9 +95,13 @@ $(B)/$1/obj/%.o: src/lua/%.c
 	@mkdir -p $$(@D)
 	$$(CC) $$(FLAGS) $$(FLAGS_$1) $$(CFLAGS) $$(EXTRA) -c -o $$@ $$<
 
-$(B)/$1/grid/core.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a
+$(B)/$1/grid/libgridcore.so: $(BINDING:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/libgrid.a
 	@mkdir -p $$(@D)
-	$$(CC) -shared -Wl,-z,nodelete $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+	$$(CC) -shared -Wl,-z,nodelete,-z,lazy $$(CFLAGS) $$(EXTRA) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+
+# Lua opens core.so, which opens libgridcore.so: see src/lua/loader.c.
+$(B)/$1/grid/core.so: $(LOADER:src/lua/%.c=$(B)/$1/obj/%.o) $(B)/$1/grid/libgridcore.so
+	$$(CC) -shared $$(CFLAGS) $$(EXTRA) -o $$@ $$< $$(LDFLAGS)
 endef
 $(foreach vm,lua5.4 luajit,$(eval $(call vm_rules,$(vm))))
 
@@ -128,7 +133,7 @@ UNSEARCHABLE = $(or $(findstring ;,$(SEARCHED)),$(findstring ?,$(SEARCHED)))
 install: $(if $(filter $(VM),$(VMS)),$(B)/$(VM)/grid/core.so,no-vm)  ## copies everything below PREFIX (/usr/local), for VM (lua5.4, luajit)
 	$(if $(UNSEARCHABLE),$(error Lua cannot load modules from folders with "$(UNSEARCHABLE)" in their path, install into others: $(SEARCHED)))
 	install -d $(call to,$(INST_LIBDIR)/grid) $(call to,$(INST_BINDIR)) $(call to,$(INST_ANYDIR))
-	install -m 755 $< $(call to,$(INST_LIBDIR)/grid/core.so)
+	install -m 755 $< $(<D)/libgridcore.so $(call to,$(INST_LIBDIR)/grid)
 	for file in $(MODULES:lua/%=%); do \
 	  install -D -m 644 lua/$$file $(call to,$(INST_LUADIR))/$$file || exit 1; done
 	sed '1s|^#!.*|#!$(INTERPRETER)|' $(COMMAND) > $(call to,$(INST_BINDIR)/grid-$(VM))

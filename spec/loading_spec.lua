@@ -2,6 +2,7 @@
 -- and does not initialize libcurl. What an answer may need is read before a request is
 -- sent.
 
+local files = require "spec.support.files"
 local rig = require "spec.support.rig"
 local sandbox = require "spec.support.sandbox"
 
@@ -61,6 +62,16 @@ describe("loading the library", function()
       print(err.kind, err.attempts)
       _, err = here:refresh_session(request)
       print(err.kind, err.status)]], { BASE_URL = server.http }))
+  end)
+
+  it("is refused if the file beside core.so is missing, which is named", function()
+    local folder, core = files.capture "mktemp -d", package.searchpath("grid.core", package.cpath)
+    files.capture(("mkdir '%s/grid' && cp '%s' '%s/grid/core.so'"):format(folder, core, folder))
+    local output = run(([[
+      package.cpath = %q .. "/?.so"
+      print(pcall(require, "grid.core"))]]):format(folder))
+    assert.matches("^false\t.*grid%.core: [^\n]*/grid/libgridcore%.so: ", output)
+    files.capture(("rm -r '%s'"):format(folder))
   end)
 
   it("is refused where its C core cannot run", function()

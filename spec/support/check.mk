@@ -58,7 +58,7 @@ keeper-scale: all  ## what 100,000 sessions in one Redis need, and a million wou
 
 ALLOC_TESTS := $(patsubst spec/c/%.c,$(B)/c/%,$(wildcard spec/c/alloc_*.c))
 FUZZERS     := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
-C_TIDIED    := $(SOURCES) $(BINDING) $(if $(BOTH),$(wildcard spec/*/*.c))
+C_TIDIED    := $(SOURCES) $(BINDING) $(LOADER) $(if $(BOTH),$(wildcard spec/*/*.c))
 
 # One VM runs under the sanitizers, the other one under valgrind and the stressed collector; they change places
 # with each commit. VM=luajit sanitizes that one. BOTH=1 runs both VMs under both.
@@ -107,7 +107,7 @@ lint-gcc:
 CLANG = clang -fsyntax-only -Werror $(STRICT) $(filter-out -MMD -MP,$(FLAGS))
 
 lint-clang:
-	@$(SUITE) check clang sh -ec '$(foreach vm,$(VMS),$(CLANG) $(FLAGS_$(vm)) $(BINDING) spec/support/vm.c;) \
+	@$(SUITE) check clang sh -ec '$(foreach vm,$(VMS),$(CLANG) $(FLAGS_$(vm)) $(BINDING) $(LOADER) spec/support/vm.c;) \
 	  $(CLANG) $(FLAGS_lua5.4) $(SOURCES) $(wildcard spec/c/*.c)'
 
 lint-tidy:
@@ -132,7 +132,7 @@ lint-words:
 	@$(SUITE) check words spec/support/words
 
 layers: all  ## the walls between the rooms, and what core.so exports
-	@$(SUITE) check layers spec/support/layers $(CORES)
+	@$(SUITE) check layers spec/support/layers $(CORES) $(CORES:%/core.so=%/libgridcore.so)
 
 # ---- Programs that embed Lua ------------------------------------------------------------------
 # Drivers and fuzzers may use the whole of grid.core inside Lua 5.4: they are linked with it.
