@@ -6,9 +6,13 @@ local assert_error, assert_misuse = rig.assert_error, rig.assert_misuse
 
 describe("grid.refresh_session", function()
   local module
-  local server = rig.sandbox(function() module = nil end) -- its clients live as long as the module
+  local function forget() module, package.loaded["grid.api.clients"] = nil, nil end
+  local server = rig.sandbox(forget)
 
-  before_each(function() module = rig.fresh "grid" end)
+  before_each(function()
+    forget() -- those of the program's own module
+    module = rig.fresh "grid"
+  end)
 
   local function options(given)
     return rig.options(server, given)

@@ -1,5 +1,5 @@
 -- lua-grid: sessions that stay fresh. This file is the module `grid`.
--- Owns: the public names, and the clients of grid.refresh_session.
+-- Owns: the public names.
 -- Does not know: HTTP, JSON and keys, which are in the modules that it loads.
 
 -- PUC Lua 5.1 has the same module path as LuaJIT, but cannot load the C core.
@@ -12,10 +12,9 @@ local auth = require "grid.api.auth"
 local http = require "grid.http"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
-local options = require "grid.api.options"
-local schema = require "grid.schema"
 local version = require "grid.version"
 
+local clients = lazy.module "grid.api.clients"
 local errors = lazy.module "grid.errors"
 local keys = lazy.module "grid.keys"
 local keeper = lazy.module "grid.keeper"
@@ -73,102 +72,11 @@ local grid = {
   canonicalize = function(...) return keys.canonicalize(...) end,
 }
 
-local MAX_CLIENTS = 32
-
-local clients = {} -- newest last: { key, client }
-
--- Functions and tables are compared by identity.
-local identities, identity_count = setmetatable({}, { __mode = "k" }), 0
-
-local function identity(value)
-  if type(value) ~= "function" and type(value) ~= "table" then return tostring(value) end
-  if not identities[value] then
-    identity_count = identity_count + 1
-    identities[value] = identity_count
-  end
-  return identities[value]
-end
-
-local function key_of(resolved)
-  local parts = {}
-  for name, value in pairs(resolved) do parts[#parts + 1] = name .. "=" .. identity(value) end
-  table.sort(parts)
-  return table.concat(parts, "\0")
-end
-
--- The client for these options. Clients are kept, so that connections are reused; the
--- least recently used one is dropped first.
-local function client_for(given)
-  local key = key_of(options.resolve("grid.refresh_session", given))
-  for i, entry in ipairs(clients) do
-    if entry.key == key then
-      table.insert(clients, table.remove(clients, i))
-      return entry.client
-    end
-  end
-  if #clients == MAX_CLIENTS then table.remove(clients, 1) end
-  local entry = { key = key, client = client.new(given) }
-  clients[#clients + 1] = entry
-  return entry.client
-end
-
-local CLIENT_OPTIONS, CALL_OPTIONS = {}, {} -- names
-for name in pairs(options.both) do
-  local names = options.call[name] and CALL_OPTIONS or CLIENT_OPTIONS
-  names[#names + 1] = name
-end
-
-local function pick(names, given)
-  local picked = {}
-  for i = 1, #names do picked[names[i]] = given[names[i]] end
-  return picked
-end
-
--- The client of the previous call, and what its options were resolved from: `given`, and
--- the environment variables.
-local previous = { client = nil, given = {}, variables = {} }
-
--- The previous client, if all options but those of the call are the same: they have been
--- checked then | nil
-local function previous_client(given)
-  if type(given) ~= "table" then return nil end
-  for i = 1, #CLIENT_OPTIONS do
-    local name = CLIENT_OPTIONS[i]
-    if not rawequal(given[name], previous.given[name]) then return nil end
-  end
-  for name in pairs(given) do
-    if not options.both[name] then return nil end
-  end
-  for name, variable in pairs(options.variables) do
-    if os.getenv(variable) ~= previous.variables[name] then return nil end
-  end
-  return previous.client
-end
-
-local function read_variables()
-  local values = {}
-  for name, variable in pairs(options.variables) do values[name] = os.getenv(variable) end
-  return values
-end
-
--- The functions of a host are checked in each call, since the program can change them: a
--- client with a host is not the previous one of the next call.
-local function choose_client(what, given)
-  schema.check(what, options.both, given)
-  local for_client, variables = pick(CLIENT_OPTIONS, given), read_variables()
-  local one = client_for(for_client)
-  previous = { client = not for_client.host and one or nil, given = for_client, variables = variables }
-  return one
-end
-
-local NONE = {}
-
 --- Returns a session with a new key, and possibly new tokens: POST /auth/refresh-session.
 function grid.refresh_session(request, given)
   local what = "grid.refresh_session"
-  if given == nil then given = NONE end
-  local one = previous_client(given) or choose_client(what, given)
-  return client.carry_out(one, what, pick(CALL_OPTIONS, given), auth.refresh_session, request)
+  local one, for_call = clients.choose(what, given)
+  return client.carry_out(one, what, for_call, auth.refresh_session, request)
 end
 
 lazy.remember()
