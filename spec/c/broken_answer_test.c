@@ -110,9 +110,11 @@ static void a_change_of_protocol_makes_no_sense(void)
                "bad_http", GRID_SENT_UNKNOWN);
 }
 
-/* As a 503 it would let an executed request be repeated. */
+/* As a 503 it would let an executed request be repeated, as a 100 the answer would not
+ * end. */
 static void a_status_of_four_digits_makes_no_sense(void)
 {
+    fails_like("HTTP/1.1 1000 No\r\nContent-Length: 0\r\n\r\n", LOOPBACK_KEEP, "bad_http", GRID_SENT_UNKNOWN);
     fails_like("HTTP/1.1 5030 No\r\nContent-Length: 0\r\n\r\n", LOOPBACK_KEEP, "bad_http", GRID_SENT_UNKNOWN);
 }
 

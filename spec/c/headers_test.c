@@ -69,22 +69,21 @@ static void a_later_block_replaces_an_interim_one(void)
 static void only_a_status_line_begins_a_block(void)
 {
     static const char *const none[] = {"HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 2x0 OK", "HTTP/1.1  200", "http/1.1 200",
-                                       "HTTP 200", "XHTTP/1.1 200", "", "\r\n", "no colon", "HTTP/"};
-    grid_headers headers;
+                                       "HTTP 200", "XHTTP/1.1 200", "no colon", "HTTP/", "HTTP/1.1 2000", "HTTP/1.1 5030 x"};
 
-    grid_headers_init(&headers);
-    CHECK(add(&headers, "HTTP/1.1 103 Early Hints"));
-    CHECK(add(&headers, "Kept: yes"));
-    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
-        CHECK(add(&headers, none[i]));
-    CHECK_INT(headers.status, 103);
-    CHECK_STR(shown(&headers), "Kept=yes|");
-    CHECK(add(&headers, "\r\n") && add(&headers, "HTTP/1.1 5030") && add(&headers, "HTTP/1.1 5030 x"));
-    CHECK_INT(headers.status, 103);
-    CHECK(add(&headers, "HTTP/1.1 503"));
-    CHECK_INT(headers.status, 503);
-    CHECK_STR(shown(&headers), "");
-    grid_headers_clear(&headers);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        grid_headers headers;
+        grid_headers_init(&headers);
+        CHECK(!add(&headers, none[i]));
+        CHECK(add(&headers, "HTTP/1.1 103 Early Hints") && add(&headers, "Kept: yes") && add(&headers, none[i]));
+        CHECK_STR(shown(&headers), "Kept=yes|");
+        CHECK(add(&headers, "\r\n") && !add(&headers, none[i]));
+        CHECK_INT(headers.status, 103);
+        CHECK(add(&headers, "HTTP/1.1 503"));
+        CHECK_INT(headers.status, 503);
+        CHECK_STR(shown(&headers), "");
+        grid_headers_clear(&headers);
+    }
 }
 
 /* A status of 503, say, would let an executed request be repeated. */
@@ -162,7 +161,7 @@ static void garbage_is_walked_like_anything_else(void)
     grid_headers headers;
 
     grid_headers_init(&headers);
-    CHECK(add(&headers, ":"));
+    CHECK(add(&headers, "HTTP/1.1 200") && add(&headers, ":"));
     CHECK(add(&headers, ": value"));
     CHECK(add(&headers, "name\x80\xff: \xfe"));
     CHECK(add(&headers, "two\nlines: in one"));
@@ -180,6 +179,7 @@ static void a_block_has_a_limit(void)
     memset(line, 'v', sizeof line);
     line[1] = ':';
     grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK"));
     while (lines < 1000 && grid_headers_add(&headers, (grid_slice){line, sizeof line - 1}, &err))
         lines++;
     CHECK_INT(lines, GRID_HEADERS_MAX_BYTES / 1024);
@@ -277,14 +277,15 @@ static void a_folded_line_goes_on_with_the_field_before(void)
 /* The field of the block before is not what it continues. */
 static void a_folded_line_without_a_field_is_refused(void)
 {
-    static const char *const before[] = {"HTTP/1.1 200 OK\r\n", "no colon\r\n", "a:\nb\r\n"};
+    static const char *const before[] = {NULL, "no colon\r\n", "a:\nb\r\n"};
     grid_headers headers;
     grid_error err = {0};
 
     grid_headers_init(&headers);
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
         CHECK(add(&headers, "HTTP/1.1 103 x\r\n") && add(&headers, "A: b\r\n") && add(&headers, "\r\n"));
-        CHECK(add(&headers, before[i]) && !grid_headers_add(&headers, (grid_slice){" C: d", 5}, &err));
+        CHECK(add(&headers, "HTTP/1.1 200 OK\r\n") && (!before[i] || add(&headers, before[i])));
+        CHECK(!grid_headers_add(&headers, (grid_slice){" C: d", 5}, &err));
         CHECK_INT(err.kind, GRID_PROTOCOL);
         CHECK_STR(err.code, "bad_http");
         grid_headers_clear(&headers);
@@ -330,6 +331,7 @@ static void a_line_without_memory_is_an_error(void)
     grid_error err;
 
     grid_headers_init(&headers);
+    CHECK(add(&headers, "HTTP/1.1 200 OK"));
     grid_alloc_set_gate(refuse_all);
     CHECK(!grid_headers_add(&headers, (grid_slice){"A: b", 4}, &err));
     grid_alloc_set_gate(NULL);

@@ -78,8 +78,12 @@ static bool count_line(grid_headers *headers, grid_slice line, grid_error *err)
 /* The first status line is not counted, since the limits are for fields. No request asks
  * for a 101 (RFC 9110 section 15.2.2), which libcurl takes as the beginning of an endless
  * body. */
-static bool begin_block(grid_headers *headers, grid_slice line, int status, grid_error *err)
+static bool begin_block(grid_headers *headers, grid_slice line, grid_error *err)
 {
+    int status = status_of(line);
+
+    if (!status)
+        return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the answer has no valid status line");
     if (status == 101)
         return grid_error_set(err, GRID_PROTOCOL, "bad_http", "the server changed the protocol without a request for it");
     if (headers->status && !count_line(headers, line, err))
@@ -172,14 +176,12 @@ bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err)
 {
     bool is_end = !line.size || line.data[0] == '\r' || line.data[0] == '\n';
     bool is_fold = !is_end && is_blank(line.data[0]);
-    int status;
 
     if (is_end)
         return end_block(headers, err);
     line = trim(line);
-    status = headers->in_block || headers->is_whole ? 0 : status_of(line);
-    if (status)
-        return begin_block(headers, line, status, err);
+    if (!headers->in_block && !headers->is_whole)
+        return begin_block(headers, line, err);
     if (!count_line(headers, line, err))
         return false;
     if (headers->is_whole) /* a trailer: RFC 9110 section 6.5.1 */

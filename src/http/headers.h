@@ -32,9 +32,9 @@ void grid_headers_clear(grid_headers *headers);
 
 /* Adds one line of an answer, as libcurl passes it. A status line begins a new block and
  * drops the previous one (100, 103). Fails with kind "protocol", code
- * "headers_too_large"; or "bad_http" for a folded line that continues no field, a
- * Content-Length that is not a number or not the only one, a 101, and the end of a block
- * with CR or NUL. */
+ * "headers_too_large"; or "bad_http" for a block that begins with no status line
+ * or a 101, a folded line that continues no field, a Content-Length that is not a number
+ * or not the only one, and the end of a block with CR or NUL. */
 bool grid_headers_add(grid_headers *headers, grid_slice line, grid_error *err);
 
 /* Iterates over the fields: *at starts at 0; false at the end. */
