@@ -27,9 +27,9 @@ end
 
 --- Stores which modules have been loaded. A program may load another copy of the library,
 --- after it has removed them from package.loaded: modules that this copy loads later
---- require these.
+--- require these. Inside nginx it loads none later, and must not keep these alive.
 function lazy.remember()
-  copy = loaded_modules()
+  if not rawget(_G, "ngx") then copy = loaded_modules() end
 end
 
 local function path_of(name)
