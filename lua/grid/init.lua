@@ -7,23 +7,23 @@ if not rawget(_G, "jit") and _VERSION ~= "Lua 5.4" then
   error(("lua-grid runs on Lua 5.4 and LuaJIT 2.1, not on PUC %s"):format(_VERSION), 0)
 end
 
-local client = require "grid.api.client"
 local auth = require "grid.api.auth"
+local client = require "grid.api.client"
+local errors = require "grid.errors"
 local http = require "grid.http"
 local json = require "grid.json"
 local lazy = require "grid.lazy"
 local version = require "grid.version"
 
-local clients = lazy.module "grid.api.clients"
-local errors = lazy.module "grid.errors"
-local keys = lazy.module "grid.keys"
-local keeper = lazy.module "grid.keeper"
-local file_store = lazy.module "grid.store.file"
-local grid_exchange = lazy.module "grid.exchange.grid"
-local memory_store = lazy.module "grid.store.memory"
-local oauth2_exchange = lazy.module "grid.exchange.oauth2"
-local redis_store = lazy.module "grid.store.redis"
-local shdict_store = lazy.module "grid.store.shdict"
+local clients = lazy "grid.api.clients"
+local keys = lazy "grid.keys"
+local keeper = lazy "grid.keeper"
+local file_store = lazy "grid.store.file"
+local grid_exchange = lazy "grid.exchange.grid"
+local memory_store = lazy "grid.store.memory"
+local oauth2_exchange = lazy "grid.exchange.oauth2"
+local redis_store = lazy "grid.store.redis"
+local shdict_store = lazy "grid.store.shdict"
 
 ---@class (exact) grid.Exchanges
 ---@field grid fun(options: grid.GridExchangeOptions): grid.Exchange Grid, with the options of a client
@@ -78,7 +78,5 @@ function grid.refresh_session(request, given)
   local one, for_call = clients.choose(what, given)
   return client.carry_out(one, what, for_call, auth.refresh_session, request)
 end
-
-lazy.remember()
 
 return grid

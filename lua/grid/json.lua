@@ -5,11 +5,9 @@
 -- changed.
 -- Does not know: the parser and the writer, which are in grid.core.
 
+local argument = require "grid.argument"
 local cjson = require "cjson"
 local core = require "grid.core"
-local lazy = require "grid.lazy"
-
-local argument = lazy.module "grid.argument"
 
 local json = {}
 

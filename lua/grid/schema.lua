@@ -8,10 +8,8 @@
 -- `check(value)` returns nil if it accepts the value, else a phrase that completes "must
 -- be".
 
+local argument = require "grid.argument"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
-
-local argument = lazy.module "grid.argument"
 
 local schema = {}
 

@@ -3,14 +3,12 @@
 -- returns an operation | nil, error.
 -- Does not know: connections, attempts and hosts.
 
+local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
 local operations = require "grid.api.operation"
 local refresh_body = require "grid.api.refresh_body"
-local session = require "grid.api.session"
 local schema = require "grid.schema"
-
-local errors = lazy.module "grid.errors"
+local session = require "grid.api.session"
 
 local auth = {}
 

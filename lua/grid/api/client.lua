@@ -2,19 +2,19 @@
 -- Owns: the options of a client, and its public methods.
 -- Does not know: attempts and waits, which are in grid.http; the fields of an operation.
 
+local argument = require "grid.argument"
 local auth = require "grid.api.auth"
+local errors = require "grid.errors"
 local http = require "grid.http"
 local lazy = require "grid.lazy"
 local options = require "grid.api.options"
 local requests = require "grid.api.request"
 local schema = require "grid.schema"
 
-local argument = lazy.module "grid.argument"
-local errors = lazy.module "grid.errors"
-local accounts = lazy.module "grid.api.accounts"
-local batch = lazy.module "grid.api.batch"
-local endpoint = lazy.module "grid.api.endpoint"
-local login = lazy.module "grid.api.login"
+local accounts = lazy "grid.api.accounts"
+local batch = lazy "grid.api.batch"
+local endpoint = lazy "grid.api.endpoint"
+local login = lazy "grid.api.login"
 
 local client = {}
 

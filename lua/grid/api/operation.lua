@@ -2,10 +2,8 @@
 -- Owns: the fields of an operation.
 -- Does not know: the endpoints.
 
+local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
-
-local errors = lazy.module "grid.errors"
 
 local operation = {}
 

@@ -3,14 +3,14 @@
 -- the environment variables for them.
 -- Does not know: the use of an option.
 
+local argument = require "grid.argument"
 local ascii = require "grid.ascii"
 local lazy = require "grid.lazy"
 local schema = require "grid.schema"
 local transport = require "grid.http.options"
 
-local argument = lazy.module "grid.argument"
-local header_fields = lazy.module "grid.http.header_fields"
-local pasted = lazy.module "grid.pasted"
+local header_fields = lazy "grid.http.header_fields"
+local pasted = lazy "grid.pasted"
 
 local options = {}
 

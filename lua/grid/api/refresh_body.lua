@@ -4,11 +4,9 @@
 -- sent. Pure: values in, values out.
 -- Does not know: HTTP, and what the tokens inside mean.
 
+local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
 local session = require "grid.api.session"
-
-local errors = lazy.module "grid.errors"
 
 local refresh_body = {}
 

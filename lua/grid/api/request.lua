@@ -4,10 +4,8 @@
 
 local ascii = require "grid.ascii"
 local core = require "grid.core"
-local lazy = require "grid.lazy"
+local errors = require "grid.errors"
 local response = require "grid.api.response"
-
-local errors = lazy.module "grid.errors"
 
 local request = {}
 

@@ -4,9 +4,7 @@
 
 local display = require "grid.display"
 local echo = require "grid.http.echo"
-local lazy = require "grid.lazy"
-
-local redact = lazy.held "grid.http.redact"
+local redact = require "grid.http.redact"
 
 local request_id = {}
 

@@ -4,12 +4,10 @@
 -- Does not know: attempts and connections; errors, which are in grid.api.failure.
 
 local answers = require "grid.http.answer"
+local failure = require "grid.api.failure"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
 local request_id = require "grid.api.request_id"
 local session = require "grid.api.session"
-
-local failure = lazy.held "grid.api.failure"
 
 local unpack = table.unpack or unpack
 

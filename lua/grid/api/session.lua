@@ -4,10 +4,8 @@
 -- Pure: values in, values out; the caller reads the clock.
 -- Does not know: calls, files, and the answer around a session.
 
+local errors = require "grid.errors"
 local json = require "grid.json"
-local lazy = require "grid.lazy"
-
-local errors = lazy.module "grid.errors"
 
 local session = {}
 

@@ -5,7 +5,7 @@
 local blocking = require "grid.host.blocking"
 local lazy = require "grid.lazy"
 
-local custom = lazy.module "grid.host.custom"
+local custom = lazy "grid.host.custom"
 
 local host = {}
 

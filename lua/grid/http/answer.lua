@@ -2,9 +2,8 @@
 -- Owns: the fields of that value. Pure: values in, values out.
 -- Does not know: the meaning of a status or a body.
 
-local lazy = require "grid.lazy"
 
-local errors = lazy.module "grid.errors"
+local errors = require "grid.errors"
 
 local answer = {}
 

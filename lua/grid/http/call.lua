@@ -3,12 +3,11 @@
 -- Does not know: how the program waits (the scheduler runs calls); the meaning of an
 -- answer, which `judge` of the request decides; what may be repeated.
 
+local errors = require "grid.errors"
 local lazy = require "grid.lazy"
+local retry = require "grid.http.retry"
 
-local errors = lazy.module "grid.errors"
-local events = lazy.module "grid.http.event"
-local retry = lazy.held "grid.http.retry"
-lazy.held "grid.random" -- of grid.http.retry
+local events = lazy "grid.http.event"
 
 local call = {}
 local Call = { __index = call }

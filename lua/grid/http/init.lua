@@ -3,19 +3,18 @@
 -- run them.
 -- Does not know: any service, and the meaning of an answer.
 
+local argument = require "grid.argument"
 local call = require "grid.http.call"
 local core = require "grid.core"
+local errors = require "grid.errors"
 local hosts = require "grid.host"
 local lazy = require "grid.lazy"
 local options = require "grid.http.options"
 local reactor = require "grid.http.reactor"
 local scheduler = require "grid.http.scheduler"
 
-local argument = lazy.held "grid.argument"
-local errors = lazy.held "grid.errors"
-lazy.held "grid.outcome" -- of grid.errors
-local event_loop = lazy.module "grid.http.event_loop"
-local requests = lazy.module "grid.http.request"
+local event_loop = lazy "grid.http.event_loop"
+local requests = lazy "grid.http.request"
 
 local http = {}
 
@@ -39,11 +38,9 @@ local function settings_of(resolved)
   }
 end
 
---- An object with resolved options, for the other modules of this library. What its host
---- and an answer may need is loaded or read here, before a request is sent.
+--- An object with resolved options, for the other modules of this library.
 ---@return grid.Http
 function http.open(resolved)
-  lazy.read_held()
   local host = hosts.choose(resolved.host)
   return setmetatable({
     options = resolved,

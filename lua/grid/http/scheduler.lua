@@ -4,10 +4,8 @@
 -- Does not know: HTTP, the decisions of a call, and how a host waits, which is in the
 -- reactor.
 
-local lazy = require "grid.lazy"
+local errors = require "grid.errors"
 local reactor = require "grid.http.reactor"
-
-local errors = lazy.module "grid.errors"
 
 local scheduler = {}
 local Scheduler = { __index = scheduler }
