@@ -3,6 +3,7 @@
 
 local nginx = require "spec.support.nginx"
 local scenes = require "spec.nginx.scene"
+local socket = require "socket"
 
 local APP = 'local app = require "spec.nginx.app" '
 local CALLS = 20
@@ -306,6 +307,19 @@ describe("calls of a worker", function()
       local outcome = decode(call:finish())
       assert.is_true(outcome.ok, outcome.message)
     end
+  end)
+
+  it("go on when such a handler has ended the driver, its caller has gone away, and no further call begins", function()
+    scene = scenes.start { locations = locations(), check_client_abort = true }
+    scene.sandbox:fault { kind = "delay", hold = true }
+    local call = scene.nginx:begin("/refresh", "--max-time 20")
+    scene.sandbox:wait_held(1)
+    scene.sandbox:fault { kind = "delay", answer_delay = 0.5 }
+    assert.equal(0, select(2, scene.nginx:get("/exit", "--max-time 0.2")))
+    socket.sleep(1)
+    scene.sandbox:release()
+    local outcome = decode(call:finish())
+    assert.is_true(outcome.ok, outcome.message)
   end)
 
   it("use one timer, however many of them are detached", function()

@@ -120,8 +120,8 @@ end
 local SPAWN_TIMEOUT = 0.1
 local SHORTEST_WAIT, LONGEST_WAIT = 0.001, 60
 
--- Wakes the driver, or spawns it. -> longest wait in seconds without a driver | nil: the
--- driver runs
+-- Wakes the driver, or spawns it. -> longest wait in seconds until the next check | nil:
+-- the driver runs, and nothing but itself ends it
 local function ensure_driver(driver, engine)
   if driver.poller and driver.poller.is_ended and driver.poller:is_ended() then driver.poller = false end
   if driver.poller then driver.poller:wake(engine:timeout()) end
@@ -130,7 +130,7 @@ local function ensure_driver(driver, engine)
     driver.spawned_at = now
     if not driver.host.spawn(run_driver, driver) then driver.spawned_at = false end
   end
-  if driver.poller then return nil end
+  if driver.poller then return driver.poller.is_ended and ROUND or nil end
   return driver.spawned_at and SPAWN_TIMEOUT or SHORTEST_WAIT
 end
 
