@@ -32,6 +32,28 @@ describe("an answer that the store does not take", function()
     assert.same({}, keeper.spool:list(10))
   end)
 
+  it("is given to no caller after the session was removed or replaced, although the store fails again", function()
+    folder = child.folder()
+    for _, is_replaced in ipairs { true, false } do
+      start_failing { spool = folder.path .. "/spool" .. tostring(is_replaced) }
+      assert.equal("access-1", assert(keeper:refresh "me").access_token)
+      disk.is_down = false
+      if is_replaced then
+        assert(keeper:add("me", { access_token = "new", refresh_token = "new-0", expires_in = 3600 }, { replace = true }))
+      else
+        assert.is_true(keeper:remove "me")
+      end
+      keeper.store = rig.spoiled(keeper.store, { get = function() error "the disk fails" end })
+      rig.pass(6)
+      for _ = 1, 2 do
+        local session = keeper:get "me"
+        assert.equal(is_replaced and "new" or nil, session and session.access_token)
+      end
+      rig.close(keeper, server)
+    end
+    keeper, server = nil, nil
+  end)
+
   it("is revoked by the keeper that finds it, if the session was removed meanwhile", function()
     folder = child.folder()
     start_failing { spool = folder.path .. "/spool" }

@@ -188,7 +188,7 @@ function perform.keep(keeper, flight, state)
   if name or not may_wait_for_store(flight, pause) then
     set_pending(keeper, flight, state, name)
     if name and not flight.spooled then emit(flight, "spooled", { generation = state.record.gen }) end
-    if name and not state.raw then memory.adopt_after(keeper, state.record, nil, flight.edits) end
+    if name and not state.raw then memory.adopt_spooled(keeper, state.record, flight) end
     return nil
   end
   waiting.sleep(keeper.host, pause)
@@ -332,7 +332,8 @@ end
 
 --- Runs a flight; after a failure that allows an immediate replay, a second time.
 function runner.run(keeper, flight)
-  flight.events, flight.me, flight.edits = {}, clock.identity(keeper.instance), keeper.census.edits
+  flight.events, flight.me = {}, clock.identity(keeper.instance)
+  flight.edits, flight.entry_before = keeper.census.edits, keeper.entries[flight.id]
   run_once(keeper, flight)
   if flight.outcome == "failed" and flight.replays_immediately then run_once(keeper, flight) end
 end

@@ -161,6 +161,18 @@ function memory.adopt_after(keeper, record, rev, edits, is_orphaned)
   return entry
 end
 
+--- Adopts the record of an answer that is in the spool only. The store does not show
+--- whether the session was removed or replaced meanwhile: memory must not. A flight that
+--- has sent the request itself has read the record of a session that memory lacked, or
+--- had another one of.
+function memory.adopt_spooled(keeper, record, flight)
+  local entry = keeper.entries[record.id]
+  local is_as_before = flight.sent_at and entry == flight.entry_before and (entry or keeper.census.edits == flight.edits)
+  if is_as_before or entry and entry.lineage == record.lineage then
+    memory.adopt_after(keeper, record, nil, flight.edits)
+  end
+end
+
 --- Of a keeper that was closed: `get` returns no entry without a check of the keeper.
 function memory.close(keeper)
   for _, entry in pairs(keeper.entries) do entry.quiet_until = 0 end
