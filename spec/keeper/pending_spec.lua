@@ -2,6 +2,7 @@
 -- and are saved later.
 
 local child = require "spec.support.child"
+local core = require "grid.core"
 local grid = require "grid"
 local raw_rig = require "spec.support.rig"
 local records = require "grid.keeper.record"
@@ -70,6 +71,37 @@ describe("an answer that the store does not take", function()
     keeper:close()
     keeper = rig.keeper(server, { store = store })
     assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  it("is saved by close, although the store fails once more", function()
+    start_failing()
+    keeper:refresh("me", { timeout = 0 })
+    disk.is_down = false
+    local failures, store = 0, keeper.store
+    keeper.store = rig.spoiled(store, { put = function(put, ...)
+      failures = failures + 1
+      if failures < 3 then error "busy" end
+      return put(...)
+    end })
+    keeper:close()
+    keeper = rig.keeper(server, { store = store })
+    assert.equal("access-1", assert(keeper:get "me").access_token)
+  end)
+
+  it("delays close for a second at most, with others", function()
+    start_failing()
+    for i = 1, 3 do
+      disk.is_down = false
+      assert(keeper:add("s" .. i, { access_token = "a", refresh_token = i .. "-0", expires_in = 3600 }))
+      server.faults[1] = function(self, request, execute)
+        disk.is_down = true
+        return execute(self, request)
+      end
+      keeper:refresh("s" .. i, { timeout = 0 })
+    end
+    local began = core.now()
+    keeper:close()
+    assert.is_true(core.now() - began < 2)
   end)
 
   for _, keys in ipairs { "plain", "sealed" } do

@@ -16,6 +16,7 @@ local DEFAULT_TIMEOUT = 5     -- seconds that `get` waits for the refresh of an 
 local MANDATORY_WAIT = 1      -- seconds that `get` waits while the session is still valid
 local TAKE_OVER_TIME = 1      -- seconds for taking over a refresh whose owner's time is over
 local ELSEWHERE_PAUSE = 0.25  -- seconds between two looks at a refresh of another process in the advisory window
+local CLOSE_TIME = 1          -- seconds that `close` waits for a store that takes no answer
 local REFUSALS_APART = 30     -- seconds between two refreshes that `invalidate` requests
 
 local function known(entry)
@@ -229,9 +230,9 @@ function demand.close(keeper)
     local flight = flights.current(keeper, id)
     if flight then waiting.wake(flight.waiters) end
   end
-  local ids = {}
+  local ids, deadline = {}, waiting.obstacle(keeper.host) and 0 or clock.boot() + CLOSE_TIME
   for id in pairs(keeper.pending) do ids[#ids + 1] = id end
-  for _, id in ipairs(ids) do flights.offer(keeper, id, {}) end
+  for _, id in ipairs(ids) do flights.offer(keeper, id, {}, deadline) end
 end
 
 return demand

@@ -132,10 +132,12 @@ function flights.join(keeper, id, want, deadline)
 end
 
 --- Begins a flight in the background unless one for the id has not ended; without an
---- event loop the caller runs it. Such a flight does not wait for another process.
+--- event loop the caller runs it. Such a flight waits for another process, or for a store
+--- that takes no answer, until `deadline` on CLOCK_BOOTTIME; without one not at all.
+---@param deadline number?
 ---@return table flight the one that has not ended, or the new one
-function flights.offer(keeper, id, want)
-  return flights.current(keeper, id) or begin(keeper, id, want, 0)
+function flights.offer(keeper, id, want, deadline)
+  return flights.current(keeper, id) or begin(keeper, id, want, deadline or 0)
 end
 
 local MOST_KEEPS = 3 -- in 0.7 s
