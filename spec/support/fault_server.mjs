@@ -29,9 +29,11 @@
 //   goaway-below   GOAWAY whose last stream comes before this one, which must not be the first
 //
 // A second pair of ports speaks HTTP/1.1 by itself, to send bytes that no request asked for. Behind the answer of the last step
-// (length, chunked, empty, head; misnamed, whose status line names HTTP/2) come, in the same write and so in the same TLS record:
+// (length, chunked, empty, head; open, which has no length; misnamed, whose status line names HTTP/2) come, in the same write and
+// so in the same TLS record:
 //
 //   nothing · foreign (another answer) · byte · line · many (1,000 answers) · end (the connection's)
+//   sever          the end of the connection, below TLS
 //   later          another answer upon a release
 //   apart          another answer, in a write of its own
 //   late           nothing; the answer itself comes after 100 ms
@@ -227,12 +229,14 @@ function serve(req, res) {
 const FOREIGN = 'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"data":"foreign"}';
 const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 const surplus = { nothing: "", foreign: FOREIGN, byte: "H", line: "\r\n", many: FOREIGN.repeat(1000), end: "", later: "", apart: "", late: "" };
+surplus.sever = "";
 surplus["refresh-session"] = "";
 const framings = {
   auth: (body) => framings.length(body),
   length: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   misnamed: (body) => framings.length(body).replace("/1.1", "/2"),
   chunked: (body) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+  open: (body) => `HTTP/1.1 200 OK\r\n\r\n${body}`,
   empty: () => "HTTP/1.1 204 No Content\r\n\r\n",
   head: (body) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`,
 };
@@ -246,7 +250,7 @@ function answerRaw(socket, method, target, headers) {
   const bytes = framings[framing](JSON.stringify({ data: { method } })) + surplus[then];
   if (then === "refresh-session") return setTimeout(() => socket.write(bytes), 300);
   if (then === "late") return setTimeout(() => socket.write(bytes), 100);
-  socket.write(bytes);
+  socket.write(bytes, () => then === "sever" && sockets.get(socket.remotePort).end());
   if (then === "end") hold(socket, itsEnd, () => {});
   if (then === "end") socket.end();
   if (then === "apart") socket.write(FOREIGN);
@@ -290,11 +294,11 @@ endWith(process.argv);
 const { key, cert, file } = certificate;
 const plain = http.createServer({ keepAliveTimeout: 60000 }, serve);
 const secure = http2.createSecureServer({ key, cert, allowHTTP1: true, maxSendHeaderBlockLength: 1 << 20 }, serve);
-for (const server of [plain, secure]) server.on("connection", track);
 secure.on("sessionError", () => {});
 plain.on("clientError", () => {});
 const narrow = http2.createSecureServer({ key, cert, settings: { initialWindowSize: 0 } }, serve); // takes no body, ever
 const [rawServer, rawTls] = [net.createServer(serveRaw), tls.createServer({ key, cert }, serveRaw)];
+for (const server of [plain, secure, rawServer, rawTls]) server.on("connection", track);
 const proxy = tls.createServer({ key, cert }, serveProxy);
 const [httpPort, httpsPort, narrowPort] = [await listening(plain), await listening(secure), await listening(narrow)];
 const eager = tls.createServer({ key, cert, maxVersion: "TLSv1.2" }, (socket) => socket.write(FOREIGN) && serveRaw(socket));

@@ -124,6 +124,14 @@ static void note_rest(grid_read_limit *limit, BIO *bio)
         limit->rest = -1;
 }
 
+/* RFC 9112 9.8: the end of a connection without close_notify is not the end of an answer
+ * that has no length. OpenSSL detects it by BIO_eof, which the BIO of libcurl 7.88 does
+ * not implement. */
+static bool is_unexpected_end(BIO *bio, int result)
+{
+    return result == 0 && !BIO_should_retry(bio) && !BIO_eof(bio);
+}
+
 /* BIO_set_callback_ex(3): a result of 0 or less before a read is returned
  * by BIO_read. */
 static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
@@ -138,6 +146,8 @@ static long on_bio(BIO *bio, int operation, const char *data, size_t size, int n
         BIO_set_app_data(bio, mark_of(limit));
         note_rest(limit, bio);
     }
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && is_unexpected_end(bio, result))
+        ERR_raise(ERR_LIB_SSL, SSL_R_UNEXPECTED_EOF_WHILE_READING);
     if (operation != BIO_CB_READ || limit->until == 0 || is_granted(limit, bio))
         return result;
     note_rest(limit, bio);
