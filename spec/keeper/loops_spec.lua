@@ -175,6 +175,42 @@ for name, new_program in pairs(loops) do
       assert.same({ 2, 3 }, generations)
     end)
 
+    it("keeps no session in memory that was removed, or replaced, while it was read", function()
+      local is_slow, is_down, found = false, false, {}
+      local store = rig.spoiled(grid.store.memory(), { get = function(get, ...)
+        if is_down then error "down" end
+        local blob, rev = get(...)
+        if is_slow then
+          is_slow = false
+          program.sleep(0.2)
+        end
+        return blob, rev
+      end })
+      -- What a keeper with an empty memory finds after an edit during its first read.
+      local function find_after(me, edit)
+        local other = rig.keeper({ url = server.url, host = program.host }, { store = store, recheck = 0 })
+        is_slow = true
+        program.spawn(function() other:get(me) end)
+        while is_slow do program.sleep(0.01) end
+        assert(edit(other))
+        program.sleep(0.3)
+        is_down = true
+        local session, err = other:get(me)
+        is_down, found[#found + 1] = false, session and session.access_token or err.code
+        other:close()
+      end
+      local me = start { store = store }
+      program.spawn(function()
+        assert(keeper:add(me, tokens(me)))
+        find_after(me, function(other)
+          return other:add(me, { access_token = "new", refresh_token = me .. "new-0", expires_in = 3600 }, { replace = true })
+        end)
+        find_after(me, function(other) return other:remove(me) end)
+      end)
+      program.run()
+      assert.same({ "new", "store_failed" }, found)
+    end)
+
     if name == "luv" and coroutine.close then
       it("finishes the refresh of a coroutine that was closed", function()
         local me = start(nil, "?delay=0.2")

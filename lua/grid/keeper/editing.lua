@@ -110,7 +110,7 @@ function editing.add(keeper, id, given, is_replaced)
     if outcome == "conflict" then return "conflict" end
     if outcome == "error" then return nil, value end
     memory.note_edit(keeper)
-    return memory.adopt_after(keeper, value, new_rev, edits + 1)
+    return memory.adopt_added(keeper, value, new_rev, edits + 1)
   end)
   if not result then return nil, value end
   events.emit(keeper, { name = "added", id = id, generation = result.gen })

@@ -149,16 +149,37 @@ function memory.note_edit(keeper)
   keeper.census.edits = keeper.census.edits + 1
 end
 
+-- The next reader compares the entry with the store.
+local function doubt(keeper, entry)
+  entry.checked = -math.huge
+  arm(keeper, entry)
+  return entry
+end
+
+-- An entry that memory does not keep.
+local function passing_entry(keeper, record, rev)
+  local env = keeper:env()
+  local entry = new_entry(record, env)
+  update(entry, record, rev, env)
+  return entry
+end
+
 --- Adopts the record of a read, or of a flight, that began after `edits` edits. If there
---- were others meanwhile, the next reader compares the entry with the store.
+--- were others meanwhile, the session may have been removed since, or replaced by the one
+--- that memory has.
 ---@param is_orphaned boolean? the owner that the record may have is known to have died
 function memory.adopt_after(keeper, record, rev, edits, is_orphaned)
-  local entry = adopt(keeper, record, rev, is_orphaned)
-  if keeper.census.edits ~= edits then
-    entry.checked = -math.huge
-    arm(keeper, entry)
-  end
-  return entry
+  if keeper.census.edits == edits then return adopt(keeper, record, rev, is_orphaned) end
+  local entry = keeper.entries[record.id]
+  if not entry then return passing_entry(keeper, record, rev) end
+  if entry.lineage == record.lineage then entry = adopt(keeper, record, rev, is_orphaned) end
+  return doubt(keeper, entry)
+end
+
+--- Adopts the record of a session that was added, which was edit number `edits`.
+function memory.adopt_added(keeper, record, rev, edits)
+  local entry = adopt(keeper, record, rev)
+  return keeper.census.edits == edits and entry or doubt(keeper, entry)
 end
 
 --- Adopts the record of an answer that is in the spool only. The store does not show
