@@ -50,6 +50,9 @@ bool grid_driver_step(grid_driver *driver);
  * socket need not become ready again. */
 void grid_driver_read(grid_driver *driver, int lane, curl_socket_t fd);
 
+/* The same when the call into libcurl that is running has returned. */
+void grid_driver_read_again(grid_driver *driver, curl_socket_t fd);
+
 /* True: a socket is ready. */
 bool grid_driver_is_ready(grid_driver *driver);
 

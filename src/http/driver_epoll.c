@@ -230,6 +230,11 @@ static void serve(grid_driver *driver, const struct epoll_event *ready, double s
         driver->resume_at = grid_clock_sooner(driver->resume_at, now + RETRY_SECONDS);
 }
 
+void grid_driver_read_again(grid_driver *driver, curl_socket_t fd)
+{
+    driver->reads.rest = fd;
+}
+
 void grid_driver_read(grid_driver *driver, int lane, curl_socket_t fd)
 {
     act(&driver->lanes[lane], fd, CURL_CSELECT_IN, GRID_READ_SECONDS);

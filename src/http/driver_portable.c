@@ -90,6 +90,11 @@ void grid_driver_read(grid_driver *driver, int lane, curl_socket_t fd)
     (void)driver, (void)lane, (void)fd;
 }
 
+void grid_driver_read_again(grid_driver *driver, curl_socket_t fd)
+{
+    (void)driver, (void)fd;
+}
+
 bool grid_driver_is_ready(grid_driver *driver)
 {
     int ready = 0;

@@ -200,12 +200,18 @@ static void refuse_streams(grid_engine *engine, unsigned connection, long last)
             engine->has_refused = true;
 }
 
+/* If the frames of a server end the session, libcurl 8.14 to 8.22 reports that to the
+ * transfer that has read them when the transfer reads again, and the socket need not
+ * become ready again. */
 void grid_engine_read_text(grid_engine *engine, grid_task *task, const char *detail, grid_slice text)
 {
     grid_stream *stream = &task->stream;
 
     if (grid_stream_read(stream, task->easy, detail, grid_driver_entry(engine->driver), text))
         refuse_streams(engine, stream->connection, stream->last);
+    if (stream->is_shut_down && task->lease.opened)
+        grid_driver_read_again(engine->driver, task->lease.fd);
+    stream->is_shut_down = false;
     if (stream->is_refused)
         engine->has_refused = true;
 }

@@ -116,7 +116,7 @@ static bool is_close(const char *line)
 /* Skips most lines early, which show a field of the request. */
 static bool is_relevant(const grid_stream *stream, grid_slice text)
 {
-    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCs", text.data[0]) != NULL);
+    return text.size > 0 && (text.data[0] == '[' ? !stream->id : strchr("UrRHCsn", text.data[0]) != NULL);
 }
 
 bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsigned entry,
@@ -134,6 +134,8 @@ bool grid_stream_read(grid_stream *stream, CURL *easy, const char *detail, unsig
         stream->is_refused = true;
     if (is_close(line))
         stream->is_closed = true;
+    if (begins(line, "nghttp2 shuts down connection"))
+        stream->is_shut_down = true;
     if (begins(line, "Connection died, retrying")) {
         stream->is_refused |= is_refused_without_text(stream, easy, detail, entry);
         stream->connection = 0;

@@ -23,7 +23,8 @@ typedef struct grid_stream {
     unsigned begun;      /* the entry in which the request is written */
     bool is_unwritten;   /* the request may be held, see grid_stream_is_held */
     bool is_refused;
-    bool is_closed; /* by the server, without an error, or with the connection */
+    bool is_closed;    /* by the server, without an error, or with the connection */
+    bool is_shut_down; /* nghttp2 has ended the session, which is new to the engine */
 } grid_stream;
 
 /* Called before the request is sent on the connection: enables libcurl's verbose text.
