@@ -2,6 +2,7 @@
 -- call; a scheduler that waits wakes the driver only if that has to step.
 
 local event_loop = require "grid.http.event_loop"
+local http = require "grid.http"
 local scheduler = require "grid.http.scheduler"
 
 describe("a scheduler", function()
@@ -44,6 +45,21 @@ describe("a scheduler", function()
     assert.error(function() one:advance() end)
     assert.same({ 1, 2, 3 }, { done[1].res, done[2].res, done[3].res })
     assert.is_nil(done[1].err)
+  end)
+
+  -- As the driver does when nginx has ended the coroutine of a detached call, which the
+  -- caller continues.
+  it("runs no other call once its coroutine was ended", function()
+    for name, is_kept in pairs { mark_abandoned = false, is_over = true } do
+      local client
+      client = http.new { base_url = "http://127.0.0.1:1", retries = 0, on_event = function(event)
+        if event.name ~= "response" then return end
+        for one in pairs(client.schedulers) do one[name](one) end
+      end }
+      assert.is_nil((client:send { method = "GET", url = "/" }))
+      assert.equal(is_kept and 1 or 0, #client.spare, name)
+      client:close()
+    end
   end)
 end)
 

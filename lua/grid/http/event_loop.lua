@@ -42,10 +42,10 @@ local function finish_abandoned(driver, now, run)
 end
 
 -- A coroutine that is closed or killed while it waits sends no signal, so conditions are
--- checked.
+-- checked. A detached scheduler whose caller waits is continued by that one, see await.
 local function find_abandoned(driver, now)
   for scheduler, condition in pairs(driver.waiting) do
-    if condition:is_abandoned() then
+    if condition:is_abandoned() and not scheduler:has_waiter() then
       driver.waiting[scheduler] = nil
       driver.abandoned[scheduler] = now
       scheduler:mark_abandoned()

@@ -100,7 +100,7 @@ end
 local function ignore() end
 
 -- A scheduler for one call. Http:perform keeps it for reuse, unless an error is raised
--- during the call.
+-- during the call, or its coroutine was ended.
 local function take_scheduler(self)
   local one = table.remove(self.spare)
   if one then return one end
@@ -120,7 +120,7 @@ function Http:perform(request)
   local own_scheduler = take_scheduler(self)
   own_scheduler:begin(one, engine)
   if request.detached then self.run_detached(own_scheduler) else own_scheduler:run() end
-  self.spare[#self.spare + 1] = own_scheduler
+  if own_scheduler:is_reusable() then self.spare[#self.spare + 1] = own_scheduler end
   return one.res, one.err
 end
 

@@ -26,7 +26,7 @@ function scheduler.new(http, limit, on_done)
     sleeping = {}, -- call -> time of its next attempt
     condition = false, -- see condition_of
     waiter = false,    -- see watch
-    is_abandoned = false,
+    is_abandoned = false, is_resumed = false,
   }, Scheduler)
 end
 
@@ -77,6 +77,11 @@ end
 --- Sets the condition that the caller of a detached scheduler waits on | false: none
 function scheduler:watch(condition)
   self.waiter = condition
+end
+
+--- Does the caller of a detached scheduler wait for it?
+function scheduler:has_waiter()
+  return self.waiter and not self.waiter:is_abandoned()
 end
 
 --- Is the coroutine that waits for the results closed or killed?
@@ -234,10 +239,16 @@ function scheduler:run()
   end
 end
 
+--- May it run another call? Not after its coroutine was ended: one that concludes its
+--- calls in place of that may still do so.
+function scheduler:is_reusable()
+  return not self.is_abandoned and not self.is_resumed
+end
+
 --- Continues after the coroutine of `run` was ended. A call whose handler did that has
 --- ended.
 function scheduler:resume()
-  self.active = 0
+  self.active, self.is_resumed = 0, true
   for _, calls in ipairs { self.calls, self.sleeping } do
     for _ in pairs(calls) do self.active = self.active + 1 end
   end
