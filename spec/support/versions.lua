@@ -5,6 +5,6 @@ local ffi = require "ffi"
 
 ffi.cdef "const char *curl_version(void);"
 
-local module = assert(package.searchpath("grid.core", package.cpath))
+local core = assert(package.searchpath("grid.core", package.cpath)):gsub("core%.so$", "libgridcore.so")
 local nginx = io.popen "PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -v 2>&1"
-print(("with %s, %s, %s"):format(ffi.string(ffi.load(module).curl_version()), jit.version, nginx:read("*a"):match "[^\n]*"))
+print(("with %s, %s, %s"):format(ffi.string(ffi.load(core).curl_version()), jit.version, nginx:read("*a"):match "[^\n]*"))
