@@ -153,6 +153,7 @@ BUSTED   ?= /usr/bin/busted
 # The model runs for a minute, the keeper's faults need many processes or workers, the sandbox and the scripts
 # are tools of the tests, and some specs start a process for each step: `make check` runs these, on one VM.
 MODEL    := spec/keeper/model_spec.lua
+SIMULATION := spec/keeper/simulation_spec.lua
 FAULTS   := spec/keeper/faults_spec.lua spec/keeper/redis_spec.lua spec/keeper/soak_spec.lua \
             spec/nginx/keeper_spec.lua spec/nginx/shdict_spec.lua
 TOOLS    := $(wildcard spec/sandbox*_spec.lua spec/setup*_spec.lua spec/words_spec.lua)

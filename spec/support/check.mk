@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 5
 # of the tools and those that start programs.
 OURS := $(filter-out spec/sandbox% spec/demo% spec/pages% spec/setup% spec/clone% spec/words%,$(wildcard spec/*_spec.lua)) spec/core spec/regress \
         spec/store/check_spec.lua spec/store/file_spec.lua spec/store/misuse_spec.lua spec/exchange \
-        $(filter-out $(MODEL) $(FAULTS) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
+        $(filter-out $(MODEL) $(FAULTS) $(SIMULATION) %/record_spec.lua %/timing_spec.lua %/processes_spec.lua,$(wildcard spec/keeper/*_spec.lua))
 
 REGRESS := $(filter-out $(STEPS),$(wildcard spec/regress/*_spec.lua))
 
@@ -43,6 +43,10 @@ keeper-faults: all  ## the table of doc/keeper.md: what becomes of a session at 
 .PHONY: keeper-soak
 keeper-soak: all  ## 100,000 refreshes by many processes under faults, and what the keeper promises of them: minutes; SEED=number
 	@$(call lua_env,$(VM)) $(VM) spec/keeper/soak/run.lua $(SEED)
+
+.PHONY: keeper-simulation
+keeper-simulation: all  ## random runs of keepers under faults, on a virtual clock, with many seeds: minutes; SEEDS=first-last
+	@$(call lua_env,$(VM)) SEEDS=$(or $(SEEDS),1-1000) $(SUITE) tests keeper-simulation $(VM) $(BUSTED) $(SIMULATION)
 
 .PHONY: keeper-nginx
 keeper-nginx: all  ## 100,000 refreshes in an nginx that reloads, whose workers are killed, and 10,000 callers that go away: many minutes
