@@ -11,6 +11,10 @@ describe("an answer", function()
   setup(function() server = fault_server.start() end)
   teardown(function() server:stop() end)
 
+  -- The engine has ended before the next call, which could reuse a connection that ends.
+  before_each(rig.mark)
+  after_each(rig.assert_nothing_left)
+
   local BODY = '{"data":{"method":"POST"}}'
 
   local function post(path)
@@ -31,9 +35,9 @@ describe("an answer", function()
     assert.equal(BODY, err.body)
   end)
 
-  it("with a length is whole in any case", function()
-    for _, framing in ipairs { "length", "chunked" } do
+  for _, framing in ipairs { "length", "chunked" } do
+    it(("with a length (%s) is whole in any case"):format(framing), function()
       assert.equal(BODY, assert(post(("/%s/sever"):format(framing))).body)
-    end
-  end)
+    end)
+  end
 end)
